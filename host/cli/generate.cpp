@@ -1,0 +1,3 @@
+#include "command.hpp"
+
+void negpipe::cli::add_generate(CLI::App&) {}

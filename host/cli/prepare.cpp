@@ -1,0 +1,3 @@
+#include "command.hpp"
+
+void negpipe::cli::add_prepare(CLI::App&) {}

@@ -1,0 +1,1 @@
+#include "negpipe/pipeline.hpp"

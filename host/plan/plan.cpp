@@ -1,0 +1,138 @@
+#include "negpipe/plan.hpp"
+
+#include <fmt/core.h>
+#include <sys/random.h>
+
+#include <cerrno>
+#include <limits>
+#include <string>
+
+#include "negpipe/error.hpp"
+
+namespace negpipe {
+
+namespace {
+
+/// a * b, or option_error naming what overflowed.
+std::uint64_t checked_product(std::uint64_t a, std::uint64_t b, std::uint64_t limit, const char* what) {
+  std::uint64_t product = 0;
+  if (__builtin_mul_overflow(a, b, &product) || product > limit) {
+    throw option_error(fmt::format("{}: {} * {} is more than {}, the largest that can be numbered", what, a, b, limit));
+  }
+  return product;
+}
+
+void require_positive(std::uint64_t value, const char* option) {
+  if (value == 0) throw option_error(fmt::format("{}: 0 given, 1 or more wanted", option));
+}
+
+}  // namespace
+
+training_plan plan_training(const dataset& data, const training_options& options) {
+  require_positive(options.batch_size, "--batch-size");
+  require_positive(options.epochs_per_cycle, "--epochs-per-cycle");
+  constexpr std::uint64_t limit = core::permutation::max_size;
+  const std::uint64_t per_epoch = checked_product(data.positive_count(), options.negatives + std::uint64_t{1}, limit,
+                                                  "points an epoch (training positives * (1 + --num-neg))");
+  const std::uint64_t points =
+      checked_product(per_epoch, options.epochs_per_cycle, limit, "points a cycle (points an epoch * --epochs-per-cycle)");
+  if (options.batch_size > limit) {
+    throw option_error(fmt::format("--batch-size: {} given, at most {} wanted", options.batch_size, limit));
+  }
+  const bool drop = options.padding == padding_policy::drop;
+  const std::uint64_t batches = drop ? points / options.batch_size : core::ceil_div(points, options.batch_size);
+  if (batches == 0) {
+    throw option_error(fmt::format("--padding drop leaves no batch: a cycle has {} points, --batch-size is {}; choose a "
+                                   "smaller batch or another padding",
+                                   points, options.batch_size));
+  }
+  return {.seed = options.seed,
+          .positive_count = data.positive_count(),
+          .negatives = options.negatives,
+          .epochs = options.epochs_per_cycle,
+          .point_count = points,
+          .batch_size = options.batch_size,
+          .batch_count = batches,
+          .pad = options.padding,
+          .by_positives = core::divider64::make(data.positive_count()),
+          .item_draw = core::bounded32::make(static_cast<std::uint32_t>(data.item_count())),
+          .padding_draw = core::bounded64::make(points)};
+}
+
+namespace {
+
+/// Throws infeasible_error if a user has fewer than the wanted items outside positives and held-out item.
+void require_enough_items(const dataset& data, std::uint32_t wanted) {
+  constexpr int named_most = 10;
+  std::int64_t lacking = 0;
+  std::string named;
+  const auto offsets = data.user_offsets();
+  for (std::int32_t user = 0; user < data.user_count(); ++user) {
+    const auto u = static_cast<std::size_t>(user);
+    const std::int64_t left = data.item_count() - (offsets[u + 1] - offsets[u]) - 1;
+    if (left >= wanted) continue;
+    if (++lacking <= named_most) {
+      named += fmt::format("{}{} (number {}) has {}", named.empty() ? "" : ", ", data.user_ids().to_string(u), user, left);
+    }
+  }
+  if (lacking == 0) return;
+  throw infeasible_error(fmt::format(
+      "{} distinct evaluation negatives a user are wanted, but {} of {} users have fewer items left: {}{}; ask for fewer "
+      "(--eval-negatives), draw with replacement (--mlperf), or leave evaluation out (--no-eval)",
+      wanted, lacking, data.user_count(), named, lacking > named_most ? ", ..." : ""));
+}
+
+}  // namespace
+
+evaluation_plan plan_evaluation(const dataset& data, const evaluation_options& options) {
+  require_positive(options.negatives, "--eval-negatives");
+  require_positive(options.batch_size, "--eval-batch-size");
+  constexpr std::uint32_t most = std::numeric_limits<std::int32_t>::max();
+  if (options.negatives >= most) {
+    throw option_error(fmt::format("--eval-negatives: {} given, fewer than {} wanted", options.negatives, most));
+  }
+  const std::uint64_t row = options.negatives + std::uint64_t{1};
+  if (options.batch_size % row != 0) {
+    const std::uint64_t nearest = core::ceil_div(options.batch_size, row) * row;
+    throw option_error(
+        fmt::format("--eval-batch-size: {} given, a multiple of {} (1 held-out item and {} negatives) wanted, such as {}",
+                    options.batch_size, row, options.negatives, nearest));
+  }
+  constexpr std::uint64_t limit = core::permutation::max_size;
+  if (options.batch_size > limit) {
+    throw option_error(fmt::format("--eval-batch-size: {} given, at most {} wanted", options.batch_size, limit));
+  }
+  if (!options.mlperf) require_enough_items(data, options.negatives);
+  const auto users = static_cast<std::uint64_t>(data.user_count());
+  return {.seed = options.seed,
+          .negatives = options.negatives,
+          .with_replacement = options.mlperf,
+          .user_count = users,
+          .batch_size = options.batch_size,
+          .batch_count = core::ceil_div(users * row, options.batch_size),
+          .item_draw = core::bounded32::make(static_cast<std::uint32_t>(data.item_count()))};
+}
+
+core::cycle_key make_cycle_key(const training_plan& plan, std::uint32_t cycle) {
+  return core::cycle_key::make(plan, cycle, core::philox_source{plan.seed});
+}
+
+void check_cycles(std::uint64_t first, std::uint64_t count) {
+  require_positive(count, "--cycles");
+  constexpr std::uint64_t most = std::uint64_t{1} << 32;
+  if (first >= most || count > most - first) {
+    throw option_error(fmt::format(
+        "cycles {} to {} + {}: cycle numbers have 32 bits, so the last may be {} at most", first, first, count, most - 1));
+  }
+}
+
+std::uint64_t random_seed() {
+  std::uint64_t seed = 0;
+  for (;;) {
+    const ssize_t got = ::getrandom(&seed, sizeof seed, 0);
+    if (got == static_cast<ssize_t>(sizeof seed)) return seed;
+    if (got < 0 && errno != EINTR) throw io_error("cannot draw a seed from the operating system; give one with --seed");
+  }
+}
+
+}  // namespace negpipe

@@ -1,0 +1,21 @@
+#include "negpipe/run_control.hpp"
+
+#include <thread>
+
+#include "negpipe/error.hpp"
+
+namespace negpipe {
+
+unsigned run_control::thread_count() const {
+  if (threads != 0) return threads;
+  const unsigned cores = std::thread::hardware_concurrency();
+  return cores == 0 ? 1 : cores;
+}
+
+void run_control::throw_if_stopped() const {
+  if (stop_requested != nullptr && stop_requested->load(std::memory_order_relaxed)) {
+    throw interrupted_error("interrupted: stopped as asked; what was unfinished has been removed");
+  }
+}
+
+}  // namespace negpipe

@@ -1,0 +1,67 @@
+#include "thread_pool.hpp"
+
+namespace negpipe::support {
+
+thread_pool::thread_pool(unsigned threads) {
+  for (unsigned i = 1; i < threads; ++i) workers_.emplace_back([this] { work(); });
+}
+
+thread_pool::~thread_pool() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  for (auto& worker : workers_) worker.join();
+}
+
+void thread_pool::for_each(std::uint64_t count, const std::function<void(std::uint64_t)>& body) {
+  if (workers_.empty()) {
+    for (std::uint64_t block = 0; block < count; ++block) body(block);
+    return;
+  }
+  const std::lock_guard loop(loop_mutex_);
+  std::unique_lock lock(mutex_);
+  body_ = &body;
+  next_ = 0;
+  count_ = count;
+  failure_ = nullptr;
+  wake_.notify_all();
+  run_blocks(lock);
+  idle_.wait(lock, [this] { return busy_ == 0; });
+  body_ = nullptr;
+  if (failure_) std::rethrow_exception(failure_);
+}
+
+void thread_pool::work() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    wake_.wait(lock, [this] { return stopping_ || next_ < count_; });
+    if (stopping_) return;
+    run_blocks(lock);
+  }
+}
+
+// Entered and left with the lock held.
+void thread_pool::run_blocks(std::unique_lock<std::mutex>& lock) {
+  ++busy_;
+  while (next_ < count_) {
+    const std::uint64_t block = next_++;
+    const auto* body = body_;
+    lock.unlock();
+    std::exception_ptr failure;
+    try {
+      (*body)(block);
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    lock.lock();
+    if (failure) {
+      if (!failure_) failure_ = failure;
+      next_ = count_;
+    }
+  }
+  if (--busy_ == 0) idle_.notify_all();
+}
+
+}  // namespace negpipe::support

@@ -1,0 +1,47 @@
+// A fixed pool of threads that share out numbered blocks of work.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace negpipe::support {
+
+/// Runs loops over block numbers. The calling thread takes part, so a pool of one starts no thread at all.
+/// Safe to call from several threads: loops of a pool with threads run one after the other.
+class thread_pool {
+ public:
+  /// threads >= 1, the caller included.
+  explicit thread_pool(unsigned threads);
+  ~thread_pool();
+  thread_pool(const thread_pool&) = delete;
+  thread_pool& operator=(const thread_pool&) = delete;
+
+  unsigned thread_count() const { return static_cast<unsigned>(workers_.size()) + 1; }
+
+  /// Calls body(block) once for every block in [0, count), in any order; returns when all are done. After an
+  /// exception no further block is begun, and the first exception is rethrown. body must not call the same pool.
+  void for_each(std::uint64_t count, const std::function<void(std::uint64_t)>& body);
+
+ private:
+  void work();
+  void run_blocks(std::unique_lock<std::mutex>& lock);
+
+  std::mutex loop_mutex_;  // one loop at a time
+  std::mutex mutex_;       // guards all below
+  std::condition_variable wake_;
+  std::condition_variable idle_;
+  const std::function<void(std::uint64_t)>* body_ = nullptr;
+  std::uint64_t next_ = 0;
+  std::uint64_t count_ = 0;
+  unsigned busy_ = 0;
+  bool stopping_ = false;
+  std::exception_ptr failure_;
+  std::vector<std::thread> workers_;
+};
+
+}  // namespace negpipe::support

@@ -1,0 +1,42 @@
+// Unbiased integers in [0, n) from random words: Lemire, "Fast random integer generation in an interval"
+// (ACM TOMACS 2019). A word is either accepted, every value then being equally likely, or rejected; the caller
+// spends an attempt and tries the next word. No modulo bias, no floating point.
+#pragma once
+
+#include <cstdint>
+
+#include "negpipe/core/arith.hpp"
+#include "negpipe/core/hd.hpp"
+
+namespace negpipe::core {
+
+/// Draws from [0, n), 0 < n < 2^32, with its rejection threshold kept.
+struct bounded32 {
+  std::uint32_t n;
+  std::uint32_t threshold;  ///< 2^32 mod n: products whose low half is below it are rejected
+
+  static NEGPIPE_HD constexpr bounded32 make(std::uint32_t n) { return {n, (0U - n) % n}; }
+
+  /// True if the word is accepted; value then holds the draw. value is written either way, always below n.
+  NEGPIPE_HD constexpr bool operator()(std::uint32_t word, std::uint32_t& value) const {
+    const std::uint64_t product = mul_wide(word, n);
+    value = static_cast<std::uint32_t>(product >> 32);
+    return static_cast<std::uint32_t>(product) >= threshold;
+  }
+};
+
+/// Draws from [0, n), 0 < n < 2^64, likewise.
+struct bounded64 {
+  std::uint64_t n;
+  std::uint64_t threshold;  ///< 2^64 mod n
+
+  static NEGPIPE_HD constexpr bounded64 make(std::uint64_t n) { return {n, (0ULL - n) % n}; }
+
+  NEGPIPE_HD constexpr bool operator()(std::uint64_t word, std::uint64_t& value) const {
+    const product128 product = mul_wide64(word, n);
+    value = product.hi;
+    return product.lo >= threshold;
+  }
+};
+
+}  // namespace negpipe::core

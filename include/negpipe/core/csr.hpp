@@ -1,0 +1,90 @@
+// Users' training positives as compressed sparse rows: each row the user's items, ascending and distinct.
+#pragma once
+
+#include <cstdint>
+
+#include "negpipe/core/hd.hpp"
+#include "negpipe/core/ids.hpp"
+
+namespace negpipe::core {
+
+/// One user's training positives: items[0 .. count), ascending, distinct.
+struct item_row {
+  const std::int32_t* items;
+  std::uint32_t count;
+
+  /// How many of the row's items are below the given one: its place in the row.
+  NEGPIPE_HD std::uint32_t count_below(std::int32_t item) const {
+    std::uint32_t low = 0;
+    std::uint32_t length = count;
+    while (length != 0) {
+      const std::uint32_t half = length / 2;
+      if (items[low + half] < item) {
+        low += half + 1;
+        length -= half + 1;
+      } else {
+        length = half;
+      }
+    }
+    return low;
+  }
+
+  NEGPIPE_HD bool contains(std::int32_t item) const {
+    const std::uint32_t place = count_below(item);
+    return place < count && items[place] == item;
+  }
+
+  /// The rank-th item (from 0) that is not in the row. Before the item at place k lie items[k] - k outsiders.
+  NEGPIPE_HD std::int32_t outsider(std::uint32_t rank) const {
+    std::uint32_t low = 0;
+    std::uint32_t length = count;
+    while (length != 0) {
+      const std::uint32_t half = length / 2;
+      const std::uint32_t place = low + half;
+      if (static_cast<std::uint32_t>(items[place]) - place <= rank) {
+        low = place + 1;
+        length -= half + 1;
+      } else {
+        length = half;
+      }
+    }
+    return static_cast<std::int32_t>(rank + low);
+  }
+};
+
+/// All rows, and the way back from a positive's number to its user. Does not own what it points to.
+struct csr_view {
+  /// A user is noted for every 2^sample_shift-th positive; the rest is a search between two notes.
+  static constexpr unsigned sample_shift = 5;
+
+  const std::int64_t* user_offsets;   ///< [user_count + 1]
+  const std::int32_t* positive_items; ///< [positive_count], each row ascending
+  const std::int32_t* user_samples;   ///< [ceil(positive_count / 2^sample_shift) + 1], see sample_count()
+
+  /// Length of user_samples: entry s is the user of positive s << sample_shift, the last one user_count - 1.
+  static NEGPIPE_HD constexpr std::uint64_t sample_count(std::uint64_t positive_count) {
+    return ((positive_count + (1U << sample_shift) - 1) >> sample_shift) + 1;
+  }
+
+  NEGPIPE_HD item_row row(user_id user) const {
+    const std::int64_t begin = user_offsets[index(user)];
+    return {positive_items + begin, static_cast<std::uint32_t>(user_offsets[index(user) + 1] - begin)};
+  }
+
+  /// The user whose row holds positive p: the last one whose row begins at or before p.
+  NEGPIPE_HD user_id user_of(std::uint64_t p) const {
+    std::int32_t low = user_samples[p >> sample_shift];
+    std::int32_t high = user_samples[(p >> sample_shift) + 1];
+    while (low < high) {
+      const std::int32_t middle = low + (high - low + 1) / 2;
+      if (static_cast<std::uint64_t>(user_offsets[middle]) <= p) {
+        low = middle;
+      } else {
+        high = middle - 1;
+      }
+    }
+    return user_id{low};
+  }
+};
+
+}  // namespace negpipe::core

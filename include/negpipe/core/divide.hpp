@@ -1,0 +1,61 @@
+// Division by a number known beforehand, as a multiplication: Granlund and Montgomery, "Division by invariant
+// integers using multiplication" (PLDI 1994). The dividend is one bit short of the word, which keeps the
+// reciprocal inside the word for every divisor.
+#pragma once
+
+#include <cstdint>
+
+#include "negpipe/core/arith.hpp"
+#include "negpipe/core/hd.hpp"
+
+namespace negpipe::core {
+
+/// Divides x < 2^63 by a divisor in [1, 2^63].
+struct divider64 {
+  std::uint64_t divisor;
+  std::uint64_t magic;  ///< ceil(2^(63 + shift) / divisor)
+  std::uint32_t shift;  ///< ceil(log2(divisor))
+
+  static NEGPIPE_HD constexpr divider64 make(std::uint64_t divisor) {
+    const std::uint32_t shift = bit_width(divisor - 1);
+    // Long division of 2^(63 + shift), one bit a step: the divisor leaves room for one more bit.
+    std::uint64_t quotient = 0;
+    std::uint64_t remainder = 0;
+    for (int bit = static_cast<int>(63 + shift); bit >= 0; --bit) {
+      remainder = remainder << 1 | (bit == static_cast<int>(63 + shift) ? 1U : 0U);
+      quotient <<= 1;
+      if (remainder >= divisor) {
+        remainder -= divisor;
+        quotient |= 1;
+      }
+    }
+    return {divisor, quotient + (remainder != 0 ? 1 : 0), shift};
+  }
+
+  NEGPIPE_HD constexpr std::uint64_t operator()(std::uint64_t x) const {
+    return mul_wide64(magic, x << 1).hi >> shift;
+  }
+};
+
+/// Divides x < 2^31 by a divisor in [1, 2^31].
+struct divider32 {
+  std::uint32_t divisor;
+  std::uint32_t magic;
+  std::uint32_t shift;
+
+  static NEGPIPE_HD constexpr divider32 make(std::uint32_t divisor) {
+    const std::uint32_t shift = bit_width(divisor - 1);
+    const std::uint64_t power = 1ULL << (31 + shift);
+    return {divisor, static_cast<std::uint32_t>(ceil_div(power, divisor)), shift};
+  }
+
+  NEGPIPE_HD constexpr std::uint32_t operator()(std::uint32_t x) const {
+    return mul_hi(magic, x << 1) >> shift;
+  }
+};
+
+static_assert(divider64::make(1)(12345) == 12345 && divider64::make(7)(48) == 6);
+static_assert(divider64::make(1ULL << 40)((1ULL << 63) - 1) == (1ULL << 23) - 1);
+static_assert(divider32::make(1)(0x7FFFFFFFU) == 0x7FFFFFFFU && divider32::make(10)(99) == 9);
+
+}  // namespace negpipe::core

@@ -1,0 +1,59 @@
+// Drawing an item that is not among a user's training positives, exactly uniformly.
+//
+// Candidates are drawn uniformly from all items and refused while they are positives. After max_attempts the
+// item is drawn by rank among the M items that remain. The mixture stays uniform: with density d of positives
+// each of the M items comes out with probability (1 - d^A) / M + d^A / M = 1 / M.
+#pragma once
+
+#include <cstdint>
+
+#include "negpipe/core/bounded.hpp"
+#include "negpipe/core/counter.hpp"
+#include "negpipe/core/csr.hpp"
+#include "negpipe/core/hd.hpp"
+#include "negpipe/core/ids.hpp"
+#include "negpipe/core/positives.hpp"
+
+namespace negpipe::core {
+
+/// Candidates that are tried before the draw is made by rank. Part of the stream: a change changes bytes.
+inline constexpr std::uint32_t max_draw_attempts = 16;
+
+/// Which random words a draw takes: candidate a of the draw at a position is word (position mod 4) of block
+/// (position div 4) at attempt a, so that four neighbouring positions share one block.
+struct draw_stream {
+  tag candidates;
+  tag fallback;
+  std::uint32_t cycle;
+};
+
+/// Exactly uniform over the items outside the row, by rank. The row must leave at least one.
+template <typename Source>
+NEGPIPE_HD std::int32_t draw_by_rank(item_row row, std::int32_t item_count, draw_stream stream,
+                                     std::uint64_t position, Source source) {
+  const auto below = bounded32::make(static_cast<std::uint32_t>(item_count) - row.count);
+  std::uint32_t rank = 0;
+  std::uint32_t word = 0;
+  while (!below(source(make_counter(stream.fallback, stream.cycle, position, word / 4)).word[word % 4], rank)) {
+    ++word;
+  }
+  return row.outsider(rank);
+}
+
+/// An item outside the user's training positives, as drawn at a position. item_draw draws from [0, item_count).
+/// The user must have an item left; the held-out item always is one.
+template <typename Source>
+NEGPIPE_HD std::int32_t draw_negative(const positives_view& positives, user_id user, bounded32 item_draw,
+                                      draw_stream stream, std::uint64_t position, Source source) {
+  for (std::uint32_t attempt = 0; attempt < max_draw_attempts; ++attempt) {
+    const auto block = source(make_counter(stream.candidates, stream.cycle, position / 4, attempt));
+    std::uint32_t item = 0;
+    if (item_draw(block.word[position % 4], item) &&
+        !positives.contains(user, static_cast<std::int32_t>(item))) {
+      return static_cast<std::int32_t>(item);
+    }
+  }
+  return draw_by_rank(positives.csr.row(user), positives.item_count, stream, position, source);
+}
+
+}  // namespace negpipe::core

@@ -1,0 +1,174 @@
+// A keyed permutation of [0, size) for every size in [1, 2^61], computed point by point: nothing is stored.
+//
+// Small sizes (at most 64) are a Fisher-Yates shuffle with unbiased draws, so every one of the size! orders is
+// equally likely. No cipher does that on a tiny domain: an alternating network of additions over odd radices,
+// for one, makes only even permutations however many rounds it has.
+//
+// Larger sizes are a generalised Feistel network over a near-square mixed radix (Black and Rogaway, "Ciphers
+// with arbitrary finite domains", CT-RSA 2002): x = left * right_radix + right with left_radix * right_radix
+// >= size, where half rounds add a keyed function of one digit to the other, modulo that one's radix. Fewer than
+// left_radix values lie past the size, so walking on until a value is inside (cycle walking) is rare: at most
+// one position in about sqrt(size). The left radix is even, so that both parities occur.
+//
+// The number of half rounds is settled by tests/statistics/permutation_test.cpp: the smallest that passes every
+// test at that size, and a margin on top (see rounds_for).
+#pragma once
+
+#include <cstdint>
+
+#include "negpipe/core/arith.hpp"
+#include "negpipe/core/bounded.hpp"
+#include "negpipe/core/counter.hpp"
+#include "negpipe/core/hd.hpp"
+
+namespace negpipe::core {
+
+/// A position as the network sees it: position = left * right_radix + right.
+struct digits {
+  std::uint32_t left;
+  std::uint32_t right;
+};
+
+/// A permutation of [0, size). Trivially copyable; all members are results of make().
+struct permutation {
+  static constexpr std::uint64_t max_size = 1ULL << 61;
+  static constexpr std::uint32_t small_size = 64;  ///< up to here an exact shuffle
+  static constexpr int max_rounds = 16;
+  static constexpr std::uint32_t multiplier[2] = {0xD2511F53U, 0xCD9E8D57U};
+
+  std::uint64_t size;
+  std::uint32_t left_radix;
+  std::uint32_t right_radix;
+  int rounds;                        ///< half rounds of the network; 0 for a small, exact shuffle
+  std::uint32_t word[max_rounds];    ///< a key a half round; for a small one, swap partners, four in a word
+
+  /// Half rounds for a size above small_size: 16, 12 and 8, against 12, 8 and 6 that pass the tests.
+  static NEGPIPE_HD constexpr int rounds_for(std::uint64_t size) {
+    return size < 1024 ? 16 : size < 65536 ? 12 : 8;
+  }
+
+  /// The permutation that (purpose, cycle, index) names in the given source's stream. 1 <= size <= max_size.
+  template <typename Source>
+  static NEGPIPE_HD permutation make(std::uint64_t size, Source source, tag purpose, std::uint32_t cycle,
+                                     std::uint64_t index) {
+    return size <= small_size ? make_small(static_cast<std::uint32_t>(size), source, purpose, cycle, index)
+                              : make_network(size, source, purpose, cycle, index);
+  }
+
+  /// The image of x < size.
+  NEGPIPE_HD std::uint64_t operator()(std::uint64_t x) const {
+    if (rounds == 0) return small_image(static_cast<std::uint32_t>(x));
+    do {
+      x = join(forward(split(x)));
+    } while (x >= size);
+    return x;
+  }
+
+  /// The x whose image is y < size.
+  NEGPIPE_HD std::uint64_t inverse(std::uint64_t y) const {
+    if (rounds == 0) return small_preimage(static_cast<std::uint32_t>(y));
+    do {
+      y = join(backward(split(y)));
+    } while (y >= size);
+    return y;
+  }
+
+  NEGPIPE_HD digits split(std::uint64_t x) const {
+    const std::uint64_t left = x / right_radix;
+    return {static_cast<std::uint32_t>(left), static_cast<std::uint32_t>(x - left * right_radix)};
+  }
+
+  NEGPIPE_HD std::uint64_t join(digits d) const { return mul_wide(d.left, right_radix) + d.right; }
+
+  /// One pass of the network over the whole mixed radix; the result may lie past the size. rounds > 0.
+  NEGPIPE_HD digits forward(digits d) const {
+    for (int i = 0; i < rounds; i += 2) {
+      d.left = add_mod(d.left, round_function(d.right, word[i], left_radix), left_radix);
+      d.right = add_mod(d.right, round_function(d.left, word[i + 1], right_radix), right_radix);
+    }
+    return d;
+  }
+
+  NEGPIPE_HD digits backward(digits d) const {
+    for (int i = rounds; i > 0; i -= 2) {
+      d.right = sub_mod(d.right, round_function(d.left, word[i - 1], right_radix), right_radix);
+      d.left = sub_mod(d.left, round_function(d.right, word[i - 2], left_radix), left_radix);
+    }
+    return d;
+  }
+
+  /// A keyed function of a digit, in [0, radix): two multiplications, the first folded, the last scaled.
+  static NEGPIPE_HD constexpr std::uint32_t round_function(std::uint32_t digit, std::uint32_t key,
+                                                           std::uint32_t radix) {
+    const std::uint64_t product = mul_wide(digit ^ key, multiplier[0]);
+    const auto folded = static_cast<std::uint32_t>(product >> 32) ^ static_cast<std::uint32_t>(product);
+    return mul_hi(folded * multiplier[1], radix);
+  }
+
+ private:
+  // Sizes up to max_size keep both radices below 2^31, so that the sum of two digits does not wrap.
+  static NEGPIPE_HD constexpr std::uint32_t add_mod(std::uint32_t a, std::uint32_t b, std::uint32_t radix) {
+    const std::uint32_t sum = a + b;
+    const std::uint32_t reduced = sum - radix;  // wraps to a large number when sum < radix
+    return sum < reduced ? sum : reduced;
+  }
+
+  static NEGPIPE_HD constexpr std::uint32_t sub_mod(std::uint32_t a, std::uint32_t b, std::uint32_t radix) {
+    const std::uint32_t difference = a - b;  // wraps to a large number when a < b
+    const std::uint32_t raised = difference + radix;
+    return difference < raised ? difference : raised;
+  }
+
+  template <typename Source>
+  static NEGPIPE_HD permutation make_network(std::uint64_t size, Source source, tag purpose,
+                                             std::uint32_t cycle, std::uint64_t index) {
+    permutation p{};
+    p.size = size;
+    p.left_radix = isqrt(size) & ~1U;
+    p.right_radix = static_cast<std::uint32_t>(ceil_div(size, p.left_radix));
+    p.rounds = rounds_for(size);
+    for (int i = 0; i < p.rounds; ++i) {
+      const auto block = source(make_counter(purpose, cycle, index, static_cast<std::uint32_t>(i) / 4));
+      p.word[i] = block.word[i % 4];
+    }
+    return p;
+  }
+
+  // Durstenfeld's shuffle: for i = size-1 .. 1, swap places i and partner(i), drawn from [0, i]. Draw i takes word
+  // i mod 4 of the blocks i/4, i/4 + 16, i/4 + 32, ... until one is accepted.
+  template <typename Source>
+  static NEGPIPE_HD permutation make_small(std::uint32_t size, Source source, tag purpose, std::uint32_t cycle,
+                                           std::uint64_t index) {
+    permutation p{};
+    p.size = size;
+    for (std::uint32_t i = 1; i < size; ++i) {
+      const auto below = bounded32::make(i + 1);
+      std::uint32_t partner = 0;
+      std::uint32_t attempt = i / 4;
+      while (!below(source(make_counter(purpose, cycle, index, attempt)).word[i % 4], partner)) {
+        attempt += small_size / 4;
+      }
+      p.word[i / 4] |= partner << (8 * (i % 4));
+    }
+    return p;
+  }
+
+  NEGPIPE_HD std::uint32_t partner(std::uint32_t i) const { return word[i / 4] >> (8 * (i % 4)) & 0xFFU; }
+
+  NEGPIPE_HD std::uint32_t small_image(std::uint32_t place) const {
+    for (std::uint32_t i = 1; i < size; ++i) place = swapped(place, i);
+    return place;
+  }
+
+  NEGPIPE_HD std::uint32_t small_preimage(std::uint32_t place) const {
+    for (auto i = static_cast<std::uint32_t>(size); i-- > 1;) place = swapped(place, i);
+    return place;
+  }
+
+  NEGPIPE_HD std::uint32_t swapped(std::uint32_t place, std::uint32_t i) const {
+    const std::uint32_t other = partner(i);
+    return place == i ? other : place == other ? i : place;
+  }
+};
+
+}  // namespace negpipe::core

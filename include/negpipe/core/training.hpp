@@ -1,0 +1,118 @@
+// What a training point is: the plan of a run, the key of a cycle, and the point at a position.
+#pragma once
+
+#include <cstdint>
+
+#include "negpipe/core/bounded.hpp"
+#include "negpipe/core/counter.hpp"
+#include "negpipe/core/divide.hpp"
+#include "negpipe/core/draw.hpp"
+#include "negpipe/core/hd.hpp"
+#include "negpipe/core/ids.hpp"
+#include "negpipe/core/permutation.hpp"
+#include "negpipe/core/philox.hpp"
+#include "negpipe/core/positives.hpp"
+
+namespace negpipe::core {
+
+/// What becomes of the last, incomplete batch.
+enum class padding : std::uint8_t {
+  resample,  ///< filled with points of the same cycle drawn with replacement; first and last batch trade places
+  mask,      ///< filled with rows that a fourth column, valid_point_mask, marks 0
+  drop,      ///< left out
+};
+
+/// One row of a training batch.
+struct point {
+  user_id user;
+  item_id item;
+  std::int8_t label;  ///< 1 for a positive, 0 for a negative or a masked row
+  std::int8_t valid;  ///< 0 only for the rows that padding::mask adds
+};
+
+/// What all cycles of a run have in common. Made and checked by negpipe::plan_training; trivially copyable.
+struct training_plan {
+  std::uint64_t seed;
+  std::uint64_t positive_count;     ///< P, at least 1
+  std::uint32_t negatives;          ///< K a positive, may be 0
+  std::uint32_t epochs;             ///< c a cycle, at least 1
+  std::uint64_t point_count;        ///< N = c * P * (1 + K), at most permutation::max_size
+  std::uint64_t batch_size;         ///< B
+  std::uint64_t batch_count;        ///< ceil(N / B), or floor for padding::drop; at least 1
+  padding pad;
+  divider64 by_positives;           ///< divides by P
+  bounded32 item_draw;              ///< draws from all items
+  bounded64 padding_draw;           ///< draws from all points
+
+  NEGPIPE_HD std::uint64_t padded_count() const { return batch_count * batch_size; }
+
+  /// The position at which the batch-th record begins: with padding::resample first and last trade places.
+  NEGPIPE_HD std::uint64_t first_position(std::uint64_t batch) const {
+    if (pad == padding::resample) {
+      if (batch == 0) {
+        batch = batch_count - 1;
+      } else if (batch == batch_count - 1) {
+        batch = 0;
+      }
+    }
+    return batch * batch_size;
+  }
+};
+
+/// What is particular to one cycle. Trivially copyable.
+struct cycle_key {
+  std::uint32_t cycle;
+  permutation order;
+
+  template <typename Source>
+  static NEGPIPE_HD cycle_key make(const training_plan& plan, std::uint32_t cycle, Source source) {
+    return {cycle, permutation::make(plan.point_count, source, tag::round_keys, cycle, 0)};
+  }
+};
+
+/// Which positive a shuffled index stands for, and whether it is the positive itself or one of its negatives.
+struct origin {
+  std::uint64_t positive;
+  bool is_positive;
+};
+
+/// shuffled is a point's index before the shuffle: epoch by epoch, slot by slot, positive by positive.
+NEGPIPE_HD inline origin origin_of(const training_plan& plan, std::uint64_t shuffled) {
+  const std::uint64_t slots = plan.by_positives(shuffled);
+  return {shuffled - slots * plan.positive_count,
+          slots == 0 || (plan.epochs > 1 && slots % (plan.negatives + 1ULL) == 0)};
+}
+
+/// The position in [0, N) whose point fills the padding position (>= N) under padding::resample.
+template <typename Source>
+NEGPIPE_HD std::uint64_t resampled_position(const training_plan& plan, std::uint32_t cycle,
+                                            std::uint64_t position, Source source) {
+  std::uint64_t drawn = 0;
+  for (std::uint32_t half = 0;; ++half) {
+    const auto block = source(make_counter(tag::padding, cycle, position, half / 2));
+    const std::uint32_t low = block.word[2 * (half % 2)];
+    const std::uint32_t high = block.word[2 * (half % 2) + 1];
+    if (plan.padding_draw(static_cast<std::uint64_t>(high) << 32 | low, drawn)) return drawn;
+  }
+}
+
+/// The point at a position of [0, padded_count()). A pure function of its arguments.
+template <typename Source>
+NEGPIPE_HD point point_at(const training_plan& plan, const cycle_key& key, const positives_view& positives,
+                          std::uint64_t position, Source source) {
+  if (position >= plan.point_count) {
+    if (plan.pad == padding::mask) {
+      return {user_id{static_cast<std::int32_t>(position % static_cast<std::uint32_t>(positives.user_count))},
+              item_id{static_cast<std::int32_t>(position % static_cast<std::uint32_t>(positives.item_count))}, 0,
+              0};
+    }
+    position = resampled_position(plan, key.cycle, position, source);
+  }
+  const origin from = origin_of(plan, key.order(position));
+  const user_id user = positives.csr.user_of(from.positive);
+  if (from.is_positive) return {user, item_id{positives.csr.positive_items[from.positive]}, 1, 1};
+  const draw_stream stream{tag::train_draw, tag::train_fallback, key.cycle};
+  return {user, item_id{draw_negative(positives, user, plan.item_draw, stream, position, source)}, 0, 1};
+}
+
+}  // namespace negpipe::core

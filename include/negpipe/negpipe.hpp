@@ -1,0 +1,15 @@
+// Everything.
+#pragma once
+
+#include "negpipe/backend.hpp"
+#include "negpipe/batch.hpp"
+#include "negpipe/dataset.hpp"
+#include "negpipe/error.hpp"
+#include "negpipe/ingest.hpp"
+#include "negpipe/pipeline.hpp"
+#include "negpipe/plan.hpp"
+#include "negpipe/positives.hpp"
+#include "negpipe/run_control.hpp"
+#include "negpipe/synth.hpp"
+#include "negpipe/tfrecord.hpp"
+#include "negpipe/version.hpp"

@@ -1,0 +1,78 @@
+// Whole runs: cycles and evaluation data to record files, and the checks of what was written.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "negpipe/backend.hpp"
+#include "negpipe/dataset.hpp"
+#include "negpipe/plan.hpp"
+#include "negpipe/run_control.hpp"
+#include "negpipe/tfrecord.hpp"
+
+namespace negpipe {
+
+struct generate_options {
+  std::filesystem::path out;
+  std::uint64_t first_cycle = 0;
+  std::uint64_t cycle_count = 1;
+  std::uint32_t readers = 4;                    ///< R record files a cycle
+  training_options training;
+  std::optional<evaluation_options> evaluation; ///< absent: no evaluation data is written
+  compression_type compression = compression_type::none;
+  bool replace = false;                         ///< replace folders that exist
+};
+
+/// One folder that generate published.
+struct published_folder {
+  std::filesystem::path path;
+  std::uint64_t point_count = 0;  ///< padding included
+  std::uint64_t byte_count = 0;
+  double seconds = 0;
+};
+
+struct generate_report {
+  std::vector<published_folder> cycles;
+  std::optional<published_folder> evaluation;
+};
+
+/// Writes OUT/training_epochs/cycle_NNNNN and OUT/eval_data, each published whole by rename and its ready.json last.
+/// Everything is checked before the first byte is written. Throws option_error, infeasible_error, io_error,
+/// backend_error, interrupted_error; what was published before stays, nothing half-made is left.
+generate_report generate(const dataset& data, const backend& filler, const generate_options& options,
+                         const run_control& control = {});
+
+/// A promise that does not hold: where, what was found and what was wanted.
+struct verification_failure {
+  std::string file;
+  std::string message;
+};
+
+struct verify_report {
+  std::uint64_t cycle_count = 0;
+  std::uint64_t record_count = 0;
+  std::uint64_t point_count = 0;
+  bool has_evaluation = false;
+  std::uint64_t failure_count = 0;
+  std::vector<verification_failure> failures;  ///< the first few
+};
+
+/// Reads every record below a folder that generate wrote and checks every promise of the format and of the sampling
+/// against the dataset, recomputing every point from the recorded seed.
+verify_report verify(const dataset& data, const std::filesystem::path& folder, const run_control& control = {});
+
+/// Hashes of one folder of records, as the pipeline of 2018 printed them.
+struct record_hash {
+  std::string name;         ///< "cycle_00000", "eval_data"
+  std::uint64_t batch_count = 0;
+  std::string all_batches;  ///< MD5 over users and items of every batch in order, hexadecimal
+  std::string first_batch;  ///< the same of the first batch alone
+};
+
+/// One entry a cycle, ascending, then the evaluation data if it is there.
+std::vector<record_hash> hash_records(const std::filesystem::path& folder, const run_control& control = {});
+
+}  // namespace negpipe

@@ -1,0 +1,41 @@
+// The structures that answer "has this user touched this item?", built once from a dataset.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "negpipe/core/positives.hpp"
+#include "negpipe/dataset.hpp"
+#include "negpipe/run_control.hpp"
+
+namespace negpipe {
+
+/// Bytes that bitsets may take unless told otherwise.
+inline constexpr std::uint64_t default_bitset_budget_bytes = 1ULL << 30;
+
+/// Bytes that the bitsets of a shape take.
+std::uint64_t bitset_bytes(std::int32_t user_count, std::int32_t item_count);
+
+/// Owns the membership structures of a dataset. Immutable once made; copies share; any number of threads may read
+/// through view(), which stays valid as long as a copy lives.
+class positives_index {
+ public:
+  /// Bitsets where they fit the budget, sorted-array search otherwise. Results never depend on which.
+  positives_index(const dataset& data, std::uint64_t bitset_budget_bytes = default_bitset_budget_bytes,
+                  const run_control& control = {});
+
+  core::positives_view view() const { return view_; }
+  core::membership form() const { return view_.form; }
+  /// Bytes held beyond the dataset's own arrays.
+  std::uint64_t memory_bytes() const;
+  const dataset& source() const { return data_; }
+
+ private:
+  struct storage;
+  dataset data_;
+  std::shared_ptr<const storage> owner_;
+  core::positives_view view_;
+};
+
+}  // namespace negpipe

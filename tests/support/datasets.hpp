@@ -1,0 +1,55 @@
+// Small datasets with the edges that matter: users with no training positive, one, most, and all but one item.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <random>
+#include <vector>
+
+#include "negpipe/dataset.hpp"
+
+namespace negpipe::test {
+
+/// A dataset whose user u has rows[u] as training positives (any order) and heldout[u] as held-out item. Raw ids are
+/// 10 * u + 1 for users and 100 + i for items.
+inline dataset make_dataset(std::vector<std::vector<std::int32_t>> rows, std::vector<std::int32_t> heldout,
+                            std::int32_t item_count) {
+  dataset_arrays arrays;
+  arrays.user_offsets = {0};
+  std::vector<std::int64_t> users;
+  std::vector<std::int64_t> items;
+  for (auto& row : rows) {
+    std::sort(row.begin(), row.end());
+    arrays.positive_items.insert(arrays.positive_items.end(), row.begin(), row.end());
+    arrays.user_offsets.push_back(static_cast<std::int64_t>(arrays.positive_items.size()));
+    users.push_back(10 * static_cast<std::int64_t>(users.size()) + 1);
+  }
+  for (std::int32_t i = 0; i < item_count; ++i) items.push_back(100 + i);
+  arrays.heldout_items = std::move(heldout);
+  arrays.user_ids = std::move(users);
+  arrays.item_ids = std::move(items);
+  return dataset(std::move(arrays), dataset_origin{.source = "test"});
+}
+
+/// Users with the given numbers of training positives, items drawn from a fixed seed; one more item held out.
+inline dataset random_dataset(const std::vector<std::int32_t>& degrees, std::int32_t item_count, unsigned seed) {
+  std::mt19937 generator(seed);
+  std::vector<std::int32_t> items(static_cast<std::size_t>(item_count));
+  for (std::int32_t i = 0; i < item_count; ++i) items[static_cast<std::size_t>(i)] = i;
+  std::vector<std::vector<std::int32_t>> rows;
+  std::vector<std::int32_t> heldout;
+  for (const std::int32_t degree : degrees) {
+    std::shuffle(items.begin(), items.end(), generator);
+    rows.emplace_back(items.begin(), items.begin() + degree);
+    heldout.push_back(items[static_cast<std::size_t>(degree)]);
+  }
+  return make_dataset(std::move(rows), std::move(heldout), item_count);
+}
+
+/// The edge list: users with 0, 1, 20, a third, half, all but two and all but one of the items.
+inline dataset edge_dataset(std::int32_t item_count = 97, unsigned seed = 7) {
+  return random_dataset({0, 1, 20, 0, item_count / 3, item_count / 2, item_count - 2, item_count - 1, 5}, item_count,
+                        seed);
+}
+
+}  // namespace negpipe::test
