@@ -1,1 +1,18 @@
-#include "negpipe/backend.hpp"
+// A build without CUDA: says so.
+#include "negpipe/backend_factory.hpp"
+
+#include "negpipe/error.hpp"
+
+namespace negpipe {
+
+backend_status cuda_status() {
+  return {"cuda", false,
+          "this build has no CUDA: configure with -DNEGPIPE_CUDA=ON where a CUDA toolkit is installed, or use the "
+          "device cpu"};
+}
+
+std::unique_ptr<backend> make_cuda_backend(std::string_view, const positives_index&, unsigned) {
+  throw backend_error("the device cuda is not available: " + cuda_status().reason);
+}
+
+}  // namespace negpipe
