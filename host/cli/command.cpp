@@ -1,1 +1,61 @@
 #include "command.hpp"
+
+#include <atomic>
+#include <csignal>
+#include <cstdio>
+
+#include "progress_display.hpp"
+
+namespace negpipe::cli {
+
+namespace {
+
+std::atomic<bool> stop_requested{false};
+static_assert(std::atomic<bool>::is_always_lock_free, "a signal handler may only touch lock-free atomics");
+
+// The first signal asks; a second one of the same kind ends the program at once.
+extern "C" void request_stop(int signal) {
+  stop_requested.store(true);
+  std::signal(signal, SIG_DFL);
+}
+
+progress_display display;
+
+}  // namespace
+
+void add_common_options(CLI::App& command, common_options& options, const std::string& example) {
+  command.add_flag("--json", options.json, "print one JSON object instead of text");
+  command.add_flag("--quiet", options.quiet, "print nothing but errors (and the object of --json)");
+  command.add_option("--threads", options.threads, "threads to use; 0 means one a core. Results never depend on it")
+      ->capture_default_str();
+  command.footer("Example:\n  " + example);
+}
+
+run_control make_control(const common_options& options) {
+  std::signal(SIGINT, request_stop);
+  std::signal(SIGTERM, request_stop);
+  run_control control;
+  control.threads = options.threads;
+  control.stop_requested = &stop_requested;
+  if (!options.quiet) {
+    control.on_progress = [](const progress& now) { display.show(now); };
+  }
+  return control;
+}
+
+void print_outcome(const common_options& options, const nlohmann::ordered_json& summary, const std::string& text) {
+  display.finish();
+  if (options.json) {
+    std::printf("%s\n", summary.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+  } else if (!options.quiet) {
+    std::fputs(text.c_str(), stdout);
+  }
+}
+
+void print_note(const common_options& options, const std::string& text) {
+  if (options.quiet) return;
+  display.finish();
+  std::fprintf(stderr, "%s\n", text.c_str());
+}
+
+}  // namespace negpipe::cli

@@ -1,1 +1,61 @@
-int main() { return 0; }
+// The program negpipe. Exit status: 0 done; 1 verify found a promise broken; 2 wrong options; 3 ratings that cannot be
+// read; 4 damaged or foreign data; 5 what is asked for cannot be had; 6 the operating system refused; 7 the backend is
+// not there or failed; 8 a bug or no memory; 130 interrupted.
+#include <cstdio>
+#include <exception>
+#include <new>
+
+#include "command.hpp"
+#include "negpipe/error.hpp"
+#include "negpipe/version.hpp"
+
+namespace {
+
+int complain(const char* message, int status) {
+  std::fprintf(stderr, "negpipe: %s\n", message);
+  return status;
+}
+
+int run(CLI::App& app, int argc, char** argv) {
+  try {
+    app.parse(argc, argv);
+    return 0;
+  } catch (const CLI::ParseError& outcome) {
+    return app.exit(outcome) == 0 ? 0 : 2;
+  } catch (const negpipe::cli::negative_outcome&) {
+    return 1;
+  } catch (const negpipe::option_error& failure) {
+    return complain(failure.what(), 2);
+  } catch (const negpipe::input_error& failure) {
+    return complain(failure.what(), 3);
+  } catch (const negpipe::format_error& failure) {
+    return complain(failure.what(), 4);
+  } catch (const negpipe::infeasible_error& failure) {
+    return complain(failure.what(), 5);
+  } catch (const negpipe::io_error& failure) {
+    return complain(failure.what(), 6);
+  } catch (const negpipe::backend_error& failure) {
+    return complain(failure.what(), 7);
+  } catch (const negpipe::interrupted_error& failure) {
+    return complain(failure.what(), 130);
+  } catch (const std::bad_alloc&) {
+    return complain("out of memory; close other programs, or use a smaller batch or --bitset-budget", 8);
+  } catch (const std::exception& failure) {
+    return complain(failure.what(), 8);
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("negpipe makes exact, reproducible training and evaluation data for recommenders.", "negpipe");
+  app.set_version_flag("--version", std::string("negpipe ") + negpipe::library_version);
+  app.require_subcommand(1);
+  negpipe::cli::add_prepare(app);
+  negpipe::cli::add_synth(app);
+  negpipe::cli::add_info(app);
+  negpipe::cli::add_generate(app);
+  negpipe::cli::add_verify(app);
+  negpipe::cli::add_hash(app);
+  return run(app, argc, argv);
+}
