@@ -1,1 +1,82 @@
 #include "negpipe/positives.hpp"
+
+#include <algorithm>
+
+#include "huge_array.hpp"
+#include "negpipe/core/arith.hpp"
+#include "thread_pool.hpp"
+
+namespace negpipe {
+
+namespace {
+
+constexpr std::uint64_t users_per_block = 256;
+
+// Notes the users of the positives in one row that are due for a note.
+void note_samples(std::int32_t user, std::uint64_t begin, std::uint64_t end, std::int32_t* samples) {
+  constexpr std::uint64_t step = 1ULL << core::csr_view::sample_shift;
+  for (std::uint64_t sample = core::ceil_div(begin, step); sample < core::ceil_div(end, step); ++sample) {
+    samples[sample] = user;
+  }
+}
+
+void set_bits(core::item_row row, std::uint32_t* words) {
+  for (std::uint32_t k = 0; k < row.count; ++k) {
+    const auto item = static_cast<std::uint32_t>(row.items[k]);
+    words[item / 32] |= 1U << (item % 32);
+  }
+}
+
+}  // namespace
+
+struct positives_index::storage {
+  huge_array<std::int32_t> user_samples;
+  huge_array<std::uint32_t> bitset_words;
+};
+
+std::uint64_t bitset_bytes(std::int32_t user_count, std::int32_t item_count) {
+  return static_cast<std::uint64_t>(user_count) *
+         core::bitset_view::row_words(static_cast<std::uint32_t>(item_count)) * sizeof(std::uint32_t);
+}
+
+positives_index::positives_index(const dataset& data, std::uint64_t bitset_budget_bytes, const run_control& control)
+    : data_(data) {
+  auto built = std::make_shared<storage>();
+  const std::int32_t users = data.user_count();
+  const std::uint32_t row_words = core::bitset_view::row_words(static_cast<std::uint32_t>(data.item_count()));
+  const bool with_bitset = bitset_bytes(users, data.item_count()) <= bitset_budget_bytes;
+  built->user_samples = huge_array<std::int32_t>(core::csr_view::sample_count(data.positive_count()));
+  built->user_samples[built->user_samples.size() - 1] = users - 1;
+  if (with_bitset) {
+    built->bitset_words = huge_array<std::uint32_t>(static_cast<std::uint64_t>(users) * row_words);
+  }
+  view_ = {{data.user_offsets().data(), data.positive_items().data(), built->user_samples.data()},
+           {built->bitset_words.data(), with_bitset ? row_words : 0},
+           data.heldout_items().data(),
+           users,
+           data.item_count(),
+           with_bitset ? core::membership::bitset : core::membership::sorted_search};
+
+  // Every user writes samples and words of its own, so blocks of users need no order.
+  support::thread_pool pool(control.thread_count());
+  pool.for_each(core::ceil_div(static_cast<std::uint64_t>(users), users_per_block), [&](std::uint64_t block) {
+    control.throw_if_stopped();
+    const auto first = static_cast<std::int32_t>(block * users_per_block);
+    const std::int32_t last = std::min(users, first + static_cast<std::int32_t>(users_per_block));
+    for (std::int32_t user = first; user < last; ++user) {
+      note_samples(user, static_cast<std::uint64_t>(view_.csr.user_offsets[user]),
+                   static_cast<std::uint64_t>(view_.csr.user_offsets[user + 1]), built->user_samples.data());
+      if (with_bitset) {
+        set_bits(view_.csr.row(user_id{user}),
+                 built->bitset_words.data() + static_cast<std::uint64_t>(user) * row_words);
+      }
+    }
+  });
+  owner_ = std::move(built);
+}
+
+std::uint64_t positives_index::memory_bytes() const {
+  return owner_->user_samples.size_bytes() + owner_->bitset_words.size_bytes();
+}
+
+}  // namespace negpipe
