@@ -1,0 +1,38 @@
+#include "checksum.hpp"
+
+namespace negpipe::record {
+
+namespace {
+
+constexpr std::uint32_t polynomial = 0x82F63B78U;  // Castagnoli's, bits reflected: the highest bit is x^0
+
+/// a * b modulo the polynomial.
+constexpr std::uint32_t multiply(std::uint32_t a, std::uint32_t b) {
+  std::uint32_t product = 0;
+  for (std::uint32_t bit = 1U << 31; bit != 0; bit >>= 1) {
+    if ((a & bit) != 0) product ^= b;
+    b = (b & 1) != 0 ? (b >> 1) ^ polynomial : b >> 1;
+  }
+  return product;
+}
+
+/// x^(8 * length) by squaring.
+constexpr std::uint32_t power_of_x8(std::uint64_t length) {
+  std::uint32_t result = 1U << 31;  // x^0
+  std::uint32_t square = 1U << 23;  // x^8
+  for (; length != 0; length >>= 1) {
+    if ((length & 1) != 0) result = multiply(result, square);
+    square = multiply(square, square);
+  }
+  return result;
+}
+
+}  // namespace
+
+crc32c_carry::crc32c_carry(std::uint64_t length) : power_(power_of_x8(length)) {}
+
+std::uint32_t crc32c_carry::join(std::uint32_t crc_a, std::uint32_t crc_b) const {
+  return multiply(power_, crc_a) ^ crc_b;
+}
+
+}  // namespace negpipe::record

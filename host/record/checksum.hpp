@@ -1,0 +1,33 @@
+// What TFRecord does with CRC-32C: the mask, and checksums of joined pieces.
+#pragma once
+
+#include <cstdint>
+
+namespace negpipe::record {
+
+inline constexpr std::uint32_t crc_mask_delta = 0xA282EAD8U;
+
+/// A CRC is stored rotated and shifted, so that the CRC of bytes which hold a CRC is no special value.
+constexpr std::uint32_t mask_crc(std::uint32_t crc) { return ((crc >> 15) | (crc << 17)) + crc_mask_delta; }
+
+/// The inverse of mask_crc.
+constexpr std::uint32_t unmask_crc(std::uint32_t masked) {
+  const std::uint32_t rotated = masked - crc_mask_delta;
+  return (rotated >> 17) | (rotated << 15);
+}
+static_assert(unmask_crc(mask_crc(0xDEADBEEFU)) == 0xDEADBEEFU && mask_crc(0) == crc_mask_delta);
+
+/// Joins checksums: the CRC-32C of bytes A followed by `length` bytes B is crc(A) carried over B, xor crc(B).
+/// Source: Mark Adler's crc32_combine in zlib, with Castagnoli's polynomial.
+class crc32c_carry {
+ public:
+  /// For a B of so many bytes. O(log length).
+  explicit crc32c_carry(std::uint64_t length);
+
+  std::uint32_t join(std::uint32_t crc_a, std::uint32_t crc_b) const;
+
+ private:
+  std::uint32_t power_;  ///< x^(8 * length) modulo the polynomial, bits reflected
+};
+
+}  // namespace negpipe::record

@@ -1,0 +1,52 @@
+// ready.json: what a folder of records holds. It is written last; a folder without it is not finished.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "format.hpp"
+#include "negpipe/batch.hpp"
+#include "negpipe/plan.hpp"
+#include "negpipe/tfrecord.hpp"
+#include "negpipe/version.hpp"
+#include "record_set.hpp"
+
+namespace negpipe::record {
+
+enum class record_kind : std::uint8_t { train, eval };
+
+/// The content of ready.json. FORMAT.md has the names and an example.
+struct ready_file {
+  std::uint64_t batch_size = 0;
+  std::uint64_t batch_count = 0;
+  std::uint32_t format_version = record::format_version;
+  std::uint32_t stream_version = negpipe::stream_version;
+  std::string library_version = negpipe::library_version;
+  record_kind kind = record_kind::train;
+  std::uint64_t seed = 0;
+  std::uint64_t point_count = 0;             ///< without padding; train: N, eval: users * (E + 1)
+  item_type items = item_type::uint16;
+  compression_type compression = compression_type::none;
+  std::string dataset_digest;
+  std::uint64_t user_count = 0;
+  std::uint64_t item_count = 0;
+  std::uint64_t positive_count = 0;
+  std::uint32_t negatives = 0;               ///< K a positive, or E a user
+
+  std::uint32_t cycle = 0;                   ///< train only
+  std::uint32_t epochs_per_cycle = 1;        ///< train only
+  padding_policy padding = padding_policy::resample;  ///< train only
+  bool mlperf = false;                       ///< eval only: negatives with replacement
+
+  std::vector<record_file> files;            ///< one a reader, by number
+};
+
+/// Publishes ready.json in a folder, by rename. Throws io_error.
+void write_ready_file(const std::filesystem::path& folder, const ready_file& content);
+
+/// Reads it back. Throws io_error when there is none, format_error (file, field, what was found and wanted).
+ready_file read_ready_file(const std::filesystem::path& folder);
+
+}  // namespace negpipe::record

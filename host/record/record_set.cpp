@@ -1,0 +1,162 @@
+#include "record_set.hpp"
+
+#include <fmt/core.h>
+
+#include <atomic>
+#include <map>
+#include <mutex>
+
+#include "checksum.hpp"
+#include "digest.hpp"
+#include "files.hpp"
+#include "format.hpp"
+#include "gzip_pieces.hpp"
+#include "little_endian.hpp"
+#include "negpipe/error.hpp"
+
+namespace negpipe::record {
+
+/// One file of the set. place is the record's number within the file.
+class record_set::output {
+ public:
+  virtual ~output() = default;
+  virtual void write(std::uint64_t place, std::span<const std::byte> record) = 0;
+  /// Completes and syncs the file; fills in everything but the name.
+  virtual record_file finish() = 0;
+};
+
+/// Records of one size lie at known offsets, so nobody waits for anybody.
+class record_set::plain_output final : public output {
+ public:
+  plain_output(const std::filesystem::path& path, std::uint64_t record_count, std::uint64_t record_bytes)
+      : file_(support::file::create(path)), record_bytes_(record_bytes), record_crcs_(record_count) {}
+
+  void write(std::uint64_t place, std::span<const std::byte> record) override {
+    const std::uint64_t offset = place * record_bytes_;
+    file_.write_at(offset, record);
+    file_.start_writeback(offset, record_bytes_);
+    record_crcs_[place] = frame_crc(record);
+    ++written_;
+  }
+
+  record_file finish() override {
+    if (written_ != record_crcs_.size()) {
+      throw format_error(fmt::format("{}: {} of {} records were written", file_.path().string(), written_.load(),
+                                     record_crcs_.size()));
+    }
+    const crc32c_carry over_record(record_bytes_);
+    std::uint32_t crc = 0;
+    for (const std::uint32_t next : record_crcs_) crc = over_record.join(crc, next);
+    write_index();
+    file_.sync();
+    file_.close();
+    return {{}, record_crcs_.size(), record_crcs_.size() * record_bytes_, crc};
+  }
+
+ private:
+  /// The checksum of a whole frame from the one of its payload, which the frame's end holds.
+  static std::uint32_t frame_crc(std::span<const std::byte> record) {
+    const auto footer = record.last(frame_footer_bytes);
+    const std::uint32_t payload_crc = unmask_crc(load_le<std::uint32_t>(footer.data()));
+    const crc32c_carry over_payload(record.size() - frame_bytes);
+    const std::uint32_t crc = over_payload.join(support::crc32c(record.first(frame_header_bytes)), payload_crc);
+    return support::crc32c(footer, crc);
+  }
+
+  /// "offset length" a line, of whole frames, as DALI's tfrecord2idx writes it.
+  void write_index() const {
+    std::string text;
+    for (std::uint64_t i = 0; i < record_crcs_.size(); ++i) {
+      text += fmt::format("{} {}\n", i * record_bytes_, record_bytes_);
+    }
+    support::file index = support::file::create(file_.path().string() + std::string(index_suffix));
+    index.write(std::as_bytes(std::span(text)));
+    index.sync();
+    index.close();
+  }
+
+  support::file file_;
+  std::uint64_t record_bytes_;
+  std::vector<std::uint32_t> record_crcs_;  ///< each element has one writer
+  std::atomic<std::uint64_t> written_ = 0;
+};
+
+/// One gzip member, made of pieces that are compressed side by side and appended in order.
+class record_set::gzip_output final : public output {
+ public:
+  gzip_output(const std::filesystem::path& path, std::uint64_t record_count)
+      : file_(support::file::create(path)), record_count_(record_count) {
+    append(gzip_header());
+  }
+
+  void write(std::uint64_t place, std::span<const std::byte> record) override {
+    gzip_piece piece = compress_piece(record);
+    const std::lock_guard lock(mutex_);
+    waiting_.emplace(place, std::move(piece));
+    for (auto first = waiting_.begin(); first != waiting_.end() && first->first == next_; ++next_) {
+      checksum_.add(first->second);
+      append(first->second.deflated);
+      first = waiting_.erase(first);
+    }
+  }
+
+  record_file finish() override {
+    if (next_ != record_count_) {
+      throw format_error(fmt::format("{}: {} of {} records were written", file_.path().string(), next_, record_count_));
+    }
+    append(gzip_trailer(checksum_));
+    file_.sync();
+    file_.close();
+    return {{}, record_count_, byte_count_, crc_};
+  }
+
+ private:
+  void append(std::span<const std::byte> bytes) {
+    file_.write(bytes);
+    file_.start_writeback(byte_count_, bytes.size());
+    byte_count_ += bytes.size();
+    crc_ = support::crc32c(bytes, crc_);
+  }
+
+  support::file file_;
+  std::uint64_t record_count_;
+  std::mutex mutex_;  // guards all below
+  std::map<std::uint64_t, gzip_piece> waiting_;
+  std::uint64_t next_ = 0;
+  gzip_checksum checksum_;
+  std::uint64_t byte_count_ = 0;
+  std::uint32_t crc_ = 0;
+};
+
+record_set::record_set(const std::filesystem::path& folder, std::string_view prefix, const file_layout& layout,
+                       std::uint64_t record_bytes, compression_type compression)
+    : folder_(folder), layout_(layout) {
+  for (std::uint32_t i = 0; i < layout.file_count; ++i) {
+    names_.push_back(record_file_name(prefix, i));
+    const std::filesystem::path path = folder / names_.back();
+    if (compression == compression_type::gzip) {
+      outputs_.push_back(std::make_unique<gzip_output>(path, layout.batches_in(i)));
+    } else {
+      outputs_.push_back(std::make_unique<plain_output>(path, layout.batches_in(i), record_bytes));
+    }
+  }
+}
+
+record_set::~record_set() = default;
+
+void record_set::write(std::uint64_t batch, std::span<const std::byte> record) {
+  const std::uint64_t file = batch / layout_.batches_per_file();
+  outputs_[file]->write(batch - file * layout_.batches_per_file(), record);
+}
+
+std::vector<record_file> record_set::finish() {
+  std::vector<record_file> files;
+  for (std::size_t i = 0; i < outputs_.size(); ++i) {
+    files.push_back(outputs_[i]->finish());
+    files.back().name = names_[i];
+  }
+  support::sync_folder(folder_);
+  return files;
+}
+
+}  // namespace negpipe::record

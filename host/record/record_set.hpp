@@ -1,0 +1,58 @@
+// The record files of one cycle, or of the evaluation data, in the making.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "negpipe/plan.hpp"
+#include "negpipe/tfrecord.hpp"
+
+namespace negpipe::record {
+
+/// One finished record file, as ready.json lists it.
+struct record_file {
+  std::string name;
+  std::uint64_t record_count = 0;
+  std::uint64_t byte_count = 0;
+  std::uint32_t crc32c = 0;  ///< of the file's bytes as they lie on disk
+
+  friend bool operator==(const record_file&, const record_file&) = default;
+};
+
+/// R files, written side by side. The files' bytes depend on the records alone: not on threads, nor on the order of
+/// writing (gzip: on the version of zlib too).
+class record_set {
+ public:
+  /// Creates all files in an existing folder. Every record has record_bytes bytes, framing included. Throws io_error.
+  record_set(const std::filesystem::path& folder, std::string_view prefix, const file_layout& layout,
+             std::uint64_t record_bytes, compression_type compression);
+  ~record_set();
+
+  /// Writes the record of a batch, framed as record_template::encode leaves it. Each batch is to be written once;
+  /// in any order and from several threads at once. Plain files are written in place and their way to disk is begun.
+  /// Gzip pieces are compressed in the calling thread and wait in memory for those before them, so write roughly in
+  /// order. Throws io_error.
+  void write(std::uint64_t batch, std::span<const std::byte> record);
+
+  /// Writes index files beside plain files and waits until all is on disk. To be called once, after all writes.
+  /// Throws io_error, and format_error when a batch was never written.
+  std::vector<record_file> finish();
+
+ private:
+  class output;
+  class plain_output;
+  class gzip_output;
+
+  std::filesystem::path folder_;
+  file_layout layout_;
+  std::vector<std::string> names_;
+  std::vector<std::unique_ptr<output>> outputs_;
+};
+
+}  // namespace negpipe::record
