@@ -1,0 +1,34 @@
+# cmake -D FROM=package|subdirectory|fetch -D SOURCE=... -D BUILD=... -D WORK=... -D VERSION=... -D COMPILER=... -P
+# Takes the library into the consumer project in one of three ways, builds it and runs it.
+file(REMOVE_RECURSE ${WORK})
+file(MAKE_DIRECTORY ${WORK})
+
+function(run)
+  execute_process(COMMAND ${ARGN} RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  if(NOT result EQUAL 0)
+    message(FATAL_ERROR "failed (${result}): ${ARGN}\n${output}")
+  endif()
+  set(output "${output}" PARENT_SCOPE)
+endfunction()
+
+if(FROM STREQUAL "package")
+  # Installed in one place and moved to another: the package must not remember where it was made.
+  run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${WORK}/first)
+  file(RENAME ${WORK}/first ${WORK}/prefix)
+  if(NOT EXISTS ${WORK}/prefix/bin/negpipe)
+    message(FATAL_ERROR "the program is not among what is installed")
+  endif()
+  run(${WORK}/prefix/bin/negpipe --version)
+endif()
+
+run(${CMAKE_COMMAND} -S ${SOURCE}/tests/install/consumer -B ${WORK}/build -G Ninja
+    -D CMAKE_BUILD_TYPE=Release -D CMAKE_CXX_COMPILER=${COMPILER} -D CMAKE_PREFIX_PATH=${WORK}/prefix
+    -D NEGPIPE_FROM=${FROM} -D NEGPIPE_SOURCE=${SOURCE} -D NEGPIPE_VERSION=${VERSION})
+run(${CMAKE_COMMAND} --build ${WORK}/build)
+run(${WORK}/build/consumer)
+string(REGEX MATCHALL "[^\n]+\n" lines "${output}")
+list(LENGTH lines count)
+if(NOT count EQUAL 50)
+  message(FATAL_ERROR "the consumer printed ${count} points; wanted 10 positives with 4 negatives each:\n${output}")
+endif()
+file(REMOVE_RECURSE ${WORK})
