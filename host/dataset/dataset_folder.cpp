@@ -1,0 +1,196 @@
+// A dataset on disk: dataset.json and its arrays.
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "digest.hpp"
+#include "negpipe/dataset.hpp"
+#include "negpipe/error.hpp"
+#include "negpipe/version.hpp"
+#include "npy_file.hpp"
+#include "storage.hpp"
+
+namespace negpipe {
+
+namespace {
+
+namespace fs = std::filesystem;
+using json = nlohmann::ordered_json;
+
+constexpr std::string_view format_name = "negpipe dataset";
+constexpr std::string_view description_file = "dataset.json";
+constexpr std::string_view remedy = "prepare the dataset again";
+
+std::string hex(std::uint32_t crc) { return fmt::format("{:08x}", crc); }
+
+// File names need not be UTF-8, JSON must be.
+std::string dump(const json& value, int indent = -1) {
+  return value.dump(indent, ' ', /*ensure_ascii=*/false, json::error_handler_t::replace);
+}
+
+/// The checksum that dataset.json carries of itself: of its text without it, as the library prints it.
+std::string checksum_of(json description) {
+  description.erase("checksum");
+  const std::string text = dump(description);
+  return hex(support::crc32c(std::as_bytes(std::span(text))));
+}
+
+// ---- writing
+
+class folder_writer {
+ public:
+  explicit folder_writer(const fs::path& folder) : folder_(folder) {}
+
+  template <typename T>
+  void add(const std::string& name, std::span<const T> values) {
+    npy::write(folder_ / (name + ".npy"), values);
+    arrays_[name] = {{"dtype", npy::descriptor<T>()},
+                     {"length", values.size()},
+                     {"crc32c", hex(support::crc32c(std::as_bytes(values)))}};
+  }
+
+  void add_ids(const std::string& name, const raw_ids& ids) {
+    if (ids.is_text()) {
+      add(name + "_offsets", ids.numbers_or_offsets());
+      add(name + "_bytes", std::span(reinterpret_cast<const std::uint8_t*>(ids.bytes().data()), ids.bytes().size()));
+    } else {
+      add(name, ids.numbers_or_offsets());
+    }
+  }
+
+  json arrays() const { return arrays_; }
+
+ private:
+  fs::path folder_;
+  json arrays_ = json::object();
+};
+
+json describe(const dataset& data) {
+  const dataset_origin& origin = data.origin();
+  return {{"format", format_name},
+          {"format_version", dataset_format_version},
+          {"written_by", fmt::format("negpipe {}", library_version)},
+          {"users", data.user_count()},
+          {"items", data.item_count()},
+          {"positives", data.positive_count()},
+          {"digest", data.digest()},
+          {"origin",
+           {{"source", origin.source},
+            {"source_digest", origin.source_digest},
+            {"options", origin.options.empty() ? json::object() : json::parse(origin.options)},
+            {"ties", origin.ties},
+            {"seed", origin.seed},
+            {"rows", origin.row_count}}}};
+}
+
+// ---- reading
+
+json parse_description(const fs::path& folder) {
+  const fs::path path = folder / description_file;
+  if (fs::is_directory(folder) && !fs::exists(path)) {
+    throw format_error(fmt::format("{} has no {}: it is not a dataset; give a folder that negpipe prepare made",
+                                   folder.string(), description_file));
+  }
+  const support::mapped_file file(path);
+  const auto bytes = file.bytes();
+  const auto* text = reinterpret_cast<const char*>(bytes.data());
+  json description = json::parse(text, text + bytes.size(), nullptr, /*allow_exceptions=*/false);
+  if (!description.is_object() || description.value("format", json()) != format_name) {
+    throw format_error(fmt::format("{}: it does not describe a dataset; {}", path.string(), remedy));
+  }
+  if (const json version = description.value("format_version", json()); version != dataset_format_version) {
+    throw format_error(fmt::format("{}: its format is version {}, this program reads version {}; prepare the dataset "
+                                   "again with this program, or use the one that made it",
+                                   path.string(), dump(version), dataset_format_version));
+  }
+  if (const json found = description.value("checksum", json()); found != checksum_of(description)) {
+    throw format_error(fmt::format("{}: its checksum is {}, wanted {}: the file was damaged or changed; {}",
+                                   path.string(), dump(found), checksum_of(description), remedy));
+  }
+  return description;
+}
+
+class folder_reader {
+ public:
+  folder_reader(fs::path folder, const json& arrays, std::vector<support::mapped_file>& mappings)
+      : folder_(std::move(folder)), arrays_(arrays), mappings_(mappings) {}
+
+  template <typename T>
+  std::span<const T> get(const std::string& name) {
+    const json& entry = arrays_.at(name);
+    const auto count = entry.at("length").get<std::uint64_t>();
+    const fs::path path = folder_ / (name + ".npy");
+    if (!fs::exists(path)) {
+      throw format_error(fmt::format("{} is missing, which {} speaks of; {}", path.string(), description_file, remedy));
+    }
+    support::mapped_file& mapping = mappings_.emplace_back(path);
+    const auto bytes = npy::values_of(mapping, path, npy::descriptor<T>(), count, sizeof(T));
+    const std::string crc = hex(support::crc32c(bytes));
+    if (crc != entry.at("crc32c").get<std::string>()) {
+      throw format_error(fmt::format("{}: its checksum is {}, wanted {}: the file was damaged or changed; {}",
+                                     path.string(), crc, entry.at("crc32c").get<std::string>(), remedy));
+    }
+    return {reinterpret_cast<const T*>(bytes.data()), static_cast<std::size_t>(count)};
+  }
+
+  raw_ids get_ids(const std::string& name) {
+    if (arrays_.contains(name)) return raw_ids(get<std::int64_t>(name));
+    const auto offsets = get<std::int64_t>(name + "_offsets");
+    const auto bytes = get<std::uint8_t>(name + "_bytes");
+    return raw_ids(offsets, std::span(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+  }
+
+ private:
+  fs::path folder_;
+  const json& arrays_;
+  std::vector<support::mapped_file>& mappings_;
+};
+
+dataset_origin parse_origin(const json& origin) {
+  return {.source = origin.at("source").get<std::string>(),
+          .source_digest = origin.at("source_digest").get<std::string>(),
+          .options = origin.at("options").dump(),
+          .ties = origin.at("ties").get<std::string>(),
+          .seed = origin.at("seed").get<std::uint64_t>(),
+          .row_count = origin.at("rows").get<std::uint64_t>()};
+}
+
+}  // namespace
+
+void dataset::save(const fs::path& folder, bool replace) const {
+  support::staged_folder staging(folder, replace);
+  folder_writer writer(staging.path());
+  writer.add("user_offsets", user_offsets_);
+  writer.add("positive_items", positive_items_);
+  writer.add("heldout_items", heldout_items_);
+  writer.add_ids("user_ids", user_ids_);
+  writer.add_ids("item_ids", item_ids_);
+  json description = describe(*this);
+  description["arrays"] = writer.arrays();
+  description["checksum"] = checksum_of(description);
+  support::publish_file(staging.path() / description_file, dump(description, 2) + "\n");
+  staging.publish();
+}
+
+dataset dataset::load(const fs::path& folder) {
+  const json description = parse_description(folder);
+  auto loaded = std::make_shared<storage>();
+  try {
+    folder_reader reader(folder, description.at("arrays"), loaded->mappings);
+    loaded->user_offsets = reader.get<std::int64_t>("user_offsets");
+    loaded->positive_items = reader.get<std::int32_t>("positive_items");
+    loaded->heldout_items = reader.get<std::int32_t>("heldout_items");
+    loaded->user_ids = reader.get_ids("user_ids");
+    loaded->item_ids = reader.get_ids("item_ids");
+    loaded->origin = parse_origin(description.at("origin"));
+    loaded->digest = description.at("digest").get<std::string>();
+  } catch (const json::exception& failure) {
+    throw format_error(fmt::format("{}: {}; {}", (folder / description_file).string(), failure.what(), remedy));
+  }
+  check_dataset({(folder / "").string(), std::string(remedy)}, loaded->user_offsets, loaded->positive_items,
+                loaded->heldout_items, loaded->user_ids, loaded->item_ids);
+  return dataset(std::shared_ptr<const storage>(std::move(loaded)));
+}
+
+}  // namespace negpipe

@@ -1,0 +1,61 @@
+#include "npy_file.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "negpipe/error.hpp"
+
+namespace negpipe::npy {
+
+namespace {
+constexpr std::string_view magic("\x93NUMPY\x01\x00", 8);
+constexpr std::size_t alignment = 64;
+
+std::string_view as_text(std::span<const std::byte> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+}  // namespace
+
+std::string make_header(std::string_view descriptor, std::uint64_t count) {
+  std::string dictionary =
+      fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({},), }}", descriptor, count);
+  const std::size_t unpadded = magic.size() + 2 + dictionary.size() + 1;
+  dictionary.append((alignment - unpadded % alignment) % alignment, ' ');
+  dictionary += '\n';
+  std::string header(magic);
+  header += static_cast<char>(dictionary.size() % 256);
+  header += static_cast<char>(dictionary.size() / 256);
+  return header + dictionary;
+}
+
+void write_bytes(const std::filesystem::path& path, std::string_view descriptor, std::uint64_t count,
+                 std::span<const std::byte> values) {
+  auto out = support::file::create(path);
+  const std::string header = make_header(descriptor, count);
+  out.write(std::as_bytes(std::span(header)));
+  out.write(values);
+  out.sync();
+  out.close();
+}
+
+std::span<const std::byte> values_of(const support::mapped_file& file, const std::filesystem::path& path,
+                                     std::string_view descriptor, std::uint64_t count, std::uint64_t element_bytes) {
+  const std::string header = make_header(descriptor, count);
+  const auto bytes = file.bytes();
+  const auto found = bytes.first(std::min(bytes.size(), header.size()));
+  if (as_text(found) != header) {
+    throw format_error(fmt::format("{}: its header is not that of an array of {} values of type {}, which "
+                                   "dataset.json speaks of; prepare the dataset again",
+                                   path.string(), count, descriptor));
+  }
+  const auto values = bytes.subspan(header.size());
+  if (values.size() % element_bytes != 0 || values.size() / element_bytes != count) {
+    throw format_error(fmt::format("{}: found {} bytes of values, wanted {} values of {} bytes; the file was truncated "
+                                   "or extended: prepare the dataset again",
+                                   path.string(), values.size(), count, element_bytes));
+  }
+  return values;
+}
+
+}  // namespace negpipe::npy

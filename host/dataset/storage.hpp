@@ -1,0 +1,57 @@
+// What a dataset stands on: arrays of its own, or mapped files.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "files.hpp"
+#include "negpipe/dataset.hpp"
+
+namespace negpipe {
+
+/// Raw ids as they are held: numbers, or text cut by offsets.
+struct owned_ids {
+  std::vector<std::int64_t> numbers_or_offsets;
+  std::vector<char> bytes;
+  bool is_text = false;
+
+  raw_ids view() const {
+    return is_text ? raw_ids(numbers_or_offsets, bytes) : raw_ids(numbers_or_offsets);
+  }
+};
+
+struct dataset::storage {
+  // Owners: the vectors of a dataset made in memory, or the mappings of one that was loaded.
+  dataset_arrays arrays;
+  owned_ids owned_user_ids;
+  owned_ids owned_item_ids;
+  std::vector<support::mapped_file> mappings;
+
+  std::span<const std::int64_t> user_offsets;
+  std::span<const std::int32_t> positive_items;
+  std::span<const std::int32_t> heldout_items;
+  raw_ids user_ids{std::span<const std::int64_t>{}};
+  raw_ids item_ids{std::span<const std::int64_t>{}};
+  dataset_origin origin;
+  std::string digest;
+};
+
+/// Where an array stands, for messages: the folder's path with a slash, or nothing for arrays in memory.
+struct array_place {
+  std::string prefix;
+  std::string remedy;
+
+  std::string operator()(std::string_view array) const { return prefix + std::string(array); }
+};
+
+/// Throws format_error unless offsets, positives, held-out items and ids make a dataset as negpipe::dataset
+/// describes it, with at least one training positive.
+void check_dataset(const array_place& place, std::span<const std::int64_t> user_offsets,
+                   std::span<const std::int32_t> positive_items, std::span<const std::int32_t> heldout_items,
+                   const raw_ids& user_ids, const raw_ids& item_ids);
+
+/// MD5 over the counts and the arrays that shape outputs.
+std::string digest_of(std::span<const std::int64_t> user_offsets, std::span<const std::int32_t> positive_items,
+                      std::span<const std::int32_t> heldout_items, std::uint64_t item_count);
+
+}  // namespace negpipe
