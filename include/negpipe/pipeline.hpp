@@ -39,9 +39,13 @@ struct generate_report {
   std::optional<published_folder> evaluation;
 };
 
+/// Checks everything that can be checked before the first byte is written: counts, plans, and that no folder is in
+/// the way. Throws option_error, infeasible_error. generate does the same first.
+void check_generate(const dataset& data, const generate_options& options);
+
 /// Writes OUT/training_epochs/cycle_NNNNN and OUT/eval_data, each published whole by rename and its ready.json last.
-/// Everything is checked before the first byte is written. Throws option_error, infeasible_error, io_error,
-/// backend_error, interrupted_error; what was published before stays, nothing half-made is left.
+/// The backend is called from control.thread_count() threads at once. Throws option_error, infeasible_error,
+/// io_error, backend_error, interrupted_error; what was published before stays, nothing half-made is left.
 generate_report generate(const dataset& data, const backend& filler, const generate_options& options,
                          const run_control& control = {});
 

@@ -1,0 +1,59 @@
+// The memory of one batch, laid out as columns and handed on as bytes.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "example_encoder.hpp"
+#include "negpipe/batch.hpp"
+
+namespace negpipe {
+
+/// What a batch's records hold.
+struct batch_shape {
+  std::vector<record::column_spec> columns;
+  item_type items;
+};
+
+inline batch_shape training_shape(std::uint64_t batch_size, item_type items, bool with_mask) {
+  return {record::training_record_columns(batch_size, items, with_mask), items};
+}
+inline batch_shape evaluation_shape(std::uint64_t batch_size, item_type items) {
+  return {record::evaluation_record_columns(batch_size, items), items};
+}
+
+/// Columns of one batch, reused from batch to batch. Each is aligned for its type.
+class batch_buffers {
+ public:
+  explicit batch_buffers(const batch_shape& shape) : items_(shape.items) {
+    for (const auto& column : shape.columns) {
+      storage_.push_back(std::make_unique<std::byte[]>(column.byte_count));
+      columns_.emplace_back(storage_.back().get(), column.byte_count);
+    }
+  }
+
+  training_columns training() {
+    return {as<std::int32_t>(0), storage_[1].get(), items_, as<std::int8_t>(2),
+            storage_.size() > 3 ? as<std::int8_t>(3) : nullptr};
+  }
+  evaluation_columns evaluation() {
+    return {as<std::int32_t>(0), storage_[1].get(), items_, as<std::int8_t>(2)};
+  }
+  std::span<const std::span<const std::byte>> columns() const { return columns_; }
+
+ private:
+  // operator new aligns for every plain type, and creates objects of such types implicitly.
+  template <typename T>
+  T* as(std::size_t column) {
+    return reinterpret_cast<T*>(storage_[column].get());
+  }
+
+  item_type items_;
+  std::vector<std::unique_ptr<std::byte[]>> storage_;
+  std::vector<std::span<const std::byte>> columns_;
+};
+
+}  // namespace negpipe
