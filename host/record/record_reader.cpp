@@ -1,1 +1,116 @@
 #include "negpipe/tfrecord.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "checksum.hpp"
+#include "digest.hpp"
+#include "files.hpp"
+#include "format.hpp"
+#include "inflater.hpp"
+#include "little_endian.hpp"
+#include "negpipe/error.hpp"
+
+namespace negpipe {
+
+namespace {
+
+using namespace record;
+
+bool header_is_sound(std::span<const std::byte> header) {
+  return mask_crc(support::crc32c(header.first(8))) == load_le<std::uint32_t>(header.data() + 8);
+}
+
+/// Gzip's two magic bytes may also begin the length of a plain first record: its checksum tells them apart.
+bool is_gzip(std::span<const std::byte> bytes) {
+  if (bytes.size() < 2 || bytes[0] != std::byte{0x1F} || bytes[1] != std::byte{0x8B}) return false;
+  return bytes.size() < frame_header_bytes || !header_is_sound(bytes.first(frame_header_bytes));
+}
+
+}  // namespace
+
+struct record_reader::state {
+  explicit state(const std::filesystem::path& file_path)
+      : path(file_path), file(file_path), rest(file.bytes()) {
+    if (is_gzip(rest)) unzipped.emplace(rest);
+  }
+
+  /// The next count bytes, fewer at the end of the file; valid until the next call.
+  std::span<const std::byte> take(std::uint64_t count);
+  [[noreturn]] void fail(const std::string& what) const {
+    throw format_error(fmt::format("{}: record {} at byte {}{}: {}", path.string(), record, offset,
+                                   unzipped ? " (uncompressed)" : "", what));
+  }
+
+  std::filesystem::path path;
+  support::mapped_file file;
+  std::span<const std::byte> rest;    ///< plain: what has not been read
+  std::optional<inflater> unzipped;   ///< gzip
+  std::vector<std::byte> buffer;      ///< gzip: what was taken last
+  std::uint64_t record = 0;           ///< number of the record being read
+  std::uint64_t offset = 0;           ///< where it begins
+};
+
+std::span<const std::byte> record_reader::state::take(std::uint64_t count) {
+  if (!unzipped) {
+    const auto taken = rest.first(std::min<std::uint64_t>(count, rest.size()));
+    rest = rest.subspan(taken.size());
+    return taken;
+  }
+  // Memory grows with what has arrived, so a length that lies costs nothing.
+  constexpr std::uint64_t step = std::uint64_t{1} << 22;
+  std::size_t have = 0;
+  while (have < count) {
+    const auto wanted = static_cast<std::size_t>(std::min(step, count - have));
+    if (buffer.size() < have + wanted) buffer.resize(have + wanted);
+    std::size_t got = 0;
+    try {
+      got = unzipped->read(std::span(buffer).subspan(have, wanted));
+    } catch (const format_error& e) {
+      fail(e.what());
+    }
+    have += got;
+    if (got < wanted) break;
+  }
+  return std::span(buffer).first(have);
+}
+
+record_reader::record_reader(const std::filesystem::path& file) : state_(std::make_unique<state>(file)) {}
+record_reader::~record_reader() = default;
+record_reader::record_reader(record_reader&&) noexcept = default;
+record_reader& record_reader::operator=(record_reader&&) noexcept = default;
+
+bool record_reader::next(std::span<const std::byte>& payload) {
+  state& s = *state_;
+  const auto header = s.take(frame_header_bytes);
+  if (header.empty()) return false;
+  if (header.size() < frame_header_bytes) {
+    s.fail(fmt::format("the file ends after {} of the header's {} bytes; it is truncated", header.size(),
+                       frame_header_bytes));
+  }
+  const auto length = load_le<std::uint64_t>(header.data());
+  if (!header_is_sound(header)) {
+    s.fail(fmt::format("the length {} does not match its checksum; the file is damaged or holds no TFRecords", length));
+  }
+  if (length > max_payload_bytes) {
+    s.fail(fmt::format("its length is {} bytes, at most {} wanted (protobuf's limit)", length, max_payload_bytes));
+  }
+  const auto body = s.take(length + frame_footer_bytes);
+  if (body.size() < length + frame_footer_bytes) {
+    s.fail(fmt::format("the file ends after {} of {} bytes; it is truncated", body.size(),
+                       length + frame_footer_bytes));
+  }
+  payload = body.first(length);
+  const auto stored = unmask_crc(load_le<std::uint32_t>(body.data() + length));
+  if (const auto found = support::crc32c(payload); found != stored) {
+    s.fail(fmt::format("the CRC-32C of its {} bytes is {:08x}, {:08x} wanted; the file is damaged", length, found,
+                       stored));
+  }
+  ++s.record;
+  s.offset += frame_bytes + length;
+  return true;
+}
+
+}  // namespace negpipe
