@@ -1,176 +1,14 @@
-#include <algorithm>
-#include <atomic>
-#include <chrono>
-#include <functional>
-#include <mutex>
-#include <string>
-
 #include "batch_buffers.hpp"
-#include "files.hpp"
-#include "format.hpp"
+#include "example_encoder.hpp"
+#include "folder_writer.hpp"
 #include "negpipe/error.hpp"
 #include "negpipe/pipeline.hpp"
-#include "ready_file.hpp"
-#include "record_set.hpp"
-#include "thread_pool.hpp"
 
 namespace negpipe {
 
 namespace {
 
 namespace fs = std::filesystem;
-using clock = std::chrono::steady_clock;
-
-fs::path cycle_folder(const generate_options& options, std::uint64_t cycle) {
-  return options.out / record::training_folder / record::cycle_folder_name(cycle);
-}
-
-fs::path evaluation_folder(const generate_options& options) { return options.out / record::evaluation_folder; }
-
-/// The batches of a folder in the order in which they are made: the files side by side, each from its front.
-class batch_order {
- public:
-  explicit batch_order(const file_layout& layout) : layout_(layout) {}
-
-  /// Hands out the next batch; false when there is none left. Any thread.
-  bool next(std::uint64_t& batch) {
-    for (;;) {
-      const std::uint64_t turn = turn_.fetch_add(1, std::memory_order_relaxed);
-      if (turn / layout_.file_count >= layout_.batches_per_file()) return false;
-      const auto file = static_cast<std::uint32_t>(turn % layout_.file_count);
-      const std::uint64_t within = turn / layout_.file_count;
-      if (within >= layout_.batches_in(file)) continue;
-      batch = layout_.first_batch(file) + within;
-      return true;
-    }
-  }
-
- private:
-  file_layout layout_;
-  std::atomic<std::uint64_t> turn_{0};
-};
-
-/// What differs between a cycle and the evaluation data.
-struct folder_job {
-  std::string stage;            ///< for progress
-  fs::path folder;
-  std::string_view prefix;      ///< of file names
-  std::uint64_t batch_size;
-  std::uint64_t batch_count;
-  batch_shape shape;
-  std::function<void(std::uint64_t batch, batch_buffers& buffers)> fill;
-  record::ready_file ready;     ///< all but the files
-};
-
-/// Makes one folder: fills, encodes and writes batches in parallel, each in one thread from end to end.
-published_folder write_folder(const folder_job& job, const generate_options& options, const run_control& control) {
-  const auto begin = clock::now();
-  support::staged_folder staging(job.folder, options.replace);
-  const file_layout layout{job.batch_count, options.readers};
-  const record::record_template shape(job.shape.columns);
-  record::record_set files(staging.path(), job.prefix, layout, shape.record_bytes(), options.compression);
-
-  batch_order order(layout);
-  std::atomic<bool> failed{false};
-  std::mutex progress_mutex;
-  std::uint64_t points_done = 0;
-  const auto workers =
-      static_cast<unsigned>(std::min<std::uint64_t>(control.thread_count(), job.batch_count));
-  support::thread_pool pool(workers);
-  pool.for_each(workers, [&](std::uint64_t) {
-    try {
-      batch_buffers buffers(job.shape);
-      std::vector<std::byte> record(shape.record_bytes());
-      std::uint64_t batch = 0;
-      while (!failed.load(std::memory_order_relaxed) && order.next(batch)) {
-        control.throw_if_stopped();
-        job.fill(batch, buffers);
-        shape.encode(buffers.columns(), record);
-        files.write(batch, record);
-        const std::lock_guard lock(progress_mutex);
-        points_done += job.batch_size;
-        control.report({job.stage, "points", points_done, job.batch_count * job.batch_size});
-      }
-    } catch (...) {
-      failed = true;  // the other workers stop at their next batch
-      throw;
-    }
-  });
-
-  published_folder published{.path = job.folder, .point_count = job.batch_count * job.batch_size};
-  record::ready_file ready = job.ready;
-  ready.files = files.finish();
-  control.throw_if_stopped();
-  record::write_ready_file(staging.path(), ready);
-  staging.publish();
-  for (const auto& file : ready.files) published.byte_count += file.byte_count;
-  published.seconds = std::chrono::duration<double>(clock::now() - begin).count();
-  return published;
-}
-
-/// The part of ready.json that cycles and evaluation data share.
-record::ready_file describe(const dataset& data, const generate_options& options) {
-  record::ready_file ready;
-  ready.items = item_type_for(data.item_count());
-  ready.compression = options.compression;
-  ready.dataset_digest = data.digest();
-  ready.user_count = static_cast<std::uint64_t>(data.user_count());
-  ready.item_count = static_cast<std::uint64_t>(data.item_count());
-  ready.positive_count = data.positive_count();
-  return ready;
-}
-
-published_folder write_cycle(const dataset& data, const backend& filler, const generate_options& options,
-                             const training_plan& plan, std::uint32_t cycle, const run_control& control) {
-  const core::cycle_key key = make_cycle_key(plan, cycle);
-  const item_type items = item_type_for(data.item_count());
-  folder_job job{.stage = "cycle " + std::to_string(cycle),
-                 .folder = cycle_folder(options, cycle),
-                 .prefix = record::training_prefix,
-                 .batch_size = plan.batch_size,
-                 .batch_count = plan.batch_count,
-                 .shape = training_shape(plan.batch_size, items, plan.pad == padding_policy::mask),
-                 .fill =
-                     [&](std::uint64_t batch, batch_buffers& buffers) {
-                       filler.fill_training(plan, key, plan.first_position(batch), plan.batch_size,
-                                            buffers.training());
-                     },
-                 .ready = describe(data, options)};
-  job.ready.kind = record::record_kind::train;
-  job.ready.seed = plan.seed;
-  job.ready.batch_size = plan.batch_size;
-  job.ready.batch_count = plan.batch_count;
-  job.ready.point_count = plan.point_count;
-  job.ready.negatives = plan.negatives;
-  job.ready.cycle = cycle;
-  job.ready.epochs_per_cycle = plan.epochs;
-  job.ready.padding = plan.pad;
-  return write_folder(job, options, control);
-}
-
-published_folder write_evaluation(const dataset& data, const backend& filler, const generate_options& options,
-                                  const evaluation_plan& plan, const run_control& control) {
-  const std::uint64_t rows_per_batch = plan.batch_size / plan.row_length();
-  folder_job job{.stage = "evaluation",
-                 .folder = evaluation_folder(options),
-                 .prefix = record::evaluation_prefix,
-                 .batch_size = plan.batch_size,
-                 .batch_count = plan.batch_count,
-                 .shape = evaluation_shape(plan.batch_size, item_type_for(data.item_count())),
-                 .fill =
-                     [&](std::uint64_t batch, batch_buffers& buffers) {
-                       filler.fill_evaluation(plan, batch * rows_per_batch, rows_per_batch, buffers.evaluation());
-                     },
-                 .ready = describe(data, options)};
-  job.ready.kind = record::record_kind::eval;
-  job.ready.seed = plan.seed;
-  job.ready.batch_size = plan.batch_size;
-  job.ready.batch_count = plan.batch_count;
-  job.ready.point_count = plan.element_count();
-  job.ready.negatives = plan.negatives;
-  job.ready.mlperf = plan.with_replacement;
-  return write_folder(job, options, control);
-}
 
 void require_free(const fs::path& folder, const char* advice) {
   if (!fs::exists(fs::symlink_status(folder))) return;
@@ -193,11 +31,11 @@ void check_generate(const dataset& data, const generate_options& options) {
   }
   if (options.replace) return;
   for (std::uint64_t i = 0; i < options.cycle_count; ++i) {
-    require_free(cycle_folder(options, options.first_cycle + i),
+    require_free(cycle_folder(options.out, options.first_cycle + i),
                  "continue with --first-cycle, choose another --out, or --force to replace it");
   }
   if (options.evaluation) {
-    require_free(evaluation_folder(options), "keep it with --no-eval, choose another --out, or --force to replace it");
+    require_free(evaluation_folder(options.out), "keep it with --no-eval, choose another --out, or --force to replace it");
   }
 }
 
@@ -205,14 +43,15 @@ generate_report generate(const dataset& data, const backend& filler, const gener
                          const run_control& control) {
   check_generate(data, options);
   const training_plan plan = plan_training(data, options.training);
+  const folder_options folders{options.out, options.readers, options.compression, options.replace};
   generate_report report;
   for (std::uint64_t i = 0; i < options.cycle_count; ++i) {
     const auto cycle = static_cast<std::uint32_t>(options.first_cycle + i);
-    report.cycles.push_back(write_cycle(data, filler, options, plan, cycle, control));
+    report.cycles.push_back(write_cycle(data, filler, folders, plan, cycle, control));
   }
   if (options.evaluation) {
     report.evaluation =
-        write_evaluation(data, filler, options, plan_evaluation(data, *options.evaluation), control);
+        write_evaluation(data, filler, folders, plan_evaluation(data, *options.evaluation), control);
   }
   return report;
 }

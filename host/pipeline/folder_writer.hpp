@@ -1,0 +1,37 @@
+// One published folder: a cycle of training data, or the evaluation data.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+
+#include "negpipe/backend.hpp"
+#include "negpipe/dataset.hpp"
+#include "negpipe/pipeline.hpp"
+#include "negpipe/plan.hpp"
+#include "negpipe/run_control.hpp"
+#include "negpipe/tfrecord.hpp"
+
+namespace negpipe {
+
+/// How folders are written, whatever they hold.
+struct folder_options {
+  std::filesystem::path out;     ///< the folder above training_epochs and eval_data
+  std::uint32_t readers;
+  compression_type compression;
+  bool replace;
+};
+
+/// OUT/training_epochs/cycle_NNNNN
+std::filesystem::path cycle_folder(const std::filesystem::path& out, std::uint64_t cycle);
+/// OUT/eval_data
+std::filesystem::path evaluation_folder(const std::filesystem::path& out);
+
+/// Makes a folder beside its place and publishes it by rename when it is whole on disk, its ready.json written last.
+/// The backend is called from control.thread_count() threads at once. Throws io_error, backend_error,
+/// interrupted_error, option_error when the folder exists and is not to be replaced; then nothing is left behind.
+published_folder write_cycle(const dataset& data, const backend& filler, const folder_options& options,
+                             const training_plan& plan, std::uint32_t cycle, const run_control& control);
+published_folder write_evaluation(const dataset& data, const backend& filler, const folder_options& options,
+                                  const evaluation_plan& plan, const run_control& control);
+
+}  // namespace negpipe
