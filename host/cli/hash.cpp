@@ -1,3 +1,43 @@
-#include "command.hpp"
+#include <fmt/core.h>
 
-void negpipe::cli::add_hash(CLI::App&) {}
+#include <filesystem>
+#include <memory>
+
+#include "command.hpp"
+#include "negpipe/pipeline.hpp"
+
+namespace negpipe::cli {
+
+namespace {
+
+struct hash_arguments {
+  common_options common;
+  std::filesystem::path folder;
+};
+
+void run_hash(const hash_arguments& arguments) {
+  nlohmann::ordered_json summary = nlohmann::ordered_json::array();
+  std::string text;
+  for (const record_hash& hash : hash_records(arguments.folder, make_control(arguments.common))) {
+    summary.push_back({{"name", hash.name},
+                       {"batch_count", hash.batch_count},
+                       {"all_batches", hash.all_batches},
+                       {"first_batch", hash.first_batch}});
+    text += fmt::format("{}: {} batches, all {}, first {}\n", hash.name, hash.batch_count, hash.all_batches,
+                        hash.first_batch);
+  }
+  print_outcome(arguments.common, summary, text);
+}
+
+}  // namespace
+
+void add_hash(CLI::App& app) {
+  auto arguments = std::make_shared<hash_arguments>();
+  CLI::App& command = *app.add_subcommand(
+      "hash", "Hash users and items of every batch, and of the first alone, for each cycle and the evaluation data");
+  command.add_option("DIR", arguments->folder, "a folder that generate wrote to")->required();
+  add_common_options(command, arguments->common, "negpipe hash run");
+  command.callback([arguments] { run_hash(*arguments); });
+}
+
+}  // namespace negpipe::cli

@@ -1,3 +1,67 @@
-#include "command.hpp"
+#include <fmt/core.h>
 
-void negpipe::cli::add_verify(CLI::App&) {}
+#include <filesystem>
+#include <memory>
+
+#include "command.hpp"
+#include "negpipe/pipeline.hpp"
+
+namespace negpipe::cli {
+
+namespace {
+
+struct verify_arguments {
+  common_options common;
+  std::filesystem::path dataset_folder;
+  std::filesystem::path folder;
+};
+
+nlohmann::ordered_json to_json(const verify_report& report) {
+  nlohmann::ordered_json failures = nlohmann::ordered_json::array();
+  for (const auto& failure : report.failures) {
+    failures.push_back({{"file", failure.file}, {"message", failure.message}});
+  }
+  return {{"ok", report.failure_count == 0},
+          {"cycle_count", report.cycle_count},
+          {"has_evaluation", report.has_evaluation},
+          {"record_count", report.record_count},
+          {"point_count", report.point_count},
+          {"failure_count", report.failure_count},
+          {"failures", failures}};
+}
+
+std::string to_text(const verify_report& report) {
+  std::string text;
+  for (const auto& failure : report.failures) text += fmt::format("{}: {}\n", failure.file, failure.message);
+  if (const std::uint64_t untold = report.failure_count - report.failures.size(); untold > 0) {
+    text += fmt::format("... and {} more\n", untold);
+  }
+  const std::string what = fmt::format("{} cycles{}: {} records, {} points", report.cycle_count,
+                                       report.has_evaluation ? " and the evaluation data" : "", report.record_count,
+                                       report.point_count);
+  return text + (report.failure_count == 0 ? fmt::format("verified {}; every promise holds\n", what)
+                                           : fmt::format("read {}; {} failures\n", what, report.failure_count));
+}
+
+void run_verify(const verify_arguments& arguments) {
+  const run_control control = make_control(arguments.common);
+  const dataset data = dataset::load(arguments.dataset_folder);
+  const verify_report report = verify(data, arguments.folder, control);
+  print_outcome(arguments.common, to_json(report), to_text(report));
+  if (report.failure_count != 0) throw negative_outcome();
+}
+
+}  // namespace
+
+void add_verify(CLI::App& app) {
+  auto arguments = std::make_shared<verify_arguments>();
+  CLI::App& command =
+      *app.add_subcommand("verify", "Read records back and check every promise against dataset and seed");
+  command.add_option("DATASET", arguments->dataset_folder, "the dataset that the records were generated from")
+      ->required();
+  command.add_option("DIR", arguments->folder, "a folder that generate wrote to")->required();
+  add_common_options(command, arguments->common, "negpipe verify ml-1m run");
+  command.callback([arguments] { run_verify(*arguments); });
+}
+
+}  // namespace negpipe::cli

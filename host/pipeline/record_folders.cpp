@@ -1,0 +1,70 @@
+#include "record_folders.hpp"
+
+#include <charconv>
+#include <map>
+#include <optional>
+#include <system_error>
+
+#include "format.hpp"
+#include "negpipe/error.hpp"
+
+namespace negpipe::pipeline {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+/// The number between prefix and suffix, if the name is made so.
+std::optional<std::uint64_t> number_in(std::string_view name, std::string_view prefix, std::string_view suffix) {
+  if (!name.starts_with(prefix) || !name.ends_with(suffix) || name.size() <= prefix.size() + suffix.size()) return {};
+  const std::string_view digits = name.substr(prefix.size(), name.size() - prefix.size() - suffix.size());
+  std::uint64_t number = 0;
+  const auto [end, failure] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+  if (failure != std::errc() || end != digits.data() + digits.size()) return {};
+  return number;
+}
+
+/// Entries of a folder by the number in their names.
+std::multimap<std::uint64_t, fs::path> numbered_entries(const fs::path& folder, std::string_view prefix,
+                                                        std::string_view suffix) {
+  std::multimap<std::uint64_t, fs::path> entries;
+  std::error_code failure;
+  for (fs::directory_iterator entry(folder, failure), end; !failure && entry != end; entry.increment(failure)) {
+    if (const auto number = number_in(entry->path().filename().string(), prefix, suffix)) {
+      entries.emplace(*number, entry->path());
+    }
+  }
+  if (failure) throw io_error("cannot list " + folder.string() + ": " + failure.message());
+  return entries;
+}
+
+}  // namespace
+
+std::vector<record_folder> find_record_folders(const fs::path& out) {
+  std::vector<record_folder> folders;
+  const fs::path training = out / record::training_folder;
+  if (fs::is_directory(training)) {
+    for (const auto& [cycle, path] : numbered_entries(training, "cycle_", "")) {
+      folders.push_back({path, path.filename().string(), false, cycle});
+    }
+  }
+  const fs::path evaluation = out / record::evaluation_folder;
+  if (fs::is_directory(evaluation)) folders.push_back({evaluation, std::string(record::evaluation_folder), true});
+  if (folders.empty()) {
+    throw format_error(out.string() + " holds no records: neither " + std::string(record::training_folder) +
+                       "/cycle_* nor " + std::string(record::evaluation_folder) +
+                       " is there; give the folder that generate wrote to (--out)");
+  }
+  return folders;
+}
+
+std::vector<fs::path> find_record_files(const record_folder& folder) {
+  const auto prefix = folder.is_evaluation ? record::evaluation_prefix : record::training_prefix;
+  std::vector<fs::path> files;
+  for (const auto& [number, path] : numbered_entries(folder.path, std::string(prefix) + "_", ".tfrecords")) {
+    files.push_back(path);
+  }
+  return files;
+}
+
+}  // namespace negpipe::pipeline

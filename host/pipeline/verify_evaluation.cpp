@@ -1,0 +1,128 @@
+#include "verify_records.hpp"
+
+#include <algorithm>
+
+namespace negpipe::pipeline {
+
+namespace {
+
+class evaluation_checker final : public record_checker {
+ public:
+  evaluation_checker(const evaluation_plan& plan, const core::positives_view& positives)
+      : plan_(plan), view_(positives) {}
+
+  void check(std::uint64_t batch, const record_columns& columns, findings& found) override {
+    const std::uint64_t rows = plan_.batch_size / plan_.row_length();
+    for (std::uint64_t r = 0; r < rows; ++r) {
+      const std::uint64_t user = batch * rows + r;
+      const std::uint64_t first = r * plan_.row_length();
+      const std::vector<std::int8_t> repeats = repeats_in(first, columns);
+      check_mask(first, repeats, columns, found);
+      if (user >= plan_.user_count) {
+        check_padding(first, columns, found);
+      } else if (check_row(user_id{static_cast<std::int32_t>(user)}, first, repeats, columns, found)) {
+        compare(user_id{static_cast<std::int32_t>(user)}, first, columns, found);
+      }
+    }
+  }
+
+  // Users stand at fixed places, so each record says all there is to say.
+  void conclude(findings&) override {}
+
+ private:
+  /// What the duplicate mask of a row must be: 1 where an item stood earlier in the row. Found by sorting, where the
+  /// backends use stamps.
+  std::vector<std::int8_t> repeats_in(std::uint64_t first, const record_columns& columns) const {
+    std::vector<std::uint64_t> by_item(plan_.row_length());  // item, then column
+    for (std::uint64_t c = 0; c < by_item.size(); ++c) {
+      by_item[c] = static_cast<std::uint64_t>(static_cast<std::uint32_t>(columns.item(first + c))) << 32 | c;
+    }
+    std::ranges::sort(by_item);
+    std::vector<std::int8_t> repeats(by_item.size(), 0);
+    for (std::size_t i = 1; i < by_item.size(); ++i) {
+      if (by_item[i] >> 32 == by_item[i - 1] >> 32) repeats[by_item[i] & 0xFFFF'FFFFU] = 1;
+    }
+    return repeats;
+  }
+
+  void check_mask(std::uint64_t first, const std::vector<std::int8_t>& repeats, const record_columns& columns,
+                  findings& found) const {
+    for (std::uint64_t c = 0; c < repeats.size(); ++c) {
+      if (columns.flag(first + c) == repeats[c]) continue;
+      found.add("position {}: duplicate_mask {} found, {} wanted: item {} {} earlier in its row", first + c,
+                columns.flag(first + c), repeats[c], columns.item(first + c),
+                repeats[c] == 1 ? "stands" : "does not stand");
+    }
+  }
+
+  void check_padding(std::uint64_t first, const record_columns& columns, findings& found) const {
+    for (std::uint64_t i = first; i < first + plan_.row_length(); ++i) {
+      if (columns.user(i) == 0 && columns.item(i) == 0) continue;
+      found.add("position {}: (user {}, item {}) found past the last user, (0, 0) wanted", i, columns.user(i),
+                columns.item(i));
+    }
+  }
+
+  /// The held-out item, then negatives that are allowed to this user.
+  bool check_row(user_id user, std::uint64_t first, const std::vector<std::int8_t>& repeats,
+                 const record_columns& columns, findings& found) const {
+    const std::uint64_t before = found.count();
+    const std::int32_t heldout = view_.heldout[index(user)];
+    if (columns.item(first) != heldout) {
+      found.add("position {}: item {} begins the row of user {}, the held-out item {} wanted", first,
+                columns.item(first), index(user), heldout);
+    }
+    for (std::uint64_t c = 0; c < plan_.row_length(); ++c) {
+      if (columns.user(first + c) != index(user)) {
+        found.add("position {}: user {} found, {} wanted (users ascending, {} values each)", first + c,
+                  columns.user(first + c), index(user), plan_.row_length());
+      }
+      if (c > 0) check_negative(user, first + c, repeats[c] == 1, columns, found);
+    }
+    return found.count() == before;
+  }
+
+  void check_negative(user_id user, std::uint64_t i, bool repeated, const record_columns& columns,
+                      findings& found) const {
+    const std::int32_t item = columns.item(i);
+    if (item < 0 || item >= view_.item_count) {
+      found.add("position {}: item {} is out of range, 0 to {} wanted", i, item, view_.item_count - 1);
+    } else if (view_.contains(user, item)) {
+      found.add("position {}: item {} is a negative of user {}, but it is among the user's training positives", i, item,
+                index(user));
+    } else if (!plan_.with_replacement && item == view_.heldout[index(user)]) {
+      found.add("position {}: item {} is a negative of user {}, but it is the user's held-out item", i, item,
+                index(user));
+    } else if (!plan_.with_replacement && repeated) {
+      found.add("position {}: item {} is a negative of user {} for the second time; without --mlperf negatives are "
+                "distinct",
+                i, item, index(user));
+    }
+  }
+
+  void compare(user_id user, std::uint64_t first, const record_columns& columns, findings& found) const {
+    const core::philox_source source{plan_.seed};
+    core::evaluation_row row{};
+    if (!plan_.with_replacement) row = core::evaluation_row::make(view_, user, source);
+    for (std::uint32_t column = 1; column < plan_.row_length(); ++column) {
+      const std::int32_t wanted = plan_.with_replacement
+                                      ? index(core::eval_item_at(plan_, view_, user, column, source))
+                                      : row.negative(column - 1);
+      if (columns.item(first + column) == wanted) continue;
+      found.add("position {}: item {} found, {} wanted by the recorded seed", first + column,
+                columns.item(first + column), wanted);
+    }
+  }
+
+  evaluation_plan plan_;
+  core::positives_view view_;
+};
+
+}  // namespace
+
+std::unique_ptr<record_checker> make_evaluation_checker(const evaluation_plan& plan,
+                                                        const core::positives_view& positives) {
+  return std::make_unique<evaluation_checker>(plan, positives);
+}
+
+}  // namespace negpipe::pipeline

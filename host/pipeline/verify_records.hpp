@@ -1,0 +1,75 @@
+// What verify asks of records: findings, the columns of one record, and the checks of training and evaluation data.
+#pragma once
+
+#include <fmt/core.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "little_endian.hpp"
+#include "negpipe/batch.hpp"
+#include "negpipe/core/positives.hpp"
+#include "negpipe/plan.hpp"
+
+namespace negpipe::pipeline {
+
+/// Promises that do not hold, of one record or one folder: all are counted, the first few told.
+class findings {
+ public:
+  static constexpr std::size_t told_most = 3;
+
+  template <typename... Args>
+  void add(fmt::format_string<Args...> format, Args&&... args) {
+    if (++count_ <= told_most) messages_.push_back(fmt::format(format, std::forward<Args>(args)...));
+  }
+  std::uint64_t count() const { return count_; }
+  const std::vector<std::string>& messages() const { return messages_; }
+
+ private:
+  std::uint64_t count_ = 0;
+  std::vector<std::string> messages_;
+};
+
+/// The arrays of one record, of batch_size values each. Does not own them; they need no alignment.
+struct record_columns {
+  std::span<const std::byte> users;
+  std::span<const std::byte> items;
+  std::span<const std::byte> flags;  ///< labels or duplicate_mask
+  std::span<const std::byte> valid;  ///< empty without valid_point_mask
+  item_type item_width;
+
+  std::int32_t user(std::uint64_t i) const {
+    return static_cast<std::int32_t>(record::load_le<std::uint32_t>(users.data() + 4 * i));
+  }
+  std::int32_t item(std::uint64_t i) const {
+    return item_width == item_type::uint16
+               ? record::load_le<std::uint16_t>(items.data() + 2 * i)
+               : static_cast<std::int32_t>(record::load_le<std::uint32_t>(items.data() + 4 * i));
+  }
+  std::int8_t flag(std::uint64_t i) const { return static_cast<std::int8_t>(flags[i]); }
+  std::int8_t is_valid(std::uint64_t i) const { return valid.empty() ? std::int8_t{1} : static_cast<std::int8_t>(valid[i]); }
+};
+
+/// The checks of one folder's records. First whether a record keeps the promises by itself, then whether it is what
+/// the seed says; a value that breaks a promise is not reported again for the second.
+class record_checker {
+ public:
+  virtual ~record_checker() = default;
+  /// Safe to call from several threads for distinct batches. Batch 0 must come before all others.
+  virtual void check(std::uint64_t batch, const record_columns& columns, findings& found) = 0;
+  /// What can be said only when every batch has been seen.
+  virtual void conclude(findings& found) = 0;
+};
+
+/// The view must outlive the checker.
+std::unique_ptr<record_checker> make_training_checker(const training_plan& plan, std::uint32_t cycle,
+                                                      const core::positives_view& positives);
+std::unique_ptr<record_checker> make_evaluation_checker(const evaluation_plan& plan,
+                                                        const core::positives_view& positives);
+
+}  // namespace negpipe::pipeline
