@@ -1,0 +1,53 @@
+// Ids as they are written, numbered from 0 in the order in which they are first met.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+namespace negpipe::ingest {
+
+/// What all ids of a column are. A column is text when any of its ids is not a number.
+enum class id_kind : std::uint8_t { number, text };
+
+/// A hash table with open addressing over ids of one kind. Not safe to share between threads while ids are added.
+class id_dictionary {
+ public:
+  explicit id_dictionary(id_kind kind) : kind_(kind), slots_(initial_slots, empty) {}
+
+  id_kind kind() const { return kind_; }
+  std::int32_t size() const { return size_; }
+
+  /// The number of an id, a new one if it was not met before. The id's type must be that of the dictionary's kind.
+  /// Throws input_error beyond 2^31 - 1 distinct ids.
+  std::int32_t add(std::int64_t id);
+  std::int32_t add(std::string_view id);
+  /// Adds every id of another dictionary of the same kind; entry i of the result is the number of its id i.
+  std::vector<std::int32_t> add_all(const id_dictionary& other);
+
+  std::int64_t number(std::int32_t i) const { return numbers_[static_cast<std::size_t>(i)]; }
+  /// Valid until the next add.
+  std::string_view text(std::int32_t i) const {
+    const auto begin = offsets_[static_cast<std::size_t>(i)];
+    return {bytes_.data() + begin, offsets_[static_cast<std::size_t>(i) + 1] - begin};
+  }
+
+ private:
+  static constexpr std::size_t initial_slots = 1024;  // a power of two
+  static constexpr std::int32_t empty = -1;
+
+  template <typename Id>
+  std::int32_t find_or_append(Id id);
+  std::size_t hash_of_entry(std::int32_t i) const;
+  void grow();
+
+  id_kind kind_;
+  std::int32_t size_ = 0;
+  std::vector<std::int32_t> slots_;
+  std::vector<std::int64_t> numbers_;
+  std::vector<char> bytes_;             // all texts in a row: no allocation an id
+  std::vector<std::size_t> offsets_{0};
+};
+
+}  // namespace negpipe::ingest

@@ -1,0 +1,161 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <exception>
+#include <optional>
+
+#include "negpipe/error.hpp"
+#include "ratings.hpp"
+#include "text_source.hpp"
+#include "thread_pool.hpp"
+
+namespace negpipe::ingest {
+
+namespace {
+
+std::string_view as_text(const std::vector<char>& block) { return {block.data(), block.size()}; }
+
+/// Blocks that are parsed side by side while the next ones are read.
+struct wave {
+  std::vector<std::vector<char>> blocks;
+  std::size_t count = 0;
+  std::exception_ptr failure;  // what reading met after these blocks
+
+  explicit wave(std::size_t capacity) : blocks(capacity) {}
+
+  void read(block_reader& reader) {
+    count = 0;
+    try {
+      while (count < blocks.size() && reader.next(blocks[count])) ++count;
+    } catch (...) {
+      failure = std::current_exception();
+    }
+  }
+};
+
+class reading {
+ public:
+  reading(const std::filesystem::path& path, id_kind user_kind, id_kind item_kind, const run_control& control)
+      : control_(control), source_(path), reader_(source_), pool_(control.thread_count()) {
+    result_.user_ids = id_dictionary(user_kind);
+    result_.item_ids = id_dictionary(item_kind);
+  }
+
+  /// Reads everything, or stops early where a column that was taken for numbers holds text. result is whole only
+  /// if the outcome is reason::none.
+  parse_stop::reason run(ratings& result) && {
+    constexpr std::size_t blocks_per_thread = 4;
+    wave now(pool_.thread_count() * blocks_per_thread);
+    wave next(now.blocks.size());
+    now.read(reader_);
+    if (!now.failure || now.count != 0) begin(now);
+    while (now.count != 0) {
+      control_.throw_if_stopped();
+      const auto outcome = parse_and_read(now, next);
+      if (outcome != parse_stop::reason::none) return outcome;
+      if (now.failure) break;
+      std::swap(now, next);
+      control_.report({"reading ratings", "bytes", source_.bytes_consumed(), source_.file_bytes()});
+    }
+    if (now.failure) std::rethrow_exception(now.failure);
+    result_.digest = source_.digest();
+    result = std::move(result_);
+    return parse_stop::reason::none;
+  }
+
+ private:
+  void begin(const wave& first) {
+    format_ = detect_format(source_.path(), first.count == 0 ? std::string_view() : as_text(first.blocks[0]));
+    result_.lines = line_numbers(format_.has_header ? 1 : 0);
+    lines_before_ = format_.has_header ? 1 : 0;
+    skip_ = format_.header_bytes;
+  }
+
+  parse_stop::reason parse_and_read(const wave& now, wave& next) {
+    std::vector<std::optional<parsed_block>> parsed(now.count);
+    pool_.for_each(now.count + 1, [&](std::uint64_t task) {
+      if (task == 0) {
+        if (!now.failure) next.read(reader_);
+        return;
+      }
+      const std::size_t i = static_cast<std::size_t>(task) - 1;
+      const std::string_view text = as_text(now.blocks[i]).substr(i == 0 ? skip_ : 0);
+      parsed[i] = parse_block(format_, text, result_.user_ids.kind(), result_.item_ids.kind());
+    });
+    skip_ = 0;
+    for (auto& block : parsed) {
+      if (const auto outcome = append(*block); outcome != parse_stop::reason::none) return outcome;
+      block.reset();
+    }
+    return parse_stop::reason::none;
+  }
+
+  // In the order of the file, so that the first line that is wrong is the one reported.
+  parse_stop::reason append(const parsed_block& block) {
+    if (block.stop.why == parse_stop::reason::error) {
+      throw input_error(fmt::format("{}:{}:{}: {}", source_.path().string(), lines_before_ + block.stop.line + 1,
+                                    block.stop.column, block.stop.message));
+    }
+    if (block.stop.why != parse_stop::reason::none) return block.stop.why;
+    rating_columns& columns = result_.columns;
+    result_.lines.add(columns.row_count(), block.blanks);
+    append_ids(columns.users, block.users, result_.user_ids.add_all(block.user_ids));
+    append_ids(columns.items, block.items, result_.item_ids.add_all(block.item_ids));
+    columns.timestamps.insert(columns.timestamps.end(), block.timestamps.begin(), block.timestamps.end());
+    lines_before_ += block.line_count;
+    return parse_stop::reason::none;
+  }
+
+  static void append_ids(std::vector<std::int32_t>& column, const std::vector<std::int32_t>& ids,
+                         const std::vector<std::int32_t>& number_of) {
+    const std::size_t begin = column.size();
+    column.resize(begin + ids.size());
+    std::transform(ids.begin(), ids.end(), column.begin() + static_cast<std::ptrdiff_t>(begin),
+                   [&](std::int32_t id) { return number_of[static_cast<std::size_t>(id)]; });
+  }
+
+  const run_control& control_;
+  text_source source_;
+  block_reader reader_;
+  support::thread_pool pool_;
+  ratings_format format_;
+  std::uint64_t lines_before_ = 0;  // lines before the block that is appended next
+  std::size_t skip_ = 0;    // bytes of the first block that are not ratings
+  ratings result_;
+};
+
+}  // namespace
+
+void line_numbers::add(std::uint64_t first_row, const std::vector<blank_lines>& blanks) {
+  for (const blank_lines& some : blanks) {
+    const std::uint64_t before = blanks_.empty() ? 0 : blanks_.back().count;
+    blanks_.push_back({first_row + some.row, before + some.count});
+  }
+}
+
+std::uint64_t line_numbers::line_of(std::uint64_t row) const {
+  const auto after = std::upper_bound(blanks_.begin(), blanks_.end(), row,
+                                      [](std::uint64_t value, const blank_lines& some) { return value < some.row; });
+  return before_first_ + row + 1 + (after == blanks_.begin() ? 0 : std::prev(after)->count);
+}
+
+ratings read_ratings(const std::filesystem::path& path, const run_control& control) {
+  id_kind users = id_kind::number;
+  id_kind items = id_kind::number;
+  for (;;) {
+    ratings result;
+    switch (reading(path, users, items, control).run(result)) {
+      case parse_stop::reason::text_user:
+        users = id_kind::text;
+        break;
+      case parse_stop::reason::text_item:
+        items = id_kind::text;
+        break;
+      default:
+        return result;
+    }
+    // Begun again rather than converted: "007" and "7" are one number but two texts.
+  }
+}
+
+}  // namespace negpipe::ingest

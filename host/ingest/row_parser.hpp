@@ -1,0 +1,46 @@
+// Lines of ratings to columns of numbers, a block at a time.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "id_dictionary.hpp"
+#include "ratings_format.hpp"
+
+namespace negpipe::ingest {
+
+/// Why parsing stopped before the end of a block.
+struct parse_stop {
+  enum class reason : std::uint8_t { none, error, text_user, text_item };
+
+  reason why = reason::none;  ///< text_user, text_item: an id that is not a number stands in a column of numbers
+  std::uint64_t line = 0;     ///< from 0, within the block
+  std::size_t column = 0;     ///< in bytes, from 1
+  std::string message;
+};
+
+/// Blank lines that stand before a row.
+struct blank_lines {
+  std::uint64_t row;
+  std::uint64_t count;
+};
+
+/// The ratings of one block. Ids are numbers of the block's own dictionaries.
+struct parsed_block {
+  id_dictionary user_ids;
+  id_dictionary item_ids;
+  std::vector<std::int32_t> users;
+  std::vector<std::int32_t> items;
+  std::vector<std::int64_t> timestamps;
+  std::vector<blank_lines> blanks;  ///< rows ascending
+  std::uint64_t line_count = 0;     ///< lines parsed
+  parse_stop stop;                  ///< rows before it are whole
+};
+
+/// Parses whole lines. Never throws for what they hold: see parsed_block::stop.
+parsed_block parse_block(const ratings_format& format, std::string_view text, id_kind user_kind, id_kind item_kind);
+
+}  // namespace negpipe::ingest

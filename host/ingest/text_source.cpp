@@ -1,0 +1,118 @@
+#include "text_source.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <new>
+
+#include "negpipe/error.hpp"
+
+namespace negpipe::ingest {
+
+struct text_source::inflater {
+  z_stream stream{};
+  std::array<char, 256 * 1024> input;
+  bool in_member = true;  // between members the file may end
+
+  inflater() {
+    constexpr int gzip_format = 16;  // zlib's way of saying "a gzip header and trailer, checked"
+    if (inflateInit2(&stream, gzip_format + MAX_WBITS) != Z_OK) throw std::bad_alloc();
+  }
+  ~inflater() { inflateEnd(&stream); }
+  inflater(const inflater&) = delete;
+  inflater& operator=(const inflater&) = delete;
+};
+
+text_source::text_source(const std::filesystem::path& path)
+    : file_(support::file::open_read(path)), file_bytes_(file_.size()) {
+  std::array<unsigned char, 2> magic{};
+  const ssize_t found = ::pread(file_.descriptor(), magic.data(), magic.size(), 0);
+  if (found < 0) support::throw_io_error("read", path);
+  if (found == 2 && magic[0] == 0x1f && magic[1] == 0x8b) inflater_ = std::make_unique<inflater>();
+}
+
+text_source::~text_source() = default;
+
+std::size_t text_source::read(std::span<char> buffer) {
+  return inflater_ ? read_inflated(buffer) : read_file(buffer);
+}
+
+std::size_t text_source::read_file(std::span<char> buffer) {
+  std::size_t filled = 0;
+  while (filled < buffer.size()) {
+    const ssize_t got = ::read(file_.descriptor(), buffer.data() + filled, buffer.size() - filled);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) support::throw_io_error("read", path());
+    if (got == 0) break;
+    filled += static_cast<std::size_t>(got);
+  }
+  digest_.update(std::as_bytes(buffer.first(filled)));
+  consumed_ += filled;
+  return filled;
+}
+
+// False at the end of the file.
+bool text_source::refill() {
+  z_stream& stream = inflater_->stream;
+  if (stream.avail_in == 0) {
+    stream.avail_in = static_cast<uInt>(read_file(inflater_->input));
+    stream.next_in = reinterpret_cast<Bytef*>(inflater_->input.data());
+  }
+  return stream.avail_in != 0;
+}
+
+std::size_t text_source::read_inflated(std::span<char> buffer) {
+  z_stream& stream = inflater_->stream;
+  stream.next_out = reinterpret_cast<Bytef*>(buffer.data());
+  stream.avail_out = static_cast<uInt>(buffer.size());
+  while (stream.avail_out != 0) {
+    if (!refill()) {
+      if (!inflater_->in_member) break;
+      throw input_error(fmt::format("{}: the compressed file ends in the middle: it is truncated; fetch it again",
+                                    path().string()));
+    }
+    if (!inflater_->in_member) {
+      inflateReset(&stream);
+      inflater_->in_member = true;
+    }
+    const int result = inflate(&stream, Z_NO_FLUSH);
+    if (result == Z_STREAM_END) {
+      inflater_->in_member = false;
+    } else if (result != Z_OK) {
+      throw input_error(fmt::format("{}: the compressed file is damaged before its byte {} ({}); fetch it again",
+                                    path().string(), consumed_ - stream.avail_in,
+                                    stream.msg != nullptr ? stream.msg : "not a gzip member"));
+    }
+  }
+  return buffer.size() - stream.avail_out;
+}
+
+bool block_reader::next(std::vector<char>& block) {
+  block.swap(rest_);
+  rest_.clear();
+  if (!at_end_) {
+    const std::size_t carried = block.size();
+    block.resize(block_bytes);
+    const std::size_t got = source_.read(std::span(block).subspan(carried));
+    at_end_ = carried + got < block_bytes;
+    block.resize(carried + got);
+  }
+  if (!at_end_) {
+    const auto* newline = static_cast<const char*>(::memrchr(block.data(), '\n', block.size()));
+    if (newline == nullptr) {
+      throw input_error(fmt::format("{}: the line that begins at byte {} of the text is longer than {} bytes; wanted "
+                                    "ratings, one a line", source_.path().string(), offset_, block_bytes));
+    }
+    const auto kept = static_cast<std::size_t>(newline + 1 - block.data());
+    rest_.assign(block.begin() + static_cast<std::ptrdiff_t>(kept), block.end());
+    block.resize(kept);
+  }
+  offset_ += block.size();
+  return !block.empty();
+}
+
+}  // namespace negpipe::ingest

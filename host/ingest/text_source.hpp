@@ -1,0 +1,69 @@
+// The bytes of a ratings file, decompressed where need be, in blocks of whole lines.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "digest.hpp"
+#include "files.hpp"
+
+namespace negpipe::ingest {
+
+/// Reads a file from its beginning, plain or gzip-compressed (told by its first bytes; several members in a row are
+/// one text). Not safe to share between threads.
+class text_source {
+ public:
+  /// Throws io_error.
+  explicit text_source(const std::filesystem::path& path);
+  ~text_source();
+  text_source(const text_source&) = delete;
+  text_source& operator=(const text_source&) = delete;
+
+  /// Fills the buffer as far as the text goes; fewer bytes than asked for mean its end. Throws io_error, and
+  /// input_error for a compressed file that is truncated or damaged.
+  std::size_t read(std::span<char> buffer);
+
+  const std::filesystem::path& path() const { return file_.path(); }
+  std::uint64_t file_bytes() const { return file_bytes_; }       ///< size of the file
+  std::uint64_t bytes_consumed() const { return consumed_; }     ///< of the file, not of the text
+  /// MD5 of the file's bytes read so far; all of them once read() met the end.
+  std::string digest() const { return digest_.hex(); }
+
+ private:
+  struct inflater;
+
+  std::size_t read_file(std::span<char> buffer);
+  std::size_t read_inflated(std::span<char> buffer);
+  bool refill();
+
+  support::file file_;
+  std::uint64_t file_bytes_;
+  std::uint64_t consumed_ = 0;
+  support::md5 digest_;
+  std::unique_ptr<inflater> inflater_;  // null for plain files
+};
+
+/// Cuts a source into blocks that end with a line, so that each can be parsed by a thread of its own.
+class block_reader {
+ public:
+  static constexpr std::size_t block_bytes = std::size_t{1} << 20;
+
+  explicit block_reader(text_source& source) : source_(source) {}
+
+  /// Replaces block by the next whole lines, at most block_bytes of them; only the last line of the file may lack
+  /// its newline. False at the end. Throws as the source does, and input_error for a line that fills a block.
+  bool next(std::vector<char>& block);
+
+ private:
+  text_source& source_;
+  std::vector<char> rest_;  // the beginning of a line whose end was not yet read
+  std::uint64_t offset_ = 0;
+  bool at_end_ = false;
+};
+
+}  // namespace negpipe::ingest

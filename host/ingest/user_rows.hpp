@@ -1,0 +1,35 @@
+// Rows grouped by user.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "thread_pool.hpp"
+
+namespace negpipe::ingest {
+
+/// User u's rows, ascending, are rows[offsets[u] .. offsets[u + 1]).
+struct user_rows {
+  std::vector<std::uint64_t> offsets;
+  std::vector<std::uint64_t> rows;
+
+  std::size_t user_count() const { return offsets.size() - 1; }
+  std::span<const std::uint64_t> of(std::size_t user) const {
+    return std::span(rows).subspan(offsets[user], offsets[user + 1] - offsets[user]);
+  }
+};
+
+/// Groups by counting: users[row] is the user of a row, in [0, user_count).
+user_rows group_by_user(std::span<const std::int32_t> users, std::size_t user_count);
+
+/// Half-open ranges of users with about equally many rows each: work for the threads of a pool. At least one.
+struct user_range {
+  std::size_t begin;
+  std::size_t end;
+};
+std::vector<user_range> split_evenly(const user_rows& grouped, unsigned thread_count);
+
+}  // namespace negpipe::ingest
