@@ -3,9 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <vector>
 
-#include "negpipe/core/duplicate_mask.hpp"
+#include "kernels.hpp"
 #include "negpipe/error.hpp"
 #include "negpipe/run_control.hpp"
 #include "thread_pool.hpp"
@@ -25,16 +26,26 @@ void put_item(void* items, item_type width, std::uint64_t place, std::int32_t it
   }
 }
 
-void check_range(const char* what, std::uint64_t first, std::uint64_t count, std::uint64_t limit) {
-  if (first <= limit && count <= limit - first) return;
-  throw option_error(fmt::format("{} {} .. {} asked for, but there are {}; ask for a range inside", what, first,
-                                 first + count, limit));
+void put_items(const std::vector<std::int32_t>& from, void* items, item_type width, std::uint64_t place) {
+  if (width == item_type::uint16) {
+    std::transform(from.begin(), from.end(), static_cast<std::uint16_t*>(items) + place,
+                   [](std::int32_t item) { return static_cast<std::uint16_t>(item); });
+  } else {
+    std::copy(from.begin(), from.end(), static_cast<std::int32_t*>(items) + place);
+  }
 }
 
-void fill_points(const training_plan& plan, const core::cycle_key& key, const core::positives_view& view,
-                 std::uint64_t first, std::uint64_t begin, std::uint64_t end, const training_columns& out) {
+void check_range(const char* what, std::uint64_t first, std::uint64_t count, std::uint64_t limit) {
+  if (first <= limit && count <= limit - first) return;
+  throw option_error(fmt::format("{} {} from {} on were asked for, but there are {} in all; ask for a range inside",
+                                 count, what, first, limit));
+}
+
+// Points one by one, straight from the core: padding, and cycles too small for a network.
+void fill_singly(const training_plan& plan, const core::cycle_key& key, const core::positives_view& view,
+                 std::uint64_t first, std::uint64_t count, const training_columns& out) {
   const core::philox_source source{plan.seed};
-  for (std::uint64_t i = begin; i < end; ++i) {
+  for (std::uint64_t i = 0; i < count; ++i) {
     const core::point made = core::point_at(plan, key, view, first + i, source);
     out.users[i] = index(made.user);
     put_item(out.items, out.item_width, i, index(made.item));
@@ -43,37 +54,37 @@ void fill_points(const training_plan& plan, const core::cycle_key& key, const co
   }
 }
 
-void fill_row(const evaluation_plan& plan, const core::positives_view& view, std::uint64_t row,
-              std::vector<std::int32_t>& items) {
-  if (row >= plan.user_count) {
-    std::fill(items.begin(), items.end(), 0);
-    return;
+training_columns columns_from(const training_columns& out, std::uint64_t place) {
+  return {out.users + place, static_cast<std::byte*>(out.items) + place * item_bytes(out.item_width), out.item_width,
+          out.labels + place, out.valid == nullptr ? nullptr : out.valid + place};
+}
+
+// Marks the columns whose item stood earlier in the row. seen has a bit an item, none set before and after.
+void mark_repeats(const std::vector<std::int32_t>& items, std::vector<std::uint64_t>& seen, std::int8_t* mask) {
+  for (std::size_t column = 0; column < items.size(); ++column) {
+    const auto item = static_cast<std::uint32_t>(items[column]);
+    mask[column] = static_cast<std::int8_t>(seen[item / 64] >> (item % 64) & 1);
+    seen[item / 64] |= 1ULL << (item % 64);
   }
-  const core::philox_source source{plan.seed};
-  const user_id user{static_cast<std::int32_t>(row)};
-  items[0] = view.heldout[row];
-  if (plan.with_replacement) {
-    for (std::uint32_t column = 1; column < items.size(); ++column) {
-      items[column] = index(core::eval_item_at(plan, view, user, column, source));
-    }
-  } else {
-    const auto negatives = core::evaluation_row::make(view, user, source);
-    for (std::uint32_t j = 0; j < plan.negatives; ++j) items[j + 1] = negatives.negative(j);
-  }
+  for (const std::int32_t item : items) seen[static_cast<std::uint32_t>(item) / 64] = 0;
 }
 
 class cpu_backend final : public backend {
  public:
-  cpu_backend(const positives_index& index, unsigned threads) : index_(index), pool_(threads) {}
+  cpu_backend(const positives_index& index, unsigned threads, const kernel_set& kernels)
+      : index_(index), pool_(threads), kernels_(kernels) {}
 
-  std::string description() const override { return fmt::format("cpu ({} threads)", pool_.thread_count()); }
+  std::string description() const override {
+    const unsigned threads = pool_.thread_count();
+    return fmt::format("cpu ({}, {} thread{})", kernels_.name, threads, threads == 1 ? "" : "s");
+  }
 
   void fill_training(const training_plan& plan, const core::cycle_key& key, std::uint64_t first, std::uint64_t count,
                      const training_columns& out) const override {
     check_range("positions", first, count, plan.padded_count());
     pool_.for_each(core::ceil_div(count, points_per_block), [&](std::uint64_t block) {
       const std::uint64_t begin = block * points_per_block;
-      fill_points(plan, key, index_.view(), first, begin, std::min(count, begin + points_per_block), out);
+      fill_points(plan, key, first + begin, std::min(points_per_block, count - begin), columns_from(out, begin));
     });
   }
 
@@ -88,37 +99,57 @@ class cpu_backend final : public backend {
   }
 
  private:
+  void fill_points(const training_plan& plan, const core::cycle_key& key, std::uint64_t first, std::uint64_t count,
+                   const training_columns& out) const {
+    const core::positives_view view = index_.view();
+    const bool small = key.order.rounds == 0;
+    const std::uint64_t in_blocks = small || first >= plan.point_count ? 0 : std::min(count, plan.point_count - first);
+    if (in_blocks != 0) kernels_.fill_points(plan, key, view, first, in_blocks, out);
+    fill_singly(plan, key, view, first + in_blocks, count - in_blocks, columns_from(out, in_blocks));
+  }
+
   void fill_rows(const evaluation_plan& plan, std::uint64_t first_row, std::uint64_t begin, std::uint64_t end,
                  const evaluation_columns& out) const {
     const core::positives_view view = index_.view();
     std::vector<std::int32_t> items(plan.row_length());
-    std::vector<std::uint8_t> seen(static_cast<std::size_t>(view.item_count));
-    for (std::uint64_t row = begin; row < end; ++row) {
-      fill_row(plan, view, first_row + row, items);
-      const bool is_padding = first_row + row >= plan.user_count;
-      const auto user = is_padding ? 0 : static_cast<std::int32_t>(first_row + row);
-      for (std::uint64_t column = 0; column < items.size(); ++column) {
-        const std::uint64_t place = row * items.size() + column;
-        out.users[place] = user;
-        put_item(out.items, out.item_width, place, items[column]);
-        auto& mark = seen[static_cast<std::size_t>(items[column])];
-        out.duplicate_mask[place] = static_cast<std::int8_t>(mark);
-        mark = 1;
+    std::vector<std::uint64_t> seen(static_cast<std::size_t>(view.item_count) / 64 + 1);
+    for (std::uint64_t i = begin; i < end; ++i) {
+      const std::uint64_t row = first_row + i;
+      const std::uint64_t place = i * items.size();
+      const bool is_padding = row >= plan.user_count;
+      const user_id user{is_padding ? 0 : static_cast<std::int32_t>(row)};
+      if (is_padding) {
+        std::fill(items.begin(), items.end(), 0);
+      } else {
+        items[0] = view.heldout[row];
+        kernels_.fill_negatives(plan, view, user, items.data() + 1);
       }
-      for (const std::int32_t item : items) seen[static_cast<std::size_t>(item)] = 0;
+      std::fill_n(out.users + place, items.size(), index(user));
+      put_items(items, out.items, out.item_width, place);
+      // Without replacement a user's items are the held-out one and distinct ranks among the others: no repeats.
+      if (is_padding || plan.with_replacement) {
+        mark_repeats(items, seen, out.duplicate_mask + place);
+      } else {
+        std::fill_n(out.duplicate_mask + place, items.size(), std::int8_t{0});
+      }
     }
   }
 
   positives_index index_;
   mutable support::thread_pool pool_;
+  kernel_set kernels_;
 };
 
 }  // namespace
 
 std::unique_ptr<backend> make_cpu_backend(const positives_index& index, unsigned threads) {
+  return make_cpu_backend(index, threads, supported_kernels().front());
+}
+
+std::unique_ptr<backend> make_cpu_backend(const positives_index& index, unsigned threads, const kernel_set& kernels) {
   run_control control;
   control.threads = threads;
-  return std::make_unique<cpu_backend>(index, control.thread_count());
+  return std::make_unique<cpu_backend>(index, control.thread_count(), kernels);
 }
 
 }  // namespace negpipe

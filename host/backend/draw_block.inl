@@ -1,0 +1,120 @@
+// A block of neighbouring points whose items are read or drawn together. Included by point_kernels.inl.
+
+/// Points that are made together. Longer blocks overlap more reads, until the block itself leaves the L1 cache.
+constexpr std::uint32_t block_points = 256;
+
+constexpr std::uint32_t round_up(std::uint32_t count, std::uint32_t step) { return (count + step - 1) / step * step; }
+
+/// What all draws of a call have in common.
+struct draw_job {
+  core::positives_view view;
+  core::bounded32 item_draw;
+  core::draw_stream stream;
+  std::uint64_t seed;
+};
+
+/// Positions [first, first + count) on their way to items. Column i belongs to position first + i.
+struct draw_block {
+  std::uint64_t first;
+  std::uint32_t count;
+  std::int32_t users[block_points];
+  std::int8_t labels[block_points];
+  std::uint8_t refused[block_points];          // the candidate's word would have been biased
+  std::uint32_t items[block_points];           // candidates, and in the end the items
+  const std::uint32_t* where[block_points];    // what settles the point: its positive item, or a membership word
+};
+
+/// Membership in a bitset: one word settles a candidate.
+struct bitset_lookup {
+  static const std::uint32_t* where(const core::positives_view& view, user_id user, std::uint32_t item) {
+    return view.bitset.word_of(user, static_cast<std::int32_t>(item));
+  }
+  static bool contains(const core::positives_view&, user_id, std::uint32_t item, std::uint32_t value) {
+    return (value >> (item % 32) & 1U) != 0;
+  }
+};
+
+/// Membership by search. The middle of the user's row is where the search begins, and so what is worth fetching.
+struct search_lookup {
+  static const std::uint32_t* where(const core::positives_view& view, user_id user, std::uint32_t) {
+    // A user without positives has an empty row, whose middle may be the end of the whole array.
+    static constexpr std::uint32_t nothing = 0;
+    const core::item_row row = view.csr.row(user);
+    return row.count == 0 ? &nothing : reinterpret_cast<const std::uint32_t*>(row.items + row.count / 2);
+  }
+  static bool contains(const core::positives_view& view, user_id user, std::uint32_t item, std::uint32_t) {
+    return view.csr.row(user).contains(static_cast<std::int32_t>(item));
+  }
+};
+
+inline void draw_words(const draw_job& job, std::uint32_t attempt, const std::uint64_t* indices, std::uint32_t count,
+                       std::uint32_t* words) {
+  const core::counter c = core::make_counter(job.stream.candidates, job.stream.cycle, 0, attempt);
+  random_words(job.seed, c.word[0], c.word[1], indices, round_up(count, random_step), words);
+}
+
+/// Gives every point that is not positive its first candidate, and asks the cache for all that settle() will read.
+/// users, labels and the positives' where must be set.
+template <typename Lookup>
+void propose(const draw_job& job, draw_block& block) {
+  constexpr std::uint32_t most_groups = round_up(block_points / 4 + 1, random_step);
+  std::uint64_t groups[most_groups];
+  std::uint32_t words[4 * most_groups];
+  const auto skipped = static_cast<std::uint32_t>(block.first % 4);
+  const std::uint32_t group_count = (skipped + block.count + 3) / 4;
+  for (std::uint32_t i = 0; i < most_groups; ++i) groups[i] = block.first / 4 + i;
+  draw_words(job, 0, groups, group_count, words);
+  for (std::uint32_t i = 0; i < block.count; ++i) {
+    block.refused[i] = !job.item_draw(words[skipped + i], block.items[i]);
+  }
+  for (std::uint32_t i = 0; i < block.count; ++i) {
+    const std::uint32_t* membership = Lookup::where(job.view, user_id{block.users[i]}, block.items[i]);
+    block.where[i] = block.labels[i] != 0 ? block.where[i] : membership;
+    __builtin_prefetch(block.where[i]);
+  }
+}
+
+/// Draws again for the given columns; leaves those whose candidate is refused again in columns and returns how many.
+template <typename Lookup>
+std::uint32_t draw_again(const draw_job& job, draw_block& block, std::uint32_t attempt, std::uint32_t* columns,
+                         std::uint32_t count) {
+  std::uint64_t groups[block_points];
+  std::uint32_t words[4 * block_points];
+  for (std::uint32_t k = 0; k < count; ++k) groups[k] = (block.first + columns[k]) / 4;
+  for (std::uint32_t k = count; k < round_up(count, random_step); ++k) groups[k] = 0;
+  draw_words(job, attempt, groups, count, words);
+  std::uint32_t left = 0;
+  for (std::uint32_t k = 0; k < count; ++k) {
+    const std::uint32_t i = columns[k];
+    const user_id user{block.users[i]};
+    const bool accepted = job.item_draw(words[4 * k + (block.first + i) % 4], block.items[i]);
+    const std::uint32_t value = *Lookup::where(job.view, user, block.items[i]);
+    columns[left] = i;
+    left += !accepted || Lookup::contains(job.view, user, block.items[i], value);
+  }
+  return left;
+}
+
+/// Turns candidates into items: positives are read, refused candidates drawn again, the last few drawn by rank.
+template <typename Lookup>
+void settle(const draw_job& job, draw_block& block) {
+  std::uint32_t pending[block_points];
+  std::uint32_t count = 0;
+  for (std::uint32_t i = 0; i < block.count; ++i) {
+    const std::uint32_t value = *block.where[i];
+    const bool is_positive = block.labels[i] != 0;
+    const bool taken = !is_positive && Lookup::contains(job.view, user_id{block.users[i]}, block.items[i], value);
+    block.items[i] = is_positive ? value : block.items[i];
+    pending[count] = i;
+    count += static_cast<std::uint32_t>(taken) | (static_cast<std::uint32_t>(!is_positive) & block.refused[i]);
+  }
+  for (std::uint32_t attempt = 1; attempt < core::max_draw_attempts && count != 0; ++attempt) {
+    count = draw_again<Lookup>(job, block, attempt, pending, count);
+  }
+  for (std::uint32_t k = 0; k < count; ++k) {
+    const std::uint32_t i = pending[k];
+    block.items[i] = static_cast<std::uint32_t>(
+        core::draw_by_rank(job.view.csr.row(user_id{block.users[i]}), job.view.item_count, job.stream,
+                           block.first + i, core::philox_source{job.seed}));
+  }
+}

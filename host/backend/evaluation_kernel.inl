@@ -1,0 +1,71 @@
+// The negatives of one evaluation row. Included by point_kernels.inl.
+
+/// The items at ranks among those outside the row and the held-out item, in place. A binary search whose steps are
+/// the same for every rank, so that many searches run side by side and none of them branches.
+void items_of_ranks(const core::evaluation_row& row, std::uint32_t* ranks, std::uint32_t count) {
+  std::uint32_t below[block_points];
+  for (std::uint32_t i = 0; i < count; ++i) {
+    ranks[i] += ranks[i] >= row.heldout_rank;
+    below[i] = 0;
+  }
+  for (std::uint32_t length = row.positives.count; length != 0;) {
+    const std::uint32_t step = length - length / 2;
+    for (std::uint32_t i = 0; i < count; ++i) {
+      // Before the item at place k lie items[k] - k outsiders.
+      const std::uint32_t place = below[i] + step - 1;
+      const std::uint32_t outsiders = static_cast<std::uint32_t>(row.positives.items[place]) - place;
+      below[i] += outsiders <= ranks[i] ? step : 0;
+    }
+    length -= step;
+  }
+  for (std::uint32_t i = 0; i < count; ++i) ranks[i] += below[i];
+}
+
+void fill_distinct(const core::evaluation_plan& plan, const core::positives_view& view, user_id user,
+                   std::int32_t* items) {
+  const auto row = core::evaluation_row::make(view, user, core::philox_source{plan.seed});
+  std::uint32_t ranks[block_points];
+  for (std::uint32_t done = 0; done < plan.negatives;) {
+    const std::uint32_t count = plan.negatives - done < block_points ? plan.negatives - done : block_points;
+    if (row.order.rounds == 0) {
+      for (std::uint32_t i = 0; i < count; ++i) ranks[i] = static_cast<std::uint32_t>(row.order(done + i));
+    } else {
+      permute_range(row.order, done, count, ranks);
+    }
+    items_of_ranks(row, ranks, count);
+    for (std::uint32_t i = 0; i < count; ++i) items[done + i] = static_cast<std::int32_t>(ranks[i]);
+    done += count;
+  }
+}
+
+template <typename Lookup>
+void fill_drawn(const core::evaluation_plan& plan, const core::positives_view& view, user_id user,
+                std::int32_t* items) {
+  const draw_job job{view, plan.item_draw, {core::tag::eval_draw, core::tag::eval_fallback, 0}, plan.seed};
+  const std::uint64_t row_start = static_cast<std::uint64_t>(index(user)) * plan.row_length();
+  draw_block block;
+  for (std::uint32_t i = 0; i < block_points; ++i) {
+    block.users[i] = index(user);
+    block.labels[i] = 0;
+  }
+  for (std::uint32_t done = 0; done < plan.negatives;) {
+    block.first = row_start + 1 + done;
+    const auto room = static_cast<std::uint32_t>(block_points - block.first % 4);
+    block.count = plan.negatives - done < room ? plan.negatives - done : room;
+    propose<Lookup>(job, block);
+    settle<Lookup>(job, block);
+    for (std::uint32_t i = 0; i < block.count; ++i) items[done + i] = static_cast<std::int32_t>(block.items[i]);
+    done += block.count;
+  }
+}
+
+void fill_negatives(const core::evaluation_plan& plan, const core::positives_view& view, user_id user,
+                    std::int32_t* items) {
+  if (!plan.with_replacement) {
+    fill_distinct(plan, view, user, items);
+  } else if (view.form == core::membership::bitset) {
+    fill_drawn<bitset_lookup>(plan, view, user, items);
+  } else {
+    fill_drawn<search_lookup>(plan, view, user, items);
+  }
+}

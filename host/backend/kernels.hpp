@@ -1,0 +1,41 @@
+// The loops that fill columns, compiled once for every instruction set that pays and chosen when a backend is made.
+//
+// core/training.hpp and core/evaluation.hpp say what every value is, one at a time. These kernels find the same
+// values a block at a time, because one point alone spends most of its time waiting: for the ten rounds of Philox,
+// for the rounds of the permutation, and for two or three reads that miss the caches. Over a block the rounds run
+// in vector lanes and the reads overlap. Tests hold every kernel to the core, byte by byte.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "negpipe/backend.hpp"
+#include "negpipe/batch.hpp"
+#include "negpipe/core/evaluation.hpp"
+#include "negpipe/core/training.hpp"
+
+namespace negpipe {
+
+/// The kernels of one instruction set. Pure functions, safe on any number of threads; they allocate nothing.
+struct kernel_set {
+  std::string_view name;  ///< "portable", "x86-64-v3"
+
+  /// Writes the points at positions [first, first + count) to columns [0, count). The positions must lie below
+  /// plan.point_count (padding is none of the kernel's business), and the cycle's permutation must be a network.
+  void (*fill_points)(const core::training_plan& plan, const core::cycle_key& key, const core::positives_view& view,
+                      std::uint64_t first, std::uint64_t count, const training_columns& out);
+
+  /// Writes the negatives of one user to items [0, plan.negatives).
+  void (*fill_negatives)(const core::evaluation_plan& plan, const core::positives_view& view, user_id user,
+                         std::int32_t* items);
+};
+
+/// The sets that this machine can run, best first; the last one is portable.
+std::span<const kernel_set> supported_kernels();
+
+/// make_cpu_backend with a kernel set of one's own choosing.
+std::unique_ptr<backend> make_cpu_backend(const positives_index& index, unsigned threads, const kernel_set& kernels);
+
+}  // namespace negpipe

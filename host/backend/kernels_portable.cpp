@@ -1,0 +1,10 @@
+#include "kernels.hpp"
+
+#include "lanes_portable.hpp"
+#include "point_kernels.inl"
+
+namespace negpipe {
+
+extern const kernel_set portable_kernels{"portable", fill_points, fill_negatives};
+
+}  // namespace negpipe

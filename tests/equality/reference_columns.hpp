@@ -1,0 +1,149 @@
+// Columns as the core's functions make them, one value at a time, and buffers that notice stray writes.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "negpipe/batch.hpp"
+#include "negpipe/core/duplicate_mask.hpp"
+#include "negpipe/core/evaluation.hpp"
+#include "negpipe/core/training.hpp"
+
+namespace negpipe::test {
+
+/// Bytes between two guards.
+class guarded_bytes {
+ public:
+  explicit guarded_bytes(std::uint64_t size) : bytes_(guard + size + guard, filler) {}
+
+  std::byte* data() { return bytes_.data() + guard; }
+  std::uint64_t size() const { return bytes_.size() - 2 * guard; }
+  void assign(const guarded_bytes& from, std::uint64_t begin) {
+    std::memcpy(data(), from.bytes_.data() + guard + begin, size());
+  }
+
+  /// "" or where the first difference lies; a byte beside the column counts as one.
+  std::string difference(const std::string& column, const guarded_bytes& wanted, std::uint64_t value_bytes) const {
+    for (std::size_t i = 0; i < bytes_.size(); ++i) {
+      if (bytes_[i] == wanted.bytes_[i]) continue;
+      const auto offset = static_cast<std::int64_t>(i) - static_cast<std::int64_t>(guard);
+      return column + " differs at value " + std::to_string(offset / static_cast<std::int64_t>(value_bytes)) + " (byte " +
+             std::to_string(offset) + "): found " + std::to_string(std::to_integer<int>(bytes_[i])) + ", wanted " +
+             std::to_string(std::to_integer<int>(wanted.bytes_[i])) + "; ";
+    }
+    return "";
+  }
+
+ private:
+  static constexpr std::size_t guard = 64;
+  static constexpr std::byte filler{0xA5};
+  std::vector<std::byte> bytes_;
+};
+
+/// Room for training points.
+class point_buffer {
+ public:
+  point_buffer(std::uint64_t count, item_type width, bool masked)
+      : width_(width),
+        masked_(masked),
+        users_(count * sizeof(std::int32_t)),
+        items_(count * item_bytes(width)),
+        labels_(count),
+        valid_(masked ? count : 0) {}
+
+  training_columns columns() {
+    return {reinterpret_cast<std::int32_t*>(users_.data()), items_.data(), width_,
+            reinterpret_cast<std::int8_t*>(labels_.data()),
+            masked_ ? reinterpret_cast<std::int8_t*>(valid_.data()) : nullptr};
+  }
+
+  std::string first_difference(const point_buffer& wanted) const {
+    return users_.difference("user", wanted.users_, sizeof(std::int32_t)) +
+           items_.difference("item", wanted.items_, item_bytes(width_)) +
+           labels_.difference("label", wanted.labels_, 1) + valid_.difference("valid", wanted.valid_, 1);
+  }
+
+  point_buffer part(std::uint64_t first, std::uint64_t count) const {
+    point_buffer copy(count, width_, masked_);
+    copy.users_.assign(users_, first * sizeof(std::int32_t));
+    copy.items_.assign(items_, first * item_bytes(width_));
+    copy.labels_.assign(labels_, first);
+    if (masked_) copy.valid_.assign(valid_, first);
+    return copy;
+  }
+
+ private:
+  item_type width_;
+  bool masked_;
+  guarded_bytes users_;
+  guarded_bytes items_;
+  guarded_bytes labels_;
+  guarded_bytes valid_;
+};
+
+/// Room for values of evaluation rows.
+class row_buffer {
+ public:
+  row_buffer(std::uint64_t count, item_type width)
+      : width_(width), users_(count * sizeof(std::int32_t)), items_(count * item_bytes(width)), mask_(count) {}
+
+  evaluation_columns columns() {
+    return {reinterpret_cast<std::int32_t*>(users_.data()), items_.data(), width_,
+            reinterpret_cast<std::int8_t*>(mask_.data())};
+  }
+
+  std::string first_difference(const row_buffer& wanted) const {
+    return users_.difference("user", wanted.users_, sizeof(std::int32_t)) +
+           items_.difference("item", wanted.items_, item_bytes(width_)) +
+           mask_.difference("duplicate_mask", wanted.mask_, 1);
+  }
+
+ private:
+  item_type width_;
+  guarded_bytes users_;
+  guarded_bytes items_;
+  guarded_bytes mask_;
+};
+
+inline void put_item(void* items, item_type width, std::uint64_t place, std::int32_t item) {
+  if (width == item_type::uint16) {
+    static_cast<std::uint16_t*>(items)[place] = static_cast<std::uint16_t>(item);
+  } else {
+    static_cast<std::int32_t*>(items)[place] = item;
+  }
+}
+
+inline void write_reference_points(const core::training_plan& plan, const core::cycle_key& key,
+                                   const core::positives_view& view, std::uint64_t first, std::uint64_t count,
+                                   const training_columns& out) {
+  for (std::uint64_t i = 0; i < count; ++i) {
+    const core::point made = core::point_at(plan, key, view, first + i, core::philox_source{plan.seed});
+    out.users[i] = index(made.user);
+    put_item(out.items, out.item_width, i, index(made.item));
+    out.labels[i] = made.label;
+    if (out.valid != nullptr) out.valid[i] = made.valid;
+  }
+}
+
+inline void write_reference_rows(const core::evaluation_plan& plan, const core::positives_view& view,
+                                 std::uint64_t first_row, std::uint64_t row_count, const evaluation_columns& out) {
+  const auto length = static_cast<std::uint32_t>(plan.row_length());
+  std::vector<std::int32_t> row(length);
+  for (std::uint64_t i = 0; i < row_count; ++i) {
+    const bool is_padding = first_row + i >= plan.user_count;
+    const user_id user{is_padding ? 0 : static_cast<std::int32_t>(first_row + i)};
+    for (std::uint32_t column = 0; column < length; ++column) {
+      row[column] =
+          is_padding ? 0 : index(core::eval_item_at(plan, view, user, column, core::philox_source{plan.seed}));
+      const std::uint64_t place = i * length + column;
+      out.users[place] = index(user);
+      put_item(out.items, out.item_width, place, row[column]);
+      out.duplicate_mask[place] = core::is_repeat(row.data(), column);
+    }
+  }
+}
+
+}  // namespace negpipe::test
