@@ -64,8 +64,9 @@ void propose(const draw_job& job, draw_block& block) {
   const std::uint32_t group_count = (skipped + block.count + 3) / 4;
   for (std::uint32_t i = 0; i < most_groups; ++i) groups[i] = block.first / 4 + i;
   draw_words(job, 0, groups, group_count, words);
+  const core::bounded32 item_draw = job.item_draw;  // a copy: stores of bytes might change anything else
   for (std::uint32_t i = 0; i < block.count; ++i) {
-    block.refused[i] = !job.item_draw(words[skipped + i], block.items[i]);
+    block.refused[i] = !item_draw(words[skipped + i], block.items[i]);
   }
   for (std::uint32_t i = 0; i < block.count; ++i) {
     const std::uint32_t* membership = Lookup::where(job.view, user_id{block.users[i]}, block.items[i]);

@@ -70,21 +70,32 @@ class origin_finder {
   void operator()(draw_block& block) const {
     Word positive[block_points];
     permute_range(order_, block.first, block.count, positive);
+    const divider by_positives = by_positives_;  // copies: labels are bytes, whose stores might change anything else
+    const divider by_slots = by_slots_;
     for (std::uint32_t i = 0; i < block.count; ++i) {
-      const Word slots = by_positives_(positive[i]);
-      positive[i] -= slots * by_positives_.divisor;
-      block.labels[i] = slots == by_slots_(slots) * by_slots_.divisor;  // slot 0 of its epoch
+      const Word slots = by_positives(positive[i]);
+      positive[i] -= slots * by_positives.divisor;
+      block.labels[i] = slots == by_slots(slots) * by_slots.divisor;  // slot 0 of its epoch
     }
     for (std::uint32_t i = 0; i < block.count; ++i) {
-      block.users[i] = index(csr_.user_of(positive[i]));
+      block.users[i] = user_of(positive[i]);
       block.where[i] = reinterpret_cast<const std::uint32_t*>(csr_.positive_items + positive[i]);
     }
   }
 
  private:
+  // As csr_view::user_of, with no branch that is hard to predict: most often the two notes around a positive name the
+  // same user or neighbours.
+  std::int32_t user_of(Word positive) const {
+    const std::int32_t low = csr_.user_samples[positive >> core::csr_view::sample_shift];
+    const std::int32_t high = csr_.user_samples[(positive >> core::csr_view::sample_shift) + 1];
+    if (high - low > 1) return index(csr_.user_of(positive));
+    return low + static_cast<std::int32_t>(static_cast<std::uint64_t>(csr_.user_offsets[low + 1]) <= positive);
+  }
+
   using divider = typename divider_for<Word>::type;
-  const core::permutation& order_;
-  const core::csr_view& csr_;
+  core::permutation order_;
+  core::csr_view csr_;
   divider by_positives_;
   divider by_slots_;
 };
