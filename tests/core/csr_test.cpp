@@ -1,0 +1,103 @@
+// Rows of positives against plain loops: places, outsiders by rank, the user of a positive, membership in every form.
+#include "negpipe/core/csr.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "negpipe/core/duplicate_mask.hpp"
+#include "statistics/support/views.hpp"
+
+namespace negpipe::core {
+namespace {
+
+using test::positives_owner;
+
+std::vector<positives_owner> edge_datasets() {
+  std::vector<positives_owner> all;
+  for (const std::int32_t items : {41, 64, 65, 97, 1000}) {
+    all.push_back(test::random_positives(test::edge_degrees(items), items, static_cast<unsigned>(items)));
+  }
+  all.push_back(test::random_positives({1}, 2, 1));
+  all.push_back(test::random_positives({0, 0, 1}, 2, 2));
+  all.push_back(test::random_positives({1, 0, 0}, 2, 3));
+  // Runs of empty users longer than the distance between two noted users, and rows longer than it.
+  std::vector<std::int32_t> degrees(500, 0);
+  degrees[0] = 33;
+  degrees[200] = 1;
+  degrees[201] = 64;
+  degrees[499] = 32;
+  all.push_back(test::random_positives(degrees, 100, 4));
+  all.push_back(test::random_positives(std::vector<std::int32_t>(1000, 1), 100, 5));
+  return all;
+}
+
+TEST(csr, places_and_outsiders_are_those_of_a_plain_loop) {
+  for (const positives_owner& data : edge_datasets()) {
+    const auto view = data.view();
+    for (std::int32_t u = 0; u < view.user_count; ++u) {
+      const item_row row = view.csr.row(user_id{u});
+      std::uint32_t below = 0;
+      std::uint32_t outside = 0;
+      for (std::int32_t item = 0; item < view.item_count; ++item) {
+        ASSERT_EQ(row.count_below(item), below);
+        const bool inside = std::find(row.items, row.items + row.count, item) != row.items + row.count;
+        ASSERT_EQ(row.contains(item), inside);
+        if (!inside) {
+          ASSERT_EQ(row.outsider(outside), item) << "user " << u << ", rank " << outside;
+          ++outside;
+        }
+        below += inside;
+      }
+      ASSERT_EQ(outside, static_cast<std::uint32_t>(view.item_count) - row.count);
+    }
+  }
+}
+
+TEST(csr, reaches_the_last_item_an_id_can_have) {
+  const std::int32_t last = 0x7FFFFFFF;
+  const std::int32_t items[] = {0, last - 1};
+  const item_row row{items, 2};
+  EXPECT_EQ(row.outsider(0), 1);
+  EXPECT_EQ(row.outsider(static_cast<std::uint32_t>(last) - 3), last - 2);
+  EXPECT_EQ(row.outsider(static_cast<std::uint32_t>(last) - 2), last);
+  EXPECT_EQ(row.count_below(last), 2U);
+  EXPECT_FALSE(row.contains(last));
+}
+
+TEST(csr, finds_the_user_of_every_positive) {
+  for (const positives_owner& data : edge_datasets()) {
+    ASSERT_EQ(data.samples().size(), csr_view::sample_count(data.positive_count()));
+    for (std::uint64_t p = 0; p < data.positive_count(); ++p) {
+      ASSERT_EQ(index(data.view().csr.user_of(p)), data.users()[p]) << "positive " << p;
+    }
+  }
+}
+
+TEST(positives, every_form_gives_one_answer) {
+  for (const positives_owner& data : edge_datasets()) {
+    const auto bits = data.view(membership::bitset);
+    const auto search = data.view(membership::sorted_search);
+    for (std::int32_t u = 0; u < bits.user_count; ++u) {
+      for (std::int32_t item = 0; item < bits.item_count; ++item) {
+        ASSERT_EQ(bits.contains(user_id{u}, item), search.contains(user_id{u}, item));
+      }
+    }
+  }
+}
+
+TEST(duplicate_mask, marks_what_stood_earlier) {
+  const std::int32_t big = 0x7FFFFFFF;
+  const std::vector<std::vector<std::int32_t>> rows = {
+      {5}, {5, 5, 5, 5}, {big, big - 1, big, 0, big - 1}, {16777216, 16777217, 16777216}, {3, 1, 2, 3}};
+  const std::vector<std::vector<int>> masks = {{0}, {0, 1, 1, 1}, {0, 0, 1, 0, 1}, {0, 0, 1}, {0, 0, 0, 1}};
+  for (std::size_t r = 0; r < rows.size(); ++r) {
+    for (std::uint32_t column = 0; column < rows[r].size(); ++column) {
+      EXPECT_EQ(is_repeat(rows[r].data(), column), masks[r][column]) << "row " << r << ", column " << column;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace negpipe::core

@@ -1,0 +1,149 @@
+// The keyed permutation is a bijection with an inverse at every size, and walks no further than its page says.
+#include "negpipe/core/permutation.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+#include <vector>
+
+#include "negpipe/core/philox.hpp"
+
+namespace negpipe::core {
+namespace {
+
+permutation make(std::uint64_t size, std::uint64_t seed = 42, std::uint32_t cycle = 0, std::uint64_t index = 0) {
+  return permutation::make(size, philox_source{seed}, tag::round_keys, cycle, index);
+}
+
+void expect_bijection(std::uint64_t size, std::uint64_t seed) {
+  const permutation p = make(size, seed);
+  std::vector<bool> seen(size, false);
+  for (std::uint64_t x = 0; x < size; ++x) {
+    const std::uint64_t y = p(x);
+    ASSERT_LT(y, size);
+    ASSERT_FALSE(seen[y]) << "size " << size << ", seed " << seed << ": " << y << " comes twice";
+    seen[y] = true;
+    ASSERT_EQ(p.inverse(y), x) << "size " << size << ", seed " << seed;
+  }
+}
+
+TEST(permutation, is_a_bijection_at_all_small_sizes) {
+  for (std::uint64_t size = 1; size <= 1100; ++size) {
+    for (std::uint64_t seed = 0; seed < 4; ++seed) expect_bijection(size, seed);
+  }
+}
+
+TEST(permutation, is_a_bijection_beside_powers_of_two_squares_and_thresholds) {
+  for (unsigned k = 10; k <= 20; ++k) {
+    for (const std::uint64_t offset : {~0ULL, 0ULL, 1ULL}) expect_bijection((1ULL << k) + offset, k);
+  }
+  for (const std::uint64_t root : {33ULL, 100ULL, 255ULL, 257ULL, 1000ULL}) {
+    for (const std::uint64_t offset : {~0ULL, 0ULL, 1ULL}) expect_bijection(root * root + offset, root);
+    expect_bijection(root * (root + 1), root);
+  }
+  for (const std::uint64_t prime : {1021ULL, 4099ULL, 65521ULL, 65537ULL, 1'000'003ULL}) expect_bijection(prime, prime);
+}
+
+TEST(permutation, is_a_bijection_at_2_to_the_22) {
+  for (const std::uint64_t offset : {~0ULL, 0ULL, 1ULL}) expect_bijection((1ULL << 22) + offset, 1);
+}
+
+TEST(permutation, has_an_inverse_at_sizes_that_no_one_can_enumerate) {
+  std::mt19937_64 generator(1);
+  std::vector<std::uint64_t> sizes = {permutation::max_size, permutation::max_size - 1, 1'000'000'007, 100'000'000'000};
+  for (unsigned k = 23; k <= 60; ++k) {
+    for (const std::uint64_t offset : {~0ULL, 0ULL, 1ULL}) sizes.push_back((1ULL << k) + offset);
+  }
+  for (const std::uint64_t root : {65535ULL, 65536ULL, 65537ULL, 1'000'003ULL, 1'518'500'249ULL}) {
+    for (const std::uint64_t offset : {~0ULL, 0ULL, 1ULL}) sizes.push_back(root * root + offset);
+  }
+  for (const std::uint64_t size : sizes) {
+    const permutation p = make(size, generator());
+    for (int i = 0; i < 2000; ++i) {
+      const std::uint64_t x = i == 0 ? 0 : i == 1 ? size - 1 : generator() % size;
+      const std::uint64_t y = p(x);
+      ASSERT_LT(y, size);
+      ASSERT_EQ(p.inverse(y), x) << "size " << size;
+      ASSERT_EQ(p(p.inverse(x)), x) << "size " << size;
+    }
+  }
+}
+
+TEST(permutation, digits_are_near_square_even_and_below_2_to_the_31) {
+  for (const std::uint64_t size : std::initializer_list<std::uint64_t>{65, 80, 81, 1024, 65537, 1ULL << 32,
+                                                                       (1ULL << 32) + 1, permutation::max_size}) {
+    const permutation p = make(size);
+    EXPECT_EQ(p.left_radix % 2, 0U) << size;
+    EXPECT_LT(p.left_radix, 1U << 31);
+    EXPECT_LT(p.right_radix, 1U << 31);
+    const std::uint64_t domain = static_cast<std::uint64_t>(p.left_radix) * p.right_radix;
+    EXPECT_GE(domain, size);
+    EXPECT_LT(domain - size, p.left_radix) << size;
+    EXPECT_LE(p.right_radix, p.left_radix + 5) << size;
+    EXPECT_EQ(p.join(p.split(size - 1)), size - 1);
+  }
+}
+
+TEST(permutation, different_names_are_different_permutations) {
+  for (const std::uint64_t size : {20ULL, 64ULL, 65ULL, 5000ULL, 100'000ULL}) {
+    const permutation one = make(size);
+    const permutation others[] = {make(size, 43),
+                                  make(size, 42ULL | 1ULL << 63),
+                                  make(size, 42, 1),
+                                  make(size, 42, 0, 1),
+                                  make(size, 42, 0, 1ULL << 32),
+                                  permutation::make(size, philox_source{42}, tag::eval_permutation, 0, 0)};
+    for (const permutation& other : others) {
+      std::uint64_t same = 0;
+      for (std::uint64_t x = 0; x < size; ++x) same += one(x) == other(x);
+      EXPECT_LT(same, 9U) << "size " << size;  // Poisson(1): 1e-6 for 9 or more
+    }
+  }
+}
+
+/// How many passes of the network the image of x takes.
+int passes(const permutation& p, std::uint64_t x) {
+  int count = 0;
+  do {
+    x = p.join(p.forward(p.split(x)));
+    ++count;
+  } while (x >= p.size);
+  return count;
+}
+
+TEST(permutation, walks_rarely_and_briefly) {
+  for (const std::uint64_t size : {65ULL, 79ULL, 127ULL, 128ULL, 129ULL, 1023ULL, 1025ULL, 4097ULL, 65537ULL, 99'999ULL,
+                                   262'143ULL, 262'145ULL, 1'048'577ULL}) {
+    const permutation p = make(size);
+    const auto outside = static_cast<double>(static_cast<std::uint64_t>(p.left_radix) * p.right_radix - size);
+    std::uint64_t total = 0;
+    int most = 0;
+    for (std::uint64_t x = 0; x < size; ++x) {
+      const int count = passes(p, x);
+      total += static_cast<std::uint64_t>(count);
+      most = std::max(most, count);
+    }
+    // Each value past the end is passed over by at most one walk, so the mean is bounded for certain.
+    const auto count = static_cast<double>(size);
+    EXPECT_LE(static_cast<double>(total) / count, 1 + outside / count) << size;
+    EXPECT_LT(outside / count, 1 / std::sqrt(count) + 1e-9) << size;
+    // A walk of length L happens with chance (outside / domain)^(L - 1) at each of `size` starts.
+    const double miss = std::max(outside / (count + outside), 1e-9);
+    EXPECT_LE(most, 2 + std::log(1e6 * count) / -std::log(miss)) << size;
+  }
+}
+
+TEST(permutation, walks_as_briefly_past_2_to_the_32) {
+  for (const std::uint64_t size : {(1ULL << 32) + 1, (1ULL << 40) + 1, (1ULL << 60) + 1}) {
+    const permutation p = make(size);
+    std::mt19937_64 generator(1);
+    int most = 0;
+    for (int i = 0; i < 100'000; ++i) most = std::max(most, passes(p, generator() % size));
+    EXPECT_LE(most, 2) << size;
+  }
+}
+
+}  // namespace
+}  // namespace negpipe::core

@@ -1,0 +1,33 @@
+// Writes random words without end to stdout, for dieharder: the blocks that neighbouring draws take, interleaved over
+// seeds, cycles, purposes and attempts, so that a relation between any two streams shows as one within this one.
+#include <array>
+#include <cstdint>
+#include <cstdio>
+#include <vector>
+
+#include "negpipe/core/philox.hpp"
+
+using namespace negpipe::core;
+
+int main() {
+  constexpr std::array<std::uint64_t, 4> seeds = {42, 43, 42ULL ^ (1ULL << 40), ~0ULL};
+  constexpr std::array<tag, 3> purposes = {tag::train_draw, tag::eval_draw, tag::padding};
+  constexpr std::uint32_t cycles = 3;
+  constexpr std::uint32_t attempts = 2;
+  constexpr std::uint64_t indices_a_write = 256;
+  std::vector<random_block> buffer;
+  for (std::uint64_t index = 0;; ++index) {
+    for (const std::uint64_t seed : seeds) {
+      for (std::uint32_t cycle = 0; cycle < cycles; ++cycle) {
+        for (const tag purpose : purposes) {
+          for (std::uint32_t attempt = 0; attempt < attempts; ++attempt) {
+            buffer.push_back(philox4x32_10(make_counter(purpose, cycle, index, attempt), seed));
+          }
+        }
+      }
+    }
+    if (index % indices_a_write != indices_a_write - 1) continue;
+    if (std::fwrite(buffer.data(), sizeof(random_block), buffer.size(), stdout) != buffer.size()) return 0;
+    buffer.clear();
+  }
+}
