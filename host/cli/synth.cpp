@@ -1,3 +1,87 @@
-#include "command.hpp"
+#include <fmt/core.h>
 
-void negpipe::cli::add_synth(CLI::App&) {}
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "command.hpp"
+#include "dataset_summary.hpp"
+#include "negpipe/error.hpp"
+#include "negpipe/plan.hpp"
+#include "negpipe/synth.hpp"
+
+namespace negpipe::cli {
+
+namespace {
+
+struct synth_arguments {
+  common_options common;
+  std::filesystem::path out;
+  std::filesystem::path csv;
+  std::string like;
+  std::optional<std::int32_t> users;
+  std::optional<std::int32_t> items;
+  std::optional<std::uint64_t> interactions;
+  std::optional<std::uint32_t> min_ratings;
+  std::optional<std::uint64_t> seed;
+  bool replace = false;
+};
+
+synth_options shape_of(const synth_arguments& arguments) {
+  if (arguments.like.empty() && !(arguments.users && arguments.items && arguments.interactions)) {
+    throw option_error("synth: give --users, --items and --positives, or a shape by name with --like");
+  }
+  synth_options options = arguments.like.empty() ? synth_options{} : synth_shape(arguments.like);
+  options.users = arguments.users.value_or(options.users);
+  options.items = arguments.items.value_or(options.items);
+  options.interactions = arguments.interactions.value_or(options.interactions);
+  options.min_ratings = arguments.min_ratings.value_or(options.min_ratings);
+  return options;
+}
+
+void run_synth(synth_arguments& arguments) {
+  synth_options options = shape_of(arguments);
+  refuse_existing(arguments.out, arguments.replace);
+  if (!arguments.csv.empty()) refuse_existing(arguments.csv, arguments.replace);
+  const run_control control = make_control(arguments.common);
+  if (!arguments.seed) {
+    arguments.seed = random_seed();
+    print_note(arguments.common, fmt::format("seed {} was drawn; give it with --seed to make the same dataset again",
+                                             *arguments.seed));
+  }
+  options.seed = *arguments.seed;
+  const dataset data = synthesize(options, control, arguments.csv);
+  data.save(arguments.out, arguments.replace);
+
+  nlohmann::ordered_json summary = summarize(data, arguments.out);
+  summary["interactions"] = options.interactions;
+  summary["seed"] = options.seed;
+  std::string text = describe(data, arguments.out);
+  if (!arguments.csv.empty()) {
+    summary["csv"] = arguments.csv.string();
+    text += fmt::format("{}: the same as {} ratings\n", arguments.csv.string(), options.interactions);
+  }
+  print_outcome(arguments.common, summary, text);
+}
+
+}  // namespace
+
+void add_synth(CLI::App& app) {
+  auto arguments = std::make_shared<synth_arguments>();
+  CLI::App& command = *app.add_subcommand("synth", "Make a synthetic, long-tailed dataset of a given shape");
+  command.add_option("--out", arguments->out, "folder to write the dataset to")->required();
+  command.add_option("--like", arguments->like, "a shape by name: ml-1m or ml-20m; options below change it");
+  command.add_option("--users", arguments->users, "users");
+  command.add_option("--items", arguments->items, "items, each of which appears");
+  command.add_option("--positives", arguments->interactions,
+                     "distinct (user, item) pairs in all, the held-out item of each user among them");
+  command.add_option("--min-ratings", arguments->min_ratings, "pairs that each user has at least (default: 20)");
+  command.add_option("--csv", arguments->csv, "also write ratings that prepare turns into the same dataset");
+  command.add_option("--seed", arguments->seed, "drawn, shown and recorded if not given");
+  command.add_flag("--force", arguments->replace, "replace the dataset and the CSV file if they exist");
+  add_common_options(command, arguments->common, "negpipe synth --like ml-1m --out ml-1m --seed 1");
+  command.callback([arguments] { run_synth(*arguments); });
+}
+
+}  // namespace negpipe::cli

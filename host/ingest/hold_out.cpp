@@ -40,7 +40,7 @@ void hold_out_last(const rating_columns& columns, const user_rows& grouped, tie_
   }
   arrays.heldout_items.resize(user_count);
   arrays.positive_items.resize(columns.row_count() - user_count);
-  const auto ranges = split_evenly(grouped, pool.thread_count());
+  const auto ranges = split_evenly(grouped.offsets, pool.thread_count());
   pool.for_each(ranges.size(), [&](std::uint64_t i) {
     for (std::size_t user = ranges[i].begin; user < ranges[i].end; ++user) {
       const auto rows = grouped.of(user);

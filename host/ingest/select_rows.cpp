@@ -77,7 +77,7 @@ row_selection select_rows(const rating_columns& columns, const user_rows& groupe
                           const prepare_options& options, support::thread_pool& pool) {
   row_selection selection;
   selection.kept.assign(columns.row_count(), 1);
-  const auto ranges = split_evenly(grouped, pool.thread_count());
+  const auto ranges = split_evenly(grouped.offsets, pool.thread_count());
   std::vector<row_selection> found(ranges.size());
   pool.for_each(ranges.size(), [&](std::uint64_t i) {
     found[i] = user_selector(columns, grouped, item_count, options, selection.kept).run(ranges[i]);

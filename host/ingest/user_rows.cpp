@@ -17,18 +17,18 @@ user_rows group_by_user(std::span<const std::int32_t> users, std::size_t user_co
   return grouped;
 }
 
-std::vector<user_range> split_evenly(const user_rows& grouped, unsigned thread_count) {
+std::vector<user_range> split_evenly(std::span<const std::uint64_t> offsets, unsigned thread_count) {
   constexpr std::uint64_t ranges_per_thread = 8;  // so that a heavy range does not leave the others waiting
-  const std::uint64_t target = grouped.rows.size() / (thread_count * ranges_per_thread) + 1;
+  const std::uint64_t target = offsets.back() / (thread_count * ranges_per_thread) + 1;
+  const std::size_t user_count = offsets.size() - 1;
   std::vector<user_range> ranges;
-  std::size_t begin = 0;
-  do {
-    const auto end_row = std::lower_bound(grouped.offsets.begin() + static_cast<std::ptrdiff_t>(begin),
-                                          grouped.offsets.end(), grouped.offsets[begin] + target);
-    const auto end = std::min(static_cast<std::size_t>(end_row - grouped.offsets.begin()), grouped.user_count());
+  for (std::size_t begin = 0; begin < user_count;) {
+    const auto end_offset = std::lower_bound(offsets.begin() + static_cast<std::ptrdiff_t>(begin), offsets.end(),
+                                             offsets[begin] + target);
+    const std::size_t end = std::min(static_cast<std::size_t>(end_offset - offsets.begin()), user_count);
     ranges.push_back({begin, end});
     begin = end;
-  } while (begin < grouped.user_count());
+  }
   return ranges;
 }
 

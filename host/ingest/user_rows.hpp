@@ -3,11 +3,8 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <span>
 #include <vector>
-
-#include "thread_pool.hpp"
 
 namespace negpipe::ingest {
 
@@ -25,11 +22,13 @@ struct user_rows {
 /// Groups by counting: users[row] is the user of a row, in [0, user_count).
 user_rows group_by_user(std::span<const std::int32_t> users, std::size_t user_count);
 
-/// Half-open ranges of users with about equally many rows each: work for the threads of a pool. At least one.
 struct user_range {
   std::size_t begin;
   std::size_t end;
 };
-std::vector<user_range> split_evenly(const user_rows& grouped, unsigned thread_count);
+
+/// Half-open ranges of users with about equally many rows each: work for the threads of a pool. offsets are those of
+/// user_rows.
+std::vector<user_range> split_evenly(std::span<const std::uint64_t> offsets, unsigned thread_count);
 
 }  // namespace negpipe::ingest

@@ -1,0 +1,33 @@
+#include "dataset_summary.hpp"
+
+#include <fmt/core.h>
+
+#include "negpipe/error.hpp"
+
+namespace negpipe::cli {
+
+void refuse_existing(const std::filesystem::path& folder, bool replace) {
+  if (replace || !std::filesystem::exists(std::filesystem::symlink_status(folder))) return;
+  throw option_error(folder.string() + " exists already; choose another place, or --force to replace it");
+}
+
+double density(const dataset& data) {
+  return static_cast<double>(data.positive_count()) / data.user_count() / data.item_count();
+}
+
+nlohmann::ordered_json summarize(const dataset& data, const std::filesystem::path& folder) {
+  return {{"dataset", folder.string()},
+          {"users", data.user_count()},
+          {"items", data.item_count()},
+          {"positives", data.positive_count()},
+          {"density", density(data)},
+          {"digest", data.digest()}};
+}
+
+std::string describe(const dataset& data, const std::filesystem::path& folder) {
+  return fmt::format("{}: {} users, {} items, {} training positives ({:.3g} % of all pairs) and a held-out item a user\n",
+                     folder.string(), data.user_count(), data.item_count(), data.positive_count(),
+                     100 * density(data));
+}
+
+}  // namespace negpipe::cli

@@ -1,0 +1,25 @@
+// What prepare, synth and info say of a dataset.
+#pragma once
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "negpipe/dataset.hpp"
+
+namespace negpipe::cli {
+
+/// Throws option_error if the folder exists and may not be replaced: before the work that would be lost, where
+/// dataset::save would say so after it.
+void refuse_existing(const std::filesystem::path& folder, bool replace);
+
+/// Share of the (user, item) pairs that are training positives.
+double density(const dataset& data);
+
+/// Path, counts and digest.
+nlohmann::ordered_json summarize(const dataset& data, const std::filesystem::path& folder);
+
+/// The same as a line for people.
+std::string describe(const dataset& data, const std::filesystem::path& folder);
+
+}  // namespace negpipe::cli
