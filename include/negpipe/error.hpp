@@ -42,10 +42,28 @@ class io_error : public error {
   using error::error;
 };
 
+/// There is no room left on the disk, or in the user's share of it: worth trying again once something is deleted.
+class disk_full_error : public io_error {
+ public:
+  using io_error::io_error;
+};
+
 /// A backend that is not there or failed: no CUDA, no device, no memory.
 class backend_error : public error {
  public:
   using error::error;
+};
+
+/// The device has too little memory for what was asked.
+class device_memory_error : public backend_error {
+ public:
+  using backend_error::backend_error;
+};
+
+/// The device failed in a way that no later call of this process recovers from.
+class device_lost_error : public backend_error {
+ public:
+  using backend_error::backend_error;
 };
 
 /// The caller asked to stop (see run_control). Nothing half-made is left.

@@ -9,3 +9,12 @@
 #elif !defined(NEGPIPE_HD)
 #define NEGPIPE_HD
 #endif
+
+// NEGPIPE_UNROLL before a loop of a few known steps keeps the arrays that it indexes in registers.
+#if defined(__CUDA_ARCH__)
+#define NEGPIPE_UNROLL _Pragma("unroll")
+#elif defined(__CUDACC__)
+#define NEGPIPE_UNROLL  // nvcc's host pass knows neither form
+#else
+#define NEGPIPE_UNROLL _Pragma("GCC unroll 8")
+#endif

@@ -80,12 +80,22 @@ struct permutation {
 
   NEGPIPE_HD std::uint64_t join(digits d) const { return mul_wide(d.left, right_radix) + d.right; }
 
+  /// The radices of a network over a size above small_size.
+  static NEGPIPE_HD constexpr digits radices_for(std::uint64_t size) {
+    const std::uint32_t left = isqrt(size) & ~1U;
+    return {left, static_cast<std::uint32_t>(ceil_div(size, left))};
+  }
+
+  /// Two half rounds: each digit is changed by the other.
+  NEGPIPE_HD digits double_round(digits d, std::uint32_t left_key, std::uint32_t right_key) const {
+    d.left = add_mod(d.left, round_function(d.right, left_key, left_radix), left_radix);
+    d.right = add_mod(d.right, round_function(d.left, right_key, right_radix), right_radix);
+    return d;
+  }
+
   /// One pass of the network over the whole mixed radix; the result may lie past the size. rounds > 0.
   NEGPIPE_HD digits forward(digits d) const {
-    for (int i = 0; i < rounds; i += 2) {
-      d.left = add_mod(d.left, round_function(d.right, word[i], left_radix), left_radix);
-      d.right = add_mod(d.right, round_function(d.left, word[i + 1], right_radix), right_radix);
-    }
+    for (int i = 0; i < rounds; i += 2) d = double_round(d, word[i], word[i + 1]);
     return d;
   }
 
@@ -100,9 +110,11 @@ struct permutation {
   /// A keyed function of a digit, in [0, radix): two multiplications, the first folded, the last scaled.
   static NEGPIPE_HD constexpr std::uint32_t round_function(std::uint32_t digit, std::uint32_t key,
                                                            std::uint32_t radix) {
-    const std::uint64_t product = mul_wide(digit ^ key, multiplier[0]);
+    constexpr std::uint32_t first = multiplier[0];  // device code may read the elements, but not the array
+    constexpr std::uint32_t second = multiplier[1];
+    const std::uint64_t product = mul_wide(digit ^ key, first);
     const auto folded = static_cast<std::uint32_t>(product >> 32) ^ static_cast<std::uint32_t>(product);
-    return mul_hi(folded * multiplier[1], radix);
+    return mul_hi(folded * second, radix);
   }
 
  private:
@@ -124,8 +136,9 @@ struct permutation {
                                              std::uint32_t cycle, std::uint64_t index) {
     permutation p{};
     p.size = size;
-    p.left_radix = isqrt(size) & ~1U;
-    p.right_radix = static_cast<std::uint32_t>(ceil_div(size, p.left_radix));
+    const digits radices = radices_for(size);
+    p.left_radix = radices.left;
+    p.right_radix = radices.right;
     p.rounds = rounds_for(size);
     for (int i = 0; i < p.rounds; ++i) {
       const auto block = source(make_counter(purpose, cycle, index, static_cast<std::uint32_t>(i) / 4));

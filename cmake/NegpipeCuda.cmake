@@ -1,0 +1,62 @@
+# The CUDA backend: AUTO builds it where a toolkit is found, ON insists, OFF leaves it out. The program that results
+# needs neither a driver nor a device to start.
+#
+# NEGPIPE_CUDA_RUNTIME  Static (default) or Shared: which libcudart is linked.
+# CMAKE_CUDA_ARCHITECTURES  as CMake has it; chosen below when not given.
+set(NEGPIPE_CUDA OFF CACHE STRING "Build the CUDA backend: AUTO, ON or OFF")
+set_property(CACHE NEGPIPE_CUDA PROPERTY STRINGS AUTO ON OFF)
+set(NEGPIPE_CUDA_RUNTIME Static CACHE STRING "The CUDA runtime that is linked: Static or Shared")
+set(NEGPIPE_HAS_CUDA OFF)
+set(NEGPIPE_CUDART)
+if(NEGPIPE_CUDA STREQUAL "OFF")
+  return()
+endif()
+
+# nvcc is often installed but not in PATH; scripts/setup-cuda puts a toolkit into .venv.
+include(CheckLanguage)
+if(NOT CMAKE_CUDA_COMPILER AND NOT DEFINED ENV{CUDACXX})
+  file(GLOB wheel_toolkits ${PROJECT_SOURCE_DIR}/.venv/lib/python3*/site-packages/nvidia/cu1[0-9]/bin)
+  find_program(NEGPIPE_NVCC nvcc HINTS ENV CUDA_PATH PATH_SUFFIXES bin PATHS /usr/local/cuda/bin ${wheel_toolkits})
+  mark_as_advanced(NEGPIPE_NVCC)
+  if(NEGPIPE_NVCC)
+    set(CMAKE_CUDA_COMPILER ${NEGPIPE_NVCC} CACHE FILEPATH "The CUDA compiler")
+  endif()
+endif()
+if(CMAKE_CUDA_COMPILER OR DEFINED ENV{CUDACXX})
+  check_language(CUDA)
+endif()
+if(NOT CMAKE_CUDA_COMPILER)
+  if(NEGPIPE_CUDA STREQUAL "ON")
+    message(FATAL_ERROR "NEGPIPE_CUDA=ON, but no nvcc was found in PATH, CUDA_PATH, /usr/local/cuda or .venv: "
+                        "install a CUDA toolkit, run scripts/setup-cuda, or set CMAKE_CUDA_COMPILER")
+  endif()
+  message(STATUS "CUDA backend: left out, no toolkit found (NEGPIPE_CUDA=${NEGPIPE_CUDA})")
+  return()
+endif()
+
+# One architecture and its PTX are enough to develop with; a release names the cards it is for. native asks the
+# device, so it only works where one answers.
+if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
+  set(CMAKE_CUDA_ARCHITECTURES 90)
+endif()
+enable_language(CUDA)
+find_package(CUDAToolkit REQUIRED)
+find_package(CCCL CONFIG REQUIRED HINTS ${CUDAToolkit_LIBRARY_DIR}/cmake ${CUDAToolkit_TARGET_DIR}/lib/cmake)
+set(NEGPIPE_HAS_CUDA ON)
+message(STATUS "CUDA backend: ${CMAKE_CUDA_COMPILER} ${CMAKE_CUDA_COMPILER_VERSION}, "
+               "architectures ${CMAKE_CUDA_ARCHITECTURES}, CCCL ${CCCL_VERSION}")
+
+# What every target with CUDA sources shares.
+add_library(negpipe_cuda_options INTERFACE)
+# By its flag: CMake 3.25 does not know that nvcc speaks C++20.
+target_compile_options(negpipe_cuda_options INTERFACE
+  $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20 -lineinfo -Xcompiler=-Wall,-Wextra,-Wshadow,-Wno-unused-parameter>
+  $<$<AND:$<COMPILE_LANGUAGE:CUDA>,$<BOOL:${NEGPIPE_WARNINGS_AS_ERRORS}>>:-Werror=all-warnings>)
+target_link_libraries(negpipe_cuda_options INTERFACE CCCL::CCCL)
+if(NEGPIPE_CUDA_RUNTIME STREQUAL "Shared")
+  set(CMAKE_CUDA_RUNTIME_LIBRARY Shared)
+  set(NEGPIPE_CUDART CUDA::cudart)
+else()
+  set(CMAKE_CUDA_RUNTIME_LIBRARY Static)
+  set(NEGPIPE_CUDART CUDA::cudart_static)
+endif()

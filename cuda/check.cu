@@ -1,0 +1,61 @@
+#include "check.hpp"
+
+#include "negpipe/error.hpp"
+
+namespace negpipe::cuda {
+
+std::string describe(cudaError_t status) {
+  const std::string name = std::string(cudaGetErrorName(status)) + ", " + cudaGetErrorString(status);
+  switch (status) {
+    case cudaErrorNoDevice:
+      return "no CUDA device was found (" + name + "): use the device cpu, or check that a card is visible "
+             "(nvidia-smi, CUDA_VISIBLE_DEVICES)";
+    case cudaErrorInsufficientDriver:
+      return "the NVIDIA driver is absent or too old for this build (" + name + "): install or update the driver, or "
+             "use the device cpu";
+    case cudaErrorSystemDriverMismatch:
+    case cudaErrorCompatNotSupportedOnDevice:
+      return "the NVIDIA driver does not fit the kernel module or the card (" + name + "): reboot after a driver "
+             "update, or use the device cpu";
+    case cudaErrorNoKernelImageForDevice:
+    case cudaErrorUnsupportedPtxVersion:
+    case cudaErrorInvalidKernelImage:
+      return "this build has no code for the card (" + name + "): rebuild with CMAKE_CUDA_ARCHITECTURES set for it";
+    case cudaErrorMemoryAllocation:
+      return "not enough memory (" + name + "): free memory on the device, lower --bitset-budget, or use the device "
+             "cpu";
+    default:
+      return is_sticky(status) ? "the device is lost to this process (" + name + "): start it again" : name;
+  }
+}
+
+bool is_sticky(cudaError_t status) {
+  switch (status) {
+    case cudaErrorIllegalAddress:
+    case cudaErrorLaunchTimeout:
+    case cudaErrorHardwareStackError:
+    case cudaErrorIllegalInstruction:
+    case cudaErrorMisalignedAddress:
+    case cudaErrorInvalidAddressSpace:
+    case cudaErrorInvalidPc:
+    case cudaErrorLaunchFailure:
+    case cudaErrorAssert:
+    case cudaErrorECCUncorrectable:
+    case cudaErrorNvlinkUncorrectable:
+    case cudaErrorDevicesUnavailable:
+    case cudaErrorCudartUnloading:
+      return true;
+    default:
+      return false;
+  }
+}
+
+void throw_cuda_error(cudaError_t status, const char* call) {
+  static_cast<void>(cudaGetLastError());  // a failure that is reported must not surface again at the next launch
+  const std::string message = std::string("CUDA: ") + call + ": " + describe(status);
+  if (status == cudaErrorMemoryAllocation) throw device_memory_error(message);
+  if (is_sticky(status)) throw device_lost_error(message);
+  throw backend_error(message);
+}
+
+}  // namespace negpipe::cuda

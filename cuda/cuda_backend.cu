@@ -1,0 +1,248 @@
+// The CUDA backend behind negpipe::backend: columns in host memory, filled by one or several devices.
+#include "cuda_backend.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <mutex>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "check.hpp"
+#include "device_dataset.hpp"
+#include "fill_eval.hpp"
+#include "fill_points.hpp"
+#include "lane.hpp"
+#include "memory.hpp"
+#include "negpipe/backend_factory.hpp"
+#include "negpipe/error.hpp"
+#include "stream.hpp"
+
+namespace negpipe {
+
+namespace cuda {
+namespace {
+
+// One device: the dataset on it, and the lanes of the threads that call.
+class device_part {
+ public:
+  device_part(int device, const positives_index& index, const cuda_backend_options& options)
+      : device_(device), lane_bytes_(options.buffer_bytes) {
+    const device_guard current(device);
+    memory_ = make_pool_memory();
+    setup_ = std::make_unique<stream>();
+    data_ = std::make_unique<device_dataset>(
+        device_dataset::upload_async(index, options.form, *memory_, setup_->get()));
+    setup_->synchronize();
+  }
+  ~device_part() {
+    int former = 0;
+    const bool known = cudaGetDevice(&former) == cudaSuccess && cudaSetDevice(device_) == cudaSuccess;
+    lanes_.clear();
+    data_.reset();
+    setup_.reset();
+    memory_.reset();
+    if (known) static_cast<void>(cudaSetDevice(former));
+  }
+  device_part(const device_part&) = delete;
+  device_part& operator=(const device_part&) = delete;
+
+  int device() const { return device_; }
+  device_view view() const { return data_->view(); }
+  device_memory& memory() const { return *memory_; }
+
+  std::string description() const {
+    cudaDeviceProp properties{};
+    NEGPIPE_CUDA_CHECK(cudaGetDeviceProperties(&properties, device_));
+    return std::to_string(device_) + ": " + properties.name + ", " + name_of(data_->view().form) + " of " +
+           std::to_string(data_->membership_bytes() >> 20) + " MiB";
+  }
+
+  // A lane for one thread whose buffers hold at least the given bytes: one that waits, or a new one.
+  std::unique_ptr<transfer_lane> take_lane(std::size_t bytes) const {
+    std::unique_ptr<transfer_lane> lane;
+    {
+      const std::lock_guard lock(mutex_);
+      if (!lanes_.empty()) {
+        lane = std::move(lanes_.back());
+        lanes_.pop_back();
+      }
+    }
+    if (lane == nullptr || lane->buffer_bytes() < bytes) {
+      lane = std::make_unique<transfer_lane>(std::max(bytes, lane_bytes_), *memory_);
+    }
+    return lane;
+  }
+
+  void return_lane(std::unique_ptr<transfer_lane> lane) const {
+    const std::lock_guard lock(mutex_);
+    lanes_.push_back(std::move(lane));
+  }
+
+ private:
+  int device_;
+  std::size_t lane_bytes_;
+  std::unique_ptr<device_memory> memory_;
+  std::unique_ptr<stream> setup_;
+  std::unique_ptr<device_dataset> data_;
+  mutable std::mutex mutex_;
+  mutable std::vector<std::unique_ptr<transfer_lane>> lanes_;
+};
+
+class cuda_backend final : public backend {
+ public:
+  cuda_backend(const std::vector<int>& devices, const positives_index& index, const cuda_backend_options& options)
+      : index_(index), options_(options), busy_(devices.size()) {
+    for (const int device : devices) parts_.push_back(std::make_unique<device_part>(device, index, options));
+  }
+
+  std::string description() const override {
+    std::string text = "cuda (";
+    for (const auto& part : parts_) text += (part == parts_.front() ? "" : "; ") + part->description();
+    return text + ")";
+  }
+
+  void fill_training(const training_plan& plan, const core::cycle_key& key, std::uint64_t first, std::uint64_t count,
+                     const training_columns& out) const override {
+    if (first > plan.padded_count() || count > plan.padded_count() - first) {
+      throw option_error("positions " + std::to_string(first) + " to " + std::to_string(first + count) +
+                         " were asked for, the cycle has " + std::to_string(plan.padded_count()));
+    }
+    std::vector<host_column> columns{{out.users, 4}, {out.items, item_bytes(out.item_width)}, {out.labels, 1}};
+    if (out.valid != nullptr) columns.push_back({out.valid, 1});
+    run(count, 4, columns,
+        [&](const device_part& part, std::uint64_t begin, std::uint64_t length, std::span<std::byte* const> column,
+            cudaStream_t stream) {
+          const training_columns device{
+              reinterpret_cast<std::int32_t*>(column[0]), column[1], out.item_width,
+              reinterpret_cast<std::int8_t*>(column[2]),
+              out.valid == nullptr ? nullptr : reinterpret_cast<std::int8_t*>(column[3])};
+          fill_training_async(plan, key, part.view(), first + begin, length, device, stream,
+                              options_.block_size);
+        });
+  }
+
+  void fill_evaluation(const evaluation_plan& plan, std::uint64_t first_row, std::uint64_t row_count,
+                       const evaluation_columns& out) const override {
+    const std::uint64_t length = plan.row_length();
+    const std::uint64_t rows = plan.padded_count() / length;
+    if (first_row > rows || row_count > rows - first_row) {
+      throw option_error("evaluation rows " + std::to_string(first_row) + " to " +
+                         std::to_string(first_row + row_count) + " were asked for, there are " +
+                         std::to_string(rows));
+    }
+    const std::array<host_column, 3> columns{
+        {{out.users, 4}, {out.items, item_bytes(out.item_width)}, {out.duplicate_mask, 1}}};
+    run(row_count * length, length, columns,
+        [&](const device_part& part, std::uint64_t begin, std::uint64_t count, std::span<std::byte* const> column,
+            cudaStream_t stream) {
+          const evaluation_columns device{reinterpret_cast<std::int32_t*>(column[0]), column[1], out.item_width,
+                                          reinterpret_cast<std::int8_t*>(column[2])};
+          fill_evaluation_async(plan, part.view(), first_row + begin / length, count / length, device, part.memory(),
+                                stream, options_.block_size);
+        });
+  }
+
+ private:
+  // A device lent to a call: the one with the fewest calls under way; equal ones take turns.
+  class lease {
+   public:
+    explicit lease(const cuda_backend& owner) : owner_(owner) {
+      const std::lock_guard lock(owner_.mutex_);
+      std::vector<unsigned>& busy = owner_.busy_;
+      part_ = owner_.turn_;
+      for (std::size_t step = 1; step < busy.size(); ++step) {
+        const std::size_t other = (owner_.turn_ + step) % busy.size();
+        if (busy[other] < busy[part_]) part_ = other;
+      }
+      owner_.turn_ = (part_ + 1) % busy.size();
+      ++busy[part_];
+    }
+    ~lease() {
+      const std::lock_guard lock(owner_.mutex_);
+      --owner_.busy_[part_];
+    }
+    lease(const lease&) = delete;
+    lease& operator=(const lease&) = delete;
+
+    const device_part& part() const { return *owner_.parts_[part_]; }
+
+   private:
+    const cuda_backend& owner_;
+    std::size_t part_ = 0;
+  };
+
+  template <typename Fill>
+  void run(std::uint64_t count, std::uint64_t unit, std::span<const host_column> columns, const Fill& fill) const {
+    if (count == 0) return;
+    const lease lent(*this);
+    const device_part& part = lent.part();
+    const device_guard current(part.device());
+    std::unique_ptr<transfer_lane> lane = part.take_lane(transfer_lane::bytes_for(unit, columns));
+    lane->run(count, unit, columns,
+              [&](std::uint64_t first, std::uint64_t length, std::span<std::byte* const> column, cudaStream_t stream) {
+                fill(part, first, length, column, stream);
+              });
+    part.return_lane(std::move(lane));
+  }
+
+  positives_index index_;
+  cuda_backend_options options_;
+  std::vector<std::unique_ptr<device_part>> parts_;
+  mutable std::mutex mutex_;
+  mutable std::vector<unsigned> busy_;  // calls under way, a device
+  mutable std::size_t turn_ = 0;
+};
+
+// The devices that a name means; device_count > 0.
+std::vector<int> devices_named(std::string_view name, int device_count) {
+  if (name == "cuda") return {0};
+  if (name == "cuda:all") {
+    std::vector<int> all(static_cast<std::size_t>(device_count));
+    std::iota(all.begin(), all.end(), 0);
+    return all;
+  }
+  int number = -1;
+  const std::string_view digits = name.substr(std::min(name.size(), std::string_view("cuda:").size()));
+  const auto [end, status] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+  if (status != std::errc() || end != digits.data() + digits.size() || number < 0 || number >= device_count) {
+    throw option_error("the device " + std::string(name) + " does not exist: this machine has cuda:0 to cuda:" +
+                       std::to_string(device_count - 1) + ", and cuda:all for all of them");
+  }
+  return {number};
+}
+
+// The number of devices, or the status that says why there is none.
+cudaError_t count_devices(int& count) {
+  count = 0;
+  const cudaError_t status = cudaGetDeviceCount(&count);
+  static_cast<void>(cudaGetLastError());
+  return status == cudaSuccess && count == 0 ? cudaErrorNoDevice : status;
+}
+
+}  // namespace
+
+std::unique_ptr<backend> make_backend_on(const std::vector<int>& devices, const positives_index& index,
+                                         const cuda_backend_options& options) {
+  return std::make_unique<cuda_backend>(devices, index, options);
+}
+
+}  // namespace cuda
+
+backend_status cuda_status() {
+  int count = 0;
+  const cudaError_t status = cuda::count_devices(count);
+  return {"cuda", status == cudaSuccess, status == cudaSuccess ? "" : cuda::describe(status)};
+}
+
+std::unique_ptr<backend> make_cuda_backend(std::string_view device, const positives_index& index, unsigned) {
+  int count = 0;
+  const cudaError_t status = cuda::count_devices(count);
+  if (status != cudaSuccess) {
+    throw backend_error("the device " + std::string(device) + " is not available: " + cuda::describe(status));
+  }
+  return cuda::make_backend_on(cuda::devices_named(device, count), index);
+}
+
+}  // namespace negpipe

@@ -1,0 +1,27 @@
+// The CUDA backend with its knobs; programs and the host's rooms use backend_factory.hpp.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+#include "launch.hpp"
+#include "membership.hpp"
+#include "negpipe/backend.hpp"
+
+namespace negpipe::cuda {
+
+struct cuda_backend_options {
+  membership_form form = membership_form::automatic;
+  unsigned block_size = default_block_size;  ///< threads, a multiple of 32 up to 1024
+  /// Of each of the two buffers that a calling thread has on the device and, pinned, on the host: about half a
+  /// million training points, long enough for copies to run at the bus's speed.
+  std::size_t buffer_bytes = 4U << 20;
+};
+
+/// A backend that fills host columns by the given devices, at least one. Several calls at once are spread over them.
+/// Throws backend_error, device_memory_error.
+std::unique_ptr<backend> make_backend_on(const std::vector<int>& devices, const positives_index& index,
+                                         const cuda_backend_options& options = {});
+
+}  // namespace negpipe::cuda

@@ -1,0 +1,31 @@
+// cuRAND's Philox4x32-10 as the source of random blocks for the core's draws.
+#pragma once
+
+#include <cuda_runtime.h>
+// The generator alone: <curand_kernel.h> would add tables of other generators to every object file.
+#include <curand_philox4x32_x.h>
+
+#include "negpipe/core/philox.hpp"
+
+namespace negpipe::cuda {
+
+/// The same answers as core::philox_source. On the device the block comes from cuRAND's own generator: curand_init(
+/// seed, subsequence = index, offset = 4 * (word1 << 32 | word0)) sets exactly these counter words, but computes a
+/// block that nobody asked for and carries a state; calling the generator costs the one block. Tests hold both to
+/// each other.
+struct curand_source {
+  std::uint64_t seed;
+
+  NEGPIPE_HD core::random_block operator()(core::counter c) const {
+#if defined(__CUDA_ARCH__)
+    const uint4 block = curand_Philox4x32_10(
+        make_uint4(c.word[0], c.word[1], c.word[2], c.word[3]),
+        make_uint2(static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)));
+    return {{block.x, block.y, block.z, block.w}};
+#else
+    return core::philox4x32_10(c, seed);
+#endif
+  }
+};
+
+}  // namespace negpipe::cuda

@@ -1,0 +1,154 @@
+#include "device_dataset.hpp"
+
+#include "launch.hpp"
+#include "nvtx.hpp"
+
+namespace negpipe::cuda {
+
+namespace {
+
+constexpr unsigned block_size = default_block_size;
+
+__device__ std::uint64_t first_index() { return blockIdx.x * static_cast<std::uint64_t>(blockDim.x) + threadIdx.x; }
+__device__ std::uint64_t index_stride() { return gridDim.x * static_cast<std::uint64_t>(blockDim.x); }
+
+// The user whose row holds positive p, from the offsets alone.
+__device__ std::int32_t find_user(const std::int64_t* user_offsets, std::int32_t user_count, std::uint64_t p) {
+  std::int32_t low = 0;
+  std::int32_t high = user_count - 1;
+  while (low < high) {
+    const std::int32_t middle = low + (high - low + 1) / 2;
+    if (static_cast<std::uint64_t>(user_offsets[middle]) <= p) {
+      low = middle;
+    } else {
+      high = middle - 1;
+    }
+  }
+  return low;
+}
+
+__global__ void sample_users(const std::int64_t* user_offsets, std::int32_t user_count, std::uint64_t sample_count,
+                             std::int32_t* samples) {
+  for (std::uint64_t s = first_index(); s < sample_count; s += index_stride()) {
+    samples[s] = s + 1 == sample_count
+                     ? user_count - 1
+                     : find_user(user_offsets, user_count, s << core::csr_view::sample_shift);
+  }
+}
+
+__global__ void pack_words(core::packed_layout layout, core::csr_view csr, std::uint64_t positive_count,
+                           std::uint64_t word_count, core::packed_word* words) {
+  for (std::uint64_t w = first_index(); w < word_count; w += index_stride()) {
+    words[w] = core::pack_positives(layout, csr, positive_count, w);
+  }
+}
+
+__global__ void set_bits(core::csr_view csr, std::uint64_t positive_count, std::uint32_t words_per_row,
+                         std::uint32_t* words) {
+  for (std::uint64_t p = first_index(); p < positive_count; p += index_stride()) {
+    const auto item = static_cast<std::uint32_t>(csr.positive_items[p]);
+    const auto user = static_cast<std::uint64_t>(index(csr.user_of(p)));
+    atomicOr(words + user * words_per_row + item / 32, 1U << (item % 32));
+  }
+}
+
+__global__ void set_filter(core::csr_view csr, std::uint64_t positive_count, std::uint32_t word_count,
+                           std::uint32_t* words) {
+  for (std::uint64_t p = first_index(); p < positive_count; p += index_stride()) {
+    const auto at = core::pair_filter_view::place_of(csr.user_of(p), csr.positive_items[p], word_count);
+    atomicOr(words + at.word, at.bits);
+  }
+}
+
+unsigned grid_over(std::uint64_t count) { return grid_for(core::ceil_div(count, block_size)); }
+
+std::uint64_t free_memory_bytes() {
+  std::size_t free = 0;
+  std::size_t total = 0;
+  NEGPIPE_CUDA_CHECK(cudaMemGetInfo(&free, &total));
+  return free;
+}
+
+std::uint64_t cache_bytes() {
+  int device = 0;
+  int bytes = 0;
+  NEGPIPE_CUDA_CHECK(cudaGetDevice(&device));
+  NEGPIPE_CUDA_CHECK(cudaDeviceGetAttribute(&bytes, cudaDevAttrL2CacheSize, device));
+  return static_cast<std::uint64_t>(bytes);
+}
+
+}  // namespace
+
+membership_form choose_form(const form_choice& sizes) {
+  const bool fits = sizes.bitset_bytes <= sizes.bitset_budget_bytes;
+  const bool reads_less = sizes.bitset_bytes <= sizes.filter_bytes || sizes.bitset_bytes <= sizes.cache_bytes / 2;
+  return fits && reads_less ? membership_form::bitset : membership_form::pair_filter;
+}
+
+device_dataset device_dataset::upload_async(const positives_index& index, membership_form form,
+                                            device_memory& memory, cudaStream_t stream) {
+  const nvtx_range range("negpipe upload dataset");
+  const dataset& data = index.source();
+  device_rows rows{
+      cuda::upload_async(data.user_offsets().data(), data.user_offsets().size(), memory, stream),
+      cuda::upload_async(data.positive_items().data(), data.positive_items().size(), memory, stream),
+      cuda::upload_async(data.heldout_items().data(), data.heldout_items().size(), memory, stream)};
+  const std::uint64_t budget_bytes = index.form() == core::membership::bitset ? free_memory_bytes() / 4 : 0;
+  return build_async(std::move(rows), data.item_count(), budget_bytes, form, memory, stream);
+}
+
+device_dataset device_dataset::build_async(device_rows rows, std::int32_t item_count,
+                                           std::uint64_t bitset_budget_bytes, membership_form form,
+                                           device_memory& memory, cudaStream_t stream) {
+  const nvtx_range range("negpipe build dataset");
+  device_dataset out;
+  out.rows_ = std::move(rows);
+  device_view& view = out.view_;
+  view.user_count = static_cast<std::int32_t>(out.rows_.heldout.size());
+  view.item_count = item_count;
+  view.positive_count = out.rows_.positive_items.size();
+  view.heldout = out.rows_.heldout.data();
+
+  const std::uint64_t sample_count = core::csr_view::sample_count(view.positive_count);
+  out.user_samples_ = device_buffer<std::int32_t>(sample_count, memory, stream);
+  view.csr = {out.rows_.user_offsets.data(), out.rows_.positive_items.data(), out.user_samples_.data()};
+  sample_users<<<grid_over(sample_count), block_size, 0, stream>>>(view.csr.user_offsets, view.user_count,
+                                                                   sample_count, out.user_samples_.data());
+  NEGPIPE_CUDA_CHECK_LAUNCH("sample_users");
+
+  const auto layout = core::packed_layout::make(view.user_count, item_count);
+  out.packed_words_ = device_buffer<core::packed_word>(layout.word_count(view.positive_count), memory, stream);
+  view.packed = {out.packed_words_.data(), layout};
+  pack_words<<<grid_over(out.packed_words_.size()), block_size, 0, stream>>>(
+      layout, view.csr, view.positive_count, out.packed_words_.size(), out.packed_words_.data());
+  NEGPIPE_CUDA_CHECK_LAUNCH("pack_words");
+
+  const std::uint32_t filter_words = core::pair_filter_view::words_for(view.positive_count);
+  view.form = form != membership_form::automatic
+                  ? form
+                  : choose_form({bitset_bytes(view.user_count, item_count), filter_words * sizeof(std::uint32_t),
+                                 bitset_budget_bytes, cache_bytes()});
+  if (view.form == membership_form::sorted_search) return out;
+
+  const bool with_bitset = view.form == membership_form::bitset;
+  const std::uint64_t word_count =
+      with_bitset ? bitset_bytes(view.user_count, item_count) / sizeof(std::uint32_t) : filter_words;
+  out.membership_words_ = device_buffer<std::uint32_t>(word_count, memory, stream);
+  NEGPIPE_CUDA_CHECK(
+      cudaMemsetAsync(out.membership_words_.data(), 0, out.membership_words_.size_bytes(), stream));
+  if (with_bitset) {
+    view.bitset = {out.membership_words_.data(),
+                   core::bitset_view::row_words(static_cast<std::uint32_t>(item_count))};
+    set_bits<<<grid_over(view.positive_count), block_size, 0, stream>>>(
+        view.csr, view.positive_count, view.bitset.words_per_row, out.membership_words_.data());
+    NEGPIPE_CUDA_CHECK_LAUNCH("set_bits");
+  } else {
+    view.filter = {out.membership_words_.data(), filter_words};
+    set_filter<<<grid_over(view.positive_count), block_size, 0, stream>>>(
+        view.csr, view.positive_count, filter_words, out.membership_words_.data());
+    NEGPIPE_CUDA_CHECK_LAUNCH("set_filter");
+  }
+  return out;
+}
+
+}  // namespace negpipe::cuda

@@ -1,0 +1,80 @@
+// A dataset in device memory: the positives as sorted rows, packed for random access, and a membership structure.
+#pragma once
+
+#include <cstdint>
+
+#include "membership.hpp"
+#include "memory.hpp"
+#include "negpipe/core/packed_positives.hpp"
+#include "negpipe/core/positives.hpp"
+#include "negpipe/positives.hpp"
+
+namespace negpipe::cuda {
+
+/// What kernels read, by value. Owns nothing; any number of launches may read it at once.
+struct device_view {
+  core::csr_view csr;
+  const std::int32_t* heldout;
+  std::int32_t user_count;
+  std::int32_t item_count;
+  std::uint64_t positive_count;
+  core::packed_view packed;
+  core::bitset_view bitset;       ///< words is null unless form == bitset
+  core::pair_filter_view filter;  ///< words is null unless form == pair_filter
+  membership_form form;           ///< never automatic
+
+  /// The view that the core's own functions take: exact, by bitset or by search.
+  NEGPIPE_HD core::positives_view positives() const {
+    return {csr, bitset, heldout, user_count, item_count,
+            form == membership_form::bitset ? core::membership::bitset : core::membership::sorted_search};
+  }
+};
+
+/// The sorted rows alone, in device memory: where a dataset comes from, whoever put it there.
+struct device_rows {
+  device_buffer<std::int64_t> user_offsets;    ///< [user_count + 1]
+  device_buffer<std::int32_t> positive_items;  ///< [positive_count]
+  device_buffer<std::int32_t> heldout;         ///< [user_count]
+};
+
+/// Sizes and limits by which the automatic form is chosen.
+struct form_choice {
+  std::uint64_t bitset_bytes;
+  std::uint64_t filter_bytes;
+  std::uint64_t bitset_budget_bytes;
+  std::uint64_t cache_bytes;  ///< the device's L2
+};
+
+/// Bitsets within the budget when they read less at random than the filter or stay in half the cache, else the
+/// filter: a read that misses the cache costs several times one that does not, and an instruction or two nothing.
+membership_form choose_form(const form_choice& sizes);
+
+/// Owns a dataset on the device that was current when it was made. Immutable.
+class device_dataset {
+ public:
+  /// Copies an index's dataset to the device and builds the rest there. Bitsets are considered where the index has
+  /// them within its budget and they fit a quarter of the free device memory. Throws device_memory_error. Does not
+  /// wait: use the dataset in the stream's order. The index's arrays must live until the stream has got this far.
+  static device_dataset upload_async(const positives_index& index, membership_form form, device_memory& memory,
+                                     cudaStream_t stream);
+
+  /// Takes over rows that are on the device already. positive_count values in rows; bitset_budget_bytes as above.
+  static device_dataset build_async(device_rows rows, std::int32_t item_count, std::uint64_t bitset_budget_bytes,
+                                    membership_form form, device_memory& memory, cudaStream_t stream);
+
+  device_view view() const { return view_; }
+  /// Bytes of the structure that membership reads at random, and of the packed positives.
+  std::uint64_t membership_bytes() const { return membership_words_.size_bytes(); }
+  std::uint64_t packed_bytes() const { return packed_words_.size_bytes(); }
+
+ private:
+  device_dataset() = default;
+
+  device_rows rows_;
+  device_buffer<std::int32_t> user_samples_;
+  device_buffer<core::packed_word> packed_words_;
+  device_buffer<std::uint32_t> membership_words_;
+  device_view view_{};
+};
+
+}  // namespace negpipe::cuda

@@ -1,0 +1,157 @@
+#include "fill_eval.hpp"
+
+#include "curand_source.hpp"
+#include "duplicate_masks.hpp"
+#include "negpipe/core/divide.hpp"
+#include "nvtx.hpp"
+
+namespace negpipe::cuda {
+
+namespace {
+
+__device__ void store_item(const evaluation_columns& columns, std::uint64_t place, std::int32_t item) {
+  if (columns.item_width == item_type::uint16) {
+    static_cast<std::uint16_t*>(columns.items)[place] = static_cast<std::uint16_t>(item);
+  } else {
+    static_cast<std::int32_t*>(columns.items)[place] = item;
+  }
+}
+
+// One launch over rows first_row .. first_row + row_count - 1.
+template <typename Form>
+struct eval_job {
+  core::evaluation_plan plan;
+  core::divider64 by_row_length;
+  device_view data;
+  positives_of<Form> positives;
+  std::uint64_t first_row;
+  std::uint64_t row_count;
+  evaluation_columns columns;
+};
+
+// The four elements from 4 * quad on, counted over the whole evaluation set, as far as they lie in the rows asked
+// for. Their first candidates share one random block.
+template <typename Form>
+__device__ void draw_four(const eval_job<Form>& job, std::uint64_t quad) {
+  const core::draw_stream stream{core::tag::eval_draw, core::tag::eval_fallback, 0};
+  const curand_source source{job.plan.seed};
+  const auto block = source(core::make_counter(stream.candidates, stream.cycle, quad, 0));
+  const std::uint64_t begin = job.first_row * job.plan.row_length();
+  const std::uint64_t end = begin + job.row_count * job.plan.row_length();
+  NEGPIPE_UNROLL
+  for (std::uint32_t j = 0; j < 4; ++j) {
+    const std::uint64_t element = 4 * quad + j;
+    if (element < begin || element >= end) continue;
+    const std::uint64_t row = job.by_row_length(element);
+    const bool is_real = row < job.plan.user_count;
+    const user_id user{is_real ? static_cast<std::int32_t>(row) : 0};
+    std::uint32_t item = 0;
+    if (is_real && row * job.plan.row_length() == element) {
+      item = static_cast<std::uint32_t>(job.data.heldout[row]);
+    } else if (is_real && (!job.plan.item_draw(block.word[j], item) ||
+                           job.positives.form(user, static_cast<std::int32_t>(item)))) {
+      item = static_cast<std::uint32_t>(
+          core::draw_negative(job.positives, user, job.plan.item_draw, stream, element, source));
+    }
+    job.columns.users[element - begin] = index(user);
+    store_item(job.columns, element - begin, static_cast<std::int32_t>(item));
+  }
+}
+
+template <typename Form>
+__global__ void draw_rows(const __grid_constant__ eval_job<Form> job) {
+  const std::uint64_t length = job.plan.row_length();
+  const std::uint64_t end = core::ceil_div((job.first_row + job.row_count) * length, 4);
+  std::uint64_t quad = job.first_row * length / 4 + blockIdx.x * static_cast<std::uint64_t>(blockDim.x) + threadIdx.x;
+  for (; quad < end; quad += gridDim.x * static_cast<std::uint64_t>(blockDim.x)) draw_four(job, quad);
+}
+
+// A row's permutation and what its elements need, made by one thread for the block.
+struct shared_row {
+  core::evaluation_row row;
+  core::divider32 by_right_radix;
+
+  __device__ std::int32_t negative(std::uint32_t j) const {
+    const core::permutation& order = row.order;
+    if (order.rounds == 0) return row.negative(j);
+    const std::uint32_t left = by_right_radix(j);
+    auto image = static_cast<std::uint32_t>(order.join(order.forward({left, j - left * order.right_radix})));
+    if (image >= order.size) image = static_cast<std::uint32_t>(order(image));
+    return row.item_of_rank(image);
+  }
+};
+
+__device__ void zero_row(const core::evaluation_plan& plan, const evaluation_columns& columns, std::uint64_t place) {
+  for (std::uint64_t column = threadIdx.x; column < plan.row_length(); column += blockDim.x) {
+    columns.users[place + column] = 0;
+    store_item(columns, place + column, 0);
+    columns.duplicate_mask[place + column] = column == 0 ? 0 : 1;
+  }
+}
+
+// A block a row. The items of a row are distinct by construction: the mask needs no search.
+__global__ void permute_rows(core::evaluation_plan plan, device_view data, std::uint64_t first_row,
+                             std::uint64_t row_count, evaluation_columns columns) {
+  __shared__ shared_row shared;
+  for (std::uint64_t r = blockIdx.x; r < row_count; r += gridDim.x) {
+    const std::uint64_t place = r * plan.row_length();
+    if (first_row + r >= plan.user_count) {
+      zero_row(plan, columns, place);
+      continue;
+    }
+    const user_id user{static_cast<std::int32_t>(first_row + r)};
+    __syncthreads();  // the row before has been read
+    if (threadIdx.x == 0) {
+      shared.row = core::evaluation_row::make(data.positives(), user, curand_source{plan.seed});
+      if (shared.row.order.rounds != 0) {
+        shared.by_right_radix = core::divider32::make(shared.row.order.right_radix);
+      }
+    }
+    __syncthreads();
+    for (std::uint32_t column = threadIdx.x; column < plan.row_length(); column += blockDim.x) {
+      const std::int32_t item = column == 0 ? data.heldout[index(user)] : shared.negative(column - 1);
+      columns.users[place + column] = index(user);
+      store_item(columns, place + column, item);
+      columns.duplicate_mask[place + column] = 0;
+    }
+  }
+}
+
+template <typename Form>
+void launch_draw(const core::evaluation_plan& plan, const device_view& data, Form form, std::uint64_t first_row,
+                 std::uint64_t row_count, const evaluation_columns& columns, cudaStream_t stream,
+                 unsigned block_size) {
+  const eval_job<Form> job{plan, core::divider64::make(plan.row_length()), data,
+                           {form, data.csr, data.item_count}, first_row, row_count, columns};
+  const std::uint64_t quads = row_count * plan.row_length() / 4 + 2;
+  draw_rows<<<grid_for(core::ceil_div(quads, block_size)), block_size, 0, stream>>>(job);
+  NEGPIPE_CUDA_CHECK_LAUNCH("draw_rows");
+}
+
+}  // namespace
+
+void fill_evaluation_async(const core::evaluation_plan& plan, const device_view& data, std::uint64_t first_row,
+                           std::uint64_t row_count, const evaluation_columns& columns, device_memory& memory,
+                           cudaStream_t stream, unsigned block_size) {
+  const nvtx_range range("negpipe fill evaluation");
+  if (row_count == 0) return;
+  if (!plan.with_replacement) {
+    permute_rows<<<grid_for(row_count), block_size, 0, stream>>>(plan, data, first_row, row_count, columns);
+    NEGPIPE_CUDA_CHECK_LAUNCH("permute_rows");
+    return;
+  }
+  switch (data.form) {
+    case membership_form::bitset:
+      launch_draw(plan, data, bitset_form{data.bitset}, first_row, row_count, columns, stream, block_size);
+      break;
+    case membership_form::pair_filter:
+      launch_draw(plan, data, filter_form{data.filter, data.csr}, first_row, row_count, columns, stream, block_size);
+      break;
+    default:
+      launch_draw(plan, data, search_form{data.csr}, first_row, row_count, columns, stream, block_size);
+  }
+  mark_duplicates_async(columns.items, columns.item_width, data.item_count, row_count, plan.row_length(),
+                        columns.duplicate_mask, memory, stream);
+}
+
+}  // namespace negpipe::cuda

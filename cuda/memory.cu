@@ -1,0 +1,65 @@
+#include "memory.hpp"
+
+#include "stream.hpp"
+
+namespace negpipe::cuda {
+
+namespace {
+
+class pool_memory final : public device_memory {
+ public:
+  explicit pool_memory(int device) {
+    cudaMemPoolProps properties{};
+    properties.allocType = cudaMemAllocationTypePinned;
+    properties.location = {cudaMemLocationTypeDevice, device};
+    NEGPIPE_CUDA_CHECK(cudaMemPoolCreate(&pool_, &properties));
+    std::uint64_t keep_all = UINT64_MAX;
+    const cudaError_t status = cudaMemPoolSetAttribute(pool_, cudaMemPoolAttrReleaseThreshold, &keep_all);
+    if (status != cudaSuccess) {
+      static_cast<void>(cudaMemPoolDestroy(pool_));
+      throw_cuda_error(status, "cudaMemPoolSetAttribute");
+    }
+  }
+  ~pool_memory() override { static_cast<void>(cudaMemPoolDestroy(pool_)); }
+  pool_memory(const pool_memory&) = delete;
+  pool_memory& operator=(const pool_memory&) = delete;
+
+  void* allocate(std::size_t bytes, cudaStream_t stream) override {
+    void* pointer = nullptr;
+    NEGPIPE_CUDA_CHECK(cudaMallocFromPoolAsync(&pointer, bytes, pool_, stream));
+    return pointer;
+  }
+
+  void deallocate(void* pointer, std::size_t, cudaStream_t stream) noexcept override {
+    static_cast<void>(cudaFreeAsync(pointer, stream));
+  }
+
+ private:
+  cudaMemPool_t pool_ = nullptr;
+};
+
+class plain_memory final : public device_memory {
+ public:
+  void* allocate(std::size_t bytes, cudaStream_t) override {
+    void* pointer = nullptr;
+    NEGPIPE_CUDA_CHECK(cudaMalloc(&pointer, bytes));
+    return pointer;
+  }
+
+  void deallocate(void* pointer, std::size_t, cudaStream_t) noexcept override {
+    static_cast<void>(cudaFree(pointer));
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<device_memory> make_pool_memory() {
+  int device = 0;
+  int has_pools = 0;
+  NEGPIPE_CUDA_CHECK(cudaGetDevice(&device));
+  NEGPIPE_CUDA_CHECK(cudaDeviceGetAttribute(&has_pools, cudaDevAttrMemoryPoolsSupported, device));
+  if (has_pools == 0) return std::make_unique<plain_memory>();
+  return std::make_unique<pool_memory>(device);
+}
+
+}  // namespace negpipe::cuda

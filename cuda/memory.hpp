@@ -1,0 +1,101 @@
+// Device and pinned memory with owners. Device memory is stream-ordered: it may be used by work given to the stream
+// after the allocation, and is given back in the stream's order.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <utility>
+
+#include "check.hpp"
+
+namespace negpipe::cuda {
+
+/// Where device memory comes from: the hook by which a caller lends an allocator of its own, such as a framework's.
+/// Any thread.
+class device_memory {
+ public:
+  virtual ~device_memory() = default;
+  /// At least bytes > 0, aligned to 256. Throws device_memory_error.
+  virtual void* allocate(std::size_t bytes, cudaStream_t stream) = 0;
+  virtual void deallocate(void* pointer, std::size_t bytes, cudaStream_t stream) noexcept = 0;
+};
+
+/// A pool of the current device's memory that keeps what is given back until it is destroyed, so that repeated
+/// allocations cost no call into the driver. Plain allocations where the device has no pools.
+std::unique_ptr<device_memory> make_pool_memory();
+
+/// count values of T in device memory, not initialised. Move-only. The stream and the memory must outlive it.
+template <typename T>
+class device_buffer {
+ public:
+  device_buffer() = default;
+  device_buffer(std::size_t count, device_memory& memory, cudaStream_t stream)
+      : count_(count), memory_(&memory), stream_(stream) {
+    if (count_ != 0) data_ = static_cast<T*>(memory.allocate(size_bytes(), stream));
+  }
+  ~device_buffer() {
+    if (data_ != nullptr) memory_->deallocate(data_, size_bytes(), stream_);
+  }
+  device_buffer(device_buffer&& other) noexcept { *this = std::move(other); }
+  device_buffer& operator=(device_buffer&& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(count_, other.count_);
+    std::swap(memory_, other.memory_);
+    std::swap(stream_, other.stream_);
+    return *this;
+  }
+
+  T* data() { return data_; }
+  const T* data() const { return data_; }
+  std::size_t size() const { return count_; }
+  std::size_t size_bytes() const { return count_ * sizeof(T); }
+
+ private:
+  T* data_ = nullptr;
+  std::size_t count_ = 0;
+  device_memory* memory_ = nullptr;
+  cudaStream_t stream_ = nullptr;
+};
+
+/// count values of T in page-locked host memory, which copies reach without a detour. Move-only.
+template <typename T>
+class pinned_buffer {
+ public:
+  pinned_buffer() = default;
+  explicit pinned_buffer(std::size_t count) : count_(count) {
+    if (count_ != 0) NEGPIPE_CUDA_CHECK(cudaMallocHost(reinterpret_cast<void**>(&data_), count_ * sizeof(T)));
+  }
+  ~pinned_buffer() {
+    if (data_ != nullptr) static_cast<void>(cudaFreeHost(data_));
+  }
+  pinned_buffer(pinned_buffer&& other) noexcept { *this = std::move(other); }
+  pinned_buffer& operator=(pinned_buffer&& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(count_, other.count_);
+    return *this;
+  }
+
+  T* data() { return data_; }
+  const T* data() const { return data_; }
+  std::size_t size() const { return count_; }
+
+ private:
+  T* data_ = nullptr;
+  std::size_t count_ = 0;
+};
+
+/// A copy of host values on the device. The host values may change once the stream has got this far.
+template <typename T>
+device_buffer<T> upload_async(const T* values, std::size_t count, device_memory& memory, cudaStream_t stream) {
+  device_buffer<T> buffer(count, memory, stream);
+  if (count != 0) {
+    NEGPIPE_CUDA_CHECK(
+        cudaMemcpyAsync(buffer.data(), values, buffer.size_bytes(), cudaMemcpyHostToDevice, stream));
+  }
+  return buffer;
+}
+
+}  // namespace negpipe::cuda

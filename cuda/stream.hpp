@@ -1,0 +1,76 @@
+// Owners of streams and events, and the current device for a scope. Destructors never throw.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <utility>
+
+#include "check.hpp"
+
+namespace negpipe::cuda {
+
+/// Makes a device current for the calling thread, and the former one again at the end of the scope.
+class device_guard {
+ public:
+  explicit device_guard(int device) {
+    NEGPIPE_CUDA_CHECK(cudaGetDevice(&former_));
+    if (device == former_) return;
+    NEGPIPE_CUDA_CHECK(cudaSetDevice(device));
+    changed_ = true;
+  }
+  ~device_guard() {
+    if (changed_) static_cast<void>(cudaSetDevice(former_));
+  }
+  device_guard(const device_guard&) = delete;
+  device_guard& operator=(const device_guard&) = delete;
+
+ private:
+  int former_ = 0;
+  bool changed_ = false;
+};
+
+/// A stream of the current device that does not wait for the legacy default stream. Move-only.
+class stream {
+ public:
+  stream() { NEGPIPE_CUDA_CHECK(cudaStreamCreateWithFlags(&handle_, cudaStreamNonBlocking)); }
+  ~stream() {
+    if (handle_ != nullptr) static_cast<void>(cudaStreamDestroy(handle_));
+  }
+  stream(stream&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
+  stream& operator=(stream&& other) noexcept {
+    std::swap(handle_, other.handle_);
+    return *this;
+  }
+
+  cudaStream_t get() const { return handle_; }
+  /// Waits until everything given to the stream is done.
+  void synchronize() const { NEGPIPE_CUDA_CHECK(cudaStreamSynchronize(handle_)); }
+
+ private:
+  cudaStream_t handle_ = nullptr;
+};
+
+/// A mark in a stream. Without timing unless asked for. Move-only.
+class event {
+ public:
+  explicit event(bool timing = false) {
+    NEGPIPE_CUDA_CHECK(cudaEventCreateWithFlags(&handle_, timing ? cudaEventDefault : cudaEventDisableTiming));
+  }
+  ~event() {
+    if (handle_ != nullptr) static_cast<void>(cudaEventDestroy(handle_));
+  }
+  event(event&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
+  event& operator=(event&& other) noexcept {
+    std::swap(handle_, other.handle_);
+    return *this;
+  }
+
+  cudaEvent_t get() const { return handle_; }
+  void record(cudaStream_t stream) const { NEGPIPE_CUDA_CHECK(cudaEventRecord(handle_, stream)); }
+  void synchronize() const { NEGPIPE_CUDA_CHECK(cudaEventSynchronize(handle_)); }
+
+ private:
+  cudaEvent_t handle_ = nullptr;
+};
+
+}  // namespace negpipe::cuda

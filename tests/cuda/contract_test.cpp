@@ -1,0 +1,57 @@
+// The contract of backends, held by CUDA: every membership form, several block sizes, pieces that cut rows and blocks
+// of four, one device and several.
+#include <numeric>
+
+#include "cuda_backend.hpp"
+#include "device.hpp"
+#include "equality/backend_contract.hpp"
+
+namespace negpipe::test {
+namespace {
+
+using cuda::membership_form;
+
+backend_case with_options(const char* name, const cuda::cuda_backend_options& options) {
+  return {name,
+          [options](const positives_index& index) { return cuda::make_backend_on({0}, index, options); },
+          options.form == membership_form::automatic ? "cuda (0: " : cuda::name_of(options.form)};
+}
+
+std::vector<backend_case> cases() {
+  if (!cuda_status().available) return {};
+  constexpr std::size_t small_buffer = 2048;  // 200 points: most calls take several pieces
+  constexpr std::size_t buffer = 1U << 16;
+  return {with_options("bitset", {membership_form::bitset, 256, buffer}),
+          with_options("pair_filter", {membership_form::pair_filter, 64, buffer}),
+          with_options("sorted_search", {membership_form::sorted_search, 32, small_buffer}),
+          {"all_devices",
+           [](const positives_index& index) { return make_cuda_backend("cuda:all", index, 0); },
+           "cuda (0: "}};
+}
+
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(backend_contract);
+INSTANTIATE_TEST_SUITE_P(cuda, backend_contract, testing::ValuesIn(cases()),
+                         [](const auto& of) { return of.param.name; });
+
+// So that a machine without a device says that it skipped the suite, and why.
+TEST(cuda_contract, has_a_device) {
+  const backend_status status = cuda_status();
+  if (!status.available) GTEST_SKIP() << status.reason;
+  EXPECT_TRUE(status.reason.empty());
+}
+
+TEST(cuda_contract, devices_are_named_by_number) {
+  const backend_status status = cuda_status();
+  if (!status.available) GTEST_SKIP() << status.reason;
+  int count = 0;
+  ASSERT_EQ(cudaGetDeviceCount(&count), cudaSuccess);
+  const dataset data = edge_dataset();
+  const positives_index index(data);
+  const std::string last = std::to_string(count - 1);
+  EXPECT_NE(make_backend("cuda:" + last, index)->description().find("cuda (" + last + ": "), std::string::npos);
+  EXPECT_THROW(make_backend("cuda:" + std::to_string(count), index), option_error);
+  EXPECT_THROW(make_backend("cuda:99999999999999999999", index), option_error);
+}
+
+}  // namespace
+}  // namespace negpipe::test

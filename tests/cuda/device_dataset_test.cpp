@@ -1,0 +1,108 @@
+// What stands on the device equals what the host builds, from rows and from columns in any order.
+#include "device_dataset.hpp"
+
+#include <algorithm>
+#include <random>
+
+#include "device.hpp"
+#include "negpipe/core/pair_filter.hpp"
+#include "rows_from_columns.hpp"
+#include "support/datasets.hpp"
+
+namespace negpipe::test {
+namespace {
+
+using cuda::membership_form;
+
+class device_dataset : public device_test {
+ protected:
+  void expect_equal(const cuda::device_dataset& made, const positives_index& index, membership_form form) {
+    const core::positives_view host = index.view();
+    const cuda::device_view view = made.view();
+    const auto users = static_cast<std::size_t>(host.user_count);
+    const std::uint64_t positives = index.source().positive_count();
+    const auto as_vector = [](const auto* values, std::size_t count) { return std::vector(values, values + count); };
+    ASSERT_EQ(view.positive_count, positives);
+    ASSERT_EQ(view.form, form);
+    EXPECT_EQ(download(view.csr.user_offsets, users + 1), as_vector(host.csr.user_offsets, users + 1));
+    EXPECT_EQ(download(view.csr.positive_items, positives), as_vector(host.csr.positive_items, positives));
+    EXPECT_EQ(download(view.heldout, users), as_vector(host.heldout, users));
+    const std::size_t samples = core::csr_view::sample_count(positives);
+    EXPECT_EQ(download(view.csr.user_samples, samples), as_vector(host.csr.user_samples, samples));
+
+    const auto& layout = view.packed.layout;
+    const auto packed = download(view.packed.words, layout.word_count(positives));
+    for (std::uint64_t w = 0; w < packed.size(); ++w) {
+      const core::packed_word wanted = core::pack_positives(layout, host.csr, positives, w);
+      ASSERT_TRUE(packed[w].low == wanted.low && packed[w].high == wanted.high) << "packed word " << w;
+    }
+    if (form == membership_form::bitset) {
+      const std::size_t words = users * view.bitset.words_per_row;
+      EXPECT_EQ(download(view.bitset.words, words), as_vector(host.bitset.words, words));
+    }
+    if (form == membership_form::pair_filter) {
+      std::vector<std::uint32_t> wanted(view.filter.word_count);
+      for (std::uint64_t p = 0; p < positives; ++p) {
+        const auto at = core::pair_filter_view::place_of(host.csr.user_of(p), host.csr.positive_items[p],
+                                                         view.filter.word_count);
+        wanted[at.word] |= at.bits;
+      }
+      EXPECT_EQ(download(view.filter.words, wanted.size()), wanted);
+    }
+  }
+};
+
+TEST_F(device_dataset, uploaded_structures_equal_the_host_s) {
+  for (const std::int32_t item_count : {97, 1000, 70'000}) {
+    const dataset data = edge_dataset(item_count);
+    const positives_index index(data);
+    for (const membership_form form :
+         {membership_form::bitset, membership_form::pair_filter, membership_form::sorted_search}) {
+      expect_equal(cuda::device_dataset::upload_async(index, form, *memory, stream->get()), index, form);
+    }
+  }
+}
+
+TEST_F(device_dataset, columns_in_any_order_with_repeats_build_the_same) {
+  const dataset data = edge_dataset(1000);
+  const positives_index index(data);
+  std::vector<std::pair<std::int32_t, std::int32_t>> pairs;
+  for (std::int32_t u = 0; u < data.user_count(); ++u) {
+    const core::item_row row = index.view().csr.row(user_id{u});
+    for (std::uint32_t k = 0; k < row.count; ++k) {
+      pairs.emplace_back(u, row.items[k]);
+      if (k % 3 == 0) pairs.emplace_back(u, row.items[k]);
+    }
+  }
+  std::shuffle(pairs.begin(), pairs.end(), std::mt19937(3));
+  std::vector<std::int32_t> users;
+  std::vector<std::int32_t> items;
+  for (const auto& [user, item] : pairs) {
+    users.push_back(user);
+    items.push_back(item);
+  }
+  const auto device_users = upload(users);
+  const auto device_items = upload(items);
+  auto heldout = upload(std::vector(data.heldout_items().begin(), data.heldout_items().end()));
+  auto rows = cuda::rows_from_columns(device_users.data(), device_items.data(), users.size(), data.user_count(),
+                                      std::move(heldout), *memory, stream->get());
+  const auto made = cuda::device_dataset::build_async(std::move(rows), data.item_count(), 0,
+                                                      membership_form::automatic, *memory, stream->get());
+  expect_equal(made, index, membership_form::pair_filter);
+}
+
+// The shapes by which the choice was made; see the reasons at choose_form.
+TEST(choose_form, takes_what_reads_least_at_random) {
+  constexpr std::uint64_t mebibyte = 1 << 20;
+  const auto chosen = [](std::int32_t users, std::int32_t items, std::uint64_t positives, std::uint64_t budget_bytes) {
+    return cuda::choose_form(
+        {bitset_bytes(users, items), 4ULL * core::pair_filter_view::words_for(positives), budget_bytes, 50 * mebibyte});
+  };
+  EXPECT_EQ(chosen(6040, 3706, 994'169, 4096 * mebibyte), membership_form::bitset);
+  EXPECT_EQ(chosen(6040, 3706, 994'169, 0), membership_form::pair_filter);
+  EXPECT_EQ(chosen(138'493, 26'744, 19'861'770, 4096 * mebibyte), membership_form::pair_filter);
+  EXPECT_EQ(chosen(2'197'225, 855'776, 1'000'000'000, 20'000 * mebibyte), membership_form::pair_filter);
+}
+
+}  // namespace
+}  // namespace negpipe::test

@@ -1,0 +1,79 @@
+// Failures become typed errors that say what to do.
+#include <algorithm>
+#include <string>
+
+#include "check.hpp"
+#include "device.hpp"
+#include "negpipe/error.hpp"
+
+namespace negpipe::test {
+namespace {
+
+TEST(cuda_errors, success_is_no_error) { EXPECT_NO_THROW(NEGPIPE_CUDA_CHECK(cudaSuccess)); }
+
+TEST(cuda_errors, too_little_memory_lost_devices_and_others_have_their_types) {
+  EXPECT_THROW(NEGPIPE_CUDA_CHECK(cudaErrorMemoryAllocation), device_memory_error);
+  for (const cudaError_t lost : {cudaErrorIllegalAddress, cudaErrorLaunchFailure, cudaErrorLaunchTimeout,
+                                 cudaErrorECCUncorrectable, cudaErrorAssert}) {
+    EXPECT_THROW(NEGPIPE_CUDA_CHECK(lost), device_lost_error);
+  }
+  EXPECT_THROW(NEGPIPE_CUDA_CHECK(cudaErrorInvalidValue), backend_error);
+}
+
+TEST(cuda_errors, messages_name_the_call_and_say_what_to_do) {
+  try {
+    NEGPIPE_CUDA_CHECK(cudaErrorMemoryAllocation);
+    FAIL();
+  } catch (const device_memory_error& error) {
+    EXPECT_NE(std::string(error.what()).find("cudaErrorMemoryAllocation"), std::string::npos) << error.what();
+    EXPECT_NE(std::string(error.what()).find("--bitset-budget"), std::string::npos) << error.what();
+  }
+  for (const auto& [status, advice] :
+       {std::pair{cudaErrorNoDevice, "nvidia-smi"}, {cudaErrorInsufficientDriver, "update the driver"},
+        {cudaErrorNoKernelImageForDevice, "CMAKE_CUDA_ARCHITECTURES"}, {cudaErrorIllegalAddress, "start it again"}}) {
+    EXPECT_NE(cuda::describe(status).find(advice), std::string::npos) << cuda::describe(status);
+  }
+}
+
+class cuda_memory : public device_test {};
+
+TEST_F(cuda_memory, more_than_the_device_has_is_refused_and_the_rest_goes_on) {
+  std::size_t free = 0;
+  std::size_t total = 0;
+  ASSERT_EQ(cudaMemGetInfo(&free, &total), cudaSuccess);
+  EXPECT_THROW(cuda::device_buffer<std::byte>(2 * total, *memory, stream->get()), device_memory_error);
+  EXPECT_NO_THROW(cuda::device_buffer<std::byte>(1024, *memory, stream->get()));
+  EXPECT_EQ(cudaGetLastError(), cudaSuccess);
+}
+
+// A caller's own allocator serves everything, and gets everything back.
+class counting_memory final : public cuda::device_memory {
+ public:
+  void* allocate(std::size_t bytes, cudaStream_t) override {
+    void* pointer = nullptr;
+    NEGPIPE_CUDA_CHECK(cudaMalloc(&pointer, bytes));
+    lent_bytes += bytes;
+    return pointer;
+  }
+  void deallocate(void* pointer, std::size_t bytes, cudaStream_t) noexcept override {
+    lent_bytes -= bytes;
+    static_cast<void>(cudaFree(pointer));
+  }
+  std::size_t lent_bytes = 0;
+};
+
+TEST_F(cuda_memory, a_lent_allocator_gets_everything_back) {
+  counting_memory lent;
+  {
+    cuda::device_buffer<std::int32_t> a(100, lent, stream->get());
+    cuda::device_buffer<std::int32_t> b(std::move(a));
+    EXPECT_EQ(lent.lent_bytes, 400U);
+    a = cuda::device_buffer<std::int32_t>(10, lent, stream->get());
+    b = std::move(a);
+    EXPECT_EQ(b.size(), 10U);
+  }
+  EXPECT_EQ(lent.lent_bytes, 0U);
+}
+
+}  // namespace
+}  // namespace negpipe::test

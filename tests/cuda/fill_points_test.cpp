@@ -1,0 +1,187 @@
+// Ranges written straight into device memory: every form, block size, width and alignment equals the core, and a
+// captured graph replays for any cycle.
+#include "fill_points.hpp"
+
+#include <algorithm>
+#include <array>
+#include <string>
+
+#include "device.hpp"
+#include "device_dataset.hpp"
+#include "equality/reference_columns.hpp"
+#include "negpipe/plan.hpp"
+#include "negpipe/positives.hpp"
+#include "support/datasets.hpp"
+
+namespace negpipe::test {
+namespace {
+
+using cuda::membership_form;
+
+constexpr std::array every_form{membership_form::bitset, membership_form::pair_filter, membership_form::sorted_search};
+
+// Users with no positives, few, and most: every way of settling a draw occurs, and cycles are long enough for the
+// network of many rounds.
+dataset kernel_dataset() { return random_dataset({700, 0, 1, 2000, 3000, 20, 0, 2999, 9000, 11'998}, 12'000, 5); }
+
+// Device columns with a guard of values on both sides, misaligned by shift values.
+struct device_columns {
+  device_columns(std::uint64_t value_count, std::uint64_t shift, item_type item_width, bool with_valid,
+                 cuda::device_memory& memory, cudaStream_t stream)
+      : count(value_count), begin(16 + shift), width(item_width), masked(with_valid) {
+    const std::uint64_t room = count + begin + 16;
+    for (auto* column : {&users, &items, &labels, &valid}) {
+      *column = cuda::device_buffer<std::byte>(room * 4, memory, stream);
+      NEGPIPE_CUDA_CHECK(cudaMemsetAsync(column->data(), filler, column->size_bytes(), stream));
+    }
+  }
+
+  training_columns columns() {
+    return {reinterpret_cast<std::int32_t*>(users.data()) + begin, items.data() + begin * item_bytes(width), width,
+            reinterpret_cast<std::int8_t*>(labels.data()) + begin,
+            masked ? reinterpret_cast<std::int8_t*>(valid.data()) + begin : nullptr};
+  }
+
+  static constexpr int filler = 0x5A;
+  std::uint64_t count;
+  std::uint64_t begin;
+  item_type width;
+  bool masked;
+  cuda::device_buffer<std::byte> users, items, labels, valid;
+};
+
+class fill_points : public device_test {
+ protected:
+  cuda::device_dataset make(const positives_index& index, membership_form form) {
+    return cuda::device_dataset::upload_async(index, form, *memory, stream->get());
+  }
+
+  // "" or the column that differs from the reference, guards included.
+  std::string difference(const device_columns& found, const training_plan& plan, const core::cycle_key& key,
+                         const positives_index& index, std::uint64_t first, std::uint64_t written) {
+    const std::uint64_t room = found.users.size_bytes();
+    std::vector<std::byte> users(room, std::byte{device_columns::filler});
+    std::vector<std::byte> items = users;
+    std::vector<std::byte> labels = users;
+    std::vector<std::byte> valid = users;
+    const training_columns wanted{reinterpret_cast<std::int32_t*>(users.data()) + found.begin,
+                                  items.data() + found.begin * item_bytes(found.width), found.width,
+                                  reinterpret_cast<std::int8_t*>(labels.data()) + found.begin,
+                                  found.masked ? reinterpret_cast<std::int8_t*>(valid.data()) + found.begin : nullptr};
+    write_reference_points(plan, key, index.view(), first, written, wanted);
+    std::string text;
+    if (download(found.users.data(), room) != users) text += "users ";
+    if (download(found.items.data(), room) != items) text += "items ";
+    if (download(found.labels.data(), room) != labels) text += "labels ";
+    if (download(found.valid.data(), room) != valid) text += "valid ";
+    return text;
+  }
+};
+
+TEST_F(fill_points, every_form_and_block_size_equals_the_core) {
+  const dataset data = kernel_dataset();
+  const positives_index index(data);
+  const training_plan plan = plan_training(data, {5, 4, 1, 4099, padding_policy::resample});
+  const core::cycle_key key = make_cycle_key(plan, 3);
+  for (const membership_form form : every_form) {
+    const auto device = make(index, form);
+    for (const unsigned block_size : {32U, 96U, 256U, 1024U}) {
+      device_columns found(9000, 0, item_type::uint16, false, *memory, stream->get());
+      cuda::fill_training_async(plan, key, device.view(), 40'000, found.count, found.columns(), stream->get(),
+                                block_size);
+      ASSERT_EQ(difference(found, plan, key, index, 40'000, found.count), "")
+          << cuda::name_of(form) << ", block size " << block_size;
+    }
+  }
+}
+
+TEST_F(fill_points, ranges_that_cut_blocks_of_four_and_reach_into_the_padding_equal_the_core) {
+  const dataset data = kernel_dataset();
+  const positives_index index(data);
+  const auto device = make(index, membership_form::pair_filter);
+  for (const padding_policy padding : {padding_policy::resample, padding_policy::mask, padding_policy::drop}) {
+    const bool masked = padding == padding_policy::mask;
+    const training_plan plan = plan_training(data, {5, 4, 1, 4099, padding});
+    const core::cycle_key key = make_cycle_key(plan, 0xFFFFFFFF);
+    for (const std::uint64_t back : {0ULL, 1ULL, 2ULL, 3ULL, 4ULL, 70ULL, 1111ULL, 4098ULL}) {
+      for (const item_type width : {item_type::uint16, item_type::int32}) {
+        const std::uint64_t count = std::min<std::uint64_t>(back, 1027);
+        device_columns found(count, back % 3, width, masked, *memory, stream->get());
+        const std::uint64_t first = plan.padded_count() - back;
+        cuda::fill_training_async(plan, key, device.view(), first, count, found.columns(), stream->get());
+        ASSERT_EQ(difference(found, plan, key, index, first, count), "") << "last " << back;
+      }
+    }
+  }
+}
+
+TEST_F(fill_points, cycles_of_several_epochs_and_other_shapes_equal_the_core) {
+  const dataset data = kernel_dataset();
+  const positives_index index(data);
+  const auto device = make(index, membership_form::bitset);
+  for (const auto& [negatives, epochs] : {std::pair{16U, 1U}, {1U, 9U}, {0U, 40U}, {4U, 100'000U}}) {
+    const training_plan plan = plan_training(data, {11, negatives, epochs, 1000, padding_policy::resample});
+    const core::cycle_key key = make_cycle_key(plan, 1);
+    device_columns found(4096, 0, item_type::int32, false, *memory, stream->get());
+    const std::uint64_t first = plan.point_count / 3;
+    cuda::fill_training_async(plan, key, device.view(), first, found.count, found.columns(), stream->get());
+    ASSERT_EQ(difference(found, plan, key, index, first, found.count), "") << negatives << ", " << epochs;
+  }
+}
+
+// Captured once, replayed for cursors that were not known then. Capture in the global mode refuses what allocates or
+// waits, which proves that a fill does neither.
+TEST_F(fill_points, a_captured_graph_replays_for_any_cursor) {
+  const dataset data = kernel_dataset();
+  const positives_index index(data);
+  const auto device = make(index, membership_form::pair_filter);
+  for (const std::uint32_t epochs : {1U, 0U}) {  // 0: a plan so small that the general way is taken
+    const dataset small_data = edge_dataset();
+    const positives_index small_index(small_data);
+    const auto small_device = make(small_index, membership_form::bitset);
+    const bool small = epochs == 0;
+    const training_plan plan = plan_training(small ? small_data : data, {5, 4, 1, 500, padding_policy::resample});
+    auto cursor = upload(std::vector<cuda::fill_cursor>(1));
+    cuda::device_buffer<cuda::cursor_state> state(1, *memory, stream->get());
+    device_columns found(500, 0, item_type::uint16, false, *memory, stream->get());
+    stream->synchronize();
+
+    cudaGraph_t graph = nullptr;
+    cudaGraphExec_t replay = nullptr;
+    NEGPIPE_CUDA_CHECK(cudaStreamBeginCapture(stream->get(), cudaStreamCaptureModeGlobal));
+    cuda::fill_training_async(plan, cursor.data(), state.data(), (small ? small_device : device).view(), found.count,
+                              found.columns(), stream->get());
+    NEGPIPE_CUDA_CHECK(cudaStreamEndCapture(stream->get(), &graph));
+    NEGPIPE_CUDA_CHECK(cudaGraphInstantiate(&replay, graph, 0));
+
+    for (const std::uint32_t cycle : {0U, 7U, 0xFFFFFFFFU}) {
+      for (const std::uint64_t batch : {std::uint64_t{0}, plan.batch_count / 2, plan.batch_count - 1}) {
+        const cuda::fill_cursor at{batch * plan.batch_size, cycle};
+        NEGPIPE_CUDA_CHECK(cudaMemcpyAsync(cursor.data(), &at, sizeof at, cudaMemcpyHostToDevice, stream->get()));
+        NEGPIPE_CUDA_CHECK(cudaGraphLaunch(replay, stream->get()));
+        ASSERT_EQ(difference(found, plan, make_cycle_key(plan, cycle), small ? small_index : index, at.first,
+                             found.count),
+                  "")
+            << "cycle " << cycle << ", batch " << batch;
+      }
+    }
+    NEGPIPE_CUDA_CHECK(cudaGraphExecDestroy(replay));
+    NEGPIPE_CUDA_CHECK(cudaGraphDestroy(graph));
+  }
+}
+
+TEST_F(fill_points, a_cursor_past_the_end_writes_only_what_there_is) {
+  const dataset data = kernel_dataset();
+  const positives_index index(data);
+  const auto device = make(index, membership_form::pair_filter);
+  const training_plan plan = plan_training(data, {5, 4, 1, 500, padding_policy::drop});
+  auto cursor = upload(std::vector<cuda::fill_cursor>{{plan.padded_count() - 130, 2}});
+  cuda::device_buffer<cuda::cursor_state> state(1, *memory, stream->get());
+  device_columns found(700, 0, item_type::uint16, false, *memory, stream->get());
+  cuda::fill_training_async(plan, cursor.data(), state.data(), device.view(), found.count, found.columns(),
+                            stream->get());
+  EXPECT_EQ(difference(found, plan, make_cycle_key(plan, 2), index, plan.padded_count() - 130, 130), "");
+}
+
+}  // namespace
+}  // namespace negpipe::test
