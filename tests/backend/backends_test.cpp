@@ -1,0 +1,84 @@
+// Backends are found by name; what is unknown or not available is refused with its reason.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+
+#include "kernels.hpp"
+#include "negpipe/backend.hpp"
+#include "negpipe/backend_factory.hpp"
+#include "negpipe/error.hpp"
+#include "support/datasets.hpp"
+
+namespace negpipe::test {
+
+namespace {
+
+class backends : public testing::Test {
+ protected:
+  positives_index index_{edge_dataset()};
+};
+
+// What make_backend says when it throws an Error; fails when it throws nothing or something else.
+template <typename Error>
+std::string refusal(std::string_view device, const positives_index& index) {
+  try {
+    (void)make_backend(device, index, 1);
+  } catch (const Error& refused) {
+    return refused.what();
+  }
+  ADD_FAILURE() << device << " was not refused";
+  return "";
+}
+
+}  // namespace
+
+TEST_F(backends, both_kinds_are_listed_and_the_cpu_is_always_there) {
+  const auto all = list_backends();
+  ASSERT_EQ(all.size(), 2U);
+  EXPECT_EQ(all[0].name, "cuda");
+  EXPECT_EQ(all[1].name, "cpu");
+  EXPECT_TRUE(all[1].available);
+  for (const backend_status& status : all) EXPECT_EQ(status.reason.empty(), status.available) << status.name;
+}
+
+TEST_F(backends, cpu_is_made_by_name_with_the_threads_asked_for) {
+  EXPECT_NE(make_backend("cpu", index_, 3)->description().find("cpu ("), std::string::npos);
+  EXPECT_NE(make_backend("cpu", index_, 3)->description().find("3 threads"), std::string::npos);
+  EXPECT_NE(make_backend("cpu", index_, 1)->description().find("1 thread)"), std::string::npos);
+}
+
+TEST_F(backends, auto_takes_the_best_available) {
+  const std::string description = make_backend("auto", index_, 1)->description();
+  EXPECT_TRUE(description.starts_with(cuda_status().available ? "cuda" : "cpu")) << description;
+}
+
+TEST_F(backends, unknown_names_are_refused_with_the_known_ones) {
+  for (const std::string_view device : {"", "gpu", "CPU", "cuda:", "cuda:x", "cuda:1x", "cuda:-1", "cuda:all "}) {
+    const std::string message = refusal<option_error>(device, index_);
+    for (const std::string_view known : {"auto", "cpu", "cuda", "cuda:N", "cuda:all"}) {
+      EXPECT_NE(message.find(known), std::string::npos) << message;
+    }
+    EXPECT_NE(message.find('"' + std::string(device) + '"'), std::string::npos) << message;
+  }
+}
+
+TEST_F(backends, what_is_not_available_is_refused_with_its_reason) {
+  if (cuda_status().available) GTEST_SKIP() << "CUDA is available here";
+  for (const std::string_view device : {"cuda", "cuda:0", "cuda:17", "cuda:all"}) {
+    EXPECT_NE(refusal<backend_error>(device, index_).find(cuda_status().reason), std::string::npos);
+  }
+}
+
+TEST_F(backends, every_kernel_set_can_be_forced_and_the_portable_one_always) {
+  const auto sets = supported_kernels();
+  ASSERT_FALSE(sets.empty());
+  EXPECT_EQ(sets.back().name, "portable");
+  for (const kernel_set& kernels : sets) {
+    const std::string description = make_cpu_backend(index_, 1, kernels)->description();
+    EXPECT_NE(description.find(kernels.name), std::string::npos) << description;
+  }
+  EXPECT_NE(make_cpu_backend(index_, 1)->description().find(sets.front().name), std::string::npos);
+}
+
+}  // namespace negpipe::test

@@ -1,0 +1,91 @@
+// The index answers as the dataset says, in each of its forms.
+#include "negpipe/positives.hpp"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+
+#include "negpipe/error.hpp"
+#include "support/datasets.hpp"
+
+namespace negpipe::test {
+
+namespace {
+
+void expect_equal_to_dataset(const dataset& data, const positives_index& index) {
+  const core::positives_view view = index.view();
+  for (std::int32_t user = 0; user < data.user_count(); ++user) {
+    const auto begin = static_cast<std::size_t>(data.user_offsets()[static_cast<std::size_t>(user)]);
+    const auto end = static_cast<std::size_t>(data.user_offsets()[static_cast<std::size_t>(user) + 1]);
+    std::vector<bool> wanted(static_cast<std::size_t>(data.item_count()));
+    for (std::size_t p = begin; p < end; ++p) {
+      wanted[static_cast<std::size_t>(data.positive_items()[p])] = true;
+      ASSERT_EQ(core::csr_view(view.csr).user_of(p), user_id{user}) << "positive " << p;
+    }
+    for (std::int32_t item = 0; item < data.item_count(); ++item) {
+      ASSERT_EQ(view.contains(user_id{user}, item), wanted[static_cast<std::size_t>(item)])
+          << "user " << user << ", item " << item;
+    }
+  }
+}
+
+}  // namespace
+
+TEST(positives_index, every_form_holds_what_the_dataset_holds) {
+  for (const std::int32_t items : {25, 31, 32, 33, 64, 65, 97, 1000}) {
+    const dataset data = edge_dataset(items);
+    const positives_index searched(data, 0);
+    const positives_index bitset(data);
+    EXPECT_EQ(searched.form(), core::membership::sorted_search);
+    EXPECT_EQ(bitset.form(), core::membership::bitset);
+    expect_equal_to_dataset(data, searched);
+    expect_equal_to_dataset(data, bitset);
+  }
+}
+
+TEST(positives_index, users_are_found_across_long_runs_of_users_without_positives) {
+  std::vector<std::int32_t> degrees(3000, 0);
+  for (const std::size_t user : {0U, 1U, 700U, 701U, 2500U}) degrees[user] = 33;
+  const dataset data = random_dataset(degrees, 64, 1);
+  expect_equal_to_dataset(data, positives_index(data));
+}
+
+TEST(positives_index, bitsets_are_used_up_to_the_budget_and_no_further) {
+  const dataset data = edge_dataset(97);  // 9 users, 4 words each
+  EXPECT_EQ(bitset_bytes(9, 97), 9U * 4 * 4);
+  EXPECT_EQ(positives_index(data, 144).form(), core::membership::bitset);
+  EXPECT_EQ(positives_index(data, 143).form(), core::membership::sorted_search);
+  EXPECT_EQ(positives_index(data, 144).memory_bytes() - positives_index(data, 143).memory_bytes(), 144U);
+}
+
+TEST(positives_index, sizes_beyond_32_bits_are_counted) {
+  EXPECT_EQ(bitset_bytes(2'000'000, 850'000), 2'000'000ULL * 26'563 * 4);
+}
+
+TEST(positives_index, any_number_of_threads_builds_the_same) {
+  std::vector<std::int32_t> degrees(2000);
+  for (std::size_t user = 0; user < degrees.size(); ++user) degrees[user] = static_cast<std::int32_t>(user % 50);
+  const dataset data = random_dataset(degrees, 100, 2);
+  for (const unsigned threads : {1U, 2U, 5U}) {
+    run_control control;
+    control.threads = threads;
+    expect_equal_to_dataset(data, positives_index(data, default_bitset_budget_bytes, control));
+  }
+}
+
+TEST(positives_index, outlives_the_dataset_it_was_made_from) {
+  auto data = std::make_unique<dataset>(edge_dataset());
+  const positives_index index(*data);
+  const positives_index copy(index);
+  data.reset();
+  expect_equal_to_dataset(copy.source(), copy);
+}
+
+TEST(positives_index, building_can_be_stopped) {
+  const std::atomic<bool> stop = true;
+  run_control control;
+  control.stop_requested = &stop;
+  EXPECT_THROW(positives_index(edge_dataset(), default_bitset_budget_bytes, control), interrupted_error);
+}
+
+}  // namespace negpipe::test
