@@ -1,3 +1,171 @@
-#include "command.hpp"
+#include <fmt/core.h>
 
-void negpipe::cli::add_info(CLI::App&) {}
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "command.hpp"
+#include "dataset_summary.hpp"
+#include "negpipe/core/csr.hpp"
+#include "negpipe/dataset.hpp"
+#include "negpipe/positives.hpp"
+
+namespace negpipe::cli {
+
+namespace {
+
+using json = nlohmann::ordered_json;
+using counts = std::vector<std::uint64_t>;
+
+struct info_arguments {
+  common_options common;
+  std::filesystem::path folder;
+};
+
+counts positives_by_user(const dataset& data) {
+  counts result(static_cast<std::size_t>(data.user_count()));
+  const auto offsets = data.user_offsets();
+  for (std::size_t u = 0; u < result.size(); ++u) result[u] = static_cast<std::uint64_t>(offsets[u + 1] - offsets[u]);
+  return result;
+}
+
+counts positives_by_item(const dataset& data) {
+  counts result(static_cast<std::size_t>(data.item_count()), 0);
+  for (const std::int32_t item : data.positive_items()) ++result[static_cast<std::size_t>(item)];
+  return result;
+}
+
+/// How counts are spread: percentiles by nearest rank, and how many counts lie in 0, 1, 2-3, 4-7, ...
+struct distribution {
+  static constexpr std::array<unsigned, 9> percents = {0, 5, 10, 25, 50, 75, 90, 95, 100};
+  std::array<std::uint64_t, percents.size()> percentiles;
+  double mean;
+  counts bins;  ///< bin b holds counts of b binary digits
+};
+
+distribution distribution_of(counts values) {
+  std::sort(values.begin(), values.end());
+  distribution result{};
+  for (std::size_t i = 0; i < result.percents.size(); ++i) {
+    const std::size_t rank = (values.size() * result.percents[i] + 99) / 100;
+    result.percentiles[i] = values[rank == 0 ? 0 : rank - 1];
+  }
+  result.mean = static_cast<double>(std::accumulate(values.begin(), values.end(), std::uint64_t{0})) /
+                static_cast<double>(values.size());
+  result.bins.assign(static_cast<std::size_t>(std::bit_width(values.back())) + 1, 0);
+  for (const std::uint64_t value : values) ++result.bins[static_cast<std::size_t>(std::bit_width(value))];
+  return result;
+}
+
+json to_json(const distribution& spread) {
+  json result = {{"mean", spread.mean}};
+  for (std::size_t i = 0; i < spread.percents.size(); ++i) {
+    result[fmt::format("p{}", spread.percents[i])] = spread.percentiles[i];
+  }
+  return result;
+}
+
+std::string to_text(const std::string& what, const distribution& spread) {
+  std::string text = fmt::format("\nTraining positives of {}: mean {:.1f}\n ", what, spread.mean);
+  for (std::size_t i = 0; i < spread.percents.size(); ++i) {
+    text += fmt::format(" {}% {}", spread.percents[i], spread.percentiles[i]);
+  }
+  text += '\n';
+  constexpr std::uint64_t widest = 50;
+  const std::uint64_t most = *std::max_element(spread.bins.begin(), spread.bins.end());
+  for (std::size_t bin = 0; bin < spread.bins.size(); ++bin) {
+    if (spread.bins[bin] == 0) continue;
+    const std::uint64_t low = bin == 0 ? 0 : std::uint64_t{1} << (bin - 1);
+    const std::uint64_t high = bin == 0 ? 0 : (low << 1) - 1;
+    const auto width = static_cast<std::size_t>((spread.bins[bin] * widest + most - 1) / most);
+    text += fmt::format("  {:>9} - {:<9} {:>9} {}\n", low, high, spread.bins[bin], std::string(width, '#'));
+  }
+  return text;
+}
+
+/// The share of candidates for training negatives that are positives: a negative's user is drawn in proportion to the
+/// user's positives, the candidate evenly.
+double rejection_rate(const dataset& data, const counts& by_user) {
+  double squares = 0;
+  for (const std::uint64_t n : by_user) squares += static_cast<double>(n) * static_cast<double>(n);
+  return squares / static_cast<double>(data.positive_count()) / data.item_count();
+}
+
+/// Users with the most positives, the heaviest first.
+std::vector<std::size_t> heaviest_users(const counts& by_user) {
+  std::vector<std::size_t> users(by_user.size());
+  std::iota(users.begin(), users.end(), std::size_t{0});
+  const std::size_t shown = std::min<std::size_t>(users.size(), 5);
+  std::partial_sort(users.begin(), users.begin() + static_cast<std::ptrdiff_t>(shown), users.end(),
+                    [&](std::size_t a, std::size_t b) {
+                      return by_user[a] != by_user[b] ? by_user[a] > by_user[b] : a < b;
+                    });
+  users.resize(shown);
+  return users;
+}
+
+/// Bytes of each way to look a positive up, beyond the dataset's own arrays.
+struct membership_bytes {
+  std::uint64_t sorted_search;
+  std::uint64_t bitset;
+};
+
+membership_bytes membership_bytes_of(const dataset& data) {
+  const std::uint64_t samples = core::csr_view::sample_count(data.positive_count()) * sizeof(std::int32_t);
+  return {samples, samples + bitset_bytes(data.user_count(), data.item_count())};
+}
+
+void run_info(const info_arguments& arguments) {
+  const dataset data = dataset::load(arguments.folder);
+  const counts by_user = positives_by_user(data);
+  const distribution users = distribution_of(by_user);
+  const distribution items = distribution_of(positives_by_item(data));
+  const membership_bytes membership = membership_bytes_of(data);
+  const double rejected = rejection_rate(data, by_user);
+  const dataset_origin& origin = data.origin();
+
+  json summary = summarize(data, arguments.folder);
+  summary["origin"] = {{"source", origin.source}, {"source_digest", origin.source_digest}, {"ties", origin.ties},
+                       {"seed", origin.seed},     {"rows", origin.row_count}};
+  summary["positives_by_user"] = to_json(users);
+  summary["positives_by_item"] = to_json(items);
+  summary["membership_bytes"] = {{"sorted_search", membership.sorted_search}, {"bitset", membership.bitset}};
+  summary["expected_rejection_rate"] = rejected;
+  summary["fewest_negatives_left"] = json::array();
+
+  std::string text = describe(data, arguments.folder);
+  text += fmt::format("made from {}, {} rows, ties: {}{}\n", origin.source, origin.row_count, origin.ties,
+                      origin.ties == "shuffled" || origin.source == "synth" ? fmt::format(", seed {}", origin.seed) : "");
+  text += fmt::format("digest {}\n", data.digest());
+  text += to_text("users", users) + to_text("items", items);
+  text += fmt::format("\nMemory to look positives up: sorted search {:.1f} MB, bitsets {:.1f} MB\n",
+                      static_cast<double>(membership.sorted_search) / 1e6, static_cast<double>(membership.bitset) / 1e6);
+  text += fmt::format("Candidates for training negatives that are refused: {:.2f} %\n", 100 * rejected);
+  text += "Users with the fewest negatives left (distinct ones for evaluation):\n";
+  for (const std::size_t user : heaviest_users(by_user)) {
+    const std::uint64_t left = static_cast<std::uint64_t>(data.item_count()) - by_user[user] - 1;
+    summary["fewest_negatives_left"].push_back(
+        {{"user", user}, {"user_id", data.user_ids().to_string(user)}, {"positives", by_user[user]}, {"left", left}});
+    text += fmt::format("  user {} (id {}): {} positives, {} left\n", user, data.user_ids().to_string(user),
+                        by_user[user], left);
+  }
+  print_outcome(arguments.common, summary, text);
+}
+
+}  // namespace
+
+void add_info(CLI::App& app) {
+  auto arguments = std::make_shared<info_arguments>();
+  CLI::App& command = *app.add_subcommand("info", "Show what a dataset holds and what sampling from it costs");
+  command.add_option("DATASET", arguments->folder, "a folder that prepare or synth made")->required();
+  add_common_options(command, arguments->common, "negpipe info ml-1m");
+  command.callback([arguments] { run_info(*arguments); });
+}
+
+}  // namespace negpipe::cli

@@ -1,0 +1,104 @@
+// A dataset in memory: what is refused, and what copies share.
+#include "negpipe/dataset.hpp"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <string>
+
+#include "negpipe/error.hpp"
+#include "support/datasets.hpp"
+
+namespace negpipe {
+namespace {
+
+dataset_arrays small_arrays() {
+  dataset_arrays arrays;
+  arrays.user_offsets = {0, 2, 2, 3};
+  arrays.positive_items = {0, 3, 1};
+  arrays.heldout_items = {1, 0, 3};
+  arrays.user_ids = std::vector<std::int64_t>{7, 8, 9};
+  arrays.item_ids = std::vector<std::string>{"a", "", "c\n", "d"};
+  return arrays;
+}
+
+std::string refusal(const std::function<void(dataset_arrays&)>& damage) {
+  dataset_arrays arrays = small_arrays();
+  damage(arrays);
+  try {
+    dataset(std::move(arrays), {});
+  } catch (const format_error& failure) {
+    return failure.what();
+  }
+  return "accepted";
+}
+
+TEST(Dataset, HoldsWhatItWasGiven) {
+  const dataset data(small_arrays(), {.source = "s", .row_count = 6});
+  EXPECT_EQ(data.user_count(), 3);
+  EXPECT_EQ(data.item_count(), 4);
+  EXPECT_EQ(data.positive_count(), 3U);
+  EXPECT_EQ(data.user_ids().to_string(2), "9");
+  EXPECT_FALSE(data.user_ids().is_text());
+  EXPECT_TRUE(data.item_ids().is_text());
+  EXPECT_EQ(data.item_ids().size(), 4U);
+  EXPECT_EQ(data.item_ids().to_string(1), "");
+  EXPECT_EQ(data.item_ids().to_string(2), "c\n");
+  EXPECT_EQ(data.origin().source, "s");
+}
+
+TEST(Dataset, CopiesShareTheArrays) {
+  const auto data = std::make_unique<dataset>(small_arrays(), dataset_origin{});
+  const dataset copy = *data;
+  EXPECT_EQ(copy.positive_items().data(), data->positive_items().data());
+}
+
+TEST(Dataset, RefusesArraysThatDoNotFit) {
+  EXPECT_EQ(refusal([](auto&) {}), "accepted");
+  EXPECT_EQ(refusal([](auto& a) { a.positive_items[1] = 4; }),
+            "dataset arrays: positive_items: value 1 is 4, wanted an item in [0, 4); correct the arrays");
+  EXPECT_EQ(refusal([](auto& a) { a.positive_items[2] = -1; }),
+            "dataset arrays: positive_items: value 2 is -1, wanted an item in [0, 4); correct the arrays");
+  EXPECT_EQ(refusal([](auto& a) { a.positive_items[1] = 0; }),
+            "dataset arrays: positive_items: values 0 and 1, items of user 0, are not ascending: 0 and 0; correct the "
+            "arrays");
+  EXPECT_EQ(refusal([](auto& a) { a.heldout_items[2] = 1; }),
+            "dataset arrays: heldout_items: the held-out item 1 of user 2 is also a training positive; correct the "
+            "arrays");
+  EXPECT_EQ(refusal([](auto& a) { a.heldout_items[0] = 4; }),
+            "dataset arrays: heldout_items: value 0 is 4, wanted an item in [0, 4); correct the arrays");
+  EXPECT_EQ(refusal([](auto& a) { a.user_offsets[0] = 1; }),
+            "dataset arrays: user_offsets: the first offset is not 0; correct the arrays");
+  EXPECT_EQ(refusal([](auto& a) { a.user_offsets[1] = 3; }),
+            "dataset arrays: user_offsets: offset 2 is 2, below the one before it, 3; correct the arrays");
+  EXPECT_EQ(refusal([](auto& a) { a.user_offsets[3] = 4; }),
+            "dataset arrays: user_offsets: the last offset is 4, wanted 3; correct the arrays");
+  EXPECT_EQ(refusal([](auto& a) { a.user_offsets.pop_back(); }),
+            "dataset arrays: user_offsets: 3 values, wanted one more than 3 users; correct the arrays");
+  EXPECT_EQ(refusal([](auto& a) { a.heldout_items.pop_back(); }),
+            "dataset arrays: heldout_items: 2 values for 3 users; correct the arrays");
+  EXPECT_EQ(refusal([](auto& a) {
+              a.positive_items.clear();
+              a.user_offsets = {0, 0, 0, 0};
+            }),
+            "dataset arrays: positive_items: there is not one training positive; correct the arrays");
+  EXPECT_NE(refusal([](auto& a) { a = dataset_arrays{}; }), "accepted");
+}
+
+TEST(Dataset, DigestTellsWhatShapesOutputs) {
+  const auto digest = [](const std::function<void(dataset_arrays&)>& change) {
+    dataset_arrays arrays = small_arrays();
+    change(arrays);
+    return dataset(std::move(arrays), {}).digest();
+  };
+  const std::string same = digest([](auto&) {});
+  EXPECT_EQ(same.size(), 32U);
+  EXPECT_EQ(digest([](auto& a) { a.user_ids = std::vector<std::int64_t>{1, 2, 3}; }), same);
+  EXPECT_NE(digest([](auto& a) { a.heldout_items[1] = 2; }), same);
+  EXPECT_NE(digest([](auto& a) { a.positive_items[1] = 2; }), same);
+  EXPECT_NE(digest([](auto& a) { a.user_offsets[1] = 1; a.user_offsets[2] = 2; a.heldout_items[2] = 0; }), same);
+  EXPECT_NE(digest([](auto& a) { a.item_ids = std::vector<std::int64_t>{1, 2, 3, 4, 5}; }), same);
+}
+
+}  // namespace
+}  // namespace negpipe

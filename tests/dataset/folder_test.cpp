@@ -1,0 +1,190 @@
+// A dataset on disk: what was saved is loaded, and damage of any kind is refused by name.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include "negpipe/dataset.hpp"
+#include "negpipe/error.hpp"
+#include "support/datasets.hpp"
+#include "support/temporary_folder.hpp"
+
+namespace negpipe {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string read_file(const fs::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+void write_file(const fs::path& path, const std::string& bytes) {
+  std::ofstream(path, std::ios::binary) << bytes;
+}
+
+dataset text_dataset() {
+  dataset_arrays arrays;
+  arrays.user_offsets = {0, 2, 3};
+  arrays.positive_items = {0, 2, 1};
+  arrays.heldout_items = {1, 2};
+  arrays.user_ids = std::vector<std::string>{"first", "\xC3\xA9"};
+  arrays.item_ids = std::vector<std::int64_t>{5, -6, 7};
+  return dataset(std::move(arrays), {.source = "r.csv",
+                                     .source_digest = "0123",
+                                     .options = R"({"min_ratings":20})",
+                                     .ties = "shuffled",
+                                     .seed = ~std::uint64_t{0},
+                                     .row_count = 5});
+}
+
+void expect_equal(const dataset& a, const dataset& b) {
+  EXPECT_TRUE(std::ranges::equal(a.user_offsets(), b.user_offsets()));
+  EXPECT_TRUE(std::ranges::equal(a.positive_items(), b.positive_items()));
+  EXPECT_TRUE(std::ranges::equal(a.heldout_items(), b.heldout_items()));
+  EXPECT_EQ(a.user_ids().is_text(), b.user_ids().is_text());
+  EXPECT_TRUE(std::ranges::equal(a.user_ids().numbers_or_offsets(), b.user_ids().numbers_or_offsets()));
+  EXPECT_TRUE(std::ranges::equal(a.user_ids().bytes(), b.user_ids().bytes()));
+  EXPECT_TRUE(std::ranges::equal(a.item_ids().numbers_or_offsets(), b.item_ids().numbers_or_offsets()));
+  EXPECT_EQ(a.digest(), b.digest());
+  EXPECT_EQ(a.origin().source, b.origin().source);
+  EXPECT_EQ(a.origin().source_digest, b.origin().source_digest);
+  EXPECT_EQ(a.origin().ties, b.origin().ties);
+  EXPECT_EQ(a.origin().seed, b.origin().seed);
+  EXPECT_EQ(a.origin().row_count, b.origin().row_count);
+}
+
+// The message, which must name the file; or "accepted".
+std::string refusal(const fs::path& folder, const std::string& file) {
+  try {
+    dataset::load(folder);
+  } catch (const format_error& failure) {
+    const std::string message = failure.what();
+    EXPECT_NE(message.find(file), std::string::npos) << message;
+    EXPECT_NE(message.find("again"), std::string::npos) << "it says what to do: " << message;
+    return message;
+  }
+  return "accepted";
+}
+
+TEST(DatasetFolder, GivesBackWhatWasSaved) {
+  const test::temporary_folder folder;
+  for (const dataset& data : {text_dataset(), test::edge_dataset()}) {
+    data.save(folder / "data", true);
+    const dataset loaded = dataset::load(folder / "data");
+    expect_equal(loaded, data);
+    loaded.save(folder / "copy", true);
+    for (const auto& entry : fs::directory_iterator(folder / "data")) {
+      EXPECT_EQ(read_file(entry.path()), read_file(folder / "copy" / entry.path().filename())) << entry.path();
+    }
+  }
+  EXPECT_EQ(dataset::load(folder / "data").origin().options, "{}");
+}
+
+TEST(DatasetFolder, OutlivesItsRemoval) {
+  const test::temporary_folder folder;
+  test::edge_dataset().save(folder / "data");
+  const dataset loaded = dataset::load(folder / "data");
+  fs::remove_all(folder / "data");
+  expect_equal(loaded, dataset(loaded));
+  EXPECT_EQ(loaded.digest(), test::edge_dataset().digest());
+}
+
+TEST(DatasetFolder, IsReplacedOnlyWhenAsked) {
+  const test::temporary_folder folder;
+  text_dataset().save(folder / "data");
+  const auto edge = test::edge_dataset();
+  EXPECT_THROW(edge.save(folder / "data"), option_error);
+  expect_equal(dataset::load(folder / "data"), text_dataset());
+  edge.save(folder / "data", true);
+  expect_equal(dataset::load(folder / "data"), edge);
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder.path()), {}), 1) << "nothing else is left";
+}
+
+TEST(DatasetFolder, TakesSourceNamesThatAreNotUtf8) {
+  const test::temporary_folder folder;
+  const dataset data(dataset_arrays{{0, 1}, {0}, {1}, std::vector<std::int64_t>{1}, std::vector<std::int64_t>{1, 2}},
+                     {.source = "\xFF.csv"});
+  data.save(folder / "data");
+  EXPECT_EQ(dataset::load(folder / "data").digest(), data.digest());
+}
+
+class DamagedDataset : public testing::TestWithParam<std::string> {
+ protected:
+  DamagedDataset() {
+    text_dataset().save(folder_ / "data");
+    file_ = folder_ / "data" / GetParam();
+    bytes_ = read_file(file_);
+  }
+
+  std::string refusal_of(const std::string& bytes) {
+    write_file(file_, bytes);
+    return refusal(folder_ / "data", GetParam());
+  }
+
+  test::temporary_folder folder_;
+  fs::path file_;
+  std::string bytes_;
+};
+
+TEST_P(DamagedDataset, IsRefusedTruncatedAnywhere) {
+  ASSERT_EQ(refusal_of(bytes_), "accepted");
+  for (std::size_t length = 0; length < bytes_.size(); ++length) {
+    // dataset.json may lose its last newline and nothing else.
+    if (GetParam() == "dataset.json" && length + 1 == bytes_.size()) continue;
+    ASSERT_NE(refusal_of(bytes_.substr(0, length)), "accepted") << length;
+  }
+  EXPECT_NE(refusal_of(bytes_ + "x"), "accepted");
+}
+
+TEST_P(DamagedDataset, IsRefusedWithAnyByteChanged) {
+  for (std::size_t i = 0; i < bytes_.size(); ++i) {
+    if (GetParam() == "dataset.json" && (bytes_[i] == ' ' || bytes_[i] == '\n')) continue;  // may be other white space
+    for (const int bit : {0, 3, 6}) {
+      std::string damaged = bytes_;
+      damaged[i] = static_cast<char>(damaged[i] ^ (1 << bit));
+      ASSERT_NE(refusal_of(damaged), "accepted") << i;
+    }
+  }
+}
+
+TEST_P(DamagedDataset, IsRefusedWithoutTheFile) {
+  fs::remove(file_);
+  EXPECT_NE(refusal(folder_ / "data", GetParam()), "accepted");
+}
+
+INSTANTIATE_TEST_SUITE_P(Files, DamagedDataset,
+                         testing::Values("dataset.json", "user_offsets.npy", "positive_items.npy", "heldout_items.npy",
+                                         "user_ids_offsets.npy", "user_ids_bytes.npy", "item_ids.npy"),
+                         [](const auto& info) {
+                           std::string name = info.param;
+                           std::ranges::replace(name, '.', '_');
+                           return name;
+                         });
+
+TEST(DatasetFolder, OfAnotherVersionIsRefusedByNumber) {
+  const test::temporary_folder folder;
+  text_dataset().save(folder / "data");
+  std::string text = read_file(folder / "data" / "dataset.json");
+  const std::string version = "\"format_version\": 1";
+  ASSERT_NE(text.find(version), std::string::npos);
+  text.replace(text.find(version), version.size(), "\"format_version\": 2");
+  write_file(folder / "data" / "dataset.json", text);
+  EXPECT_NE(refusal(folder / "data", "dataset.json").find("its format is version 2, this program reads version 1"),
+            std::string::npos);
+}
+
+TEST(DatasetFolder, ThatIsNoneIsRefused) {
+  const test::temporary_folder folder;
+  EXPECT_THROW(dataset::load(folder / "missing"), io_error);
+  EXPECT_THROW(dataset::load(folder.path()), format_error);
+  write_file(folder / "dataset.json", "[1, 2]");
+  EXPECT_THROW(dataset::load(folder.path()), format_error);
+}
+
+}  // namespace
+}  // namespace negpipe

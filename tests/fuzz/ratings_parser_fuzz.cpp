@@ -1,0 +1,35 @@
+// Any bytes as a ratings file: a dataset, the same for one thread and three, or an input_error; never anything else.
+// The first byte chooses options.
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+
+#include "memory_file.hpp"
+#include "negpipe/error.hpp"
+#include "negpipe/ingest.hpp"
+
+namespace {
+
+std::string outcome(const std::filesystem::path& path, const negpipe::prepare_options& options, unsigned threads) {
+  negpipe::run_control control;
+  control.threads = threads;
+  try {
+    return negpipe::prepare(path, options, control).digest();
+  } catch (const negpipe::input_error& refusal) {
+    return refusal.what();
+  }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  if (size == 0) return 0;
+  negpipe::prepare_options options;
+  options.min_ratings = data[0] % 4;
+  options.duplicates = static_cast<negpipe::duplicate_policy>(data[0] / 4 % 3);
+  options.ties = static_cast<negpipe::tie_order>(data[0] / 16 % 2);
+  const auto path = negpipe::fuzz::memory_file(data + 1, size - 1);
+  if (outcome(path, options, 1) != outcome(path, options, 3)) std::abort();
+  return 0;
+}

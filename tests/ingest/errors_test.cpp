@@ -1,0 +1,128 @@
+// Ratings that are refused: where, what was found, what to do; and the first bad line whatever the threads.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <string>
+
+#include "ingest/ratings_file.hpp"
+#include "negpipe/error.hpp"
+
+namespace negpipe {
+namespace {
+
+using test::gzipped;
+using test::keep_everyone;
+using test::temporary_folder;
+using test::write_file;
+
+const std::string header = "user_id,item_id,rating,timestamp\n";
+
+// The message without the path, or "accepted".
+std::string refusal(std::string_view text, const prepare_options& options = keep_everyone(), unsigned threads = 1) {
+  const temporary_folder folder;
+  const auto path = folder / "r";
+  write_file(path, text);
+  run_control control;
+  control.threads = threads;
+  try {
+    prepare(path, options, control);
+  } catch (const input_error& failure) {
+    const std::string message = failure.what();
+    EXPECT_EQ(message.rfind(path.string(), 0), 0U) << message;
+    return message.substr(path.string().size());
+  }
+  return "accepted";
+}
+
+TEST(Refusal, NamesLineAndColumn) {
+  EXPECT_EQ(refusal(header + "1,10,3,5\n1,11,3,x\n"),
+            ":3:8: the timestamp is \"x\"; wanted a whole number of 64 bits, such as seconds since 1970");
+  EXPECT_EQ(refusal("\xEF\xBB\xBF" + header + "\r\n\n1,,3,5\r\n"), ":4:3: the item id is empty");
+  EXPECT_EQ(refusal("1::2::3::4\n1::2::3\n"), ":2:1: found 3 fields, wanted 4");
+  EXPECT_EQ(refusal("1\t2\t3\t4\n99999999999999999999\t2\t3\t4\n"),
+            ":2:1: the user id \"99999999999999999999\" does not fit 64 bits; renumber the ids");
+}
+
+TEST(Refusal, OfFilesWithoutRatings) {
+  EXPECT_EQ(refusal(""), ": the file is empty; wanted ratings");
+  EXPECT_EQ(refusal(gzipped("")), ": the file is empty; wanted ratings");
+  EXPECT_EQ(refusal(header), ": no ratings below the header");
+  EXPECT_EQ(refusal(header + "\n\r\n"), ": no ratings below the header");
+  EXPECT_EQ(refusal("user_id,item_id\n1,2\n").rfind(":1: no timestamp column", 0), 0U);
+}
+
+TEST(Refusal, OfDataWithoutOneTrainingPositive) {
+  EXPECT_EQ(refusal(header + "1,10,3,5\n2,10,3,5\n").rfind(": not one training positive is left", 0), 0U);
+  EXPECT_EQ(refusal(header + "1,10,3,5\n1,11,3,5\n", prepare_options{}).rfind(": not one training positive is left: 2 of 2",
+                                                                             0), 0U);
+}
+
+TEST(Refusal, OfRepeatsNamesBothLines) {
+  const std::string text = header + "1,10,3,5\n2,10,3,5\n\n2,11,3,5\n1,11,3,5\n2,10,3,7\n1,10,3,5\n";
+  EXPECT_EQ(refusal(text), ":7: user 2 and item 10 stand in line 3 already; keep one of such rows with --duplicates "
+                           "first or last");
+  auto options = keep_everyone();
+  options.duplicates = duplicate_policy::first;
+  EXPECT_EQ(refusal(text, options), "accepted");
+  EXPECT_EQ(refusal(header + "a,x,3,5\nb,x,3,5\nb,x,3,6\n").rfind(":4: user \"b\" and item \"x\" stand in line 3", 0), 0U);
+}
+
+TEST(Refusal, OfRepeatsCountsUsersThatWouldBeDropped) {
+  prepare_options options;
+  options.min_ratings = 3;
+  EXPECT_EQ(refusal(header + "1,10,1,1\n1,10,1,1\n2,1,1,1\n2,2,1,1\n2,3,1,1\n", options).rfind(":3: user 1", 0), 0U);
+}
+
+TEST(Refusal, OfAnotherDatasetThanExpected) {
+  auto options = keep_everyone();
+  options.expect = known_dataset::ml_1m;
+  EXPECT_EQ(refusal(header + "1,10,3,5\n1,11,3,6\n", options).rfind(": 1 users and 2 items are left, but ml-1m has 6040 "
+                                                                    "and 3706", 0), 0U);
+}
+
+// Two bad lines far apart, a truncated end behind them: always the first line is named.
+TEST(Refusal, IsOfTheFirstBadLineWhateverTheThreads) {
+  std::string text = header;
+  std::size_t lines = 1;
+  const auto add_good = [&](std::size_t bytes) {
+    const std::size_t end = text.size() + bytes;
+    for (; text.size() < end; ++lines) text += "1," + std::to_string(lines) + ",3,5\n";
+  };
+  add_good(3 << 20);
+  const std::size_t bad = lines + 1;
+  for (int i = 0; i < 4; ++i) {
+    text += "1,2,3,bad\n";
+    ++lines;
+    add_good(2 << 20);
+  }
+  const std::string packed = gzipped(text);
+  for (const unsigned threads : {1U, 2U, 5U}) {
+    const std::string wanted = ":" + std::to_string(bad) + ":7: the timestamp is \"bad\"";
+    EXPECT_EQ(refusal(text, keep_everyone(), threads).rfind(wanted, 0), 0U) << threads;
+    EXPECT_EQ(refusal(packed.substr(0, packed.size() - 9), keep_everyone(), threads).rfind(wanted, 0), 0U) << threads;
+  }
+}
+
+TEST(Refusal, OfTruncatedCompression) {
+  const std::string packed = gzipped(header + "1,10,3,5\n1,11,3,6\n");
+  EXPECT_EQ(refusal(packed.substr(0, packed.size() - 1)),
+            ": the compressed file ends in the middle: it is truncated; fetch it again");
+}
+
+TEST(Refusal, OfMissingFilesIsTheSystems) {
+  const temporary_folder folder;
+  EXPECT_THROW(prepare(folder / "missing.csv", {}), io_error);
+  EXPECT_THROW(prepare(folder.path(), {}), io_error);
+}
+
+TEST(Prepare, StopsWhenAsked) {
+  const temporary_folder folder;
+  write_file(folder / "r.csv", header + "1,10,3,5\n1,11,3,6\n");
+  const std::atomic<bool> stop{true};
+  run_control control;
+  control.stop_requested = &stop;
+  EXPECT_THROW(prepare(folder / "r.csv", keep_everyone(), control), interrupted_error);
+}
+
+}  // namespace
+}  // namespace negpipe

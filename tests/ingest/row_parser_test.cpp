@@ -1,0 +1,89 @@
+#include "row_parser.hpp"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+#include <string>
+
+namespace negpipe::ingest {
+namespace {
+
+using reason = parse_stop::reason;
+
+const ratings_format csv = detect_format("r.csv", "user_id,item_id,rating,timestamp\n");
+
+parsed_block parse(std::string_view text, id_kind users = id_kind::number, id_kind items = id_kind::number) {
+  return parse_block(csv, text, users, items);
+}
+
+TEST(RowParser, ReadsRowsInOrder) {
+  const auto block = parse("10,7,5,100\r\n10,8,,-3\n-2,7,x,9223372036854775807");
+  EXPECT_EQ(block.stop.why, reason::none);
+  EXPECT_EQ(block.users, (std::vector<std::int32_t>{0, 0, 1}));
+  EXPECT_EQ(block.items, (std::vector<std::int32_t>{0, 1, 0}));
+  EXPECT_EQ(block.timestamps, (std::vector<std::int64_t>{100, -3, std::numeric_limits<std::int64_t>::max()}));
+  EXPECT_EQ(block.user_ids.number(1), -2);
+  EXPECT_EQ(block.line_count, 3U);
+}
+
+TEST(RowParser, TakesNumbersWithSpacesQuotesAndAnEmptyFraction) {
+  const auto block = parse(" 10 ,\"7\",5,100.0\n");
+  ASSERT_EQ(block.stop.why, reason::none);
+  EXPECT_EQ(block.user_ids.number(0), 10);
+  EXPECT_EQ(block.item_ids.number(0), 7);
+  EXPECT_EQ(block.timestamps[0], 100);
+}
+
+TEST(RowParser, NotesBlankLines) {
+  const auto block = parse("\n1,1,1,1\n\n\r\n1,2,1,1\n");
+  ASSERT_EQ(block.stop.why, reason::none);
+  ASSERT_EQ(block.blanks.size(), 2U);
+  EXPECT_EQ(block.blanks[0].row, 0U);
+  EXPECT_EQ(block.blanks[0].count, 1U);
+  EXPECT_EQ(block.blanks[1].row, 1U);
+  EXPECT_EQ(block.blanks[1].count, 2U);
+  EXPECT_EQ(block.line_count, 5U);
+}
+
+TEST(RowParser, StopsAtTheFirstWrongRow) {
+  struct example {
+    std::string_view row;
+    std::size_t column;
+    std::string_view message;
+  };
+  for (const example& wrong : {
+           example{"1,2,3,12x", 7, "the timestamp is \"12x\""},
+           example{"1,2,3,", 7, "the timestamp is \"\""},
+           example{"1,2,3,1.5", 7, "the timestamp is \"1.5\""},
+           example{"1,2,3,1.", 7, "the timestamp is \"1.\""},
+           example{"1,2,3,1e9", 7, "the timestamp is \"1e9\""},
+           example{"1,2,3,9223372036854775808", 7, "the timestamp is \"9223372036854775808\""},
+           example{",2,3,4", 1, "the user id is empty"},
+           example{"1,\"\",3,4", 3, "the item id is empty"},
+           example{"9223372036854775808,2,3,4", 1, "the user id \"9223372036854775808\" does not fit 64 bits"},
+           example{"1,-9223372036854775809,3,4", 3, "the item id \"-9223372036854775809\" does not fit 64 bits"},
+           example{"1,2,3", 1, "found 3 fields, wanted 4"},
+           example{"1,2,3,4,5", 1, "found 5 fields, wanted 4"},
+           example{"1,2,\"3,4", 5, "a quoted field does not end"},
+           example{"1", 1, "found 1 fields, wanted 4"},
+       }) {
+    const auto block = parse("5,6,7,8\n" + std::string(wrong.row) + "\n5,7,7,8\n");
+    EXPECT_EQ(block.stop.why, reason::error) << wrong.row;
+    EXPECT_EQ(block.stop.line, 1U) << wrong.row;
+    EXPECT_EQ(block.stop.column, wrong.column) << wrong.row;
+    EXPECT_EQ(block.stop.message.rfind(wrong.message, 0), 0U) << block.stop.message;
+    EXPECT_EQ(block.users.size(), 1U) << wrong.row;
+  }
+}
+
+TEST(RowParser, SaysWhenAColumnOfNumbersHoldsText) {
+  EXPECT_EQ(parse("a,1,1,1\n").stop.why, reason::text_user);
+  EXPECT_EQ(parse("1,b,1,1\n").stop.why, reason::text_item);
+  const auto text = parse("a,007,1,1\n99999999999999999999,7,1,1\n", id_kind::text, id_kind::text);
+  EXPECT_EQ(text.stop.why, reason::none);
+  EXPECT_EQ(text.items, (std::vector<std::int32_t>{0, 1}));
+  EXPECT_EQ(text.user_ids.text(1), "99999999999999999999");
+}
+
+}  // namespace
+}  // namespace negpipe::ingest

@@ -1,0 +1,130 @@
+#include "negpipe/synth.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <string>
+#include <vector>
+
+#include "negpipe/error.hpp"
+#include "negpipe/ingest.hpp"
+#include "support/temporary_folder.hpp"
+
+namespace negpipe {
+namespace {
+
+run_control with_threads(unsigned threads) {
+  run_control control;
+  control.threads = threads;
+  return control;
+}
+
+std::vector<std::uint64_t> user_counts(const dataset& data) {
+  std::vector<std::uint64_t> counts;
+  const auto offsets = data.user_offsets();
+  for (std::size_t u = 0; u + 1 < offsets.size(); ++u) counts.push_back(static_cast<std::uint64_t>(offsets[u + 1] - offsets[u]) + 1);
+  return counts;
+}
+
+std::vector<std::uint64_t> item_counts(const dataset& data) {
+  std::vector<std::uint64_t> counts(static_cast<std::size_t>(data.item_count()), 0);
+  for (const auto column : {data.positive_items(), data.heldout_items()}) {
+    for (const std::int32_t item : column) ++counts[static_cast<std::size_t>(item)];
+  }
+  return counts;
+}
+
+// dataset's own checks see to ranges, order and distinct pairs.
+void expect_shape(const dataset& data, const synth_options& options) {
+  EXPECT_EQ(data.user_count(), options.users);
+  EXPECT_EQ(data.item_count(), options.items);
+  EXPECT_EQ(data.positive_count(), options.interactions - static_cast<std::uint64_t>(options.users));
+  for (const std::uint64_t count : user_counts(data)) ASSERT_GE(count, options.min_ratings);
+  for (const std::uint64_t count : item_counts(data)) ASSERT_GE(count, 1U);
+}
+
+TEST(Synthesize, HitsEveryTotalAtTheEdgesOfWhatIsPossible) {
+  for (const synth_options& options : {
+           synth_options{.users = 1, .items = 2, .interactions = 2, .min_ratings = 0},
+           synth_options{.users = 3, .items = 20, .interactions = 60, .min_ratings = 20},
+           synth_options{.users = 50, .items = 20, .interactions = 1000, .min_ratings = 20},
+           synth_options{.users = 50, .items = 40, .interactions = 1000, .min_ratings = 20},
+           synth_options{.users = 50, .items = 40, .interactions = 1001, .min_ratings = 20},
+           synth_options{.users = 50, .items = 40, .interactions = 1999, .min_ratings = 20},
+           synth_options{.users = 50, .items = 40, .interactions = 2000, .min_ratings = 20},
+           synth_options{.users = 10, .items = 1000, .interactions = 1000, .min_ratings = 1},
+           synth_options{.users = 300, .items = 7, .interactions = 301, .min_ratings = 1},
+       }) {
+    expect_shape(synthesize(options), options);
+  }
+}
+
+TEST(Synthesize, RefusesWhatCannotBe) {
+  for (const synth_options& options : {
+           synth_options{.users = 0, .items = 20, .interactions = 20, .min_ratings = 1},
+           synth_options{.users = -5, .items = 20, .interactions = 20, .min_ratings = 1},
+           synth_options{.users = 50, .items = 40, .interactions = 999, .min_ratings = 20},
+           synth_options{.users = 50, .items = 40, .interactions = 2001, .min_ratings = 20},
+           synth_options{.users = 50, .items = 19, .interactions = 950, .min_ratings = 20},
+           synth_options{.users = 10, .items = 1000, .interactions = 999, .min_ratings = 1},
+           synth_options{.users = 300, .items = 7, .interactions = 300, .min_ratings = 1},
+       }) {
+    EXPECT_THROW(synthesize(options), option_error) << options.users << " " << options.interactions;
+  }
+  EXPECT_THROW(synth_shape("ml-25m"), option_error);
+}
+
+TEST(Synthesize, IsLongTailedAtTheShapeOfMovieLens) {
+  synth_options options = synth_shape("ml-1m");
+  const dataset data = synthesize(options);
+  expect_shape(data, options);
+  auto users = user_counts(data);
+  auto items = item_counts(data);
+  std::sort(users.begin(), users.end());
+  std::sort(items.begin(), items.end());
+  // MovieLens-1M itself: median 96 and most 2,314 of a user, median 123 and most 3,428 of an item.
+  EXPECT_LT(users[users.size() / 2], 110U);
+  EXPECT_GT(users.back(), 1500U);
+  EXPECT_LT(items[items.size() / 2], 150U);
+  EXPECT_GT(items.back(), 1500U);
+}
+
+TEST(Synthesize, IsAFunctionOfItsOptions) {
+  synth_options options{.users = 500, .items = 300, .interactions = 20'000, .seed = 9};
+  const std::string digest = synthesize(options, with_threads(1)).digest();
+  for (const unsigned threads : {2U, 5U}) EXPECT_EQ(synthesize(options, with_threads(threads)).digest(), digest);
+  options.seed = 10;
+  EXPECT_NE(synthesize(options).digest(), digest);
+}
+
+TEST(Synthesize, WritesRatingsThatPrepareToTheSameDataset) {
+  const test::temporary_folder folder;
+  for (const synth_options& options : {synth_options{.users = 500, .items = 300, .interactions = 20'000, .seed = 9},
+                                       synth_options{.users = 50, .items = 40, .interactions = 2000, .seed = 1},
+                                       synth_options{.users = 10, .items = 500, .interactions = 500, .seed = 2}}) {
+    const dataset made = synthesize(options, {}, folder / "ratings.csv");
+    const dataset prepared = prepare(folder / "ratings.csv", {});
+    EXPECT_EQ(prepared.digest(), made.digest());
+    EXPECT_TRUE(std::ranges::equal(prepared.user_ids().numbers_or_offsets(), made.user_ids().numbers_or_offsets()));
+    EXPECT_TRUE(std::ranges::equal(prepared.item_ids().numbers_or_offsets(), made.item_ids().numbers_or_offsets()));
+    EXPECT_EQ(prepared.origin().row_count, options.interactions);
+  }
+}
+
+TEST(Synthesize, LeavesNothingBehindWhenItFails) {
+  const test::temporary_folder folder;
+  const synth_options options{.users = 50, .items = 40, .interactions = 1500};
+  EXPECT_THROW(synthesize(options, {}, folder / "missing" / "ratings.csv"), io_error);
+  std::filesystem::create_directory(folder / "taken");
+  EXPECT_THROW(synthesize(options, {}, folder / "taken"), io_error) << "a folder cannot be replaced by a file";
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path()), {}), 1);
+  const std::atomic<bool> stop{true};
+  run_control control;
+  control.stop_requested = &stop;
+  EXPECT_THROW(synthesize(options, control, folder / "ratings.csv"), interrupted_error);
+  EXPECT_FALSE(std::filesystem::exists(folder / "ratings.csv"));
+}
+
+}  // namespace
+}  // namespace negpipe

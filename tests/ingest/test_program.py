@@ -1,0 +1,77 @@
+"""prepare, synth and info as programs: what they record, and figures that NumPy finds again."""
+
+import json
+import os
+import subprocess
+
+import numpy as np
+import pytest
+
+PROGRAM = os.environ["NEGPIPE_PROGRAM"]
+SHAPE = ("--users", "80", "--items", "200", "--positives", "4000", "--seed", "9")
+
+
+def negpipe(*arguments):
+    return subprocess.run([PROGRAM, *map(str, arguments)], check=True, capture_output=True, text=True)
+
+
+def origin(folder):
+    return json.loads((folder / "dataset.json").read_text())["origin"]
+
+
+@pytest.fixture
+def ratings(tmp_path):
+    """Ratings of one second each, so that every order is one of ties."""
+    path = tmp_path / "r.csv"
+    rows = [f"{user},{item},5,1000\n" for user in range(30) for item in range(25)]
+    path.write_text("user_id,item_id,rating,timestamp\n" + "".join(rows))
+    return path
+
+
+def test_a_drawn_seed_is_shown_and_recorded_and_makes_the_same_dataset(ratings, tmp_path):
+    shown = negpipe("prepare", ratings, "--out", tmp_path / "a", "--mlperf")
+    recorded = origin(tmp_path / "a")
+    assert recorded["ties"] == "shuffled"
+    assert f"seed {recorded['seed']} was drawn" in shown.stderr
+    negpipe("prepare", ratings, "--out", tmp_path / "b", "--ties", "shuffled", "--seed", recorded["seed"])
+    assert origin(tmp_path / "b") == recorded
+    assert (tmp_path / "a/heldout_items.npy").read_bytes() == (tmp_path / "b/heldout_items.npy").read_bytes()
+    negpipe("prepare", ratings, "--out", tmp_path / "c", "--mlperf")
+    assert (tmp_path / "a/heldout_items.npy").read_bytes() != (tmp_path / "c/heldout_items.npy").read_bytes()
+
+
+def test_file_order_needs_no_seed(ratings, tmp_path):
+    told = negpipe("prepare", ratings, "--out", tmp_path / "a", "--seed", 3)
+    assert "--seed has no effect without --ties shuffled" in told.stderr
+    assert origin(tmp_path / "a")["seed"] == 0
+    assert set(np.load(tmp_path / "a/heldout_items.npy")) == {24}
+
+
+def test_force_replaces(ratings, tmp_path):
+    negpipe("synth", *SHAPE, "--out", tmp_path / "a")
+    negpipe("prepare", ratings, "--out", tmp_path / "a", "--force")
+    assert origin(tmp_path / "a")["source"] == "r.csv"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "r.csv"]
+
+
+def test_synth_takes_shapes_by_name_and_changes_to_them(tmp_path):
+    made = json.loads(negpipe("synth", "--like", "ml-1m", "--items", 5000, "--seed", 1, "--out", tmp_path / "a",
+                              "--json").stdout)
+    assert (made["users"], made["items"], made["positives"]) == (6040, 5000, 1_000_209 - 6040)
+
+
+def test_info_says_what_numpy_finds(tmp_path):
+    negpipe("synth", *SHAPE, "--out", tmp_path / "a")
+    facts = json.loads(negpipe("info", tmp_path / "a", "--json").stdout)
+    counts = np.diff(np.load(tmp_path / "a/user_offsets.npy"))
+    by_item = np.bincount(np.load(tmp_path / "a/positive_items.npy"), minlength=200)
+    for found, expected in ((facts["positives_by_user"], counts), (facts["positives_by_item"], by_item)):
+        assert found["mean"] == pytest.approx(expected.mean())
+        for percent in (0, 5, 10, 25, 50, 75, 90, 95, 100):
+            assert found[f"p{percent}"] == np.percentile(expected, percent, method="inverted_cdf")
+    assert facts["density"] == pytest.approx(counts.sum() / (80 * 200))
+    assert facts["expected_rejection_rate"] == pytest.approx((counts / counts.sum() * counts / 200).sum())
+    fewest = facts["fewest_negatives_left"]
+    assert [user["left"] for user in fewest] == sorted(200 - 1 - counts)[:5]
+    assert [counts[user["user"]] for user in fewest] == [user["positives"] for user in fewest]
+    assert facts["membership_bytes"]["bitset"] - facts["membership_bytes"]["sorted_search"] == 80 * 7 * 4

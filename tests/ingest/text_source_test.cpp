@@ -1,0 +1,95 @@
+#include "text_source.hpp"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "ingest/ratings_file.hpp"
+#include "negpipe/error.hpp"
+
+namespace negpipe::ingest {
+namespace {
+
+using test::gzipped;
+using test::temporary_folder;
+using test::write_file;
+
+std::string lines(std::size_t bytes) {
+  std::string text;
+  for (std::size_t i = 0; text.size() < bytes; ++i) text += std::to_string(i * i) + "\n";
+  return text;
+}
+
+// All blocks joined; each must end with a line.
+std::string read_blocks(const std::filesystem::path& path) {
+  text_source source(path);
+  block_reader reader(source);
+  std::string text;
+  std::vector<char> block;
+  bool ended = true;
+  while (reader.next(block)) {
+    EXPECT_TRUE(ended) << "only the last block may lack a newline";
+    EXPECT_LE(block.size(), block_reader::block_bytes);
+    ended = block.back() == '\n';
+    text.append(block.begin(), block.end());
+  }
+  return text;
+}
+
+TEST(TextSource, GivesWholeLinesWhateverTheSize) {
+  const temporary_folder folder;
+  const std::size_t block = block_reader::block_bytes;
+  for (const std::string& text : {std::string(), std::string("\n"), std::string("a"), lines(block / 2), lines(3 * block),
+                                  lines(2 * block) + "no newline",
+                                  std::string(block - 1, 'x') + "\n" + std::string(block - 1, 'y') + "\nz"}) {
+    write_file(folder / "plain", text);
+    EXPECT_TRUE(read_blocks(folder / "plain") == text) << text.size();
+    write_file(folder / "packed", gzipped(text));
+    EXPECT_TRUE(read_blocks(folder / "packed") == text) << text.size();
+    const std::size_t half = text.size() / 2;
+    write_file(folder / "members", gzipped(text.substr(0, half)) + gzipped("") + gzipped(text.substr(half)));
+    EXPECT_TRUE(read_blocks(folder / "members") == text) << text.size();
+  }
+}
+
+TEST(TextSource, DigestsTheFileNotTheText) {
+  const temporary_folder folder;
+  write_file(folder / "plain", "abc");
+  text_source source(folder / "plain");
+  std::vector<char> buffer(10);
+  EXPECT_EQ(source.read(buffer), 3U);
+  EXPECT_EQ(source.digest(), "900150983cd24fb0d6963f7d28e17f72");
+  const std::string packed = gzipped("abc");
+  write_file(folder / "packed", packed);
+  text_source other(folder / "packed");
+  EXPECT_EQ(other.read(buffer), 3U);
+  EXPECT_EQ(other.bytes_consumed(), packed.size());
+  EXPECT_NE(other.digest(), source.digest());
+}
+
+TEST(TextSource, RefusesDamagedCompression) {
+  const temporary_folder folder;
+  const std::string whole = gzipped(lines(100'000));
+  std::string flipped = whole;
+  flipped[whole.size() - 6] ^= 1;  // in the trailer's CRC
+  for (const std::string& bytes : {whole.substr(0, whole.size() / 2), whole.substr(0, whole.size() - 1), flipped,
+                                   whole + "garbage", whole + whole.substr(0, 5)}) {
+    write_file(folder / "damaged.gz", bytes);
+    EXPECT_THROW(read_blocks(folder / "damaged.gz"), input_error) << bytes.size();
+  }
+}
+
+TEST(TextSource, RefusesLinesThatFillABlock) {
+  const temporary_folder folder;
+  write_file(folder / "long", "1\n" + std::string(block_reader::block_bytes, 'x') + "\n");
+  EXPECT_THROW(read_blocks(folder / "long"), input_error);
+}
+
+TEST(TextSource, ReportsWhatTheSystemRefuses) {
+  const temporary_folder folder;
+  EXPECT_THROW(read_blocks(folder / "missing"), io_error);
+  EXPECT_THROW(read_blocks(folder.path()), io_error);
+}
+
+}  // namespace
+}  // namespace negpipe::ingest
