@@ -55,6 +55,7 @@ int main(int argc, char** argv) {
   negpipe::cli::add_synth(app);
   negpipe::cli::add_info(app);
   negpipe::cli::add_generate(app);
+  negpipe::cli::add_produce(app);
   negpipe::cli::add_verify(app);
   negpipe::cli::add_hash(app);
   return run(app, argc, argv);

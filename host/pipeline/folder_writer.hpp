@@ -19,6 +19,7 @@ struct folder_options {
   std::uint32_t readers;
   compression_type compression;
   bool replace;
+  std::filesystem::path staging{};  ///< where folders are made; empty: beside their place
 };
 
 /// OUT/training_epochs/cycle_NNNNN

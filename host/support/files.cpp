@@ -18,7 +18,7 @@ namespace fs = std::filesystem;
 void throw_io_error(std::string_view what, const fs::path& path) {
   const int code = errno;
   std::string message = "cannot " + std::string(what) + " " + path.string() + ": " + std::strerror(code);
-  if (code == ENOSPC || code == EDQUOT) message += "; free some space or choose another place";
+  if (code == ENOSPC || code == EDQUOT) throw disk_full_error(message + "; free some space or choose another place");
   if (code == EACCES || code == EPERM || code == EROFS) message += "; choose a place that you may write to";
   throw io_error(message);
 }
@@ -134,6 +134,11 @@ void publish_file(const fs::path& path, std::string_view text) {
 }
 
 namespace {
+[[noreturn]] void throw_io_error(std::string_view what, const fs::path& path, const std::error_code& failure) {
+  errno = failure.value();
+  support::throw_io_error(what, path);
+}
+
 // A folder's own name, also when the path ends in a slash.
 fs::path without_trailing_slash(fs::path path) {
   path = fs::absolute(path).lexically_normal();
@@ -141,20 +146,21 @@ fs::path without_trailing_slash(fs::path path) {
 }
 }  // namespace
 
-staged_folder::staged_folder(fs::path final_folder, bool replace)
+staged_folder::staged_folder(fs::path final_folder, bool replace, const fs::path& staging_parent)
     : final_(without_trailing_slash(std::move(final_folder))) {
   if (!replace && fs::exists(fs::symlink_status(final_))) {
     throw option_error(final_.string() + " exists already; choose another place, or --force to replace it");
   }
   std::error_code failure;
-  fs::create_directories(final_.parent_path(), failure);
-  if (failure) throw io_error("cannot create " + final_.parent_path().string() + ": " + failure.message());
-  // The process id keeps two runs apart; a leftover of a killed run with the same id is cleared.
-  staging_ = final_.parent_path() / ("." + final_.filename().string() + ".partial-" + std::to_string(::getpid()));
-  fs::remove_all(staging_, failure);
-  if (!fs::create_directory(staging_, failure)) {
-    throw io_error("cannot create " + staging_.string() + ": " + failure.message());
+  const fs::path parent = staging_parent.empty() ? final_.parent_path() : staging_parent;
+  for (const fs::path& needed : {final_.parent_path(), parent}) {
+    fs::create_directories(needed, failure);
+    if (failure) throw_io_error("create", needed, failure);
   }
+  // The process id keeps two runs apart; a leftover of a killed run with the same id is cleared.
+  staging_ = parent / ("." + final_.filename().string() + ".partial-" + std::to_string(::getpid()));
+  fs::remove_all(staging_, failure);
+  if (!fs::create_directory(staging_, failure)) throw_io_error("create", staging_, failure);
 }
 
 staged_folder::~staged_folder() {

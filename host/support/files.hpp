@@ -10,7 +10,8 @@
 
 namespace negpipe::support {
 
-/// Throws io_error: "cannot WHAT PATH: REASON", from errno, with advice where there is some (no space, no permission).
+/// Throws io_error: "cannot WHAT PATH: REASON", from errno, with advice where there is some (no permission); and
+/// disk_full_error where there is no space.
 [[noreturn]] void throw_io_error(std::string_view what, const std::filesystem::path& path);
 
 /// An open file descriptor. Writing is checked; destruction closes without complaint.
@@ -67,8 +68,9 @@ void sync_folder(const std::filesystem::path& folder);
 /// publish() the sibling is removed again.
 class staged_folder {
  public:
-  /// The final folder's parents are created. Throws option_error if the final folder exists and replace is false.
-  staged_folder(std::filesystem::path final_folder, bool replace);
+  /// The final folder's parents are created. The sibling stands in staging_parent if one is given, which must be on
+  /// the same file system. Throws option_error if the final folder exists and replace is false.
+  staged_folder(std::filesystem::path final_folder, bool replace, const std::filesystem::path& staging_parent = {});
   ~staged_folder();
   staged_folder(const staged_folder&) = delete;
   staged_folder& operator=(const staged_folder&) = delete;

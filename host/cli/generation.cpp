@@ -1,0 +1,69 @@
+#include "generation.hpp"
+
+#include <fmt/core.h>
+
+#include <map>
+
+namespace negpipe::cli {
+
+void add_generation_options(CLI::App& command, generation_arguments& arguments) {
+  generate_options& options = arguments.options;
+  command.add_option("--first-cycle", options.first_cycle, "number of the first one: continues an earlier run")
+      ->capture_default_str();
+  command.add_option("--epochs-per-cycle", options.training.epochs_per_cycle, "epochs that are shuffled together")
+      ->capture_default_str();
+  command.add_option("--batch-size", options.training.batch_size, "points in a training batch")->capture_default_str();
+  command.add_option("--eval-batch-size", arguments.evaluation.batch_size,
+                     "rows times (1 + --eval-negatives) in an evaluation batch")
+      ->capture_default_str();
+  command.add_option("--num-neg", options.training.negatives, "negatives for each positive")->capture_default_str();
+  command.add_option("--eval-negatives", arguments.evaluation.negatives, "negatives for each evaluated user")
+      ->capture_default_str();
+  command.add_option("--readers", options.readers, "record files of a cycle")->capture_default_str();
+  command.add_option("--seed", arguments.seed, "seed of everything random; drawn, shown and recorded if not given");
+  command.add_flag("--mlperf", arguments.evaluation.mlperf,
+                   "evaluation negatives with replacement, the held-out item allowed, as the MLPerf reference has it");
+  const std::map<std::string, padding_policy> paddings = {
+      {"resample", padding_policy::resample}, {"mask", padding_policy::mask}, {"drop", padding_policy::drop}};
+  command.add_option("--padding", options.training.padding, "what fills the last batch: resample, mask or drop")
+      ->transform(CLI::CheckedTransformer(paddings, CLI::ignore_case))
+      ->default_str("resample");
+  command.add_option("--device", arguments.device, "auto, cpu, cuda, cuda:N or cuda:all")->capture_default_str();
+  command.add_option("--bitset-budget", arguments.bitset_budget_bytes,
+                     "bytes that bitsets of positives may take (suffixes k, M, G); beyond it rows are searched")
+      ->transform(CLI::AsSizeValue(false))
+      ->capture_default_str();
+  const std::map<std::string, compression_type> compressions = {{"none", compression_type::none},
+                                                                {"gzip", compression_type::gzip}};
+  command.add_option("--compression", options.compression, "none or gzip")
+      ->transform(CLI::CheckedTransformer(compressions, CLI::ignore_case))
+      ->default_str("none");
+  command.add_flag("--no-eval", arguments.no_evaluation, "write no evaluation data");
+}
+
+void settle_generation(generation_arguments& arguments, const dataset& data,
+                       const std::function<void(const std::string&)>& say) {
+  if (!arguments.seed) {
+    arguments.seed = random_seed();
+    say(fmt::format("seed {} was drawn; give it with --seed to make the same output again", *arguments.seed));
+  }
+  arguments.options.training.seed = *arguments.seed;
+  arguments.evaluation.seed = *arguments.seed;
+  if (!arguments.no_evaluation) arguments.options.evaluation = arguments.evaluation;
+  if (arguments.evaluation.mlperf && data.origin().ties != "shuffled") {
+    say("--mlperf: the dataset was prepared with --ties file; the MLPerf reference shuffles ties, and file order gives "
+        "other hit rates. Prepare it with --mlperf to match");
+  }
+}
+
+std::string backend_note(const backend& chosen, const std::string& device) {
+  std::string note = fmt::format("backend: {}", chosen.description());
+  if (device == "auto") {
+    for (const auto& other : list_backends()) {
+      if (!other.available) note += fmt::format("; {} is not used: {}", other.name, other.reason);
+    }
+  }
+  return note;
+}
+
+}  // namespace negpipe::cli

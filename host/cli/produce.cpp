@@ -1,0 +1,256 @@
+#include "negpipe/produce.hpp"
+
+#include <fmt/chrono.h>
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <limits>
+#include <memory>
+
+#include "command.hpp"
+#include "generation.hpp"
+#include "negpipe/error.hpp"
+#include "progress_display.hpp"
+
+namespace negpipe::cli {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+struct produce_arguments {
+  generation_arguments generation;
+  produce_options options;  ///< its records are taken from generation
+  fs::path data_dir;
+  std::string cache_id;
+  std::uint64_t timeout_seconds = 7200;
+  std::optional<std::int64_t> parent;
+  fs::path flagfile;
+  fs::path log_file;
+};
+
+/// Messages with time stamps, in a file or on standard error, and on a terminal a line that says how things stand.
+class produce_log {
+ public:
+  produce_log(const fs::path& file, bool quiet)
+      : file_(file.empty() ? nullptr : std::fopen(file.c_str(), "ae")),
+        quiet_(quiet),
+        line_wanted_(!quiet && ::isatty(STDERR_FILENO) == 1) {
+    if (!file.empty() && file_ == nullptr) {
+      throw io_error("cannot write the log " + file.string() + "; choose another place for --log-file");
+    }
+  }
+  ~produce_log() {
+    end_line();
+    if (file_ != nullptr) std::fclose(file_);
+  }
+  produce_log(const produce_log&) = delete;
+  produce_log& operator=(const produce_log&) = delete;
+
+  void say(const std::string& message) {
+    const auto now = std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
+    const std::string line = fmt::format("{:%FT%TZ} negpipe produce [{}]: {}\n", now, ::getpid(), message);
+    if (file_ != nullptr) {
+      std::fputs(line.c_str(), file_);
+      std::fflush(file_);
+    } else if (!quiet_) {
+      end_line();
+      std::fputs(line.c_str(), stderr);
+    }
+  }
+
+  void show(const produce_status& status) {
+    const auto now = clock::now();
+    if (!line_wanted_ || now - shown_ < std::chrono::milliseconds(100)) return;
+    shown_ = now;
+    std::string line = fmt::format("{} made, {} ahead, {} consumed, {}points/s", status.made, status.ahead,
+                                   status.made - std::min(status.made, status.ahead),
+                                   with_prefix(status.points_per_second));
+    if (status.activity == produce_activity::making) {
+      line += fmt::format(", {} {:3.0f} %", status.stage, 100 * status.stage_done);
+    } else {
+      line += status.activity == produce_activity::waiting_for_room ? ", waiting for room" : ", waiting for the trainer";
+    }
+    std::fprintf(stderr, "\r\033[K%s", line.c_str());
+    std::fflush(stderr);
+    line_open_ = true;
+  }
+
+ private:
+  using clock = std::chrono::steady_clock;
+
+  void end_line() {
+    if (line_open_) std::fputc('\n', stderr);
+    line_open_ = false;
+  }
+
+  std::FILE* file_;
+  bool quiet_;
+  bool line_wanted_;
+  bool line_open_ = false;
+  clock::time_point shown_;
+};
+
+/// Takes over what a flag says, unless the command line says otherwise.
+template <typename Value, typename Target>
+void take(const CLI::App& command, const char* option, const char* flag, const std::optional<Value>& given,
+          Target& target) {
+  if (!given || command.get_option(option)->count() != 0) return;
+  if constexpr (std::is_integral_v<Target>) {
+    if (*given > std::numeric_limits<Target>::max()) {
+      throw option_error(fmt::format("--{}={} in the flag file: at most {} wanted", flag, *given,
+                                     std::numeric_limits<Target>::max()));
+    }
+    target = static_cast<Target>(*given);
+  } else {
+    target = *given;
+  }
+}
+
+void require_same(const char* name, const std::optional<std::string>& given, const std::string& wanted) {
+  if (!given || *given == wanted) return;
+  throw option_error(fmt::format("--{}={} in the flag file, but {} on the command line", name, *given, wanted));
+}
+
+void apply_flags(const CLI::App& command, const pipeline_flags& flags, produce_arguments& arguments) {
+  generation_arguments& generation = arguments.generation;
+  training_options& training = generation.options.training;
+  require_same("data_dir", flags.data_dir, arguments.data_dir.string());
+  require_same("cache_id", flags.cache_id, arguments.cache_id);
+  take(command, "--background-threads", "num_workers", flags.num_workers, arguments.options.background_threads);
+  take(command, "--readers", "num_readers", flags.num_readers, generation.options.readers);
+  take(command, "--num-neg", "num_neg", flags.num_neg, training.negatives);
+  take(command, "--epochs-per-cycle", "epochs_per_cycle", flags.epochs_per_cycle, training.epochs_per_cycle);
+  take(command, "--batch-size", "train_batch_size", flags.train_batch_size, training.batch_size);
+  take(command, "--eval-batch-size", "eval_batch_size", flags.eval_batch_size, generation.evaluation.batch_size);
+  take(command, "--seed", "seed", flags.seed, generation.seed);
+  take(command, "--mlperf", "ml_perf", flags.ml_perf, generation.evaluation.mlperf);
+  if (flags.redirect_logs.value_or(false) && arguments.log_file.empty()) {
+    arguments.log_file = arguments.data_dir / fmt::format("data_gen_proc_{}.log", arguments.cache_id);
+  }
+}
+
+std::string to_text(produce_end end) {
+  switch (end) {
+    case produce_end::all_made: return "all cycles are made";
+    case produce_end::not_consumed: return "nothing was consumed until the timeout; the trainer seems to be gone";
+    case produce_end::parent_ended: return "the parent process ended";
+    case produce_end::cache_removed: return "subproc.alive was removed";
+  }
+  return {};
+}
+
+const char* to_name(produce_end end) {
+  switch (end) {
+    case produce_end::all_made: return "all_made";
+    case produce_end::not_consumed: return "not_consumed";
+    case produce_end::parent_ended: return "parent_ended";
+    case produce_end::cache_removed: return "cache_removed";
+  }
+  return "";
+}
+
+produce_report run_logged(produce_arguments& arguments, const pipeline_flags& flags, const run_control& control,
+                          produce_log& log) {
+  generation_arguments& generation = arguments.generation;
+  const auto say = [&](const std::string& message) { log.say(message); };
+  const fs::path cache = cache_folder(arguments.data_dir, arguments.cache_id);
+  if (flags.use_tf_logging) say("use_tf_logging of the flag file has no meaning here");
+  const dataset data =
+      dataset::load(generation.dataset_folder.empty() ? cache / "dataset" : generation.dataset_folder);
+  check_counts(flags, data);
+  if (arguments.options.resume && !generation.seed) generation.seed = recorded_seed(cache);
+  settle_generation(generation, data, say);
+  arguments.options.records = generation.options;
+  arguments.options.records.out = cache;
+  const positives_index index(data, generation.bitset_budget_bytes, control);
+  const auto make_filler = [&](unsigned threads) {
+    auto filler = make_backend(generation.device, index, threads);
+    say(backend_note(*filler, generation.device));
+    return filler;
+  };
+  const produce_listener listener{say, [&](const produce_status& status) { log.show(status); }};
+  const produce_report report = produce(data, make_filler, arguments.options, listener, control);
+  say(fmt::format("{}; made {} cycles, {} points", to_text(report.end), report.cycles_made, report.point_count));
+  return report;
+}
+
+// A closing terminal ends the producer as SIGTERM does, unless the user (nohup) does not want it to.
+void treat_hang_up_as_termination() {
+  if (std::signal(SIGHUP, [](int) { std::raise(SIGTERM); }) == SIG_IGN) std::signal(SIGHUP, SIG_IGN);
+}
+
+void run_produce(const CLI::App& command, produce_arguments& arguments) {
+  common_options silent = arguments.generation.common;
+  silent.quiet = true;  // of progress: the log has its own
+  const run_control control = make_control(silent);
+  treat_hang_up_as_termination();
+  arguments.options.timeout = std::chrono::seconds(arguments.timeout_seconds);
+  arguments.options.parent = arguments.parent.value_or(::getppid());
+
+  pipeline_flags flags;
+  if (arguments.flagfile.empty() && arguments.generation.dataset_folder.empty()) {
+    arguments.flagfile = cache_folder(arguments.data_dir, arguments.cache_id) / "flagfile";
+  }
+  if (!arguments.flagfile.empty()) {
+    flags = wait_for_flagfile(arguments.flagfile, arguments.options.timeout, control);
+    apply_flags(command, flags, arguments);
+  }
+  produce_log log(arguments.log_file, arguments.generation.common.quiet);
+  try {
+    const produce_report report = run_logged(arguments, flags, control, log);
+    const nlohmann::ordered_json summary{{"end", to_name(report.end)},
+                                         {"seed", *arguments.generation.seed},
+                                         {"cycles", report.cycles_made},
+                                         {"points", report.point_count}};
+    print_outcome(arguments.generation.common, summary, {});
+  } catch (const error& failure) {
+    if (!arguments.log_file.empty()) log.say(failure.what());
+    throw;
+  }
+}
+
+}  // namespace
+
+void add_produce(CLI::App& app) {
+  auto arguments = std::make_shared<produce_arguments>();
+  generation_arguments& generation = arguments->generation;
+  produce_options& options = arguments->options;
+  generation.options.cycle_count = 0;
+  CLI::App& command = *app.add_subcommand("produce", "Keep cycles ready ahead of a trainer that deletes what it used");
+  command.add_option("DATASET", generation.dataset_folder,
+                     "a folder that prepare or synth made; if not given, \"dataset\" in the cache folder");
+  command.add_option("--data-dir,--data_dir", arguments->data_dir, "folder that holds the cache folder")->required();
+  command.add_option("--cache-id,--cache_id", arguments->cache_id,
+                     "names the cache folder: ID_ncf_recommendation_cache")
+      ->required();
+  command.add_option("--flagfile", arguments->flagfile,
+                     "take options under their names of 2018 from this file, once it exists; where neither it nor "
+                     "DATASET is given, \"flagfile\" in the cache folder. The command line goes first");
+  command.add_option("--cycles-ahead", options.cycles_ahead, "make cycles while fewer than so many lie unconsumed")
+      ->capture_default_str();
+  command.add_option("--cycles", generation.options.cycle_count, "end after so many cycles; 0: never")
+      ->capture_default_str();
+  command.add_option("--timeout", arguments->timeout_seconds, "seconds without consumption after which to give up")
+      ->capture_default_str()
+      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 31));
+  command.add_option("--background-threads", options.background_threads,
+                     "threads for all cycles but the first; 0 leaves a quarter of them to the trainer")
+      ->capture_default_str();
+  command.add_option("--log-file", arguments->log_file, "append messages to this file instead of standard error");
+  command.add_option("--parent", arguments->parent,
+                     "end when the parent process is not this one any more; 0: go on without it. By default the one "
+                     "that started the program");
+  command.add_flag("--poll", options.poll, "look for consumed cycles twice a second instead of using inotify");
+  command.add_flag("--resume", options.resume, "continue what an earlier producer of this cache began");
+  command.add_flag("--force", generation.options.replace, "remove what an earlier producer of this cache left");
+  add_generation_options(command, generation);
+  add_common_options(command, generation.common,
+                     "negpipe produce ml-1m --data-dir run --cache-id first --batch-size 65536 --seed 42");
+  command.callback([&command, arguments] { run_produce(command, *arguments); });
+}
+
+}  // namespace negpipe::cli

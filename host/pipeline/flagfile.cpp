@@ -1,0 +1,175 @@
+#include <fmt/core.h>
+
+#include <charconv>
+#include <fstream>
+#include <initializer_list>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <variant>
+
+#include "negpipe/error.hpp"
+#include "negpipe/produce.hpp"
+
+namespace negpipe {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+template <typename Value>
+using flag_member = std::optional<Value> pipeline_flags::*;
+using any_member = std::variant<flag_member<std::string>, flag_member<std::uint64_t>, flag_member<bool>>;
+
+const std::initializer_list<std::pair<std::string_view, any_member>> flag_members{
+    {"data_dir", &pipeline_flags::data_dir},
+    {"cache_id", &pipeline_flags::cache_id},
+    {"num_workers", &pipeline_flags::num_workers},
+    {"num_readers", &pipeline_flags::num_readers},
+    {"num_neg", &pipeline_flags::num_neg},
+    {"num_train_positives", &pipeline_flags::num_train_positives},
+    {"num_items", &pipeline_flags::num_items},
+    {"num_users", &pipeline_flags::num_users},
+    {"epochs_per_cycle", &pipeline_flags::epochs_per_cycle},
+    {"train_batch_size", &pipeline_flags::train_batch_size},
+    {"eval_batch_size", &pipeline_flags::eval_batch_size},
+    {"seed", &pipeline_flags::seed},
+    {"redirect_logs", &pipeline_flags::redirect_logs},
+    {"use_tf_logging", &pipeline_flags::use_tf_logging},
+    {"ml_perf", &pipeline_flags::ml_perf},
+};
+
+const any_member* find_member(std::string_view name) {
+  for (const auto& [candidate, member] : flag_members) {
+    if (candidate == name) return &member;
+  }
+  return nullptr;
+}
+
+std::string_view trimmed(std::string_view text) {
+  constexpr std::string_view blanks = " \t\r";
+  const auto first = text.find_first_not_of(blanks);
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(blanks) - first + 1);
+}
+
+/// One line of a flag file, and where it stands.
+class flag_line {
+ public:
+  flag_line(std::string where, std::string_view text) : where_(std::move(where)) {
+    if (text.starts_with("--")) {
+      text.remove_prefix(2);
+    } else if (text.starts_with("-")) {
+      text.remove_prefix(1);
+    } else {
+      fail(fmt::format("found \"{}\", --name=value wanted", text));
+    }
+    const auto equals = text.find('=');
+    name_ = text.substr(0, equals);
+    if (equals != std::string_view::npos) value_ = text.substr(equals + 1);
+  }
+
+  void store(pipeline_flags& flags) {
+    const any_member* member = find_member(name_);
+    if (member == nullptr && !value_ && name_.starts_with("no")) {
+      member = find_member(name_.substr(2));
+      if (member != nullptr && std::holds_alternative<flag_member<bool>>(*member)) {
+        flags.*std::get<flag_member<bool>>(*member) = false;
+        return;
+      }
+      member = nullptr;
+    }
+    if (member == nullptr) fail(fmt::format("there is no option \"{}\"; known are {}", name_, known_names()));
+    std::visit([&](auto known) { read(flags.*known); }, *member);
+  }
+
+ private:
+  void read(std::optional<std::string>& out) { out = std::string(wanted("a text")); }
+
+  void read(std::optional<bool>& out) {
+    if (!value_ || *value_ == "True" || *value_ == "true" || *value_ == "1") {
+      out = true;
+    } else if (*value_ == "False" || *value_ == "false" || *value_ == "0") {
+      out = false;
+    } else if (*value_ == "None") {
+      out.reset();
+    } else {
+      fail(fmt::format("--{} is \"{}\", True or False wanted", name_, *value_));
+    }
+  }
+
+  void read(std::optional<std::uint64_t>& out) {
+    const std::string_view digits = wanted("a number");
+    if (digits == "None") return out.reset();
+    std::uint64_t number = 0;
+    const auto [end, failure] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+    if (failure != std::errc() || end != digits.data() + digits.size()) {
+      fail(fmt::format("--{} is \"{}\", a whole number from 0 to 2^64 - 1 wanted", name_, digits));
+    }
+    out = number;
+  }
+
+  std::string_view wanted(const char* what) {
+    if (!value_ || value_->empty()) fail(fmt::format("--{} has no value, {} wanted", name_, what));
+    return *value_;
+  }
+
+  static std::string known_names() {
+    std::string names;
+    for (const auto& [name, member] : flag_members) names += fmt::format("{}{}", names.empty() ? "" : ", ", name);
+    return names;
+  }
+
+  [[noreturn]] void fail(const std::string& what) const { throw option_error(where_ + ": " + what); }
+
+  std::string where_;
+  std::string_view name_;
+  std::optional<std::string_view> value_;
+};
+
+void check_count(const char* name, std::optional<std::uint64_t> given, std::uint64_t found) {
+  if (!given || *given == found) return;
+  throw option_error(fmt::format("--{}={} in the flag file, but the dataset has {}; give the dataset that the trainer "
+                                 "reads",
+                                 name, *given, found));
+}
+
+}  // namespace
+
+pipeline_flags read_flagfile(const fs::path& file) {
+  std::ifstream in(file);
+  if (!in) throw io_error("cannot open the flag file " + file.string());
+  pipeline_flags flags;
+  std::size_t number = 0;
+  for (std::string line; std::getline(in, line);) {
+    ++number;
+    const std::string_view text = trimmed(line);
+    if (text.empty() || text.front() == '#') continue;
+    flag_line(fmt::format("{}:{}", file.string(), number), text).store(flags);
+  }
+  if (in.bad()) throw io_error("cannot read the flag file " + file.string());
+  return flags;
+}
+
+pipeline_flags wait_for_flagfile(const fs::path& file, std::chrono::seconds timeout, const run_control& control) {
+  using clock = std::chrono::steady_clock;
+  // The trainer may still be making the folder: there is nothing yet that could be watched.
+  for (const auto deadline = clock::now() + timeout; !fs::exists(file);) {
+    control.throw_if_stopped();
+    if (clock::now() >= deadline) {
+      throw option_error(fmt::format("the flag file {} has not appeared for {} s; start the trainer, or give DATASET "
+                                     "and the options here",
+                                     file.string(), timeout.count()));
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+  return read_flagfile(file);
+}
+
+void check_counts(const pipeline_flags& flags, const dataset& data) {
+  check_count("num_train_positives", flags.num_train_positives, data.positive_count());
+  check_count("num_items", flags.num_items, static_cast<std::uint64_t>(data.item_count()));
+  check_count("num_users", flags.num_users, static_cast<std::uint64_t>(data.user_count()));
+}
+
+}  // namespace negpipe

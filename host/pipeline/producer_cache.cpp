@@ -1,0 +1,172 @@
+#include "producer_cache.hpp"
+
+#include <fmt/chrono.h>
+#include <fmt/core.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <chrono>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+#include <string>
+
+#include "folder_writer.hpp"
+#include "format.hpp"
+#include "negpipe/error.hpp"
+#include "negpipe/produce.hpp"
+
+namespace negpipe {
+
+namespace fs = std::filesystem;
+
+fs::path cache_folder(const fs::path& data_dir, std::string_view cache_id) {
+  return data_dir / fmt::format("{}_ncf_recommendation_cache", cache_id);
+}
+
+std::optional<std::uint64_t> recorded_seed(const fs::path& cache) {
+  const auto note = pipeline::read_note(cache);
+  if (!note) return {};
+  return std::stoull(note->options.at("--seed").get<std::string>());
+}
+
+namespace pipeline {
+
+namespace {
+
+constexpr const char* note_name = "producer.json";
+constexpr const char* alive_name = "subproc.alive";
+constexpr const char* lock_name = "producer.lock";
+
+support::file lock_folder(const fs::path& root) {
+  std::error_code failure;
+  fs::create_directories(root, failure);
+  if (failure) {
+    errno = failure.value();
+    support::throw_io_error("create", root);
+  }
+  support::file lock = support::file::create(root / lock_name);
+  if (::flock(lock.descriptor(), LOCK_EX | LOCK_NB) == 0) return lock;
+  if (errno != EWOULDBLOCK) support::throw_io_error("lock", lock.path());
+  throw option_error(root.string() + " has a producer already; stop it, or choose another --cache-id");
+}
+
+/// When this process began, in clock ticks since the machine did: with the pid it names the process for good.
+std::uint64_t start_ticks() {
+  std::ifstream in("/proc/self/stat");
+  std::string text((std::istreambuf_iterator<char>(in)), {});
+  // The second field, the program's name, may hold anything up to the last parenthesis; the start is the 22nd.
+  std::istringstream fields(text.substr(std::min(text.size(), text.rfind(')') + 1)));
+  std::string field;
+  for (int i = 3; i <= 22; ++i) fields >> field;
+  std::uint64_t ticks = 0;
+  std::from_chars(field.data(), field.data() + field.size(), ticks);
+  return ticks;
+}
+
+std::string alive_text() {
+  const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+  const nlohmann::ordered_json content{
+      {"pid", ::getpid()}, {"start_time", fmt::format("{:%FT%TZ}", now)}, {"start_ticks", start_ticks()}};
+  return content.dump() + "\n";
+}
+
+std::optional<std::uint64_t> cycle_number(const std::string& name) {
+  constexpr std::string_view prefix = "cycle_";
+  if (!name.starts_with(prefix)) return {};
+  std::uint64_t number = 0;
+  const char* last = name.data() + name.size();
+  const auto [end, failure] = std::from_chars(name.data() + prefix.size(), last, number);
+  if (failure != std::errc() || end != last) return {};
+  return number;
+}
+
+/// Calls visit(number) for every cycle below a folder, which may be missing or go while it is read.
+template <typename Visit>
+void for_each_cycle(const fs::path& folder, Visit visit) {
+  std::error_code failure;
+  for (fs::directory_iterator entry(folder, failure), end; !failure && entry != end; entry.increment(failure)) {
+    if (const auto number = cycle_number(entry->path().filename().string())) visit(*number);
+  }
+}
+
+}  // namespace
+
+std::optional<producer_note> read_note(const fs::path& cache) {
+  const fs::path path = cache / note_name;
+  if (!fs::exists(path)) return {};
+  const support::mapped_file file(path);
+  const auto* text = reinterpret_cast<const char*>(file.bytes().data());
+  const auto content = nlohmann::ordered_json::parse(text, text + file.bytes().size(), nullptr, false);
+  const bool whole = content.is_object() && content.contains("next_cycle") && content.contains("options") &&
+                     content["next_cycle"].is_number_unsigned() && content["options"].is_object() &&
+                     content["options"].value("--seed", nlohmann::ordered_json()).is_string();
+  if (!whole) throw format_error(path.string() + " is not what a producer notes; start again with --force");
+  return producer_note{content["next_cycle"].get<std::uint64_t>(), content["options"]};
+}
+
+producer_cache::producer_cache(fs::path root) : root_(std::move(root)), lock_(lock_folder(root_)) {}
+
+producer_cache::~producer_cache() {
+  std::error_code ignored;
+  fs::remove_all(staging(), ignored);
+  if (is_announced()) fs::remove(alive_file(), ignored);  // last: whoever waits for our end finds all in order
+}
+
+fs::path producer_cache::cycles() const { return root_ / record::training_folder; }
+fs::path producer_cache::alive_file() const { return root_ / alive_name; }
+
+void producer_cache::clear_unfinished() const { fs::remove_all(staging()); }
+
+void producer_cache::clear_records() const {
+  fs::remove_all(cycles());
+  fs::remove_all(evaluation_folder(root_));
+  fs::remove(root_ / note_name);
+}
+
+void producer_cache::write_note(const producer_note& note) const {
+  const nlohmann::ordered_json content{{"next_cycle", note.next_cycle}, {"options", note.options}};
+  support::publish_file(root_ / note_name, content.dump(2) + "\n");
+}
+
+void producer_cache::announce() {
+  std::error_code failure;
+  fs::create_directories(cycles(), failure);
+  if (failure) {
+    errno = failure.value();
+    support::throw_io_error("create", cycles());
+  }
+  support::publish_file(alive_file(), alive_text());
+  struct stat status {};
+  if (::stat(alive_file().c_str(), &status) != 0) support::throw_io_error("examine", alive_file());
+  alive_device_ = status.st_dev;
+  alive_inode_ = status.st_ino;
+}
+
+bool producer_cache::is_announced() const {
+  struct stat status {};
+  return alive_inode_ != 0 && ::stat(alive_file().c_str(), &status) == 0 && status.st_dev == alive_device_ &&
+         status.st_ino == alive_inode_;
+}
+
+std::uint64_t producer_cache::unconsumed_count() const {
+  std::uint64_t count = 0;
+  for_each_cycle(cycles(), [&](std::uint64_t) { ++count; });
+  return count;
+}
+
+std::uint64_t producer_cache::cycle_after_last() const {
+  std::uint64_t after = 0;
+  for_each_cycle(cycles(), [&](std::uint64_t cycle) { after = std::max(after, cycle + 1); });
+  return after;
+}
+
+bool producer_cache::has_records() const { return cycle_after_last() != 0 || fs::exists(evaluation_folder(root_)); }
+
+}  // namespace pipeline
+
+}  // namespace negpipe
