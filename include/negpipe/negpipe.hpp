@@ -9,6 +9,7 @@
 #include "negpipe/pipeline.hpp"
 #include "negpipe/plan.hpp"
 #include "negpipe/positives.hpp"
+#include "negpipe/produce.hpp"
 #include "negpipe/run_control.hpp"
 #include "negpipe/synth.hpp"
 #include "negpipe/tfrecord.hpp"

@@ -1,0 +1,49 @@
+/* Preloaded into a producer: the wall clock jumps a day forwards and back with every look, and while the file named
+   in FULL_DISK_FLAG exists there is no space left. */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+static time_t jump(void) {
+  static int looks = 0;
+  const char* seconds = getenv("CLOCK_JUMP_SECONDS");
+  if (seconds == NULL) return 0;
+  return __atomic_fetch_add(&looks, 1, __ATOMIC_RELAXED) % 2 != 0 ? atol(seconds) : -atol(seconds);
+}
+
+int clock_gettime(clockid_t clock, struct timespec* now) {
+  const int outcome = (int)syscall(SYS_clock_gettime, clock, now);
+  if (outcome == 0 && clock == CLOCK_REALTIME) now->tv_sec += jump();
+  return outcome;
+}
+
+int gettimeofday(struct timeval* restrict now, void* restrict zone) {
+  const int outcome = (int)syscall(SYS_gettimeofday, now, zone);
+  if (outcome == 0) now->tv_sec += jump();
+  return outcome;
+}
+
+time_t time(time_t* out) {
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  if (out != NULL) *out = now.tv_sec;
+  return now.tv_sec;
+}
+
+ssize_t pwrite64(int file, const void* bytes, size_t count, off64_t offset) {
+  const char* flag = getenv("FULL_DISK_FLAG");
+  if (flag != NULL && access(flag, F_OK) == 0) {
+    errno = ENOSPC;
+    return -1;
+  }
+  return syscall(SYS_pwrite64, file, bytes, count, offset);
+}
+
+ssize_t pwrite(int file, const void* bytes, size_t count, off_t offset) {
+  return pwrite64(file, bytes, count, offset);
+}

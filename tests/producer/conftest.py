@@ -1,0 +1,38 @@
+import os
+import pathlib
+import sys
+
+import pytest
+
+# The program is run, and its leavings are looked at, as the tests of the other subcommands do it.
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "cli"))
+
+from program import SMALL, negpipe, write_ratings  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def dataset(tmp_path_factory):
+    """A small dataset, prepared; not to be changed."""
+    folder = tmp_path_factory.mktemp("dataset")
+    write_ratings(folder / "ratings.csv")
+    negpipe("prepare", folder / "ratings.csv", "--out", folder / "small")
+    return folder / "small"
+
+
+@pytest.fixture(scope="session")
+def undisturbed(dataset, tmp_path_factory):
+    """Eight cycles and the evaluation data that generate makes of it with seed 42."""
+    path = tmp_path_factory.mktemp("undisturbed") / "run"
+    negpipe("generate", dataset, "--out", path, "--cycles", 8, "--seed", 42, *SMALL)
+    return path
+
+
+@pytest.fixture(scope="session")
+def preload():
+    """The environment of a producer whose clock and disk a test controls."""
+    library = os.environ.get("NEGPIPE_PRELOAD", "")
+    if os.environ.get("NEGPIPE_SANITIZED") == "1":
+        pytest.skip("a sanitizer's runtime wants to be loaded first, before anything that a test preloads")
+    if not pathlib.Path(library).is_file():
+        pytest.skip(f"there is no {library or 'NEGPIPE_PRELOAD'}: run this test by CTest")
+    return {**os.environ, "LD_PRELOAD": library}

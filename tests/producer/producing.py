@@ -1,0 +1,94 @@
+"""Starts producers and watches what they do."""
+
+import contextlib
+import json
+import pathlib
+import signal
+import subprocess
+import time
+
+from program import PROGRAM, SMALL, digests
+
+CACHE_ID = "test"
+# Nothing here takes so long; a machine that does other work at the same time may.
+PATIENCE_SECONDS = 60
+
+
+def wait_until(condition, what, patience=PATIENCE_SECONDS):
+    deadline = time.monotonic() + patience
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {patience} s for {what}"
+        time.sleep(0.005)
+
+
+class Producer:
+    """A producer under test. Its messages go to a file beside the cache."""
+
+    def __init__(self, data_dir, *arguments, prefix=(), cache_id=CACHE_ID, messages=None,
+                 spelled=("--data-dir", "--cache-id"), **options):
+        self.data_dir = pathlib.Path(data_dir)
+        self.cache = self.data_dir / f"{cache_id}_ncf_recommendation_cache"
+        self.messages = messages or self.data_dir.parent / f"{self.data_dir.name}.messages"
+        self.command = [*prefix, PROGRAM, "produce", *map(str, arguments), spelled[0], str(data_dir), spelled[1],
+                        cache_id]
+        with open(self.messages, "ab") as messages:
+            self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=messages, stderr=messages,
+                                            **options)
+
+    @property
+    def cycles(self):
+        """Published cycles, ascending by name."""
+        folder = self.cache / "training_epochs"
+        try:
+            return sorted(path for path in folder.iterdir())
+        except FileNotFoundError:
+            return []
+
+    @property
+    def alive_file(self):
+        return self.cache / "subproc.alive"
+
+    def said(self):
+        return self.messages.read_text()
+
+    def wait_for_cycles(self, count, patience=PATIENCE_SECONDS):
+        def published():
+            assert self.process.poll() is None or len(self.cycles) >= count, self.said()
+            return len(self.cycles) >= count
+        wait_until(published, f"{count} cycles; {self.said()}", patience)
+
+    def wait_until_idle(self):
+        wait_until(lambda: "waiting for one to be consumed" in self.said(), "the producer to wait")
+
+    def stop(self, with_signal=signal.SIGINT):
+        self.process.send_signal(with_signal)
+        return self.process.wait(PATIENCE_SECONDS)
+
+    def status(self):
+        """The exit status, waiting for it."""
+        return self.process.wait(PATIENCE_SECONDS)
+
+
+@contextlib.contextmanager
+def producing(data_dir, *arguments, **options):
+    """A producer that is killed at the end if a test left it alive."""
+    producer = Producer(data_dir, *arguments, **options)
+    try:
+        yield producer
+    finally:
+        producer.process.kill()
+        producer.process.wait()
+
+
+def small(dataset, *arguments):
+    """The arguments of a producer that suits the small dataset; those given here go before the usual ones."""
+    usual = (*SMALL, "--seed", 42)
+    pairs = zip(usual[::2], usual[1::2])
+    return (dataset, *arguments, *(word for pair in pairs if pair[0] not in arguments for word in pair))
+
+
+def require_equal(cycle, undisturbed):
+    """A published folder must be the one that generate makes, byte for byte."""
+    same = undisturbed / cycle.relative_to(cycle.parents[1] if cycle.name != "eval_data" else cycle.parent)
+    assert digests(cycle) == digests(same), f"{cycle} differs from {same}"
+    assert json.loads((cycle / "ready.json").read_text())["batch_count"] > 0

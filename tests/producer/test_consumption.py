@@ -1,0 +1,84 @@
+"""A producer and a consumer that deletes what it used."""
+
+import shutil
+import time
+
+import pytest
+from producing import producing, require_equal, small, wait_until
+from program import INTERRUPTED, digests, leftovers, negpipe
+
+
+def test_what_is_made_is_what_generate_makes(dataset, undisturbed, tmp_path):
+    negpipe("produce", *small(dataset, "--cycles", 2, "--cycles-ahead", 3), "--data-dir", tmp_path, "--cache-id", "x")
+    cache = tmp_path / "x_ncf_recommendation_cache"
+    for part in ("cycle_00000", "cycle_00001"):
+        require_equal(cache / "training_epochs" / part, undisturbed)
+    require_equal(cache / "eval_data", undisturbed)
+    negpipe("verify", dataset, cache)
+    assert not (cache / "subproc.alive").exists()
+    assert leftovers(cache) == []
+
+
+@pytest.mark.parametrize("how", [(), ("--poll",)], ids=["inotify", "poll"])
+def test_a_consumer_gets_every_cycle_in_order(how, dataset, undisturbed, tmp_path):
+    with producing(tmp_path / "data", *small(dataset, "--cycles-ahead", 2, *how)) as producer:
+        for cycle in range(8):
+            producer.wait_for_cycles(1)
+            first = producer.cycles[0]
+            assert first.name == f"cycle_{cycle:05}"
+            assert len(producer.cycles) <= 2
+            require_equal(first, undisturbed)
+            shutil.rmtree(first)
+        require_equal(producer.cache / "eval_data", undisturbed)
+        assert producer.stop() == INTERRUPTED
+    assert leftovers(producer.cache) == []
+
+
+def test_a_consumer_reads_while_the_next_cycle_is_written(dataset, tmp_path):
+    # A large cycle is in the making all the while; what is published must be whole at any moment.
+    big = small(dataset, "--epochs-per-cycle", 100, "--cycles-ahead", 50)
+    with producing(tmp_path / "data", *big) as producer:
+        producer.wait_for_cycles(1)
+        seen = set()
+        for _ in range(30):
+            for cycle in producer.cycles:
+                ready = cycle / "ready.json"
+                assert ready.exists(), f"{cycle} was to be seen before it was whole"
+                if cycle not in seen and len(seen) < 3:
+                    assert {file.name for file in cycle.iterdir()} >= {f"train_{i}.tfrecords" for i in range(3)}
+                    seen.add(cycle)
+            time.sleep(0.01)
+        assert producer.stop() == INTERRUPTED
+        assert negpipe("verify", dataset, producer.cache, "--quiet").returncode == 0
+
+
+def test_without_a_consumer_it_keeps_as_many_as_asked(dataset, tmp_path):
+    with producing(tmp_path / "data", *small(dataset, "--cycles-ahead", 4)) as producer:
+        producer.wait_until_idle()
+        before = digests(producer.cache)
+        time.sleep(1)
+        assert [cycle.name for cycle in producer.cycles] == [f"cycle_{i:05}" for i in range(4)]
+        assert digests(producer.cache) == before
+        assert producer.stop() == INTERRUPTED
+
+
+def test_it_is_woken_rather_than_looks(dataset, tmp_path):
+    # Looking would take up to 5 s, being woken takes as long as making a cycle.
+    with producing(tmp_path / "data", *small(dataset, "--cycles-ahead", 1)) as producer:
+        for cycle in range(3):
+            wait_until(lambda: len(producer.cycles) == 1, "a cycle")
+            time.sleep(0.2)
+            begin = time.monotonic()
+            shutil.rmtree(producer.cycles[0])
+            producer.wait_for_cycles(1)
+            assert time.monotonic() - begin < 3, f"cycle {cycle + 1} came late"
+        assert "twice a second" not in producer.said()
+
+
+def test_the_log_tells_what_happens(dataset, tmp_path):
+    log = tmp_path / "log"
+    negpipe("produce", *small(dataset, "--cycles", 2, "--log-file", log), "--data-dir", tmp_path, "--cache-id", "x")
+    lines = log.read_text().splitlines()
+    assert all(line[4] == "-" and line[10] == "T" and " negpipe produce [" in line for line in lines)
+    assert [line for line in lines if "cycle 1: " in line and "2 made, 2 ahead, 0 consumed" in line]
+    assert "all cycles are made" in lines[-1]

@@ -1,0 +1,146 @@
+"""Two producers, a full disk, folders that may not be written, files that are not there."""
+
+import functools
+import os
+import pathlib
+import shutil
+import subprocess
+import time
+
+import pytest
+from producing import producing, require_equal, small, wait_until
+from program import BAD_DATA, INFEASIBLE, INTERRUPTED, OK, SYSTEM, USAGE, digests, leftovers
+
+
+@functools.cache
+def works(*command):
+    return shutil.which(command[0]) and subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def test_a_second_producer_is_refused(dataset, tmp_path):
+    with producing(tmp_path / "data", *small(dataset)) as first:
+        first.wait_until_idle()
+        before = digests(first.cache)
+        for arguments in ((), ("--resume",), ("--force",)):
+            with producing(tmp_path / "data", *small(dataset, *arguments)) as second:
+                assert second.status() == USAGE
+        assert "has a producer already" in second.said()
+        assert digests(first.cache) == before
+        with producing(tmp_path / "data", *small(dataset, "--cycles", 1), cache_id="other") as other:
+            assert other.status() == OK
+        assert first.process.poll() is None
+
+
+def test_two_that_start_at_once(dataset, tmp_path):
+    with producing(tmp_path / "data", *small(dataset)) as one, producing(tmp_path / "data", *small(dataset)) as two:
+        both = (one.process, two.process)
+        wait_until(lambda: any(process.poll() is not None for process in both), "one to give way")
+        one.wait_until_idle()
+        assert sorted(process.poll() is None for process in both) == [False, True]
+
+
+def on_small_disk(size, folder):
+    """What to put before a command so that a file system of its own, so many bytes large, lies on a folder."""
+    unshare = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "--map-root-user"]
+    if not works(*unshare, "mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", "/mnt"):
+        pytest.skip("a file system of a test's own needs root or user namespaces, which are not to be had here")
+    return [*unshare, "sh", "-c", f'mount -t tmpfs -o size={size} tmpfs "{folder}" && exec "$@"', "sh"]
+
+
+def test_a_full_disk_is_waited_out(dataset, undisturbed, tmp_path):
+    cycle_bytes = sum(file.stat().st_size for file in (undisturbed / "training_epochs/cycle_00000").iterdir())
+    evaluation_bytes = sum(file.stat().st_size for file in (undisturbed / "eval_data").iterdir())
+    folder = tmp_path / "data"
+    folder.mkdir()
+    size = 3 * cycle_bytes + evaluation_bytes + cycle_bytes // 2
+    with producing(folder, *small(dataset, "--cycles-ahead", 10, "--parent", 0),
+                   prefix=on_small_disk(size, folder)) as producer:
+        inside = f"/proc/{producer.process.pid}/root{folder}"
+        producer.cache = pathlib.Path(inside) / producer.cache.name
+        wait_until(lambda: "no room for cycle" in producer.said(), "the disk to be full")
+        for cycle in range(4):
+            wait_until(lambda: producer.cycles[:1] and producer.cycles[0].name == f"cycle_{cycle:05}", "the next cycle")
+            for found in producer.cycles:
+                require_equal(found, undisturbed)
+            shutil.rmtree(producer.cycles[0])
+        assert "bytes: " in producer.said() and "are free" in producer.said()
+        assert producer.stop() == INTERRUPTED
+
+
+def test_a_disk_without_room_for_one_cycle(dataset, tmp_path):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    with producing(folder, *small(dataset, "--timeout", 2, "--parent", 0),
+                   prefix=on_small_disk(65536, folder)) as producer:
+        assert producer.status() == OK
+        assert "no room for cycle 0" in producer.said() and "nothing was consumed" in producer.said()
+
+
+def test_a_write_that_finds_no_room(dataset, undisturbed, tmp_path, preload):
+    # As with a quota, the free space does not tell.
+    flag = tmp_path / "full"
+    environment = {**preload, "FULL_DISK_FLAG": str(flag)}
+    with producing(tmp_path / "data", *small(dataset, "--cycles-ahead", 1), env=environment) as producer:
+        producer.wait_until_idle()
+        flag.touch()
+        shutil.rmtree(producer.cycles[0])
+        wait_until(lambda: "no room for cycle 1" in producer.said(), "the disk to be full")
+        time.sleep(0.3)
+        assert not producer.cycles and leftovers(producer.cache / "training_epochs") == []
+        flag.unlink()
+        producer.wait_for_cycles(1)
+        require_equal(producer.cycles[0], undisturbed)
+        assert producer.stop() == INTERRUPTED
+
+
+def test_a_signal_while_it_waits_for_room(dataset, tmp_path, preload):
+    flag = tmp_path / "full"
+    flag.touch()
+    environment = {**preload, "FULL_DISK_FLAG": str(flag)}
+    with producing(tmp_path / "data", *small(dataset), env=environment) as producer:
+        wait_until(lambda: "no room for cycle 0" in producer.said(), "the disk to be full")
+        begin = time.monotonic()
+        assert producer.stop() == INTERRUPTED
+        assert time.monotonic() - begin < 2
+        assert leftovers(producer.cache) == [] and not producer.alive_file.exists()
+
+
+def test_a_folder_that_may_not_be_written(dataset, tmp_path):
+    prefix = []
+    if os.geteuid() == 0:
+        prefix = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+        if not works(*prefix, "true"):
+            pytest.skip("root writes everywhere, and setpriv cannot take that right away here")
+    folder = tmp_path / "locked"
+    folder.mkdir(mode=0o555)
+    with producing(folder / "data", *small(dataset), prefix=prefix, messages=tmp_path / "messages") as producer:
+        assert producer.status() == SYSTEM
+        assert "Permission denied" in producer.said() and str(folder) in producer.said()
+    assert list(folder.iterdir()) == []
+
+
+def test_a_log_that_cannot_be_written(dataset, tmp_path):
+    with producing(tmp_path / "data", *small(dataset, "--log-file", tmp_path / "no/such/log")) as producer:
+        assert producer.status() == SYSTEM
+        assert "no/such/log" in producer.said()
+
+
+@pytest.mark.parametrize(("arguments", "status", "named"), [
+    (("--cycles-ahead", 0), USAGE, "--cycles-ahead"),
+    (("--timeout", 0), USAGE, "--timeout"),
+    (("--eval-batch-size", 211), USAGE, "eval-batch-size"),
+    (("--eval-negatives", 299, "--eval-batch-size", 300), INFEASIBLE, "user"),
+    (("--device", "abacus"), USAGE, "abacus"),
+])
+def test_impossible_options_leave_nothing(arguments, status, named, dataset, tmp_path):
+    with producing(tmp_path / "data", *small(dataset, *arguments)) as producer:
+        assert producer.status() == status, producer.said()
+        assert named in producer.said()
+        assert not producer.cycles and not producer.alive_file.exists()
+
+
+def test_a_dataset_that_is_none(tmp_path):
+    (tmp_path / "nothing").mkdir()
+    with producing(tmp_path / "data", tmp_path / "nothing") as producer:
+        assert producer.status() in (BAD_DATA, SYSTEM)
+        assert str(tmp_path / "nothing") in producer.said()
