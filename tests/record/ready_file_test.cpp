@@ -1,0 +1,145 @@
+#include "ready_file.hpp"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "negpipe/error.hpp"
+#include "record_fixtures.hpp"
+#include "support/temporary_folder.hpp"
+
+namespace negpipe {
+namespace {
+
+using nlohmann::json;
+using record::ready_file;
+using record::record_kind;
+
+ready_file training_content() {
+  ready_file content;
+  content.batch_size = 65'536;
+  content.batch_count = 3;
+  content.seed = 0xFFFF'FFFF'FFFF'FFFFU;  // no double holds it
+  content.point_count = 190'000;
+  content.items = item_type::int32;
+  content.compression = compression_type::gzip;
+  content.dataset_digest = "0123";
+  content.user_count = 100;
+  content.item_count = 70'000;
+  content.positive_count = 38'000;
+  content.negatives = 4;
+  content.cycle = 4'000'000'000U;
+  content.epochs_per_cycle = 2;
+  content.padding = padding_policy::mask;
+  content.files = {{"train_0.tfrecords", 2, 20, 0xDEADBEEFU}, {"train_1.tfrecords", 1, 10, 7}};
+  return content;
+}
+
+ready_file evaluation_content() {
+  ready_file content = training_content();
+  content.kind = record_kind::eval;
+  content.mlperf = true;
+  content.negatives = 999;
+  content.files.pop_back();
+  return content;
+}
+
+json parse(const test::temporary_folder& folder) {
+  const auto text = test::read_bytes(folder / "ready.json");
+  return json::parse(reinterpret_cast<const char*>(text.data()),
+                     reinterpret_cast<const char*>(text.data()) + text.size());
+}
+
+void store(const test::temporary_folder& folder, const std::string& text) {
+  test::write_bytes(folder / "ready.json", test::as_bytes(text));
+}
+
+TEST(ReadyFile, GivesBackWhatWasWritten) {
+  const test::temporary_folder folder;
+  for (const auto& content : {training_content(), evaluation_content()}) {
+    record::write_ready_file(folder.path(), content);
+    const ready_file found = record::read_ready_file(folder.path());
+    EXPECT_EQ(found.batch_size, content.batch_size);
+    EXPECT_EQ(found.batch_count, content.batch_count);
+    EXPECT_EQ(found.format_version, content.format_version);
+    EXPECT_EQ(found.stream_version, content.stream_version);
+    EXPECT_EQ(found.library_version, content.library_version);
+    EXPECT_EQ(found.kind, content.kind);
+    EXPECT_EQ(found.seed, content.seed);
+    EXPECT_EQ(found.point_count, content.point_count);
+    EXPECT_EQ(found.items, content.items);
+    EXPECT_EQ(found.compression, content.compression);
+    EXPECT_EQ(found.dataset_digest, content.dataset_digest);
+    EXPECT_EQ(found.user_count, content.user_count);
+    EXPECT_EQ(found.item_count, content.item_count);
+    EXPECT_EQ(found.positive_count, content.positive_count);
+    EXPECT_EQ(found.negatives, content.negatives);
+    EXPECT_EQ(found.files, content.files);
+    EXPECT_EQ(found.mlperf, content.mlperf);
+    if (content.kind == record_kind::eval) continue;
+    EXPECT_EQ(found.cycle, content.cycle);
+    EXPECT_EQ(found.epochs_per_cycle, content.epochs_per_cycle);
+    EXPECT_EQ(found.padding, content.padding);
+  }
+}
+
+TEST(ReadyFile, HasTheFieldsThatThePipelineOf2018Read) {
+  const test::temporary_folder folder;
+  record::write_ready_file(folder.path(), training_content());
+  const json root = parse(folder);
+  EXPECT_EQ(root.at("batch_size"), 65'536);
+  EXPECT_EQ(root.at("batch_count"), 3);
+  EXPECT_EQ(root.at("seed"), "18446744073709551615");
+  EXPECT_EQ(root.at("dtypes"),
+            (json{{"user_id", "int32"}, {"item_id", "int32"}, {"labels", "int8"}, {"valid_point_mask", "int8"}}));
+}
+
+TEST(ReadyFile, RefusesAFieldThatIsMissingOrOfAnotherKind) {
+  const test::temporary_folder folder;
+  for (const auto& content : {training_content(), evaluation_content()}) {
+    record::write_ready_file(folder.path(), content);
+    const json good = parse(folder);
+    for (const auto& field : good.items()) {
+      json bad = good;
+      bad.erase(field.key());
+      store(folder, bad.dump());
+      EXPECT_THROW(record::read_ready_file(folder.path()), format_error) << field.key() << " missing";
+      for (const json& value : {json(nullptr), json(-1), json(1.5), json("neither"), json::array({1})}) {
+        if (field.key() == "library_version" && value.is_string()) continue;  // any text will do
+        bad = good;
+        bad[field.key()] = value;
+        store(folder, bad.dump());
+        EXPECT_THROW(record::read_ready_file(folder.path()), format_error) << field.key() << " = " << value;
+      }
+    }
+  }
+}
+
+TEST(ReadyFile, RefusesOtherFormatsAndDamage) {
+  const test::temporary_folder folder;
+  EXPECT_THROW(record::read_ready_file(folder.path()), io_error);
+  record::write_ready_file(folder.path(), training_content());
+  const json good = parse(folder);
+  const auto refused = [&](const std::string& field, const json& value) {
+    json bad = good;
+    bad[json::json_pointer(field)] = value;
+    store(folder, bad.dump());
+    EXPECT_THROW(record::read_ready_file(folder.path()), format_error) << field << " = " << value;
+  };
+  refused("/format_version", 2);
+  refused("/seed", "18446744073709551616");
+  refused("/seed", "");
+  refused("/cycle", 1ULL << 32);
+  refused("/readers", 3);
+  refused("/dtypes/labels", "int16");
+  refused("/files/1/crc32c", "xyz");
+  refused("/dataset/digest", 5);
+  const std::string text = good.dump();
+  for (std::size_t length = 0; length < text.size(); ++length) {
+    store(folder, text.substr(0, length));
+    EXPECT_THROW(record::read_ready_file(folder.path()), format_error) << length;
+  }
+}
+
+}  // namespace
+}  // namespace negpipe

@@ -1,0 +1,136 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "gzip_pieces.hpp"
+#include "negpipe/error.hpp"
+#include "record_fixtures.hpp"
+#include "support/temporary_folder.hpp"
+
+namespace negpipe {
+namespace {
+
+using test::bytes;
+
+class RecordReader : public ::testing::Test {
+ protected:
+  std::vector<bytes> read(const bytes& content) {
+    test::write_bytes(path_, content);
+    return test::read_payloads(path_);
+  }
+  std::string failure(const bytes& content) {
+    try {
+      (void)read(content);
+    } catch (const format_error& e) {
+      return e.what();
+    }
+    return {};
+  }
+
+  test::temporary_folder folder_;
+  std::filesystem::path path_ = folder_ / "file";
+};
+
+bytes join(std::initializer_list<bytes> parts) {
+  bytes out;
+  for (const auto& part : parts) out.insert(out.end(), part.begin(), part.end());
+  return out;
+}
+
+bytes gzip(const std::vector<bytes>& parts) {
+  const auto header = record::gzip_header();
+  bytes out(header.begin(), header.end());
+  record::gzip_checksum checksum;
+  for (const auto& part : parts) {
+    const auto piece = record::compress_piece(part);
+    checksum.add(piece);
+    out.insert(out.end(), piece.deflated.begin(), piece.deflated.end());
+  }
+  return join({out, record::gzip_trailer(checksum)});
+}
+
+const std::vector<bytes> three{test::as_bytes("first"), {}, test::as_bytes("the third, which is longer")};
+
+bytes three_frames() { return join({test::frame(three[0]), test::frame(three[1]), test::frame(three[2])}); }
+
+TEST_F(RecordReader, ReadsPlainAndGzipFiles) {
+  EXPECT_EQ(read(three_frames()), three);
+  EXPECT_EQ(read(gzip({test::frame(three[0]), test::frame(three[1]), test::frame(three[2])})), three);
+  EXPECT_EQ(read(join({gzip({test::frame(three[0])}), gzip({test::frame(three[1]), test::frame(three[2])})})), three);
+}
+
+TEST_F(RecordReader, TakesEmptyFiles) {
+  EXPECT_TRUE(read({}).empty());
+  EXPECT_TRUE(read(gzip({})).empty());
+}
+
+TEST_F(RecordReader, TellsAPlainFileThatBeginsLikeGzip) {
+  // A length of 0x8B1F puts gzip's magic bytes at the front.
+  const bytes payload = test::random_bytes(0x8B1F, 4);
+  EXPECT_EQ(read(test::frame(payload)), std::vector<bytes>{payload});
+}
+
+TEST_F(RecordReader, FindsAFlippedBitAnywhere) {
+  const bytes good = three_frames();
+  for (std::size_t place = 0; place < good.size(); ++place) {
+    for (int bit = 0; bit < 8; ++bit) {
+      bytes damaged = good;
+      damaged[place] ^= static_cast<std::byte>(1 << bit);
+      EXPECT_NE(failure(damaged), "") << "byte " << place << ", bit " << bit;
+    }
+  }
+}
+
+TEST_F(RecordReader, FindsAFlippedBitInGzip) {
+  const bytes good = gzip({test::frame(three[0]), test::frame(three[2])});
+  constexpr std::size_t header = 10;  // its time and system say nothing about the contents
+  for (std::size_t place = header; place < good.size(); ++place) {
+    for (int bit = 0; bit < 8; ++bit) {
+      bytes damaged = good;
+      damaged[place] ^= static_cast<std::byte>(1 << bit);
+      bool noticed = true;
+      try {
+        noticed = read(damaged) == std::vector<bytes>{three[0], three[2]};  // an unused bit of a block's end
+      } catch (const format_error&) {
+      }
+      EXPECT_TRUE(noticed) << "byte " << place << ", bit " << bit;
+    }
+  }
+}
+
+TEST_F(RecordReader, FindsTruncationAtEveryLength) {
+  const bytes good = three_frames();
+  const std::size_t ends[] = {0, 21, 37, good.size()};  // a file cut between records is a shorter file
+  for (std::size_t length = 0; length < good.size(); ++length) {
+    const bytes cut(good.begin(), good.begin() + static_cast<std::ptrdiff_t>(length));
+    EXPECT_EQ(failure(cut).empty(), std::ranges::count(ends, length) == 1) << length;
+  }
+  const bytes zipped = gzip({three_frames()});
+  for (std::size_t length = 1; length < zipped.size(); ++length) {
+    const bytes cut(zipped.begin(), zipped.begin() + static_cast<std::ptrdiff_t>(length));
+    EXPECT_NE(failure(cut), "") << length;
+  }
+}
+
+TEST_F(RecordReader, NamesFileRecordAndOffset) {
+  bytes damaged = three_frames();
+  damaged.back() ^= std::byte{1};
+  const std::string message = failure(damaged);
+  EXPECT_NE(message.find(path_.string() + ": record 2 at byte 37: "), std::string::npos) << message;
+  EXPECT_NE(message.find("CRC-32C"), std::string::npos) << message;
+}
+
+TEST_F(RecordReader, SpendsNoMemoryOnALengthThatLies) {
+  for (const std::uint64_t length : {std::uint64_t{0x7FFF'FFFF}, std::uint64_t{1} << 40, ~std::uint64_t{0}}) {
+    bytes header(record::frame_header_bytes);
+    record::store_le<std::uint64_t>(header.data(), length);
+    record::store_le<std::uint32_t>(header.data() + 8, record::mask_crc(support::crc32c(std::span(header).first(8))));
+    EXPECT_NE(failure(header), "") << length;
+    EXPECT_NE(failure(gzip({header, bytes(1000)})), "") << length;
+  }
+}
+
+TEST_F(RecordReader, RefusesWhatIsNotThere) { EXPECT_THROW(record_reader(folder_ / "none"), io_error); }
+
+}  // namespace
+}  // namespace negpipe
