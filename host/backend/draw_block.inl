@@ -24,26 +24,59 @@ struct draw_block {
   const std::uint32_t* where[block_points];    // what settles the point: its positive item, or a membership word
 };
 
+/// Candidates of users, side by side.
+struct candidates {
+  const std::int32_t* users;
+  const std::uint32_t* items;
+  std::uint32_t count;
+};
+
 /// Membership in a bitset: one word settles a candidate.
 struct bitset_lookup {
-  static const std::uint32_t* where(const core::positives_view& view, user_id user, std::uint32_t item) {
-    return view.bitset.word_of(user, static_cast<std::int32_t>(item));
+  static const std::uint32_t* where(const core::positives_view& view, std::int32_t user, std::uint32_t item) {
+    return view.bitset.word_of(user_id{user}, static_cast<std::int32_t>(item));
   }
-  static bool contains(const core::positives_view&, user_id, std::uint32_t item, std::uint32_t value) {
-    return (value >> (item % 32) & 1U) != 0;
+
+  /// values[i] is what stands at where(users[i], items[i]).
+  static void find_taken(const core::positives_view&, const candidates& asked, const std::uint32_t* values,
+                         std::uint8_t* taken) {
+    for (std::uint32_t i = 0; i < asked.count; ++i) taken[i] = values[i] >> (asked.items[i] % 32) & 1U;
   }
 };
 
-/// Membership by search. The middle of the user's row is where the search begins, and so what is worth fetching.
+/// Membership by search. The middle of the user's row is where a search begins, and so what is worth fetching.
 struct search_lookup {
-  static const std::uint32_t* where(const core::positives_view& view, user_id user, std::uint32_t) {
-    // A user without positives has an empty row, whose middle may be the end of the whole array.
-    static constexpr std::uint32_t nothing = 0;
-    const core::item_row row = view.csr.row(user);
-    return row.count == 0 ? &nothing : reinterpret_cast<const std::uint32_t*>(row.items + row.count / 2);
+  static constexpr std::int32_t empty_row[] = {-1};
+
+  static const std::uint32_t* where(const core::positives_view& view, std::int32_t user, std::uint32_t) {
+    const core::item_row row = view.csr.row(user_id{user});
+    return reinterpret_cast<const std::uint32_t*>(row.count == 0 ? empty_row : row.items + row.count / 2);
   }
-  static bool contains(const core::positives_view& view, user_id user, std::uint32_t item, std::uint32_t) {
-    return view.csr.row(user).contains(static_cast<std::int32_t>(item));
+
+  /// All searches advance together, by the steps of the longest, so that their reads overlap and none branches: each
+  /// looks for the last item of its row that is not above its candidate.
+  static void find_taken(const core::positives_view& view, const candidates& asked, const std::uint32_t*,
+                         std::uint8_t* taken) {
+    const std::int32_t* begin[block_points];
+    std::uint32_t length[block_points];
+    std::uint32_t longest = 1;
+    for (std::uint32_t i = 0; i < asked.count; ++i) {
+      const core::item_row row = view.csr.row(user_id{asked.users[i]});
+      begin[i] = row.count == 0 ? empty_row : row.items;
+      length[i] = row.count == 0 ? 1 : row.count;
+      longest = longest < length[i] ? length[i] : longest;
+    }
+    for (; longest > 1; longest -= longest / 2) {
+      for (std::uint32_t i = 0; i < asked.count; ++i) {
+        const std::uint32_t half = length[i] / 2;
+        const auto item = static_cast<std::int32_t>(asked.items[i]);
+        begin[i] += half & (0U - static_cast<std::uint32_t>(begin[i][half] <= item));  // masked: never a branch
+        length[i] -= half;
+      }
+    }
+    for (std::uint32_t i = 0; i < asked.count; ++i) {
+      taken[i] = *begin[i] == static_cast<std::int32_t>(asked.items[i]);
+    }
   }
 };
 
@@ -69,7 +102,7 @@ void propose(const draw_job& job, draw_block& block) {
     block.refused[i] = !item_draw(words[skipped + i], block.items[i]);
   }
   for (std::uint32_t i = 0; i < block.count; ++i) {
-    const std::uint32_t* membership = Lookup::where(job.view, user_id{block.users[i]}, block.items[i]);
+    const std::uint32_t* membership = Lookup::where(job.view, block.users[i], block.items[i]);
     block.where[i] = block.labels[i] != 0 ? block.where[i] : membership;
     __builtin_prefetch(block.where[i]);
   }
@@ -81,17 +114,26 @@ std::uint32_t draw_again(const draw_job& job, draw_block& block, std::uint32_t a
                          std::uint32_t count) {
   std::uint64_t groups[block_points];
   std::uint32_t words[4 * block_points];
+  std::int32_t users[block_points];
+  std::uint32_t items[block_points];
+  std::uint32_t values[block_points];
+  std::uint8_t refused[block_points];
+  std::uint8_t taken[block_points];
   for (std::uint32_t k = 0; k < count; ++k) groups[k] = (block.first + columns[k]) / 4;
   for (std::uint32_t k = count; k < round_up(count, random_step); ++k) groups[k] = 0;
   draw_words(job, attempt, groups, count, words);
+  for (std::uint32_t k = 0; k < count; ++k) {
+    users[k] = block.users[columns[k]];
+    refused[k] = !job.item_draw(words[4 * k + (block.first + columns[k]) % 4], items[k]);
+    values[k] = *Lookup::where(job.view, users[k], items[k]);
+  }
+  Lookup::find_taken(job.view, {users, items, count}, values, taken);
   std::uint32_t left = 0;
   for (std::uint32_t k = 0; k < count; ++k) {
     const std::uint32_t i = columns[k];
-    const user_id user{block.users[i]};
-    const bool accepted = job.item_draw(words[4 * k + (block.first + i) % 4], block.items[i]);
-    const std::uint32_t value = *Lookup::where(job.view, user, block.items[i]);
+    block.items[i] = items[k];
     columns[left] = i;
-    left += !accepted || Lookup::contains(job.view, user, block.items[i], value);
+    left += refused[k] | taken[k];
   }
   return left;
 }
@@ -99,15 +141,17 @@ std::uint32_t draw_again(const draw_job& job, draw_block& block, std::uint32_t a
 /// Turns candidates into items: positives are read, refused candidates drawn again, the last few drawn by rank.
 template <typename Lookup>
 void settle(const draw_job& job, draw_block& block) {
+  std::uint32_t values[block_points];
+  std::uint8_t taken[block_points];
   std::uint32_t pending[block_points];
   std::uint32_t count = 0;
+  for (std::uint32_t i = 0; i < block.count; ++i) values[i] = *block.where[i];
+  Lookup::find_taken(job.view, {block.users, block.items, block.count}, values, taken);
   for (std::uint32_t i = 0; i < block.count; ++i) {
-    const std::uint32_t value = *block.where[i];
     const bool is_positive = block.labels[i] != 0;
-    const bool taken = !is_positive && Lookup::contains(job.view, user_id{block.users[i]}, block.items[i], value);
-    block.items[i] = is_positive ? value : block.items[i];
+    block.items[i] = is_positive ? values[i] : block.items[i];
     pending[count] = i;
-    count += static_cast<std::uint32_t>(taken) | (static_cast<std::uint32_t>(!is_positive) & block.refused[i]);
+    count += static_cast<std::uint32_t>(!is_positive) & (taken[i] | block.refused[i]);
   }
   for (std::uint32_t attempt = 1; attempt < core::max_draw_attempts && count != 0; ++attempt) {
     count = draw_again<Lookup>(job, block, attempt, pending, count);
