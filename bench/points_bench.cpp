@@ -1,0 +1,90 @@
+// Training points a second into memory that is reused, against the reads that memory allows.
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "negpipe/backend.hpp"
+#include "negpipe/core/training.hpp"
+#include "support/defaults.hpp"
+#include "support/fixtures.hpp"
+
+namespace negpipe::bench {
+namespace {
+
+struct columns_in_memory {
+  std::vector<std::int32_t> users = std::vector<std::int32_t>(points_per_call);
+  std::vector<std::uint16_t> items = std::vector<std::uint16_t>(points_per_call);
+  std::vector<std::int8_t> labels = std::vector<std::int8_t>(points_per_call);
+
+  training_columns view() { return {users.data(), items.data(), item_type::uint16, labels.data(), nullptr}; }
+};
+
+bool equals_core(const training_plan& plan, const core::cycle_key& key, const positives_index& index,
+                 std::uint64_t first, const columns_in_memory& made) {
+  for (std::uint64_t i = 0; i < checked_points; ++i) {
+    const core::point wanted =
+        core::point_at(plan, key, index.view(), first + i, core::philox_source{plan.seed});
+    if (made.users[i] != negpipe::index(wanted.user) || made.items[i] != negpipe::index(wanted.item) ||
+        made.labels[i] != wanted.label) {
+      return false;
+    }
+  }
+  return true;
+}
+
+void fill(benchmark::State& state, std::string_view shape, core::membership form, unsigned threads) {
+  const positives_index& index = index_of(shape, form);
+  const training_plan plan = plan_training(index.source(), {seed, negatives, 1, batch_size, padding_policy::resample});
+  const core::cycle_key key = make_cycle_key(plan, 0);
+  const auto filler = make_cpu_backend(index, threads);
+  columns_in_memory out;
+  const std::uint64_t starts = plan.point_count / points_per_call;
+  filler->fill_training(plan, key, plan.point_count / 3, points_per_call, out.view());
+  if (!equals_core(plan, key, index, plan.point_count / 3, out)) {
+    state.SkipWithError("the points differ from the core's");
+    return;
+  }
+  std::uint64_t call = 0;
+  for (auto _ : state) {
+    filler->fill_training(plan, key, call++ % starts * points_per_call, points_per_call, out.view());
+    benchmark::ClobberMemory();
+  }
+  const auto points = static_cast<double>(state.iterations()) * static_cast<double>(points_per_call);
+  state.SetLabel(filler->description());
+  state.counters["points/s"] = benchmark::Counter(points, benchmark::Counter::kIsRate);
+  if (form != core::membership::bitset) return;
+  // Every point reads one place at random: its positive's item, or the word that says whether its item is taken.
+  const std::uint64_t footprint = index.memory_bytes() + index.source().positive_items().size_bytes();
+  const double ceiling = random_lines_per_second(footprint) * threads;
+  state.counters["line_reads/s"] = ceiling;
+  state.counters["of_ceiling"] = benchmark::Counter(points / ceiling, benchmark::Counter::kIsRate);
+}
+
+void register_all() {
+  const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
+  for (const std::string_view shape : shapes) {
+    for (const core::membership form : {core::membership::bitset, core::membership::sorted_search}) {
+      const std::string name = std::string("points/") + std::string(shape) +
+                               (form == core::membership::bitset ? "/bitset" : "/search");
+      benchmark::RegisterBenchmark((name + "/one_core").c_str(),
+                                   [=](benchmark::State& state) { fill(state, shape, form, 1); });
+      if (cores == 1) continue;
+      benchmark::RegisterBenchmark((name + "/all_cores").c_str(),
+                                   [=](benchmark::State& state) { fill(state, shape, form, cores); })
+          ->UseRealTime();
+    }
+  }
+}
+
+}  // namespace
+}  // namespace negpipe::bench
+
+int main(int argc, char** argv) {
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
+  negpipe::bench::register_all();
+  benchmark::RunSpecifiedBenchmarks();
+}

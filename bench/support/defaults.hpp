@@ -1,0 +1,26 @@
+// Every size and axis of the benchmarks, in one place.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace negpipe::bench {
+
+/// The shapes of synthesize() that are measured.
+inline constexpr std::string_view shapes[] = {"ml-1m", "ml-20m"};
+
+inline constexpr std::uint64_t seed = 1;
+inline constexpr std::uint32_t negatives = 4;                   // K
+inline constexpr std::uint64_t batch_size = 65'536;             // B, points
+inline constexpr std::uint64_t points_per_call = 16 * batch_size;  // enough for every core to have several blocks
+inline constexpr std::uint32_t evaluation_negatives = 999;      // E
+inline constexpr std::uint64_t evaluation_batch_size = 160'000;
+
+/// Points or values that are compared with the core before anything is measured.
+inline constexpr std::uint64_t checked_points = 20'000;
+inline constexpr std::uint64_t checked_rows = 4;
+
+/// Times that the ceiling is measured; the best counts, as a ceiling should.
+inline constexpr int ceiling_repetitions = 7;
+
+}  // namespace negpipe::bench

@@ -1,0 +1,34 @@
+"""Where measured figures are kept: bench/results/NAME.json, with what is needed to judge and to repeat them."""
+
+import datetime
+import json
+import os
+import re
+import subprocess
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+def cpu_model():
+    with open("/proc/cpuinfo") as f:
+        return re.search(r"model name\s*:\s*(.*)", f.read()).group(1)
+
+
+def commit():
+    return subprocess.run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"], check=True, stdout=subprocess.PIPE,
+                          text=True).stdout.strip()
+
+
+def save(name, figures, command=None):
+    """Writes the figures under a name, with machine, commit, date and the command that was run."""
+    folder = os.path.join(ROOT, "bench", "results")
+    os.makedirs(folder, exist_ok=True)
+    command = command or [os.path.relpath(sys.argv[0], ROOT)] + sys.argv[1:]
+    record = {"date": datetime.date.today().isoformat(), "commit": commit(), "cpu": cpu_model(),
+              "cores": os.cpu_count(), "load_before": os.getloadavg()[0], "command": " ".join(command), **figures}
+    path = os.path.join(folder, name + ".json")
+    with open(path, "w") as f:
+        json.dump(record, f, indent=2)
+        f.write("\n")
+    print(f"written: {os.path.relpath(path, ROOT)}")
