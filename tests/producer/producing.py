@@ -24,16 +24,33 @@ def wait_until(condition, what, patience=PATIENCE_SECONDS):
 class Producer:
     """A producer under test. Its messages go to a file beside the cache."""
 
-    def __init__(self, data_dir, *arguments, prefix=(), cache_id=CACHE_ID, messages=None,
-                 spelled=("--data-dir", "--cache-id"), **options):
+    def __init__(
+        self,
+        data_dir,
+        *arguments,
+        prefix=(),
+        cache_id=CACHE_ID,
+        messages=None,
+        spelled=("--data-dir", "--cache-id"),
+        **options,
+    ):
         self.data_dir = pathlib.Path(data_dir)
         self.cache = self.data_dir / f"{cache_id}_ncf_recommendation_cache"
         self.messages = messages or self.data_dir.parent / f"{self.data_dir.name}.messages"
-        self.command = [*prefix, PROGRAM, "produce", *map(str, arguments), spelled[0], str(data_dir), spelled[1],
-                        cache_id]
+        self.command = [
+            *prefix,
+            PROGRAM,
+            "produce",
+            *map(str, arguments),
+            spelled[0],
+            str(data_dir),
+            spelled[1],
+            cache_id,
+        ]
         with open(self.messages, "ab") as messages:
-            self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=messages, stderr=messages,
-                                            **options)
+            self.process = subprocess.Popen(
+                self.command, stdin=subprocess.DEVNULL, stdout=messages, stderr=messages, **options
+            )
 
     @property
     def cycles(self):
@@ -55,6 +72,7 @@ class Producer:
         def published():
             assert self.process.poll() is None or len(self.cycles) >= count, self.said()
             return len(self.cycles) >= count
+
         wait_until(published, f"{count} cycles; {self.said()}", patience)
 
     def wait_until_idle(self):

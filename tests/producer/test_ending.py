@@ -14,8 +14,7 @@ from program import INTERRUPTED, OK, PROGRAM, leftovers
 
 # Work that takes longer than any test waits, or at least some seconds: a billion points, and thirty million.
 ENDLESS_CYCLE = ("--epochs-per-cycle", 100_000, "--compression", "gzip")
-ENDLESS_EVALUATION = ("--mlperf", "--eval-negatives", 499_999, "--eval-batch-size", 500_000, "--compression",
-                      "gzip")
+ENDLESS_EVALUATION = ("--mlperf", "--eval-negatives", 499_999, "--eval-batch-size", 500_000, "--compression", "gzip")
 
 
 def require_clean(producer):
@@ -45,11 +44,15 @@ def starting(_):
 
 
 @pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize(("phase", "arguments"), [
-    (first_cycle, ENDLESS_CYCLE),
-    (evaluation, ENDLESS_EVALUATION),
-    (waiting, ()),
-], ids=lambda value: getattr(value, "__name__", ""))
+@pytest.mark.parametrize(
+    ("phase", "arguments"),
+    [
+        (first_cycle, ENDLESS_CYCLE),
+        (evaluation, ENDLESS_EVALUATION),
+        (waiting, ()),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
 def test_a_signal(which, phase, arguments, dataset, tmp_path):
     with producing(tmp_path / "data", *small(dataset, *arguments)) as producer:
         phase(producer)
@@ -108,11 +111,24 @@ def test_jumps_of_the_clock_do_not_matter(dataset, tmp_path, preload):
 
 @pytest.mark.parametrize("arguments", [(), ENDLESS_CYCLE], ids=["waiting", "making"])
 def test_the_death_of_the_parent(arguments, dataset, tmp_path):
-    command = [PROGRAM, "produce", *map(str, small(dataset, *arguments)), "--data-dir", str(tmp_path / "data"),
-               "--cache-id", "test"]
-    parent = subprocess.Popen([sys.executable, "-c",
-                               "import subprocess, sys, time\n"
-                               "subprocess.Popen(sys.argv[1:], stderr=subprocess.DEVNULL)\ntime.sleep(600)", *command])
+    command = [
+        PROGRAM,
+        "produce",
+        *map(str, small(dataset, *arguments)),
+        "--data-dir",
+        str(tmp_path / "data"),
+        "--cache-id",
+        "test",
+    ]
+    parent = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import subprocess, sys, time\n"
+            "subprocess.Popen(sys.argv[1:], stderr=subprocess.DEVNULL)\ntime.sleep(600)",
+            *command,
+        ]
+    )
     cache = tmp_path / "data" / "test_ncf_recommendation_cache"
     alive = cache / "subproc.alive"
     wait_until(alive.exists, "the producer")

@@ -7,8 +7,18 @@ import pytest
 from producing import producing, require_equal
 from program import OK, USAGE
 
-FLAGS = {"num_workers": 1, "num_readers": 3, "num_neg": 4, "epochs_per_cycle": 1, "train_batch_size": 512,
-         "eval_batch_size": 210, "redirect_logs": "False", "use_tf_logging": "True", "seed": 42, "ml_perf": "False"}
+FLAGS = {
+    "num_workers": 1,
+    "num_readers": 3,
+    "num_neg": 4,
+    "epochs_per_cycle": 1,
+    "train_batch_size": 512,
+    "eval_batch_size": 210,
+    "redirect_logs": "False",
+    "use_tf_logging": "True",
+    "seed": 42,
+    "ml_perf": "False",
+}
 
 
 @pytest.fixture
@@ -22,8 +32,15 @@ def data_dir(dataset, tmp_path):
 
 def write_flags(folder, **changed):
     counts = json.loads((folder / "test_ncf_recommendation_cache/dataset/dataset.json").read_text())
-    flags = {**FLAGS, "data_dir": folder, "cache_id": "test", "num_users": counts["users"],
-             "num_items": counts["items"], "num_train_positives": counts["positives"], **changed}
+    flags = {
+        **FLAGS,
+        "data_dir": folder,
+        "cache_id": "test",
+        "num_users": counts["users"],
+        "num_items": counts["items"],
+        "num_train_positives": counts["positives"],
+        **changed,
+    }
     text = "# as the trainer wrote it\n\n" + "".join(f"--{name}={value}\n" for name, value in flags.items())
     staging = folder / "staging"
     staging.write_text(text)
@@ -40,8 +57,6 @@ def test_the_old_call_works(data_dir, undisturbed):
             require_equal(cycle, undisturbed)
         require_equal(producer.cache / "eval_data", undisturbed)
         assert "use_tf_logging" in producer.said()
-
-
 
 
 def test_old_spelling_of_options(data_dir):
@@ -65,17 +80,20 @@ def test_redirected_logs(data_dir):
         assert producer.said() == ""
 
 
-@pytest.mark.parametrize(("changed", "named"), [
-    ({"spillover": "True"}, ['"spillover"', "flagfile:"]),
-    ({"num_neg": "four"}, ["--num_neg", '"four"']),
-    ({"num_neg": -1}, ["--num_neg", '"-1"']),
-    ({"num_readers": 1 << 40}, ["--num_readers", "at most"]),
-    ({"ml_perf": "perhaps"}, ["--ml_perf", '"perhaps"']),
-    ({"num_users": 61}, ["--num_users=61", "60"]),
-    ({"num_items": 5}, ["--num_items=5"]),
-    ({"num_train_positives": 5}, ["--num_train_positives=5"]),
-    ({"cache_id": "other"}, ["--cache_id=other", "test"]),
-])
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"spillover": "True"}, ['"spillover"', "flagfile:"]),
+        ({"num_neg": "four"}, ["--num_neg", '"four"']),
+        ({"num_neg": -1}, ["--num_neg", '"-1"']),
+        ({"num_readers": 1 << 40}, ["--num_readers", "at most"]),
+        ({"ml_perf": "perhaps"}, ["--ml_perf", '"perhaps"']),
+        ({"num_users": 61}, ["--num_users=61", "60"]),
+        ({"num_items": 5}, ["--num_items=5"]),
+        ({"num_train_positives": 5}, ["--num_train_positives=5"]),
+        ({"cache_id": "other"}, ["--cache_id=other", "test"]),
+    ],
+)
 def test_what_is_wrong_is_refused_by_name(changed, named, data_dir):
     write_flags(data_dir, **changed)
     with producing(data_dir, "--eval-negatives", 20, "--cycles", 1) as producer:
@@ -87,8 +105,12 @@ def test_what_is_wrong_is_refused_by_name(changed, named, data_dir):
 def test_truth_values_without_a_value(data_dir):
     cache = data_dir / "test_ncf_recommendation_cache"
     write_flags(data_dir)
-    text = (cache / "flagfile").read_text().replace("--ml_perf=False", "--noml_perf").replace(
-        "--use_tf_logging=True", "--use_tf_logging")
+    text = (
+        (cache / "flagfile")
+        .read_text()
+        .replace("--ml_perf=False", "--noml_perf")
+        .replace("--use_tf_logging=True", "--use_tf_logging")
+    )
     (cache / "flagfile").write_text(text)
     with producing(data_dir, "--eval-negatives", 20, "--cycles", 1) as producer:
         assert producer.status() == OK, producer.said()

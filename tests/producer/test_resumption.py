@@ -73,7 +73,8 @@ def test_a_drawn_seed_is_kept(dataset, tmp_path):
         assert producer.status() == OK
     second = negpipe("hash", cache).stdout
     assert [line for line in first.splitlines() if "eval_data" in line] == [
-        line for line in second.splitlines() if "eval_data" in line]
+        line for line in second.splitlines() if "eval_data" in line
+    ]
     assert "cycle_00001" in second and "cycle_00000" not in second
 
 

@@ -53,8 +53,9 @@ def test_a_full_disk_is_waited_out(dataset, undisturbed, tmp_path):
     folder = tmp_path / "data"
     folder.mkdir()
     size = 3 * cycle_bytes + evaluation_bytes + cycle_bytes // 2
-    with producing(folder, *small(dataset, "--cycles-ahead", 10, "--parent", 0),
-                   prefix=on_small_disk(size, folder)) as producer:
+    with producing(
+        folder, *small(dataset, "--cycles-ahead", 10, "--parent", 0), prefix=on_small_disk(size, folder)
+    ) as producer:
         inside = f"/proc/{producer.process.pid}/root{folder}"
         producer.cache = pathlib.Path(inside) / producer.cache.name
         wait_until(lambda: "no room for cycle" in producer.said(), "the disk to be full")
@@ -70,8 +71,9 @@ def test_a_full_disk_is_waited_out(dataset, undisturbed, tmp_path):
 def test_a_disk_without_room_for_one_cycle(dataset, tmp_path):
     folder = tmp_path / "data"
     folder.mkdir()
-    with producing(folder, *small(dataset, "--timeout", 2, "--parent", 0),
-                   prefix=on_small_disk(65536, folder)) as producer:
+    with producing(
+        folder, *small(dataset, "--timeout", 2, "--parent", 0), prefix=on_small_disk(65536, folder)
+    ) as producer:
         assert producer.status() == OK
         assert "no room for cycle 0" in producer.said() and "nothing was consumed" in producer.said()
 
@@ -125,13 +127,16 @@ def test_a_log_that_cannot_be_written(dataset, tmp_path):
         assert "no/such/log" in producer.said()
 
 
-@pytest.mark.parametrize(("arguments", "status", "named"), [
-    (("--cycles-ahead", 0), USAGE, "--cycles-ahead"),
-    (("--timeout", 0), USAGE, "--timeout"),
-    (("--eval-batch-size", 211), USAGE, "eval-batch-size"),
-    (("--eval-negatives", 299, "--eval-batch-size", 300), INFEASIBLE, "user"),
-    (("--device", "abacus"), USAGE, "abacus"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "status", "named"),
+    [
+        (("--cycles-ahead", 0), USAGE, "--cycles-ahead"),
+        (("--timeout", 0), USAGE, "--timeout"),
+        (("--eval-batch-size", 211), USAGE, "eval-batch-size"),
+        (("--eval-negatives", 299, "--eval-batch-size", 300), INFEASIBLE, "user"),
+        (("--device", "abacus"), USAGE, "abacus"),
+    ],
+)
 def test_impossible_options_leave_nothing(arguments, status, named, dataset, tmp_path):
     with producing(tmp_path / "data", *small(dataset, *arguments)) as producer:
         assert producer.status() == status, producer.said()

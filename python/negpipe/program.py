@@ -1,0 +1,43 @@
+"""Where the program `negpipe` is, and how it is called."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+
+
+class ProgramError(RuntimeError):
+    """The program is not there, or ended with an error; the message holds what it said."""
+
+
+def find_program():
+    """The path of the program.
+
+    NEGPIPE_PROGRAM if it is set; else a program beside this package (a wheel may carry one) or in the build folders of
+    the source tree the package stands in; else the PATH. Raises ProgramError.
+    """
+    named = os.environ.get("NEGPIPE_PROGRAM")
+    if named:
+        if os.access(named, os.X_OK):
+            return named
+        raise ProgramError(f"NEGPIPE_PROGRAM is {named}, which is no program")
+    package = pathlib.Path(__file__).resolve().parent
+    for candidate in (package / "bin" / "negpipe", package.parents[1] / "build" / "release" / "negpipe"):
+        if os.access(candidate, os.X_OK):
+            return str(candidate)
+    found = shutil.which("negpipe")
+    if found:
+        return found
+    raise ProgramError(
+        "found no program negpipe; build it (cmake --preset release && cmake --build --preset release), "
+        "or give its path in NEGPIPE_PROGRAM"
+    )
+
+
+def run(*arguments, program=None):
+    """Runs the program to its end and returns its standard output. Raises ProgramError with what it complained of."""
+    command = [program or find_program(), *map(str, arguments)]
+    outcome = subprocess.run(command, capture_output=True, text=True, check=False)
+    if outcome.returncode != 0:
+        raise ProgramError(f"{' '.join(command)} ended with status {outcome.returncode}: {outcome.stderr.strip()}")
+    return outcome.stdout

@@ -1,0 +1,319 @@
+"""Feeds TensorFlow with what `negpipe produce` makes, by the calls of the pipeline of 2018.
+
+ncf_dataset, cleanup_fn = instantiate_pipeline("ml-1m", data_dir, batch_size=65536, eval_batch_size=160000)
+for cycle in ncf_dataset.cycles(20):
+  model.fit(cycle.dataset)
+cleanup_fn()
+"""
+
+import logging
+import os
+import pathlib
+import secrets
+import shutil
+import time
+
+import numpy as np
+import tensorflow as tf
+
+from negpipe import producer, records
+
+USER_COLUMN = records.USER_COLUMN
+ITEM_COLUMN = records.ITEM_COLUMN
+DUPLICATE_MASK = records.DUPLICATE_MASK
+VALID_POINT_MASK = records.VALID_POINT_MASK
+
+NUM_EVAL_NEGATIVES = 999
+SYNTHETIC_BATCHES_PER_EPOCH = 2000
+
+ProducerError = producer.ProducerError
+
+_log = logging.getLogger("negpipe")
+
+
+class Cycle:
+    """One cycle on its way through a trainer: number, dataset (a tf.data.Dataset), record_dir, batch_count."""
+
+    def __init__(self, number, dataset, record_dir, batch_count):
+        self.number = number
+        self.dataset = dataset
+        self.record_dir = record_dir
+        self.batch_count = batch_count
+
+
+class NCFDataset:
+    """A dataset and the producer that makes cycles of it. A context manager: leaving it runs cleanup.
+
+    Attributes: num_users, num_items, num_train_positives, num_data_readers, deterministic; batch_size,
+    eval_batch_size; num_train_steps and num_eval_steps, the batches a cycle and the evaluation must have; cache_root;
+    dataset_folder.
+    """
+
+    def __init__(self, dataset_folder, handle, plan, deterministic):
+        self.dataset_folder = pathlib.Path(dataset_folder)
+        self.cache_root = handle.cache_root
+        self.train_epoch_dir = self.cache_root / records.TRAINING_FOLDER
+        self.eval_data_subdir = self.cache_root / records.EVALUATION_FOLDER
+        self.deterministic = deterministic
+        self.num_data_readers = plan.options["--readers"]
+        self.num_users = plan.counts.users
+        self.num_items = plan.counts.items
+        self.num_train_positives = plan.counts.positives
+        self.batch_size = plan.options["--batch-size"]
+        self.eval_batch_size = plan.options["--eval-batch-size"]
+        self.num_train_steps = plan.train_steps
+        self.num_eval_steps = plan.eval_steps
+        self.producer = handle
+        self._maps = {}
+
+    @property
+    def user_map(self):
+        """{id in the ratings: dense number}"""
+        return self._map("user_ids")
+
+    @property
+    def item_map(self):
+        """{id in the ratings: dense number}"""
+        return self._map("item_ids")
+
+    def _map(self, name):
+        if name not in self._maps:
+            self._maps[name] = {raw: i for i, raw in enumerate(producer.raw_ids(self.dataset_folder, name))}
+        return self._maps[name]
+
+    def cleanup(self):
+        """Ends the producer and removes the cache. May be called again."""
+        self.producer.cleanup()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.cleanup()
+
+    def cycles(self, count=None, *, timeout=None, params=None):
+        """Yields Cycle after Cycle, `count` of them or without end, and deletes each when the next is asked for."""
+        made = 0
+        while count is None or made < count:
+            input_fn, record_dir, batch_count = make_input_fn(self, True, timeout=timeout)
+            number = records.RecordFolder(record_dir).ready["cycle"]
+            try:
+                yield Cycle(
+                    number, input_fn({"batch_size": self.batch_size, **(params or {})}), record_dir, batch_count
+                )
+            finally:
+                shutil.rmtree(record_dir, ignore_errors=True)
+            made += 1
+
+    def evaluation_dataset(self, *, timeout=None, params=None):
+        """The evaluation data as a tf.data.Dataset; it may be read any number of times."""
+        input_fn, _, _ = make_input_fn(self, False, timeout=timeout)
+        return input_fn({"eval_batch_size": self.eval_batch_size, **(params or {})})
+
+
+def instantiate_pipeline(
+    dataset,
+    data_dir,
+    batch_size,
+    eval_batch_size,
+    num_data_readers=None,
+    num_neg=4,
+    epochs_per_cycle=1,
+    match_mlperf=False,
+    deterministic=False,
+    use_subprocess=True,
+    cache_id=None,
+    *,
+    seed=None,
+    eval_negatives=NUM_EVAL_NEGATIVES,
+    min_ratings=20,
+    padding="resample",
+    cycles_ahead=3,
+    timeout=7200,
+    start_timeout=300,
+    device="auto",
+    threads=0,
+    log_file=None,
+):
+    """Prepares the dataset if needed and starts a producer for it.
+
+    Args:
+      dataset: a ratings file, a folder that `negpipe prepare` made, or "ml-1m" or "ml-20m", which is looked for under
+        data_dir (a prepared folder of that name, or NAME/ratings.csv, .csv.gz or .dat) and checked for its counts.
+      data_dir: where the cache folder is made.
+      batch_size: points in a training batch.
+      eval_batch_size: a multiple of eval_negatives + 1.
+      num_data_readers: record files of a cycle; half the cores by default.
+      num_neg: negatives for each positive.
+      epochs_per_cycle: epochs that are shuffled together.
+      match_mlperf: prepare and evaluate as the MLPerf reference does.
+      deterministic: read in order. Without seed, NumPy's global generator gives one, so np.random.seed() decides all.
+      use_subprocess: False leaves it to the caller to run `negpipe produce --data-dir D --cache-id ID`, which finds its
+        options in a file that this function writes; what comes by keyword only is then the caller's to repeat.
+      cache_id: names the cache folder, which must not exist; by default the time and a random number.
+      seed: of everything random. Drawn when neither it nor deterministic is given; ready.json records it.
+      eval_negatives, min_ratings, padding, cycles_ahead, timeout, device, threads, log_file: as the options of the
+        program. Messages go to log_file, by default DATA_DIR/data_gen_proc_ID.log.
+      start_timeout: seconds to wait for the producer to be alive.
+
+    Returns:
+      (NCFDataset, cleanup_fn). cleanup_fn() ends the producer and removes the cache; it also runs when the interpreter
+      exits.
+
+    Raises:
+      ValueError, negpipe.program.ProgramError, ProducerError when the producer does not come to life, and says why.
+    """
+    if deterministic and seed is None:
+        seed = int(np.random.randint(2**31))
+    num_data_readers = num_data_readers or max(1, (os.cpu_count() or 1) // 2)
+    cache_id = str(cache_id) if cache_id is not None else f"{int(time.time())}_{secrets.token_hex(4)}"
+    options = {
+        "--batch-size": batch_size,
+        "--eval-batch-size": eval_batch_size,
+        "--readers": num_data_readers,
+        "--num-neg": num_neg,
+        "--eval-negatives": eval_negatives,
+        "--epochs-per-cycle": epochs_per_cycle,
+        "--padding": padding,
+        "--cycles-ahead": cycles_ahead,
+        "--timeout": timeout,
+        "--device": device,
+        "--threads": threads,
+        **({} if seed is None else {"--seed": seed}),
+    }
+    cache_root = producer.make_cache(data_dir, cache_id)
+    handle = producer.Producer(data_dir, cache_id, log_file)
+    try:
+        folder = producer.settle_dataset(dataset, data_dir, cache_root, match_mlperf, min_ratings, seed)
+        plan = producer.Plan(producer.read_counts(folder), options)
+        if use_subprocess:
+            handle.start(folder, options, match_mlperf)
+        else:
+            producer.write_flagfile(data_dir, cache_id, plan, match_mlperf)
+            _log.info("Waiting for a producer: negpipe produce --data-dir %s --cache-id %s", data_dir, cache_id)
+        handle.wait_until_alive(start_timeout)
+    except BaseException:
+        handle.cleanup()
+        raise
+    ncf_dataset = NCFDataset(folder, handle, plan, deterministic)
+    return ncf_dataset, ncf_dataset.cleanup
+
+
+def make_input_fn(ncf_dataset, is_training, *, timeout=None):
+    """Waits for the next cycle, or for the evaluation data.
+
+    Returns (input_fn, record_dir, batch_count): input_fn(params) makes a tf.data.Dataset of ({user_id, item_id}, labels)
+    or {user_id, item_id, duplicate_mask}; record_dir is to be deleted when it has been read (but not the evaluation
+    data's). With ncf_dataset None the data is synthetic.
+
+    input_fn takes params["batch_size"] or, for evaluation, params["eval_batch_size"] where it is given, and raises
+    ValueError when the records have another; params["use_tpu"] asks for int32 items, params["hash_pipeline"] logs the
+    hashes of the data first.
+
+    Raises ProducerError when the producer has died, TimeoutError after `timeout` seconds, and ValueError when the number
+    of batches is not the one that the dataset's counts give.
+    """
+    if ncf_dataset is None:
+        return make_synthetic_input_fn(is_training)
+    folder = _wait_for_records(ncf_dataset, is_training, timeout)
+    expected = ncf_dataset.num_train_steps if is_training else ncf_dataset.num_eval_steps
+    if folder.batch_count != expected:
+        raise ValueError(f"Step counts do not match: {folder.path} has {folder.batch_count} batches, {expected} wanted")
+
+    def input_fn(params):
+        batch_size = params["batch_size"] if is_training else params.get("eval_batch_size") or params["batch_size"]
+        if folder.batch_size != batch_size:
+            raise ValueError(f"{folder.path} has batches of {folder.batch_size}, but params ask for {batch_size}")
+        dataset = read_dataset(folder, ncf_dataset.deterministic, params.get("use_tpu", False))
+        if params.get("hash_pipeline"):
+            hash_pipeline(dataset, ncf_dataset.deterministic)
+        return dataset
+
+    return input_fn, str(folder.path), folder.batch_count
+
+
+def _wait_for_records(ncf_dataset, is_training, timeout):
+    def look():
+        if is_training:
+            found = records.cycle_folders(ncf_dataset.train_epoch_dir)
+            return found[0][1] if found else None
+        path = ncf_dataset.eval_data_subdir
+        return path if (path / records.READY_FILE).exists() else None
+
+    return records.RecordFolder(ncf_dataset.producer.wait_for(look, timeout))
+
+
+def read_dataset(folder, deterministic=True, int32_items=False):
+    """A tf.data.Dataset over a records.RecordFolder, batch by batch.
+
+    Deterministic reading takes file after file in the order of their numbers; otherwise files are read side by side,
+    and batches come in any order.
+    """
+    files = [str(path) for path in folder.files]
+    compression = "GZIP" if folder.compressed else ""
+    dataset = tf.data.Dataset.from_tensor_slices(files)
+    if deterministic:
+        dataset = dataset.flat_map(lambda file: tf.data.TFRecordDataset(file, compression))
+    else:
+        dataset = dataset.interleave(
+            lambda file: tf.data.TFRecordDataset(file, compression),
+            cycle_length=len(files),
+            num_parallel_calls=tf.data.AUTOTUNE,
+            deterministic=False,
+        )
+    dataset = dataset.map(
+        _make_deserialize(folder, int32_items), num_parallel_calls=tf.data.AUTOTUNE, deterministic=deterministic
+    )
+    # A few batches suffice: the next one is to be there when the trainer asks, and batches may be large.
+    return dataset.prefetch(8).apply(tf.data.experimental.assert_cardinality(folder.batch_count))
+
+
+def _make_deserialize(folder, int32_items):
+    shape = (folder.batch_size,)
+    features = {name: tf.io.FixedLenFeature([], tf.string) for name in folder.dtypes}
+    dtypes = {name: tf.dtypes.as_dtype(dtype.newbyteorder("=")) for name, dtype in folder.dtypes.items()}
+
+    def deserialize(record):
+        raw = tf.io.parse_single_example(record, features)
+        columns = {}
+        for name, dtype in dtypes.items():
+            column = tf.ensure_shape(tf.io.decode_raw(raw[name], dtype), shape)
+            if name == ITEM_COLUMN and int32_items:
+                column = tf.cast(column, tf.int32)  # infeed of TPUs knows no uint16
+            columns[name] = tf.cast(column, tf.bool) if dtype == tf.int8 else column
+        labels = columns.pop(records.LABELS, None)
+        return columns if labels is None else (columns, labels)
+
+    return deserialize
+
+
+def make_synthetic_input_fn(is_training):
+    """An input_fn of 2,000 equal batches of random points, to time a model without its data."""
+
+    def input_fn(params):
+        batch_size = params["batch_size"] if is_training else params.get("eval_batch_size") or params["batch_size"]
+
+        def uniform(maximum):
+            return tf.random.uniform([batch_size], maxval=maximum, dtype=tf.int32)
+
+        features = {USER_COLUMN: uniform(params["num_users"]), ITEM_COLUMN: uniform(params["num_items"])}
+        flags = tf.cast(uniform(2), tf.bool)
+        data = (features, flags) if is_training else {**features, DUPLICATE_MASK: flags}
+        return tf.data.Dataset.from_tensors(data).repeat(SYNTHETIC_BATCHES_PER_EPOCH).prefetch(8)
+
+    return input_fn, None, SYNTHETIC_BATCHES_PER_EPOCH
+
+
+def hash_pipeline(dataset, deterministic):
+    """Logs (and returns, as a records.RecordHash) the hashes of a dataset's users and items, as `negpipe hash` has them.
+
+    Items that were widened to int32 for a TPU hash otherwise.
+    """
+    if not deterministic:
+        _log.warning("The pipeline is not deterministic: its hashes mean nothing")
+    features = (batch[0] if isinstance(batch, tuple) else batch for batch in dataset)
+    outcome = records.hash_batches("", ({name: column.numpy() for name, column in batch.items()} for batch in features))
+    _log.info("  [pipeline_hash] Batch count: %d", outcome.batch_count)
+    _log.info("  [pipeline_hash] First batch hash: %s", outcome.first_batch)
+    _log.info("  [pipeline_hash] All batches hash: %s", outcome.all_batches)
+    return outcome

@@ -1,0 +1,108 @@
+"""Hit rate and NDCG against a naive oracle, with ties, duplicates, padding and scores that are no numbers."""
+
+import math
+
+import numpy as np
+import pytest
+from negpipe import metrics
+
+
+def oracle(scores, mask, k, num_neg, match_mlperf):
+    """As the definition says it, item by item."""
+    hits, gain, rows = 0, 0.0, 0
+    for row, duplicates in zip(scores.reshape(-1, num_neg + 1), mask.reshape(-1, num_neg + 1)):
+        if sum(duplicates) == num_neg:
+            continue
+        rows += 1
+        better = 0
+        for score, duplicate in zip(row[1:], duplicates[1:]):
+            value = -math.inf if match_mlperf and duplicate else score
+            better += math.isnan(row[0]) or (not math.isnan(value) and value >= row[0])
+        if better < k:
+            hits += 1
+            gain += 1 / math.log2(better + 2)
+    return metrics.Metrics(hits / rows if rows else 0.0, gain / rows if rows else 0.0, rows)
+
+
+def random_rows(seed, rows=200, num_neg=30, levels=12):
+    """Scores of few levels, so that ties abound; masks as the format has them; padding rows; some NaN."""
+    generator = np.random.default_rng(seed)
+    scores = generator.integers(0, levels, (rows, num_neg + 1)).astype(np.float32)
+    mask = (generator.random((rows, num_neg + 1)) < 0.2).astype(np.int8)
+    mask[:, 0] = 0
+    mask[::7, 1:] = 1
+    scores[3, 0] = np.nan
+    scores[5, 4] = np.nan
+    return scores, mask
+
+
+def tensorflow_metrics(scores, mask, k, num_neg, match_mlperf):
+    in_top_k, ndcg, weights, _ = metrics.compute_top_k_and_ndcg(scores, mask, match_mlperf, k, num_neg)
+    weights = weights.numpy()
+    rows = int(weights.sum())
+    return metrics.Metrics(
+        float(in_top_k.numpy()[weights].sum() / max(rows, 1)), float(ndcg.numpy()[weights].sum() / max(rows, 1)), rows
+    )
+
+
+@pytest.mark.parametrize("compute", [metrics.hit_rate_and_ndcg, tensorflow_metrics], ids=["numpy", "tensorflow"])
+@pytest.mark.parametrize("match_mlperf", [False, True])
+@pytest.mark.parametrize("k", [1, 10, 31])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_against_the_oracle(compute, match_mlperf, k, seed):
+    scores, mask = random_rows(seed)
+    wanted = oracle(scores, mask, k, 30, match_mlperf)
+    found = compute(scores, mask, k, 30, match_mlperf)
+    assert found.row_count == wanted.row_count == 171
+    assert found.hit_rate == pytest.approx(wanted.hit_rate, abs=1e-6)
+    assert found.ndcg == pytest.approx(wanted.ndcg, abs=1e-6)
+
+
+def test_the_oracle_tells_conventions_apart():
+    scores, mask = random_rows(1)
+    assert oracle(scores, mask, 10, 30, False) != oracle(scores, mask, 10, 30, True)
+    assert oracle(scores, mask, 10, 30, False) != oracle(scores, np.zeros_like(mask), 10, 30, False)
+
+
+@pytest.mark.parametrize("compute", [metrics.hit_rate_and_ndcg, tensorflow_metrics], ids=["numpy", "tensorflow"])
+@pytest.mark.parametrize(
+    ("scores", "mask", "wanted"),
+    [
+        ([5, 1, 2, 3], [0, 0, 0, 0], (1.0, 1.0, 1)),
+        ([2, 1, 2, 3], [0, 0, 0, 0], (0.0, 0.0, 1)),  # one better, one equal: rank 2
+        ([3, 1, 2, 3], [0, 0, 0, 0], (1.0, 1 / math.log2(3), 1)),  # a tie is lost
+        ([1, 1, 1, 1], [0, 0, 0, 0], (0.0, 0.0, 1)),  # a constant model hits nothing
+        ([0, 9, 9, 9], [0, 1, 1, 1], (0.0, 0.0, 0)),  # padding
+        ([math.nan, 1, 2, 3], [0, 0, 0, 0], (0.0, 0.0, 1)),
+        ([1, math.nan, math.nan, math.nan], [0, 0, 0, 0], (1.0, 1.0, 1)),
+    ],
+)
+def test_single_rows(compute, scores, mask, wanted):
+    found = compute(np.float32(scores), np.int8(mask), 2, 3, False)
+    assert (found.hit_rate, found.row_count) == (wanted[0], wanted[2])
+    assert found.ndcg == pytest.approx(wanted[1], abs=1e-6)
+
+
+def test_mlperf_lets_duplicates_not_count():
+    scores, mask = np.float64([2, 3, 3, 3]), [0, 0, 1, 1]
+    assert metrics.hit_rate_and_ndcg(scores, mask, 2, 3).hit_rate == 0
+    assert metrics.hit_rate_and_ndcg(scores, mask, 2, 3, match_mlperf=True).hit_rate == 1
+
+
+def test_batches_add_up():
+    scores, mask = random_rows(3)
+    collected = metrics.RankingMetrics(10, 30)
+    for begin in range(0, 200, 40):
+        collected.update(scores[begin : begin + 40].ravel(), mask[begin : begin + 40].ravel())
+    whole = metrics.hit_rate_and_ndcg(scores, mask, 10, 30)
+    found = collected.result()
+    assert (found.hit_rate, found.row_count) == (whole.hit_rate, whole.row_count)
+    assert found.ndcg == pytest.approx(whole.ndcg, abs=1e-12)
+
+
+def test_integer_scores_do_not_overflow():
+    assert metrics.hit_rate_and_ndcg(np.int8([1, 0, 0, 0]), [0, 1, 0, 0], 1, 3, match_mlperf=True).hit_rate == 1
+
+
+def test_no_rows():
+    assert metrics.RankingMetrics().result() == metrics.Metrics(0.0, 0.0, 0)

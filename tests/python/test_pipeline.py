@@ -1,0 +1,316 @@
+"""The calls of 2018, with a real producer behind them."""
+
+import collections
+import json
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from negpipe import program, records
+from negpipe import tf as negpipe_tf
+from program import PROGRAM, negpipe
+
+# As the program's tests have it: 20 negatives for each evaluated user.
+USUAL = {"batch_size": 512, "eval_batch_size": 210, "num_data_readers": 3, "eval_negatives": 20}
+PARAMS = {"batch_size": 512, "eval_batch_size": 210}
+
+
+@pytest.fixture
+def pipeline(dataset, tmp_path):
+    """Starts pipelines, and ends them when the test does."""
+    started = []
+
+    def start(source=dataset, **options):
+        started.append(
+            negpipe_tf.instantiate_pipeline(
+                source, tmp_path / "data", **{**USUAL, "deterministic": True, "seed": 42, **options}
+            )
+        )
+        return started[-1]
+
+    yield start
+    for _, cleanup_fn in started:
+        cleanup_fn()
+
+
+def hashes(input_fn):
+    outcome = negpipe_tf.hash_pipeline(input_fn(PARAMS), True)
+    return outcome.batch_count, outcome.all_batches, outcome.first_batch
+
+
+def test_two_cycles_are_what_the_program_says(pipeline, run):
+    ncf_dataset, cleanup_fn = pipeline()
+    wanted = {entry["name"]: entry for entry in json.loads(negpipe("hash", run, "--json").stdout)}
+    for name in ("cycle_00000", "cycle_00001"):
+        input_fn, record_dir, batch_count = negpipe_tf.make_input_fn(ncf_dataset, True)
+        assert record_dir.endswith(name) and batch_count == ncf_dataset.num_train_steps
+        assert hashes(input_fn) == tuple(wanted[name][key] for key in ("batch_count", "all_batches", "first_batch"))
+        shutil.rmtree(record_dir)
+    input_fn, record_dir, batch_count = negpipe_tf.make_input_fn(ncf_dataset, False)
+    assert record_dir.endswith("eval_data") and batch_count == ncf_dataset.num_eval_steps
+    assert hashes(input_fn)[1] == wanted["eval_data"]["all_batches"]
+    process = ncf_dataset.producer.process
+    cleanup_fn()
+    assert process.returncode == 130  # ended by the first and mildest request
+    assert not ncf_dataset.cache_root.exists()
+    cleanup_fn()
+
+
+def test_cycles_without_ceremony(pipeline, run):
+    wanted = [entry.all_batches for entry in records.hash(run)[:2]]
+    ncf_dataset, _ = pipeline()
+    with ncf_dataset:
+        found, folders = [], []
+        for cycle in ncf_dataset.cycles(2):
+            found.append((cycle.number, negpipe_tf.hash_pipeline(cycle.dataset, True).all_batches))
+            folders.append(cycle.record_dir)
+            assert os.path.isdir(cycle.record_dir)
+        assert found == list(enumerate(wanted))
+        assert not any(map(os.path.exists, folders))
+        assert len(list(ncf_dataset.evaluation_dataset())) == ncf_dataset.num_eval_steps
+    assert not ncf_dataset.cache_root.exists()
+
+
+def test_attributes(pipeline, dataset, ratings):
+    counts = json.loads((dataset / "dataset.json").read_text())
+    ncf_dataset, _ = pipeline(epochs_per_cycle=3)
+    assert (ncf_dataset.num_users, ncf_dataset.num_items) == (counts["users"], counts["items"])
+    assert ncf_dataset.num_train_positives == counts["positives"]
+    assert ncf_dataset.num_train_steps == int(np.ceil(3 * counts["positives"] * 5 / 512))
+    assert ncf_dataset.num_eval_steps == int(np.ceil(counts["users"] * 21 / 210))
+    _, _, batch_count = negpipe_tf.make_input_fn(ncf_dataset, True)
+    assert batch_count == ncf_dataset.num_train_steps
+    rows = [line.split(",")[:2] for line in ratings.read_text().splitlines()[1:]]
+    assert list(ncf_dataset.user_map) == list(dict.fromkeys(int(user) for user, _ in rows))
+    assert list(ncf_dataset.item_map) == list(dict.fromkeys(int(item) for _, item in rows))
+    assert list(ncf_dataset.user_map.values()) == list(range(counts["users"]))
+
+
+@pytest.mark.parametrize("padding", ["mask", "drop"])
+def test_paddings(padding, pipeline):
+    ncf_dataset, _ = pipeline(padding=padding)
+    for cycle in ncf_dataset.cycles(1):
+        assert len(list(cycle.dataset)) == cycle.batch_count == ncf_dataset.num_train_steps
+
+
+def test_the_checks_of_2018(ratings, pipeline):
+    """Every positive is seen once, labels are right, users differ in what they are given, negatives vary."""
+    rows = [tuple(map(int, line.split(",")[:2])) for line in ratings.read_text().splitlines()[1:]]
+    seen_pairs = set(rows)
+    ncf_dataset, _ = pipeline(ratings)
+    user_of = {number: raw for raw, number in ncf_dataset.user_map.items()}
+    item_of = {number: raw for raw, number in ncf_dataset.item_map.items()}
+    input_fn, _, _ = negpipe_tf.make_input_fn(ncf_dataset, True)
+    examples = {True: collections.Counter(), False: collections.Counter()}
+    for features, labels in input_fn({**PARAMS, "use_tpu": False}):
+        for user, item, label in zip(
+            features["user_id"].numpy(), features["item_id"].numpy(), labels.numpy(), strict=True
+        ):
+            examples[bool(label)][user_of[user], item_of[item]] += 1
+    heldout = seen_pairs - set(examples[True])
+    assert len(examples[True]) == ncf_dataset.num_train_positives
+    assert set(examples[True]) <= seen_pairs
+    assert len(heldout) == ncf_dataset.num_users == len({user for user, _ in heldout})
+    assert set(examples[False]) & seen_pairs <= heldout  # the held-out item may be drawn
+    assert len(examples[False]) / ncf_dataset.num_train_positives / 4 > 0.7
+    input_fn, _, _ = negpipe_tf.make_input_fn(ncf_dataset, False)
+    items = np.concatenate([batch["item_id"].numpy().reshape(-1, 21) for batch in input_fn(PARAMS)])
+    users = np.concatenate([batch["user_id"].numpy().reshape(-1, 21) for batch in input_fn(PARAMS)])
+    assert (users[: ncf_dataset.num_users] == np.arange(ncf_dataset.num_users)[:, None]).all()
+    assert len({tuple(row) for row in items[: ncf_dataset.num_users]}) == ncf_dataset.num_users
+
+
+def test_mlperf_with_fewer_items_than_negatives(tmp_path):
+    rows = [(user, item) for user in (1, 2) for item in range(10) if (user + item) % 3]
+    text = "user_id,item_id,rating,timestamp\n" + "".join(f"{u},{i},1,{t}\n" for t, (u, i) in enumerate(rows))
+    (tmp_path / "ratings.csv").write_text(text)
+    options = {"batch_size": 8, "eval_batch_size": 2000, "match_mlperf": True, "min_ratings": 2, "seed": 3}
+    ncf_dataset, _ = negpipe_tf.instantiate_pipeline(tmp_path / "ratings.csv", tmp_path, **options)
+    with ncf_dataset:
+        assert ncf_dataset.num_items == 10
+        input_fn, _, _ = negpipe_tf.make_input_fn(ncf_dataset, False)
+        (batch,) = input_fn({"eval_batch_size": 2000})
+    items = batch["item_id"].numpy().reshape(2, 1000)
+    assert (batch["user_id"].numpy().reshape(2, 1000) == [[0], [1]]).all()
+    assert (items[0] != items[1]).any()
+    assert (batch["duplicate_mask"].numpy().reshape(2, 1000).sum(axis=1) > 990).all()
+
+
+def test_numpys_seed_decides_a_deterministic_run(pipeline):
+    outcomes = []
+    for seed in (1, 1, 2):
+        np.random.seed(seed)
+        ncf_dataset, cleanup_fn = pipeline(seed=None, cache_id=len(outcomes))
+        outcomes.append(hashes(negpipe_tf.make_input_fn(ncf_dataset, True)[0]))
+        cleanup_fn()
+    assert outcomes[0] == outcomes[1] != outcomes[2]
+
+
+def test_reading_without_an_order_gives_the_same_points(pipeline, run):
+    def points(batches):
+        return collections.Counter(
+            row for users, items, labels in batches for row in zip(users, items, labels, strict=True)
+        )
+
+    ncf_dataset, _ = pipeline(deterministic=False)
+    input_fn, _, _ = negpipe_tf.make_input_fn(ncf_dataset, True)
+    found = points(
+        (features["user_id"].numpy(), features["item_id"].numpy(), labels.numpy())
+        for features, labels in input_fn(PARAMS)
+    )
+    folder = records.RecordFolder(run / "training_epochs/cycle_00000")
+    assert found == points((batch["user_id"], batch["item_id"], batch["labels"]) for batch in folder.batches())
+
+
+def test_hashes_are_logged(pipeline, run, caplog):
+    caplog.set_level(logging.INFO, "negpipe")
+    ncf_dataset, _ = pipeline()
+    negpipe_tf.make_input_fn(ncf_dataset, True)[0]({**PARAMS, "hash_pipeline": True})
+    wanted = records.hash(run)[0]
+    assert f"[pipeline_hash] First batch hash: {wanted.first_batch}" in caplog.text
+    assert f"[pipeline_hash] All batches hash: {wanted.all_batches}" in caplog.text
+
+
+# ---- what goes wrong
+
+
+def test_another_batch_size_is_refused(pipeline):
+    ncf_dataset, _ = pipeline()
+    with pytest.raises(ValueError, match="batches of 512, but params ask for 256"):
+        negpipe_tf.make_input_fn(ncf_dataset, True)[0]({"batch_size": 256})
+    with pytest.raises(ValueError, match="batches of 210"):
+        negpipe_tf.make_input_fn(ncf_dataset, False)[0]({"batch_size": 512})
+
+
+def test_another_step_count_is_refused(pipeline):
+    ncf_dataset, _ = pipeline()
+    ncf_dataset.num_train_steps += 1
+    with pytest.raises(ValueError, match="Step counts do not match"):
+        negpipe_tf.make_input_fn(ncf_dataset, True)
+
+
+def test_a_dead_producer_is_told_of(pipeline):
+    ncf_dataset, _ = pipeline(cycles_ahead=1)
+    first, record_dir, _ = negpipe_tf.make_input_fn(ncf_dataset, True)
+    ncf_dataset.producer.process.kill()
+    ncf_dataset.producer.process.wait()
+    # What it had published may still be read.
+    negpipe_tf.make_input_fn(ncf_dataset, True)
+    shutil.rmtree(ncf_dataset.train_epoch_dir)
+    with pytest.raises(negpipe_tf.ProducerError, match="has died.*exit status -9.*cycle 0"):
+        negpipe_tf.make_input_fn(ncf_dataset, True)
+
+
+def test_waiting_has_an_end(pipeline):
+    ncf_dataset, _ = pipeline(cycles_ahead=1)
+    negpipe_tf.make_input_fn(ncf_dataset, True)
+    os.kill(ncf_dataset.producer.process.pid, signal.SIGSTOP)
+    try:
+        for cycle in ncf_dataset.train_epoch_dir.iterdir():
+            shutil.rmtree(cycle)
+        with pytest.raises(TimeoutError, match="0.3 s"):
+            negpipe_tf.make_input_fn(ncf_dataset, True, timeout=0.3)
+    finally:
+        os.kill(ncf_dataset.producer.process.pid, signal.SIGCONT)
+
+
+def test_a_producer_that_does_not_start_says_why(pipeline, tmp_path):
+    with pytest.raises(negpipe_tf.ProducerError, match="did not start.*eval-batch-size"):
+        pipeline(eval_batch_size=211)
+    assert list((tmp_path / "data").glob("*_cache")) == []
+
+
+def test_a_producer_that_hangs_is_killed(pipeline):
+    ncf_dataset, cleanup_fn = pipeline()
+    process = ncf_dataset.producer.process
+    os.kill(process.pid, signal.SIGSTOP)  # no request but SIGKILL reaches a stopped process
+    begin = time.monotonic()
+    cleanup_fn()
+    assert process.returncode == -signal.SIGKILL
+    assert time.monotonic() - begin < 20
+    assert not ncf_dataset.cache_root.exists()
+
+
+@pytest.mark.parametrize(
+    ("source", "wanted"),
+    [("ml-2000m", "neither a ratings file"), ("ml-1m", "found no ml-1m"), ("/dev/null", "prepare")],
+)
+def test_datasets_that_are_none(source, wanted, pipeline, tmp_path):
+    with pytest.raises((ValueError, program.ProgramError), match=wanted):
+        pipeline(source)
+    assert list((tmp_path / "data").glob("*_cache")) == []
+
+
+def test_known_names_are_checked_for_their_counts(ratings, pipeline, tmp_path):
+    (tmp_path / "data/ml-1m").mkdir(parents=True)
+    shutil.copy(ratings, tmp_path / "data/ml-1m/ratings.csv")
+    with pytest.raises(program.ProgramError, match="6,?040"):
+        pipeline("ml-1m")
+
+
+def test_known_names_may_be_prepared_already(dataset, pipeline, tmp_path):
+    shutil.copytree(dataset, tmp_path / "data/ml-20m")
+    ncf_dataset, cleanup_fn = pipeline("ml-20m")
+    assert ncf_dataset.num_users == 60
+    cleanup_fn()
+    assert (tmp_path / "data/ml-20m/dataset.json").exists()
+
+
+def test_a_cache_in_use_is_refused(pipeline, tmp_path):
+    pipeline(cache_id="mine")
+    with pytest.raises(ValueError, match="mine_ncf_recommendation_cache exists already"):
+        pipeline(cache_id="mine")
+    assert (tmp_path / "data/mine_ncf_recommendation_cache").exists()
+
+
+def test_a_producer_that_somebody_else_starts(dataset, run, tmp_path):
+    command = [PROGRAM, "produce", "--data_dir", tmp_path, "--cache_id", "theirs", "--eval-negatives", "20"]
+    with subprocess.Popen(list(map(str, command)), stderr=subprocess.DEVNULL) as process:
+        ncf_dataset, cleanup_fn = negpipe_tf.instantiate_pipeline(
+            dataset, tmp_path, **USUAL, deterministic=True, seed=42, use_subprocess=False, cache_id="theirs"
+        )
+        input_fn, _, _ = negpipe_tf.make_input_fn(ncf_dataset, True)
+        assert hashes(input_fn)[1] == records.hash(run)[0].all_batches
+        process.kill()
+        process.wait()
+        shutil.rmtree(ncf_dataset.train_epoch_dir)
+        # subproc.alive still lies there, but names a process that is no more.
+        with pytest.raises(negpipe_tf.ProducerError, match="has died"):
+            negpipe_tf.make_input_fn(ncf_dataset, True)
+        cleanup_fn()
+
+
+def test_the_interpreters_end_cleans_up(dataset, tmp_path):
+    script = (
+        "import sys\nfrom negpipe import tf as n\n"
+        f"d, _ = n.instantiate_pipeline(sys.argv[1], sys.argv[2], 512, 210, eval_negatives=20)\n"
+        "n.make_input_fn(d, True)\nprint(d.producer.process.pid)\nraise SystemExit(sys.argv[3])\n"
+    )
+    outcome = subprocess.run(
+        [sys.executable, "-c", script, dataset, tmp_path, "an error"], capture_output=True, text=True, check=False
+    )
+    assert outcome.returncode == 1 and outcome.stderr.rstrip().endswith("an error")
+    assert not os.path.exists(f"/proc/{int(outcome.stdout)}")
+    assert list(tmp_path.glob("*_cache")) == []
+
+
+def test_ctrl_c_reaches_the_trainer_alone(dataset, tmp_path):
+    script = (
+        "import sys, time\nfrom negpipe import tf as n\n"
+        "d, _ = n.instantiate_pipeline(sys.argv[1], sys.argv[2], 512, 210, eval_negatives=20)\n"
+        "print(d.producer.process.pid, flush=True)\ntry:\n  time.sleep(60)\nexcept KeyboardInterrupt:\n"
+        "  print(d.producer.process.poll(), flush=True)\n"
+    )
+    command = [sys.executable, "-c", script, str(dataset), str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as trainer:
+        trainer.stdout.readline()
+        os.killpg(trainer.pid, signal.SIGINT)
+        assert trainer.stdout.readline().strip() == "None"  # the producer did not hear it
+        assert trainer.wait(60) == 0
+    assert list(tmp_path.glob("*_cache")) == []

@@ -1,0 +1,105 @@
+"""The reader without TensorFlow, against the program that wrote the files and against damage."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from negpipe import records
+from program import SMALL, negpipe
+
+
+def program_hashes(folder):
+    return json.loads(negpipe("hash", folder, "--json").stdout)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [(), ("--compression", "gzip"), ("--padding", "mask"), ("--padding", "drop"), ("--readers", 40)],
+    ids=["plain", "gzip", "mask", "drop", "empty-files"],
+)
+def test_hash_is_the_programs(options, dataset, tmp_path):
+    usual = [word for pair in zip(SMALL[::2], SMALL[1::2]) if pair[0] not in options for word in pair]
+    negpipe("generate", dataset, "--out", tmp_path, "--cycles", 2, "--seed", 5, *usual, *options)
+    ours = records.hash(tmp_path)
+    theirs = program_hashes(tmp_path)
+    assert [entry.name for entry in ours] == ["cycle_00000", "cycle_00001", "eval_data"]
+    for mine, other in zip(ours, theirs, strict=True):
+        assert vars(mine).items() <= other.items(), (mine, other)
+    assert ours[0].all_batches != ours[1].all_batches
+
+
+def test_train_10_comes_after_train_9(dataset, tmp_path):
+    usual = [word for pair in zip(SMALL[::2], SMALL[1::2]) if pair[0] != "--readers" for word in pair]
+    negpipe("generate", dataset, "--out", tmp_path / "many", "--seed", 5, *usual, "--readers", 12)
+    negpipe("generate", dataset, "--out", tmp_path / "one", "--seed", 5, *usual, "--readers", 1)
+    assert records.hash(tmp_path / "many") == records.hash(tmp_path / "one")
+
+
+def test_columns(run):
+    folder = records.RecordFolder(run / "training_epochs/cycle_00001")
+    batches = list(folder.batches())
+    assert folder.is_training and len(batches) == folder.batch_count
+    for batch in batches:
+        assert {name: (column.dtype, column.shape) for name, column in batch.items()} == {
+            "user_id": (np.dtype("<i4"), (512,)),
+            "item_id": (np.dtype("<u2"), (512,)),
+            "labels": (np.dtype("i1"), (512,)),
+        }
+        assert set(np.unique(batch["labels"])) <= {0, 1}
+        assert not batch["user_id"].flags.writeable and not batch["user_id"].flags.owndata
+    evaluation = records.RecordFolder(run / "eval_data")
+    assert not evaluation.is_training
+    assert set(next(evaluation.batches())) == {"user_id", "item_id", "duplicate_mask"}
+
+
+def test_a_folder_of_records_itself(run):
+    assert records.hash(run / "eval_data") == records.hash(run)[-1:]
+
+
+@pytest.mark.parametrize("compression", ["none", "gzip"])
+def test_a_flipped_byte_never_gives_other_data(compression, dataset, tmp_path):
+    options = ("--num-neg", 0, "--batch-size", 64, "--no-eval", "--readers", 1, "--compression", compression)
+    negpipe("generate", dataset, "--out", tmp_path, "--seed", 5, *options)
+    folder = tmp_path / "training_epochs/cycle_00000"
+    path = folder / "train_0.tfrecords"
+    whole = path.read_bytes()
+    hash_before = records.hash(folder)
+    assert hash_before[0].batch_count > 1
+    harmless = 0
+    positions = [*range(0, 600), *range(600, len(whole), 97)]
+    for position in positions:
+        path.write_bytes(whole[:position] + bytes([whole[position] ^ 0x10]) + whole[position + 1 :])
+        try:
+            assert records.hash(folder) == hash_before
+            harmless += 1
+        except records.FormatError as failure:
+            assert "train_0.tfrecords" in str(failure)
+    # In a gzip header some bytes, such as the time, mean nothing; in plain records each one counts.
+    assert harmless <= (len(positions) // 10 if compression == "gzip" else 0)
+
+
+def test_truncation_is_found(run, tmp_path):
+    folder = tmp_path / "cycle"
+    shutil.copytree(run / "training_epochs/cycle_00000", folder)
+    path = folder / "train_1.tfrecords"
+    whole = path.read_bytes()
+    for length in (0, 5, 100, len(whole) - 1):
+        path.write_bytes(whole[:length])
+        with pytest.raises(records.FormatError, match="train_1.tfrecords"):
+            list(records.RecordFolder(folder).batches())
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"batch_size": "many"}'])
+def test_a_ready_file_that_is_none(text, tmp_path):
+    (tmp_path / "ready.json").write_text(text)
+    with pytest.raises(records.FormatError, match="ready.json"):
+        records.RecordFolder(tmp_path)
+
+
+def test_nothing_to_read(tmp_path):
+    with pytest.raises(records.FormatError, match="no finished records"):
+        records.hash(tmp_path)
+    (tmp_path / "training_epochs/cycle_00000").mkdir(parents=True)
+    assert records.cycle_folders(tmp_path / "training_epochs") == []
+    assert records.cycle_folders(tmp_path / "none") == []
