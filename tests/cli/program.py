@@ -1,0 +1,60 @@
+"""Runs the program negpipe, and looks at what it leaves on disk."""
+
+import hashlib
+import os
+import pathlib
+import random
+import subprocess
+
+PROGRAM = os.environ["NEGPIPE_PROGRAM"]
+SUBCOMMANDS = ("prepare", "synth", "info", "generate", "verify", "hash")
+
+# Exit statuses, as host/cli/main.cpp has them.
+OK, FOUND_FAILURES, USAGE, BAD_INPUT, BAD_DATA, INFEASIBLE, SYSTEM, BACKEND = range(8)
+INTERRUPTED = 130
+
+# Options that suit the small dataset: batches of a few hundred, 20 negatives for each evaluated user.
+SMALL = ("--batch-size", 512, "--eval-negatives", 20, "--eval-batch-size", 210, "--readers", 3)
+
+
+def negpipe(*arguments, expect=OK, **options):
+    """Runs the program and returns its result; its exit status must be the expected one."""
+    command = [PROGRAM, *map(str, arguments)]
+    result = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=600, check=False,
+                            **options)
+    assert result.returncode == expect, (
+        f"{' '.join(command)}: status {result.returncode}, wanted {expect}\n{result.stdout}\n{result.stderr}")
+    return result
+
+
+def refuses(status, *arguments, naming, **options):
+    """The program must refuse with this status, on standard error, in a message with all the given words."""
+    result = negpipe(*arguments, expect=status, **options)
+    assert result.stdout == ""
+    missing = [str(word) for word in naming if str(word) not in result.stderr]
+    assert not missing, f"{missing} not in the message: {result.stderr}"
+    return result.stderr
+
+
+def digests(folder, pattern="**/*"):
+    """The digest of every file below a folder that matches, by relative path."""
+    folder = pathlib.Path(folder)
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in sorted(folder.glob(pattern)) if path.is_file()}
+
+
+def leftovers(folder):
+    """Hidden, partial or temporary entries below a folder: what a run must never leave behind."""
+    return [str(path) for path in pathlib.Path(folder).rglob("*")
+            if path.name.startswith(".") or "partial" in path.name or path.name.endswith((".temp", ".tmp", ".old"))]
+
+
+def write_ratings(path, users=60, items=300, seed=1):
+    """Ratings of users with 25 to 60 items each, in the order of time; returns the number of rows."""
+    generator = random.Random(seed)
+    rows = [(f"{100 + user},{1000 + item},{generator.randint(1, 5)}", generator.randrange(10**6))
+            for user in range(users) for item in generator.sample(range(items), generator.randint(25, 60))]
+    rows.sort(key=lambda row: row[1])
+    pathlib.Path(path).write_text(
+        "user_id,item_id,rating,timestamp\n" + "".join(f"{row},{time}\n" for row, time in rows))
+    return len(rows)

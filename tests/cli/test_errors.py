@@ -1,0 +1,179 @@
+"""What cannot be done is refused: a message that names it, its own exit status, and nothing half-made on disk."""
+
+import gzip
+import json
+import shutil
+
+import pytest
+from program import (BAD_DATA, BAD_INPUT, INFEASIBLE, SMALL, SYSTEM, USAGE, digests, leftovers, negpipe, refuses,
+                     write_ratings)
+
+HEADER = "user_id,item_id,rating,timestamp\n"
+
+
+@pytest.mark.parametrize("text, naming", [
+    ("", ["ratings.csv", "empty"]),
+    (HEADER, ["ratings.csv"]),
+    ("user_id,rating,timestamp\n1,2,3\n", ["item"]),
+    (HEADER + "1,2,3,4\n1,x3,\n", ["ratings.csv:3"]),
+    (HEADER + "1,2,3,4\n1,3,5,soon\n", ["ratings.csv:3", "soon"]),
+    (HEADER + "1,2,3,99999999999999999999\n", ["ratings.csv:2", "99999999999999999999"]),
+    (HEADER + "1,2,3,4\n1,2,3,5\n", ["ratings.csv:3"]),
+    (HEADER + "1,2,3,4\n1,3,3,5\n", ["20"]),
+    (HEADER + '1,"2,3,4\n', ["ratings.csv:2"]),
+], ids=["empty file", "header alone", "missing column", "short row", "not a time", "overflow", "repeated pair",
+        "nobody has enough", "open quote"])
+def test_bad_ratings(text, naming, tmp_path):
+    path = tmp_path / "ratings.csv"
+    path.write_text(text)
+    refuses(BAD_INPUT, "prepare", path, "--out", tmp_path / "data", naming=naming)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["ratings.csv"]
+
+
+def test_truncated_gzip(ratings, tmp_path):
+    whole = gzip.compress(ratings.read_bytes())
+    path = tmp_path / "ratings.csv.gz"
+    path.write_bytes(whole[:len(whole) // 2])
+    refuses(BAD_INPUT, "prepare", path, "--out", tmp_path / "data", naming=["ratings.csv.gz"])
+    assert [entry.name for entry in tmp_path.iterdir()] == ["ratings.csv.gz"]
+
+
+def test_ratings_that_are_not_there(tmp_path):
+    refuses(SYSTEM, "prepare", tmp_path / "none.csv", "--out", tmp_path / "data", naming=["none.csv", "No such file"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_known_dataset_with_other_counts(ratings, tmp_path):
+    message = refuses(BAD_INPUT, "prepare", ratings, "--out", tmp_path / "data", "--expect", "ml-1m", naming=["60"])
+    assert "6040" in message.replace(",", "") and "3706" in message.replace(",", "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_impossible_shape(tmp_path):
+    refuses(USAGE, "synth", "--users", 10, "--items", 30, "--positives", 301, "--out", tmp_path / "data", naming=["301"])
+    assert list(tmp_path.iterdir()) == []
+
+
+# ---- datasets
+
+DATASET_FILES = ("dataset.json", "user_offsets.npy", "positive_items.npy", "heldout_items.npy", "user_ids.npy",
+                 "item_ids.npy")
+
+
+@pytest.fixture
+def copied(dataset, tmp_path):
+    shutil.copytree(dataset, tmp_path / "data")
+    return tmp_path / "data"
+
+
+def refuses_dataset(folder, naming):
+    for arguments in (("info", folder), ("generate", folder, "--out", folder.parent / "run", *SMALL)):
+        refuses(BAD_DATA, *arguments, naming=naming)
+    assert not (folder.parent / "run").exists()
+
+
+def test_these_are_all_files_of_a_dataset(dataset):
+    assert set(digests(dataset)) == set(DATASET_FILES)
+
+
+def test_a_dataset_of_another_version(copied):
+    description = json.loads((copied / "dataset.json").read_text())
+    description["format_version"] += 1
+    (copied / "dataset.json").write_text(json.dumps(description))
+    refuses_dataset(copied, naming=["version 2", "version 1", "dataset.json"])
+
+
+@pytest.mark.parametrize("name", DATASET_FILES)
+def test_a_truncated_file(name, copied):
+    content = (copied / name).read_bytes()
+    (copied / name).write_bytes(content[:len(content) - 5])
+    refuses_dataset(copied, naming=[name])
+
+
+@pytest.mark.parametrize("name", DATASET_FILES)
+@pytest.mark.parametrize("place", [0.0, 0.5, 0.999])
+def test_a_flipped_byte(name, place, copied):
+    content = bytearray((copied / name).read_bytes())
+    content[int(place * len(content))] ^= 4
+    (copied / name).write_bytes(content)
+    refuses_dataset(copied, naming=[name])
+
+
+@pytest.mark.parametrize("name", DATASET_FILES)
+def test_a_missing_file(name, copied):
+    (copied / name).unlink()
+    refuses_dataset(copied, naming=[name])
+
+
+def test_a_folder_that_is_no_dataset(tmp_path):
+    refuses(BAD_DATA, "info", tmp_path, naming=["dataset"])
+    refuses(SYSTEM, "info", tmp_path / "none", naming=["none"])
+
+
+def test_a_folder_without_records(dataset, tmp_path):
+    for arguments in (("verify", dataset, tmp_path), ("hash", tmp_path)):
+        result = negpipe(*arguments, expect=BAD_DATA)
+        assert str(tmp_path) in result.stderr
+
+
+# ---- runs
+
+def refuses_run(status, dataset, tmp_path, *options, naming):
+    message = refuses(status, "generate", dataset, "--out", tmp_path / "run", *options, naming=naming)
+    assert list(tmp_path.iterdir()) == []
+    return message
+
+
+def test_an_evaluation_batch_that_does_not_divide(dataset, tmp_path):
+    refuses_run(USAGE, dataset, tmp_path, *SMALL, "--eval-batch-size", 211, naming=["211", "21"])
+
+
+def test_users_with_too_few_items_left_are_named(ratings, dataset, tmp_path):
+    rows = [line.split(",")[0] for line in ratings.read_text().splitlines()[1:]]
+    fullest = max(sorted(set(rows)), key=rows.count)
+    left = 300 - rows.count(fullest)
+    naming = [fullest, left]
+    refuses_run(INFEASIBLE, dataset, tmp_path, "--eval-negatives", left + 1, "--eval-batch-size", left + 2,
+                naming=naming)
+
+
+def test_as_many_negatives_as_there_are_are_given(ratings, dataset, tmp_path):
+    rows = [line.split(",")[0] for line in ratings.read_text().splitlines()[1:]]
+    left = 300 - max(map(rows.count, set(rows)))
+    negpipe("generate", dataset, "--out", tmp_path / "run", *SMALL, "--eval-negatives", left, "--eval-batch-size",
+            left + 1)
+    negpipe("verify", dataset, tmp_path / "run")
+
+
+def test_ten_items_and_999_negatives_need_mlperf(tmp_path):
+    # Eight of ten items each: what is left is one negative for evaluation, three for training.
+    write_ratings(tmp_path / "ratings.csv", users=1, items=300)
+    rows = "".join(f"{user},{item},1,{item}\n" for user in range(30) for item in range(10) if (user + item) % 5 != 0)
+    (tmp_path / "ratings.csv").write_text(HEADER + rows)
+    data = tmp_path / "data"
+    negpipe("prepare", tmp_path / "ratings.csv", "--out", data, "--min-ratings", 1, "--mlperf", "--seed", 1)
+    options = ("--out", tmp_path / "run", "--batch-size", 100, "--eval-batch-size", 5000, "--seed", 1)
+    refuses(INFEASIBLE, "generate", data, *options, naming=["999", "2"])
+    negpipe("generate", data, *options, "--mlperf")
+    negpipe("verify", data, tmp_path / "run")
+
+
+@pytest.mark.parametrize("options", [
+    ("--epochs-per-cycle", 2**32 - 1, "--num-neg", 2**32 - 1),
+    ("--first-cycle", 2**32),
+    ("--first-cycle", 2**32 - 1, "--cycles", 2),
+    ("--cycles", 2**32 + 1),
+    ("--first-cycle", 2**64 - 1, "--cycles", 2),
+    ("--padding", "drop", "--batch-size", 10**9),
+], ids=lambda options: " ".join(map(str, options)))
+def test_counts_that_do_not_fit(options, dataset, tmp_path):
+    refuses_run(USAGE, dataset, tmp_path, *SMALL, *options, naming=[])
+
+
+def test_a_damaged_ready_json(dataset, tmp_path):
+    run = tmp_path / "run"
+    negpipe("generate", dataset, "--out", run, *SMALL)
+    (run / "training_epochs/cycle_00000/ready.json").write_text("{")
+    result = negpipe("hash", run, expect=BAD_DATA)
+    assert "ready.json" in result.stderr
+    assert leftovers(run) == []

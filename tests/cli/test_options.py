@@ -1,0 +1,92 @@
+"""Options, help, and what goes to which stream."""
+
+import json
+import re
+
+import pytest
+from program import OK, SMALL, SUBCOMMANDS, USAGE, digests, negpipe, refuses
+
+COMMON = ("--json", "--quiet", "--threads")
+
+
+@pytest.mark.parametrize("subcommand", SUBCOMMANDS)
+def test_help_ends_with_an_example_whose_options_exist(subcommand):
+    text = negpipe(subcommand, "--help").stdout
+    assert all(option in text for option in COMMON)
+    options, _, example = text.partition("Example:")
+    assert f"negpipe {subcommand} " in example
+    for option in re.findall(r"--[a-z-]+", example):
+        assert option in options
+
+
+def test_help_lists_the_subcommands():
+    text = negpipe("--help").stdout
+    assert all(subcommand in text for subcommand in SUBCOMMANDS)
+
+
+def test_help_shows_the_defaults():
+    text = negpipe("generate", "--help").stdout
+    for option, default in (("--num-neg", "4"), ("--batch-size", "65536"), ("--eval-batch-size", "160000"),
+                            ("--readers", "4"), ("--eval-negatives", "999"), ("--device", "auto")):
+        line = next(line for line in text.splitlines() if option + " " in line)
+        assert default in line
+    assert re.search(r"--min-ratings .*20", negpipe("prepare", "--help").stdout)
+
+
+def test_version():
+    assert re.fullmatch(r"negpipe \d+\.\d+\.\d+\n", negpipe("--version").stdout)
+
+
+@pytest.mark.parametrize("arguments", [
+    (), ("frobnicate",), ("generate",), ("generate", "somewhere"), ("prepare", "somewhere"), ("synth",), ("hash",),
+    ("verify", "somewhere"), ("info",)] + [(subcommand, "--no-such-option") for subcommand in SUBCOMMANDS])
+def test_wrong_usage(arguments, tmp_path):
+    refuses(USAGE, *arguments, naming=[], cwd=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("option, value", [
+    ("--num-neg", "-1"), ("--num-neg", "four"), ("--batch-size", 0), ("--readers", 0), ("--cycles", 0),
+    ("--cycles", "-1"), ("--epochs-per-cycle", 0), ("--padding", "zeros"), ("--compression", "zip"),
+    ("--threads", "many"), ("--seed", "18446744073709551616"), ("--seed", "-1"), ("--device", "tpu")])
+def test_values_out_of_range_are_refused_before_anything_is_written(option, value, dataset, tmp_path):
+    refuses(USAGE, "generate", dataset, "--out", tmp_path / "out", *SMALL, option, value, naming=[])
+    assert list(tmp_path.iterdir()) == []
+
+
+def all_subcommands(ratings, dataset, run, folder):
+    return {
+        "prepare": ("prepare", ratings, "--out", folder / "prepared"),
+        "synth": ("synth", "--users", 50, "--items", 100, "--positives", 1500, "--out", folder / "synth"),
+        "info": ("info", dataset),
+        "generate": ("generate", dataset, "--out", folder / "run", *SMALL),
+        "verify": ("verify", dataset, run),
+        "hash": ("hash", run),
+    }
+
+
+@pytest.mark.parametrize("subcommand", SUBCOMMANDS)
+def test_json_is_one_object(subcommand, ratings, dataset, run, tmp_path):
+    result = negpipe(*all_subcommands(ratings, dataset, run, tmp_path)[subcommand], "--json")
+    assert isinstance(json.loads(result.stdout), dict)
+
+
+@pytest.mark.parametrize("subcommand", SUBCOMMANDS)
+def test_text_without_json(subcommand, ratings, dataset, run, tmp_path):
+    result = negpipe(*all_subcommands(ratings, dataset, run, tmp_path)[subcommand])
+    assert result.stdout.strip() != "" and not result.stdout.startswith("{")
+
+
+@pytest.mark.parametrize("subcommand", SUBCOMMANDS)
+def test_quiet_prints_nothing(subcommand, ratings, dataset, run, tmp_path):
+    result = negpipe(*all_subcommands(ratings, dataset, run, tmp_path)[subcommand], "--quiet", expect=OK)
+    assert (result.stdout, result.stderr) == ("", "")
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_bytes_do_not_depend_on_threads(threads, ratings, dataset, run, tmp_path):
+    negpipe("prepare", ratings, "--out", tmp_path / "small", "--threads", threads)
+    assert digests(tmp_path / "small") == digests(dataset)
+    negpipe("generate", dataset, "--out", tmp_path / "run", "--cycles", 3, "--seed", 42, *SMALL, "--threads", threads)
+    assert digests(tmp_path / "run", "**/*.tfrecords") == digests(run, "**/*.tfrecords")
+    negpipe("verify", dataset, tmp_path / "run", "--threads", threads)

@@ -1,0 +1,165 @@
+"""Whole runs: ratings in, verified records out."""
+
+import json
+
+import pytest
+from program import (BACKEND, FOUND_FAILURES, SMALL, USAGE, digests, leftovers, negpipe, refuses, write_ratings)
+
+
+def ready(folder):
+    return json.loads((folder / "ready.json").read_text())
+
+
+def test_layout(run):
+    files = set(digests(run))
+    expected = {f"training_epochs/cycle_{cycle:05}/{name}" for cycle in range(3)
+                for name in ["ready.json"] + [f"train_{f}.tfrecords{idx}" for f in range(3) for idx in ("", ".idx")]}
+    expected |= {"eval_data/ready.json"} | {f"eval_data/eval_{f}.tfrecords" for f in range(3)}
+    assert expected <= files
+    assert files - expected <= {f"eval_data/eval_{f}.tfrecords.idx" for f in range(3)}
+    assert leftovers(run) == []
+
+
+def test_ready_records_what_made_it(run):
+    for cycle in range(3):
+        made = ready(run / f"training_epochs/cycle_{cycle:05}")
+        assert (made["batch_size"], made["seed"], made["cycle"], made["stream_version"]) == (512, 42, cycle, 1)
+    assert ready(run / "eval_data")["batch_size"] == 210
+
+
+def test_a_run_verifies(dataset, run):
+    report = json.loads(negpipe("verify", dataset, run, "--json").stdout)
+    assert report["failure_count"] == 0
+    assert report["cycle_count"] == 3
+
+
+@pytest.mark.parametrize("prepare, generate", [
+    ((), ()),
+    (("--mlperf", "--seed", 7), ("--mlperf",)),
+    ((), ("--padding", "mask")),
+    ((), ("--padding", "drop")),
+    ((), ("--compression", "gzip")),
+    ((), ("--epochs-per-cycle", 3)),
+    ((), ("--num-neg", 0)),
+    ((), ("--no-eval",)),
+    ((), ("--bitset-budget", 0)),
+    (("--min-ratings", 40), ("--readers", 1)),
+    (("--ties", "shuffled", "--seed", 3), ("--device", "cpu")),
+], ids=lambda options: " ".join(map(str, options)) or "plain")
+def test_options_verify(prepare, generate, ratings, tmp_path):
+    negpipe("prepare", ratings, "--out", tmp_path / "data", *prepare)
+    negpipe("generate", tmp_path / "data", "--out", tmp_path / "run", "--cycles", 2, "--seed", 5, *SMALL, *generate)
+    negpipe("verify", tmp_path / "data", tmp_path / "run")
+    assert (tmp_path / "run/eval_data").exists() == ("--no-eval" not in generate)
+
+
+@pytest.mark.parametrize("mlperf", [(), ("--mlperf",)], ids=["plain", "mlperf"])
+def test_real_ratings_verify(mlperf, movielens, tmp_path):
+    seed = ("--seed", 42) if mlperf else ()
+    negpipe("prepare", movielens, "--out", tmp_path / "data", *mlperf, *seed)
+    negpipe("generate", tmp_path / "data", "--out", tmp_path / "run", "--cycles", 2, "--seed", 42, *mlperf)
+    report = json.loads(negpipe("verify", tmp_path / "data", tmp_path / "run", "--json").stdout)
+    assert (report["failure_count"], report["cycle_count"]) == (0, 2)
+
+
+def test_continuing_gives_the_bytes_of_one_run(dataset, run, tmp_path):
+    options = ("--seed", 42, *SMALL)
+    negpipe("generate", dataset, "--out", tmp_path / "run", "--cycles", 1, *options)
+    negpipe("generate", dataset, "--out", tmp_path / "run", "--first-cycle", 1, "--cycles", 2, "--no-eval", *options)
+    assert digests(tmp_path / "run", "**/*.tfrecords*") == digests(run, "**/*.tfrecords*")
+
+
+def test_any_cycle_alone_gives_the_same_bytes(dataset, run, tmp_path):
+    negpipe("generate", dataset, "--out", tmp_path / "run", "--first-cycle", 2, "--seed", 42, "--no-eval", *SMALL)
+    cycle = "training_epochs/cycle_00002"
+    assert digests(tmp_path / "run" / cycle, "*.tfrecords") == digests(run / cycle, "*.tfrecords")
+
+
+def test_the_last_cycle_that_the_counter_holds(dataset, tmp_path):
+    negpipe("generate", dataset, "--out", tmp_path / "run", "--first-cycle", 2**32 - 1, *SMALL)
+    assert (tmp_path / f"run/training_epochs/cycle_{2**32 - 1}/ready.json").exists()
+    negpipe("verify", dataset, tmp_path / "run")
+
+
+def test_what_exists_is_refused_without_force(dataset, run, tmp_path):
+    out = tmp_path / "run"
+    options = ("generate", dataset, "--out", out, *SMALL)
+    negpipe(*options, "--seed", 1)
+    before = digests(out)
+    refuses(USAGE, *options, "--seed", 42, naming=["cycle_00000", "--force"])
+    refuses(USAGE, *options, "--seed", 42, "--first-cycle", 1, naming=["eval_data", "--force"])
+    assert digests(out) == before
+    negpipe(*options, "--seed", 42, "--force")
+    cycle = "training_epochs/cycle_00000"
+    assert digests(out / cycle, "*.tfrecords") == digests(run / cycle, "*.tfrecords")
+    assert leftovers(out) == []
+
+
+@pytest.mark.parametrize("subcommand", ["prepare", "synth"])
+def test_a_dataset_that_exists_is_not_overwritten(subcommand, ratings, dataset):
+    before = digests(dataset)
+    made_by = {"prepare": (ratings,), "synth": ("--users", 50, "--items", 100, "--positives", 1500)}[subcommand]
+    refuses(USAGE, subcommand, *made_by, "--out", dataset, naming=["exists"])
+    assert digests(dataset) == before
+
+
+def test_a_seed_not_given_is_shown_and_recorded(dataset, tmp_path):
+    result = negpipe("generate", dataset, "--out", tmp_path / "a", *SMALL)
+    seed = ready(tmp_path / "a/training_epochs/cycle_00000")["seed"]
+    assert str(seed) in result.stderr
+    negpipe("generate", dataset, "--out", tmp_path / "b", "--seed", seed, *SMALL)
+    assert digests(tmp_path / "a", "**/*.tfrecords") == digests(tmp_path / "b", "**/*.tfrecords")
+    negpipe("generate", dataset, "--out", tmp_path / "c", *SMALL)
+    assert ready(tmp_path / "c/training_epochs/cycle_00000")["seed"] != seed
+
+
+def test_auto_says_what_it_chose(dataset, tmp_path):
+    assert "backend: c" in negpipe("generate", dataset, "--out", tmp_path / "run", *SMALL).stderr
+
+
+def test_cuda_that_is_not_there_is_refused_with_its_reason(dataset, tmp_path):
+    if "backend: cuda" in negpipe("generate", dataset, "--out", tmp_path / "probe", *SMALL).stderr:
+        pytest.skip("this machine has CUDA")
+    refuses(BACKEND, "generate", dataset, "--out", tmp_path / "run", "--device", "cuda", *SMALL,
+            naming=["cuda", "--device cpu"])
+    assert not (tmp_path / "run").exists()
+
+
+def test_hash_names_the_bytes(dataset, run, tmp_path):
+    hashes = json.loads(negpipe("hash", run, "--json").stdout)
+    negpipe("generate", dataset, "--out", tmp_path / "gz", "--cycles", 3, "--seed", 42, *SMALL, "--compression", "gzip",
+            "--readers", 5)
+    assert json.loads(negpipe("hash", tmp_path / "gz", "--json").stdout) == hashes
+    negpipe("generate", dataset, "--out", tmp_path / "other", "--cycles", 3, "--seed", 43, *SMALL)
+    assert json.loads(negpipe("hash", tmp_path / "other", "--json").stdout) != hashes
+
+
+def test_info_counts(dataset, ratings):
+    rows = len(ratings.read_text().splitlines()) - 1
+    facts = json.loads(negpipe("info", dataset, "--json").stdout)
+    assert (facts["users"], facts["positives"]) == (60, rows - 60)
+
+
+def test_synth_is_reproducible_and_its_csv_prepares_to_the_same_arrays(tmp_path):
+    shape = ("--users", 80, "--items", 200, "--positives", 4000, "--seed", 9)
+    negpipe("synth", *shape, "--out", tmp_path / "a", "--csv", tmp_path / "a.csv")
+    negpipe("synth", *shape, "--out", tmp_path / "b")
+    negpipe("prepare", tmp_path / "a.csv", "--out", tmp_path / "c")
+    assert digests(tmp_path / "a") == digests(tmp_path / "b")
+    assert digests(tmp_path / "a", "*.npy") == digests(tmp_path / "c", "*.npy")
+
+
+def test_verify_finds_a_flipped_byte(dataset, run, tmp_path):
+    negpipe("generate", dataset, "--out", tmp_path / "run", "--cycles", 3, "--seed", 42, *SMALL)
+    broken = tmp_path / "run/training_epochs/cycle_00001/train_1.tfrecords"
+    content = bytearray(broken.read_bytes())
+    content[len(content) // 2] ^= 1
+    broken.write_bytes(content)
+    result = negpipe("verify", dataset, tmp_path / "run", expect=FOUND_FAILURES)
+    assert "cycle_00001/train_1.tfrecords" in result.stdout + result.stderr
+
+
+def test_verify_against_another_dataset_fails(run, tmp_path):
+    write_ratings(tmp_path / "other.csv", seed=2)
+    negpipe("prepare", tmp_path / "other.csv", "--out", tmp_path / "other")
+    negpipe("verify", tmp_path / "other", run, expect=FOUND_FAILURES)

@@ -1,0 +1,225 @@
+"""The operating system gets in the way: no space, no permission, a signal. Nothing half-made stays."""
+
+import functools
+import os
+import pathlib
+import resource
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+from program import INTERRUPTED, PROGRAM, SMALL, SYSTEM, digests, leftovers, negpipe
+
+LARGE = ("--batch-size", 4096, "--eval-negatives", 20, "--eval-batch-size", 210, "--num-neg", 50)
+
+
+@functools.cache
+def works(*command):
+    return shutil.which(command[0]) and subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def start(*arguments, **options):
+    return subprocess.Popen([PROGRAM, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                            stdin=subprocess.DEVNULL, **options)
+
+
+# ---- space
+
+def on_full_disk(size, arguments, folder):
+    """Runs the program with a file system of its own, so many bytes large, on folder; what it left is listed last."""
+    unshare = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "--map-root-user"]
+    if not works(*unshare, "mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", "/mnt"):
+        pytest.skip("a file system of a test's own needs root or user namespaces, which are not to be had here")
+    script = 'mount -t tmpfs -o "size=$1" tmpfs "$2"; shift 2; "$@"; status=$?; find "$where" -mindepth 1; exit $status'
+    return subprocess.run([*unshare, "sh", "-c", script, "sh", str(size), str(folder), PROGRAM, *map(str, arguments)],
+                          capture_output=True, text=True, check=False, env={**os.environ, "where": str(folder)})
+
+
+@pytest.mark.parametrize("compression", ["none", "gzip"])
+def test_no_space_for_records(compression, dataset, tmp_path):
+    arguments = ("generate", dataset, "--out", tmp_path, *LARGE, "--no-eval", "--compression", compression, "--quiet")
+    result = on_full_disk(300_000, arguments, tmp_path)
+    assert result.returncode == SYSTEM, result.stderr
+    assert "No space left on device" in result.stderr
+    left = {pathlib.Path(line).name for line in result.stdout.splitlines()}
+    assert left <= {"training_epochs"}
+
+
+def test_no_space_for_a_dataset(ratings, tmp_path):
+    result = on_full_disk(8192, ("prepare", ratings, "--out", tmp_path / "data", "--quiet"), tmp_path)
+    assert result.returncode == SYSTEM, result.stderr
+    assert "No space left on device" in result.stderr
+    assert result.stdout == ""
+
+
+def test_cycles_before_the_disk_was_full_stay(dataset, tmp_path):
+    size = sum(path.stat().st_size for path in dataset.iterdir())
+    assert size < 100_000
+    arguments = ("generate", dataset, "--out", tmp_path, *SMALL, "--cycles", 200, "--seed", 1, "--no-eval", "--quiet")
+    result = on_full_disk(1_000_000, arguments, tmp_path)
+    assert result.returncode == SYSTEM, result.stderr
+    files = [pathlib.Path(line) for line in result.stdout.splitlines()]
+    cycles = {file for file in files if file.name.startswith("cycle_")}
+    assert cycles and cycles == {file.parent for file in files if file.name == "ready.json"}
+    assert not [file for file in files if file.name.startswith(".")]
+
+
+def test_a_file_larger_than_is_allowed(dataset, tmp_path):
+    # Without restored signals the program inherits Python's ignored SIGXFSZ, and the write fails.
+    limit = 200_000
+    negpipe("generate", dataset, "--out", tmp_path / "run", *LARGE, "--no-eval", expect=SYSTEM, restore_signals=False,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
+    assert leftovers(tmp_path) == []
+    assert not list(tmp_path.rglob("ready.json"))
+
+
+# ---- permission
+
+def as_ordinary_user():
+    """What to put before a command so that root's right to write everywhere is gone."""
+    if os.geteuid() != 0:
+        return []
+    prefix = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+    if not works(*prefix, "true"):
+        pytest.skip("root writes everywhere, and setpriv cannot take that right away here")
+    return prefix
+
+
+@pytest.mark.parametrize("subcommand", ["prepare", "synth", "generate"])
+def test_a_folder_that_may_not_be_written(subcommand, ratings, dataset, tmp_path):
+    folder = tmp_path / "locked"
+    folder.mkdir(mode=0o555)
+    arguments = {"prepare": (ratings,), "synth": ("--users", 50, "--items", 100, "--positives", 1500),
+                 "generate": (dataset, *SMALL)}[subcommand]
+    command = [*as_ordinary_user(), PROGRAM, subcommand, *map(str, arguments), "--out", str(folder / "out")]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == SYSTEM, result.stderr
+    assert "Permission denied" in result.stderr and str(folder) in result.stderr
+    assert list(folder.iterdir()) == []
+
+
+def test_a_place_below_a_file(dataset, tmp_path):
+    (tmp_path / "file").write_text("")
+    result = negpipe("generate", dataset, "--out", tmp_path / "file/run", *SMALL, expect=SYSTEM)
+    assert str(tmp_path / "file") in result.stderr
+
+
+# ---- signals
+
+@pytest.fixture(scope="module")
+def large_ratings(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("large")
+    negpipe("synth", "--users", 4000, "--items", 3000, "--positives", 400_000, "--seed", 1, "--out", folder / "data",
+            "--csv", folder / "ratings.csv")
+    return folder / "ratings.csv"
+
+
+@pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_preparation_leaves_nothing(which, large_ratings, tmp_path):
+    # How long it takes to come to the middle depends on the machine: later and later, until one attempt meets it.
+    # Before the program listens the signal simply ends it; after its end there is a dataset.
+    statuses = []
+    for attempt in range(200):
+        out = tmp_path / f"data{attempt}"
+        process = start("prepare", large_ratings, "--out", out)
+        time.sleep(0.003 * (attempt + 1))
+        process.send_signal(which)
+        _, message = process.communicate(timeout=120)
+        statuses.append(process.returncode)
+        assert process.returncode in (0, -which, INTERRUPTED)
+        assert out.exists() == (process.returncode == 0)
+        assert leftovers(tmp_path) == []
+        if process.returncode == INTERRUPTED:
+            assert "interrupted" in message or "stopped" in message
+            return
+    pytest.fail(f"no attempt was interrupted in the middle: {statuses}")
+
+
+def test_interrupted_generation_keeps_whole_cycles_only(dataset, tmp_path):
+    run = tmp_path / "run"
+    process = start("generate", dataset, "--out", run, "--cycles", 100_000, "--seed", 42, *SMALL)
+    while not (run / "training_epochs/cycle_00002/ready.json").exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.005)
+    process.send_signal(signal.SIGINT)
+    _, message = process.communicate(timeout=120)
+    assert process.returncode == INTERRUPTED
+    assert "interrupted" in message or "stopped" in message
+    assert leftovers(run) == []
+    cycles = sorted((run / "training_epochs").iterdir())
+    assert all((cycle / "ready.json").exists() for cycle in cycles)
+    negpipe("verify", dataset, run)
+
+    # And the run is continued where it stopped.
+    evaluation = () if not (run / "eval_data").exists() else ("--no-eval",)
+    negpipe("generate", dataset, "--out", run, "--first-cycle", len(cycles), "--seed", 42, *SMALL, *evaluation)
+    negpipe("verify", dataset, run)
+
+
+def test_killed_generation_leaves_no_ready_json_without_its_records(dataset, tmp_path):
+    run = tmp_path / "run"
+    process = start("generate", dataset, "--out", run, "--cycles", 100_000, "--seed", 42, *SMALL, "--no-eval")
+    while not (run / "training_epochs/cycle_00001/ready.json").exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.002)
+    process.kill()
+    process.communicate()
+    # The unfinished cycle stays under a hidden name, where nobody looks for it; what can be seen is whole.
+    assert list(run.glob("training_epochs/cycle_*"))
+    negpipe("verify", dataset, run)
+
+
+# ---- memory
+
+def peak_memory_bytes(*arguments):
+    process = start(*arguments)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    _, message = process.communicate()
+    assert process.returncode == 0, message
+    return usage.ru_maxrss * 1024
+
+
+def test_peak_memory_does_not_grow_with_cycles(sanitized, large_ratings, tmp_path):
+    if sanitized:
+        pytest.skip("sanitizers keep freed memory")
+    data = large_ratings.parent / "data"
+
+    def peak(cycles):
+        out = tmp_path / f"run{cycles}"
+        bytes_used = peak_memory_bytes("generate", data, "--out", out, "--cycles", cycles, "--no-eval", "--quiet",
+                                       "--seed", 1)
+        shutil.rmtree(out)
+        return bytes_used
+
+    # A cycle is 14 MB of records: ten more of them held would be seen.
+    assert peak(12) < peak(2) + 16e6
+
+
+def test_peak_memory_does_not_grow_with_epochs_in_a_cycle(sanitized, large_ratings, tmp_path):
+    if sanitized:
+        pytest.skip("sanitizers keep freed memory")
+    data = large_ratings.parent / "data"
+
+    def peak(epochs):
+        out = tmp_path / f"run{epochs}"
+        bytes_used = peak_memory_bytes("generate", data, "--out", out, "--epochs-per-cycle", epochs, "--no-eval",
+                                       "--quiet", "--seed", 1)
+        shutil.rmtree(out)
+        return bytes_used
+
+    assert peak(12) < peak(2) + 16e6
+
+
+def test_a_read_only_dataset_can_be_read(dataset, tmp_path):
+    shutil.copytree(dataset, tmp_path / "data")
+    for path in (tmp_path / "data").iterdir():
+        path.chmod(0o444)
+    (tmp_path / "data").chmod(0o555)
+    before = digests(tmp_path / "data")
+    command = [*as_ordinary_user(), PROGRAM, "generate", str(tmp_path / "data"), "--out", str(tmp_path / "run"),
+               *map(str, SMALL)]
+    subprocess.run(command, check=True, capture_output=True)
+    assert digests(tmp_path / "data") == before
