@@ -107,10 +107,7 @@ TEST(draw, by_rank_reaches_the_first_and_the_last_item_left) {
       const item_row row = data.view().csr.row(user_id{u});
       const std::uint32_t left = static_cast<std::uint32_t>(items) - row.count;
       EXPECT_EQ(draw_by_rank(row, items, stream, 5, constant_source{~0U}), row.outsider(left - 1));
-      const std::uint32_t smallest = static_cast<std::uint32_t>(((1ULL << 32) + left - 1) / left);
-      if (left > 1) {
-        EXPECT_EQ(draw_by_rank(row, items, stream, 5, constant_source{smallest}), row.outsider(1));
-      }
+      EXPECT_EQ(draw_by_rank(row, items, stream, 5, constant_source{100}), row.outsider(0));
     }
   }
 }

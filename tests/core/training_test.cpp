@@ -115,7 +115,7 @@ TEST(training, the_held_out_item_may_be_a_negative) {
 }
 
 TEST(training, cycles_and_seeds_do_not_repeat_each_other) {
-  const positives_owner owner = edge_data();
+  const positives_owner owner = test::random_positives(std::vector<std::int32_t>(100, 20), 1000, 1);
   const cycle one(owner, {});
   const cycle next(owner, {}, 1);
   const cycle other(owner, {.seed = 43});

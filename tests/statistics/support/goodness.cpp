@@ -11,7 +11,10 @@ namespace negpipe::test {
 
 namespace {
 
-double two_sided(double lower, double upper) { return std::min(1.0, 2 * std::min(lower, upper)); }
+/// Twice a tail, at most 1. What is not a number stays so, for Holm to reject: std::min would hide it.
+double doubled(double tail) { return tail > 0.5 ? 1 : 2 * tail; }
+
+double two_sided(double lower, double upper) { return doubled(std::min(lower, upper)); }
 
 double total(std::span<const std::uint64_t> counts) {
   return static_cast<double>(std::accumulate(counts.begin(), counts.end(), std::uint64_t{0}));
@@ -76,9 +79,7 @@ p_value permutation_table_test(std::string name, std::span<const std::uint64_t> 
   return chi_squared_value(std::move(name), statistic, (bins - 1) * (bins - 1));
 }
 
-p_value normal_test(std::string name, double z) {
-  return {std::move(name), std::min(1.0, 2 * normal_upper(std::fabs(z)))};
-}
+p_value normal_test(std::string name, double z) { return {std::move(name), doubled(normal_upper(std::fabs(z)))}; }
 
 p_value poisson_test(std::string name, std::uint64_t observed, double mean) {
   return {std::move(name), two_sided(poisson_lower(observed, mean), poisson_upper(observed, mean))};

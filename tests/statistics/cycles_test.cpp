@@ -1,0 +1,246 @@
+// Whole cycles: joint behaviour of shuffle and draws, padding, and the acceptance ideas of the pipeline of 2018.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "statistics/support/distributions.hpp"
+#include "statistics/support/goodness.hpp"
+#include "statistics/support/mutants.hpp"
+#include "statistics/support/views.hpp"
+
+namespace negpipe::test {
+namespace {
+
+using core::point;
+
+/// A dataset with a plan, and the points of its cycles with the draws of some sampler.
+struct run {
+  run(const positives_owner& owner, const plan_options& options, mutants::negative_sampler sampler)
+      : data(owner.view()), plan(make_training_plan(owner, options)), sample(sampler), source{options.seed} {}
+
+  core::cycle_key key(std::uint32_t cycle) const { return core::cycle_key::make(plan, cycle, source); }
+
+  /// point_at with the sampler's draws; with the core's own it is point_at, as a test below checks.
+  point at(const core::cycle_key& key, std::uint64_t position) const {
+    const point p = core::point_at(plan, key, data, position, source);
+    if (p.label == 1 || position >= plan.point_count) return p;
+    return {p.user, item_id{sample(data, p.user, plan.seed, key.cycle, position)}, 0, 1};
+  }
+
+  core::positives_view data;
+  core::training_plan plan;
+  mutants::negative_sampler sample;
+  core::philox_source source;
+};
+
+positives_owner catalogue(std::int32_t users, std::int32_t degree, std::int32_t items) {
+  return random_positives(std::vector<std::int32_t>(static_cast<std::size_t>(users), degree), items, 12);
+}
+
+TEST(cycles, draw_as_the_tests_of_negatives_do) {
+  const auto owner = catalogue(50, 20, 200);
+  const run real(owner, {}, mutants::real_negative);
+  const auto key = real.key(3);
+  for (std::uint64_t i = 0; i < real.plan.padded_count(); ++i) {
+    ASSERT_EQ(real.at(key, i).item, core::point_at(real.plan, key, real.data, i, real.source).item);
+  }
+}
+
+/// Over five cycles the number of times each (user, item) pair is a negative is binomial.
+/// with_cycle names the cycle whose points stand for each.
+p_values pair_counts(mutants::negative_sampler sample, std::uint32_t (*with_cycle)(std::uint32_t)) {
+  const auto owner = catalogue(300, 20, 420);
+  const run r(owner, {.negatives = 4}, sample);
+  std::vector<std::uint32_t> times(300 * 420, 0);
+  constexpr std::uint32_t cycles = 5;
+  for (std::uint32_t cycle = 0; cycle < cycles; ++cycle) {
+    const auto key = r.key(with_cycle(cycle));
+    for (std::uint64_t i = 0; i < r.plan.point_count; ++i) {
+      const point p = r.at(key, i);
+      if (p.label == 0) ++times[static_cast<std::size_t>(index(p.user) * 420 + index(p.item))];
+    }
+  }
+  constexpr std::uint64_t most = 7;
+  std::vector<std::uint64_t> observed(most + 1, 0);
+  for (std::int32_t u = 0; u < 300; ++u) {
+    for (std::int32_t item = 0; item < 420; ++item) {
+      if (r.data.contains(user_id{u}, item)) continue;
+      ++observed[std::min<std::uint64_t>(times[static_cast<std::size_t>(u * 420 + item)], most)];
+    }
+  }
+  std::vector<double> expected(most + 1, 300.0 * 400);
+  double below = 0;
+  for (std::uint64_t k = 0; k < most; ++k) {
+    const double chance = binomial_pmf(k, 20 * 4 * cycles, 1.0 / 400);
+    below += chance;
+    expected[k] *= chance;
+  }
+  expected[most] *= 1 - below;
+  return {chi_squared_test("times a pair is drawn", observed, expected)};
+}
+
+TEST(cycles, each_negative_pair_comes_binomially_often_over_five) {
+  const auto own = [](std::uint32_t cycle) { return cycle; };
+  EXPECT_TRUE(consistent(pair_counts(mutants::real_negative, own)));
+  EXPECT_FALSE(consistent(pair_counts(mutants::real_negative, [](std::uint32_t cycle) {
+    return cycle == 2 ? 0 : cycle;
+  }))) << "cycle 2 draws what cycle 0 drew";
+  EXPECT_FALSE(consistent(pair_counts(mutants::lowest_after_one_try, own)));
+}
+
+double distinct_share(mutants::negative_sampler sample) {
+  const auto owner = catalogue(200, 40, 3706);
+  const run r(owner, {.negatives = 4}, sample);
+  const auto key = r.key(0);
+  std::set<std::pair<std::int32_t, std::int32_t>> distinct;
+  std::uint64_t negatives = 0;
+  for (std::uint64_t i = 0; i < r.plan.point_count; ++i) {
+    const point p = r.at(key, i);
+    if (p.label == 1) continue;
+    ++negatives;
+    distinct.insert({index(p.user), index(p.item)});
+  }
+  return static_cast<double>(distinct.size()) / static_cast<double>(negatives);
+}
+
+TEST(cycles, more_than_nine_negatives_in_ten_are_distinct) {
+  EXPECT_GT(distinct_share(mutants::real_negative), 0.9);
+  EXPECT_LE(distinct_share(
+                [](const core::positives_view& view, user_id user, std::uint64_t seed, std::uint32_t cycle,
+                   std::uint64_t position) { return mutants::real_negative(view, user, seed, cycle, position % 16); }),
+            0.9);
+}
+
+/// Where each shuffled index stands, so that points are found by positive and slot.
+std::vector<std::uint64_t> positions(const core::cycle_key& key) {
+  std::vector<std::uint64_t> at(key.order.size);
+  for (std::uint64_t i = 0; i < at.size(); ++i) at[key.order(i)] = i;
+  return at;
+}
+
+/// Negatives of one positive (slots s, s + 1), of the rows beside each other and of one row in two cycles, in 16 x 16
+/// bins of the ranks among what users have left.
+p_values slots_and_rows(mutants::negative_sampler sample) {
+  const auto owner = catalogue(400, 40, 200);
+  const run r(owner, {.negatives = 4}, sample);
+  const auto key = r.key(0);
+  const auto next = r.key(1);
+  const auto at = positions(key);
+  const auto at_next = positions(next);
+  const std::uint64_t count = owner.positive_count();
+  const auto bin = [&](const point& p) {
+    return (static_cast<std::uint32_t>(index(p.item)) - r.data.csr.row(p.user).count_below(index(p.item))) / 10;
+  };
+  std::vector<std::uint64_t> slots(256, 0);
+  std::vector<std::uint64_t> rows(256, 0);
+  std::vector<std::uint64_t> cycles(256, 0);
+  for (std::uint64_t p = 0; p < count; ++p) {
+    for (std::uint64_t s = 1; s <= 4; ++s) {
+      const std::uint64_t a = bin(r.at(key, at[s * count + p]));
+      if (s < 4) ++slots[a * 16 + bin(r.at(key, at[(s + 1) * count + p]))];
+      ++cycles[a * 16 + bin(r.at(next, at_next[s * count + p]))];
+    }
+  }
+  for (std::uint64_t i = 0; i + 1 < r.plan.point_count; ++i) {
+    const point a = r.at(key, i);
+    const point b = r.at(key, i + 1);
+    if (a.label == 0 && b.label == 0) ++rows[bin(a) * 16 + bin(b)];
+  }
+  return {uniform_test("slots of one positive", slots), uniform_test("neighbouring rows", rows),
+          uniform_test("one slot in two cycles", cycles)};
+}
+
+TEST(cycles, slots_rows_and_cycles_are_independent) {
+  EXPECT_TRUE(consistent(slots_and_rows(mutants::real_negative)));
+  EXPECT_FALSE(consistent(slots_and_rows(mutants::word_shared_by_two)));
+}
+
+// With one order for both cycles, a draw that ignores the cycle gives each slot the same item again.
+TEST(cycles, drawing_cycle_0_again_is_caught) {
+  const auto owner = catalogue(400, 40, 200);
+  const auto same_items = [&](mutants::negative_sampler sample) {
+    const run r(owner, {}, sample);
+    std::uint64_t same = 0;
+    std::uint64_t trials = 0;
+    for (std::uint64_t i = 0; i < r.plan.point_count; ++i) {
+      const user_id user{static_cast<std::int32_t>(i % 400)};
+      same += r.sample(r.data, user, 42, 0, i) == r.sample(r.data, user, 42, 2, i);
+      ++trials;
+    }
+    return p_values{poisson_test("the same item", same, static_cast<double>(trials) / 160)};
+  };
+  EXPECT_TRUE(consistent(same_items(mutants::real_negative)));
+  EXPECT_FALSE(consistent(same_items(mutants::cycle_ignored)));
+}
+
+/// Users along the positions of a cycle: each part of a cycle sees each user in proportion.
+TEST(cycles, users_and_labels_are_spread_evenly) {
+  const auto owner = catalogue(100, 50, 200);
+  const run r(owner, {.negatives = 4}, mutants::real_negative);
+  std::vector<std::uint64_t> table(100 * 50, 0);
+  std::vector<std::uint64_t> positives(50, 0);
+  constexpr std::uint32_t cycles = 20;
+  for (std::uint32_t cycle = 0; cycle < cycles; ++cycle) {
+    const auto key = r.key(cycle);
+    for (std::uint64_t i = 0; i < r.plan.point_count; ++i) {
+      const point p = r.at(key, i);
+      const std::uint64_t part = i * 50 / r.plan.point_count;
+      ++table[static_cast<std::size_t>(index(p.user)) * 50 + part];
+      positives[part] += static_cast<std::uint64_t>(p.label);
+    }
+  }
+  // Both margins are fixed in each cycle. Rows are short of multinomial by (1 - 1/50)(1 - 1/100), columns likewise.
+  std::vector<double> expected(table.size(), static_cast<double>(r.plan.point_count) * cycles / 5000);
+  std::vector<double> even(50, static_cast<double>(owner.positive_count()) * cycles / 50);
+  const double points = static_cast<double>(r.plan.point_count);
+  const double spread = chi_squared_statistic(table, expected) * (points - 1) / points;
+  // A label is drawn without replacement: 1 in 5 points is a positive.
+  const double labels = chi_squared_statistic(positives, even) / 0.8;
+  EXPECT_TRUE(consistent({chi_squared_value("user x part", spread, 99 * 49), chi_squared_value("labels", labels, 49)}));
+  // The mutant: no shuffle.
+  std::vector<std::uint64_t> unshuffled(50, 0);
+  for (std::uint64_t q = 0; q < r.plan.point_count; ++q) {
+    unshuffled[q * 50 / r.plan.point_count] += core::origin_of(r.plan, q).is_positive ? cycles : 0;
+  }
+  EXPECT_FALSE(consistent({chi_squared_value("unshuffled", chi_squared_statistic(unshuffled, even) / 0.8, 49)}));
+}
+
+/// Where padding comes from, in a thousand bins, over many cycles.
+p_values padding_sources(
+    const std::function<std::uint64_t(const core::training_plan&, std::uint32_t, std::uint64_t)>& from) {
+  const auto owner = catalogue(100, 20, 200);
+  const auto plan = make_training_plan(owner, {.negatives = 4, .batch_size = 9'001});
+  std::vector<std::uint64_t> counts(1000, 0);
+  std::uint64_t before_shared = 0;
+  for (std::uint32_t cycle = 0; cycle < 25; ++cycle) {
+    for (std::uint64_t i = plan.point_count; i < plan.padded_count(); ++i) {
+      const std::uint64_t drawn = from(plan, cycle, i);
+      ++counts[std::min<std::uint64_t>(drawn / 10, 999)];
+      before_shared += i > plan.point_count && drawn == from(plan, cycle, i - 1);
+    }
+  }
+  const double draws = static_cast<double>(plan.padded_count() - plan.point_count) * 25;
+  return {uniform_test("thousand bins", counts), poisson_test("as the one before", before_shared, draws / 10'000)};
+}
+
+TEST(padding, is_uniform_over_the_cycles_points) {
+  EXPECT_TRUE(consistent(padding_sources([](const auto& plan, std::uint32_t cycle, std::uint64_t position) {
+    return core::resampled_position(plan, cycle, position, core::philox_source{42});
+  })));
+  EXPECT_FALSE(consistent(padding_sources([](const auto& plan, std::uint32_t, std::uint64_t position) {
+    return core::resampled_position(plan, 0, position, core::philox_source{42});
+  }))) << "the same padding in every cycle";
+  EXPECT_FALSE(consistent(padding_sources([](const auto& plan, std::uint32_t, std::uint64_t position) {
+    return position % plan.point_count;
+  }))) << "padding with the first points";
+}
+
+}  // namespace
+}  // namespace negpipe::test

@@ -1,0 +1,333 @@
+// Negatives are uniform over what a user has left, one by one and together, and every mutant of the sampler is caught.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "negpipe/core/philox.hpp"
+#include "statistics/support/distributions.hpp"
+#include "statistics/support/goodness.hpp"
+#include "statistics/support/mutants.hpp"
+#include "statistics/support/views.hpp"
+
+namespace negpipe::test {
+namespace {
+
+using core::positives_view;
+using mutants::negative_sampler;
+
+constexpr std::int32_t item_count = 300;
+
+/// Users of degree 0, 1, median, 99th percentile, all but two and all but one among usual ones.
+const positives_owner& degrees_data() {
+  static const positives_owner data =
+      random_positives({0, 1, 20, 25, 40, 100, 150, 250, item_count - 2, item_count - 1}, item_count, 3);
+  return data;
+}
+
+/// How often each of the items that a user has left is drawn, by rank; whatever else is drawn is counted at the end.
+std::vector<std::uint64_t> counts_by_rank(const positives_view& view, user_id user, std::uint64_t draws,
+                                          const std::function<std::int32_t(std::uint64_t)>& draw) {
+  const core::item_row row = view.csr.row(user);
+  std::vector<std::uint64_t> counts(static_cast<std::uint32_t>(view.item_count) - row.count + 1, 0);
+  for (std::uint64_t i = 0; i < draws; ++i) {
+    const std::int32_t item = draw(i);
+    const bool outside = item >= 0 && item < view.item_count && !row.contains(item);
+    ++counts[outside ? static_cast<std::uint32_t>(item) - row.count_below(item) : counts.size() - 1];
+  }
+  return counts;
+}
+
+p_values per_user(negative_sampler sample) {
+  const positives_view view = degrees_data().view();
+  const auto users = static_cast<std::uint64_t>(view.user_count);
+  p_values all;
+  for (std::int32_t u = 0; u < view.user_count; ++u) {
+    const std::uint64_t left = static_cast<std::uint32_t>(item_count) - view.csr.row(user_id{u}).count;
+    // Users take turns, as they do in a cycle.
+    auto counts = counts_by_rank(view, user_id{u}, left * 200, [&](std::uint64_t i) {
+      return sample(view, user_id{u}, 42, 0, i * users + static_cast<std::uint64_t>(u));
+    });
+    all.push_back({"positives drawn by user " + std::to_string(u), counts.back() == 0 ? 1.0 : 0.0});
+    counts.pop_back();
+    if (counts.size() < 2) continue;
+    all.push_back(uniform_test("chi-squared, user " + std::to_string(u), counts));
+    if (counts.size() > 2) all.push_back(uniform_g_test("G, user " + std::to_string(u), counts));
+  }
+  return all;
+}
+
+TEST(negatives, are_uniform_for_users_of_every_degree) { EXPECT_TRUE(consistent(per_user(mutants::real_negative))); }
+
+TEST(negatives, per_user_counts_catch_the_mutants) {
+  EXPECT_FALSE(consistent(per_user(mutants::last_item_never)));
+  EXPECT_FALSE(consistent(per_user(mutants::exclusion_off)));
+  EXPECT_FALSE(consistent(per_user(mutants::lowest_after_one_try)));
+  EXPECT_FALSE(consistent(per_user(mutants::next_after_one_try)));
+  EXPECT_FALSE(consistent(per_user(mutants::short_period)));
+}
+
+// A user who has one item besides the held-out one left would wait for ever on a sampler that leaves that out; it is
+// shown on users who have more.
+TEST(negatives, leaving_the_held_out_item_out_is_caught) {
+  const positives_owner data = random_positives({20}, 100, 4);
+  const auto heldout_test = [&](negative_sampler sample) {
+    auto counts = counts_by_rank(data.view(), user_id{0}, 80 * 200,
+                                 [&](std::uint64_t i) { return sample(data.view(), user_id{0}, 42, 0, i); });
+    counts.pop_back();
+    return p_values{uniform_test("with the held-out item", counts)};
+  };
+  EXPECT_TRUE(consistent(heldout_test(mutants::real_negative)));
+  EXPECT_FALSE(consistent(heldout_test(mutants::heldout_left_out)));
+}
+
+// The remainder of 32-bit words is uneven enough to be seen only where the range is a large part of 2^32.
+TEST(negatives, the_remainder_of_a_word_is_caught) {
+  constexpr std::uint32_t n = 3'000'000'000;
+  const auto in_bins = [&](const std::function<bool(std::uint32_t, std::uint32_t&)>& draw) {
+    std::vector<std::uint64_t> counts(30, 0);
+    for (std::uint64_t i = 0; i < 200'000; ++i) {
+      std::uint32_t value = 0;
+      if (draw(mutants::candidate_word(42, 0, i, 0), value)) ++counts[value / 100'000'000];
+    }
+    return p_values{uniform_test("n = 3e9", counts)};
+  };
+  EXPECT_TRUE(consistent(in_bins(core::bounded32::make(n))));
+  EXPECT_FALSE(consistent(in_bins([](std::uint32_t word, std::uint32_t& value) {
+    value = word % n;
+    return true;
+  })));
+}
+
+TEST(negatives, bounded_draws_are_uniform_at_32_and_64_bits) {
+  p_values all;
+  for (const std::uint32_t n : {2U, 3U, 1000U, 26'744U, 65'535U}) {
+    std::vector<std::uint64_t> narrow(n, 0);
+    std::vector<std::uint64_t> wide(n, 0);
+    for (std::uint64_t i = 0; i < 100ULL * n; ++i) {
+      const auto block = core::philox4x32_10(core::make_counter(core::tag::padding, 0, i, 0), n);
+      std::uint32_t value = 0;
+      std::uint64_t value64 = 0;
+      if (core::bounded32::make(n)(block.word[0], value)) ++narrow[value];
+      if (core::bounded64::make(n)(std::uint64_t{block.word[3]} << 32 | block.word[2], value64)) ++wide[value64];
+    }
+    all.push_back(uniform_test("32 bits, n = " + std::to_string(n), narrow));
+    all.push_back(uniform_test("64 bits, n = " + std::to_string(n), wide));
+  }
+  EXPECT_TRUE(consistent(all));
+}
+
+/// p-values of a thousand users, which should themselves be uniform.
+p_values second_level(negative_sampler sample) {
+  constexpr int users = 1000;
+  std::vector<double> upper;
+  const positives_owner data = random_positives(std::vector<std::int32_t>(users, 10), 60, 5);
+  const positives_view view = data.view();
+  for (std::int32_t u = 0; u < users; ++u) {
+    auto counts = counts_by_rank(view, user_id{u}, 50 * 100, [&](std::uint64_t i) {
+      return sample(view, user_id{u}, 42, 0, i * users + static_cast<std::uint64_t>(u));
+    });
+    counts.pop_back();
+    const std::vector<double> expected(50, 100);
+    upper.push_back(chi_squared_upper(chi_squared_statistic(counts, expected), 49));
+  }
+  return {kolmogorov_smirnov_test("Kolmogorov-Smirnov", upper), anderson_darling_test("Anderson-Darling", upper)};
+}
+
+TEST(negatives, p_values_of_a_thousand_users_are_uniform) {
+  constexpr double alpha = 1e-4;
+  EXPECT_TRUE(consistent(second_level(mutants::real_negative), alpha));
+  EXPECT_FALSE(consistent(second_level(mutants::next_after_one_try), alpha));
+}
+
+/// Users and items at the ends of their ranges, and trends along the ids, over draws of all users together.
+p_values edges_and_trends(negative_sampler sample) {
+  constexpr std::int32_t items = 500;
+  std::vector<std::int32_t> degrees(400, 20);
+  const positives_owner data = random_positives(degrees, items, 6);
+  const positives_view view = data.view();
+  std::vector<double> expected(items, 0);
+  std::vector<std::uint64_t> counts(items, 0);
+  constexpr std::uint64_t draws = 1000;
+  for (std::int32_t u = 0; u < view.user_count; ++u) {
+    for (std::int32_t item = 0; item < items; ++item) {
+      if (!view.contains(user_id{u}, item)) expected[static_cast<std::size_t>(item)] += draws / 480.0;
+    }
+    for (std::uint64_t i = 0; i < draws; ++i) {
+      ++counts[static_cast<std::size_t>(sample(view, user_id{u}, 7, 1, i * 400 + static_cast<std::uint64_t>(u)))];
+    }
+  }
+  std::vector<double> z(items);
+  for (std::size_t i = 0; i < z.size(); ++i) {
+    z[i] = (static_cast<double>(counts[i]) - expected[i]) / std::sqrt(expected[i]);
+  }
+  return {normal_test("first item", z.front()),
+          normal_test("last item", z.back()),
+          normal_test("trend along items", spearman_z(z)),
+          {"items never drawn", std::count(counts.begin(), counts.end(), 0U) == 0 ? 1.0 : 0.0}};
+}
+
+TEST(negatives, ends_and_trends_of_the_items) {
+  EXPECT_TRUE(consistent(edges_and_trends(mutants::real_negative)));
+  EXPECT_FALSE(consistent(edges_and_trends(mutants::last_item_never)));
+  EXPECT_FALSE(consistent(edges_and_trends(mutants::lowest_after_one_try)));
+}
+
+/// A negative's rank among what its user has left, in 16 bins of exactly equal width.
+class coarse_ranks {
+ public:
+  explicit coarse_ranks(negative_sampler sample) : sample_(sample) {}
+
+  std::uint64_t operator()(std::uint64_t seed, std::uint32_t cycle, std::uint64_t position) const {
+    const user_id user{static_cast<std::int32_t>(position * 7 % 50)};
+    const std::int32_t item = sample_(view_, user, seed, cycle, position);
+    return (static_cast<std::uint32_t>(item) - view_.csr.row(user).count_below(item)) / 10;
+  }
+
+ private:
+  negative_sampler sample_;
+  positives_owner data_ = random_positives(std::vector<std::int32_t>(50, 40), 200, 8);
+  positives_view view_ = data_.view();
+};
+
+using rank_pair = std::function<std::pair<std::uint64_t, std::uint64_t>(const coarse_ranks&, std::uint64_t)>;
+
+p_value joint(const std::string& name, const coarse_ranks& rank, const rank_pair& pair) {
+  std::vector<std::uint64_t> counts(256, 0);
+  for (std::uint64_t i = 0; i < 100'000; ++i) {
+    const auto [a, b] = pair(rank, i);
+    ++counts[std::min<std::uint64_t>(a, 15) * 16 + std::min<std::uint64_t>(b, 15)];
+  }
+  return uniform_test(name, counts);
+}
+
+p_values independence(negative_sampler sample) {
+  const coarse_ranks rank(sample);
+  p_values all;
+  for (const std::uint64_t apart : {1ULL, 2ULL, 3ULL, 4ULL, 5ULL, 50ULL, 4096ULL, 1ULL << 34}) {
+    all.push_back(
+        joint("positions " + std::to_string(apart) + " apart", rank,
+              [&](const coarse_ranks& r, std::uint64_t i) { return std::pair(r(42, 0, i), r(42, 0, i + apart)); }));
+  }
+  all.push_back(joint("next cycle", rank,
+                      [](const coarse_ranks& r, std::uint64_t i) { return std::pair(r(42, 0, i), r(42, 1, i)); }));
+  all.push_back(joint("the cycle after the next", rank,
+                      [](const coarse_ranks& r, std::uint64_t i) { return std::pair(r(42, 0, i), r(42, 2, i)); }));
+  all.push_back(joint("next seed, cycle before", rank,
+                      [](const coarse_ranks& r, std::uint64_t i) { return std::pair(r(42, 1, i), r(43, 0, i)); }));
+  for (const unsigned bit : {0U, 1U, 31U, 32U, 63U}) {
+    all.push_back(
+        joint("seed with bit " + std::to_string(bit) + " flipped", rank, [&](const coarse_ranks& r, std::uint64_t i) {
+          return std::pair(r(42, 0, i), r(42ULL ^ (1ULL << bit), 0, i));
+        }));
+  }
+  return all;
+}
+
+TEST(negatives, neighbours_cycles_and_seeds_are_independent) {
+  EXPECT_TRUE(consistent(independence(mutants::real_negative)));
+  EXPECT_FALSE(consistent(independence(mutants::cycle_ignored)));
+  EXPECT_FALSE(consistent(independence(mutants::cycle_added_to_seed)));
+  EXPECT_FALSE(consistent(independence(mutants::word_shared_by_two)));
+  EXPECT_FALSE(consistent(independence(mutants::short_period)));
+}
+
+/// Equal draws among many from a large catalogue: their number is a Poisson variable.
+p_values collisions(negative_sampler sample) {
+  constexpr std::int32_t items = 1 << 22;
+  constexpr std::uint64_t draws = 1 << 15;
+  const positives_owner data = random_positives({20}, items, 9);
+  std::vector<std::int32_t> drawn;
+  for (std::uint64_t i = 0; i < draws; ++i) drawn.push_back(sample(data.view(), user_id{0}, 42, 0, i));
+  std::sort(drawn.begin(), drawn.end());
+  std::uint64_t pairs = 0;
+  std::uint64_t run = 0;
+  for (std::size_t i = 1; i < drawn.size(); ++i) {
+    run = drawn[i] == drawn[i - 1] ? run + 1 : 0;
+    pairs += run;
+  }
+  return {poisson_test("equal draws", pairs, static_cast<double>(draws) * (draws - 1) / 2 / (items - 20))};
+}
+
+TEST(negatives, collide_as_often_as_chance_has_it) {
+  EXPECT_TRUE(consistent(collisions(mutants::real_negative)));
+  EXPECT_FALSE(consistent(collisions(mutants::word_shared_by_two)));
+  EXPECT_FALSE(consistent(collisions(mutants::modulo_bias))) << "16-bit words reach a 64th of the items";
+}
+
+/// Counts the attempts of a draw.
+struct counting_source {
+  core::philox_source source;
+  std::uint32_t* asked;
+
+  core::random_block operator()(core::counter c) const {
+    *asked += c.word[1] >> core::attempt_bits == static_cast<std::uint32_t>(core::tag::train_draw);
+    return source(c);
+  }
+};
+
+TEST(negatives, attempts_are_geometric_in_the_density) {
+  p_values all;
+  for (const std::int32_t degree : {0, 30, 150, 270, 295}) {
+    const positives_owner data = random_positives({degree}, item_count, 10);
+    const double density = degree / 300.0;
+    std::vector<std::uint64_t> counts(core::max_draw_attempts, 0);
+    constexpr std::uint64_t draws = 100'000;
+    for (std::uint64_t i = 0; i < draws; ++i) {
+      std::uint32_t asked = 0;
+      core::draw_negative(data.view(), user_id{0}, core::bounded32::make(item_count), mutants::stream_of(0), i,
+                          counting_source{{42}, &asked});
+      ASSERT_GE(asked, 1U);
+      ASSERT_LE(asked, core::max_draw_attempts);
+      ++counts[asked - 1];
+    }
+    // Rare long runs are counted together, so that every cell expects enough.
+    std::vector<double> expected(counts.size());
+    double longer = draws;
+    for (std::size_t a = 0; a < counts.size(); ++a) {
+      expected[a] = a + 1 == counts.size() ? longer : longer * (1 - density);
+      longer *= density;
+    }
+    while (expected.size() > 1 && expected.back() < 20) {
+      counts[counts.size() - 2] += counts.back();
+      expected[expected.size() - 2] += expected.back();
+      counts.pop_back();
+      expected.pop_back();
+    }
+    if (counts.size() > 1) all.push_back(chi_squared_test("degree " + std::to_string(degree), counts, expected));
+    EXPECT_EQ(counts.size() == 1, degree == 0);
+  }
+  EXPECT_TRUE(consistent(all));
+}
+
+/// A user with 5 items of 300 left: two draws in three end by rank.
+TEST(negatives, draws_by_rank_are_uniform_alone_and_in_the_mixture) {
+  const positives_owner data = random_positives({295}, item_count, 11);
+  const positives_view view = data.view();
+  std::uint64_t by_rank = 0;
+  constexpr std::uint64_t draws = 200'000;
+  std::vector<std::uint64_t> alone(5, 0);
+  const core::item_row row = view.csr.row(user_id{0});
+  for (std::uint64_t i = 0; i < draws; ++i) {
+    const std::int32_t item = core::draw_by_rank(row, item_count, mutants::stream_of(0), i, core::philox_source{42});
+    ++alone[static_cast<std::uint32_t>(item) - row.count_below(item)];
+    by_rank += item == mutants::real_negative(view, user_id{0}, 42, 0, i);
+  }
+  auto mixture = counts_by_rank(view, user_id{0}, draws,
+                                [&](std::uint64_t i) { return mutants::real_negative(view, user_id{0}, 42, 0, i); });
+  EXPECT_EQ(mixture.back(), 0U);
+  mixture.pop_back();
+  // A draw ends by rank with chance d^16; otherwise it agrees with the draw by rank one time in five.
+  const double reached = std::pow(295.0 / 300, 16);
+  const double agree = reached + (1 - reached) / 5;
+  const double z = (static_cast<double>(by_rank) - draws * agree) / std::sqrt(draws * agree * (1 - agree));
+  EXPECT_TRUE(
+      consistent({uniform_test("by rank", alone), uniform_test("mixture", mixture), normal_test("reached", z)}));
+}
+
+}  // namespace
+}  // namespace negpipe::test

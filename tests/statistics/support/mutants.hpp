@@ -1,0 +1,212 @@
+// Samplers broken on purpose, one for each way in which real ones were. A statistical test that does not reject its
+// mutant proves nothing about the sampler that it accepts.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <numeric>
+#include <random>
+#include <span>
+#include <vector>
+
+#include "negpipe/core/evaluation.hpp"
+#include "negpipe/core/training.hpp"
+
+namespace negpipe::test::mutants {
+
+// ---- permutations: functions of (key, image), as permutation_family has them ----
+
+/// A Feistel network on a domain so small that no number of rounds helps. left_radix 0 takes the even near-square one.
+inline core::permutation tiny_network(std::uint32_t size, int rounds, std::uint64_t key, std::uint32_t left_radix = 0) {
+  core::permutation p{};
+  p.size = size;
+  p.left_radix = left_radix != 0 ? left_radix : core::isqrt(size) & ~1U;
+  p.right_radix = static_cast<std::uint32_t>(core::ceil_div(size, p.left_radix));
+  p.rounds = rounds;
+  for (std::uint32_t i = 0; i < core::permutation::max_rounds; ++i) {
+    p.word[i] = core::philox4x32_10(core::make_counter(core::tag::round_keys, 0, key, i / 4), 42).word[i % 4];
+  }
+  return p;
+}
+
+/// x -> (a x + b) mod size: a bijection when a and size have no common factor, and no shuffle at all.
+inline void affine(std::uint64_t key, std::span<std::uint32_t> image) {
+  std::mt19937_64 generator(key);
+  const std::uint64_t size = image.size();
+  std::uint64_t a = generator() % size;
+  while (std::gcd(a, size) != 1) a = generator() % size;
+  const std::uint64_t b = generator() % size;
+  for (std::uint64_t x = 0; x < size; ++x) image[x] = static_cast<std::uint32_t>((a * x + b) % size);
+}
+
+/// Every place swapped with any other: size^size equally likely runs cannot be shared out among size! orders.
+inline void swap_with_any(std::uint64_t key, std::span<std::uint32_t> image) {
+  std::mt19937_64 generator(key);
+  std::iota(image.begin(), image.end(), 0U);
+  for (auto& element : image) std::swap(element, image[generator() % image.size()]);
+}
+
+// ---- negatives: what draw_negative computes, with one thing wrong ----
+
+/// The signature that the tests of negatives take: an item for (positives, user, seed, cycle, position).
+using negative_sampler = std::int32_t (*)(const core::positives_view&, user_id, std::uint64_t seed, std::uint32_t cycle,
+                                          std::uint64_t position);
+
+inline constexpr core::draw_stream stream_of(std::uint32_t cycle) {
+  return {core::tag::train_draw, core::tag::train_fallback, cycle};
+}
+
+inline core::bounded32 all_items(const core::positives_view& view) {
+  return core::bounded32::make(static_cast<std::uint32_t>(view.item_count));
+}
+
+inline std::uint32_t candidate_word(std::uint64_t seed, std::uint32_t cycle, std::uint64_t position,
+                                    std::uint32_t attempt) {
+  return core::philox4x32_10(core::make_counter(core::tag::train_draw, cycle, position / 4, attempt), seed)
+      .word[position % 4];
+}
+
+/// Not a mutant: the core's own.
+inline std::int32_t real_negative(const core::positives_view& view, user_id user, std::uint64_t seed,
+                                  std::uint32_t cycle, std::uint64_t position) {
+  return core::draw_negative(view, user, all_items(view), stream_of(cycle), position, core::philox_source{seed});
+}
+
+/// The last item cannot be reached: high = item_count - 1 where the range is half open.
+inline std::int32_t last_item_never(const core::positives_view& view, user_id user, std::uint64_t seed,
+                                    std::uint32_t cycle, std::uint64_t position) {
+  const auto but_one = core::bounded32::make(std::max(1U, static_cast<std::uint32_t>(view.item_count) - 1));
+  const std::int32_t item =
+      core::draw_negative(view, user, but_one, stream_of(cycle), position, core::philox_source{seed});
+  return item == view.item_count - 1 ? core::draw_by_rank(view.csr.row(user), view.item_count - 1, stream_of(cycle),
+                                                          position, core::philox_source{seed})
+                                     : item;
+}
+
+/// word mod n of 16-bit words, as generators with a short output give: small ids come more often.
+inline std::int32_t modulo_bias(const core::positives_view& view, user_id user, std::uint64_t seed, std::uint32_t cycle,
+                                std::uint64_t position) {
+  for (std::uint32_t attempt = 0;; ++attempt) {
+    const std::uint32_t word = candidate_word(seed, cycle, position, attempt) >> 16;
+    const auto item = static_cast<std::int32_t>(word % static_cast<std::uint32_t>(view.item_count));
+    if (!view.contains(user, item)) return item;
+  }
+}
+
+/// Positives are not excluded.
+inline std::int32_t exclusion_off(const core::positives_view& view, user_id, std::uint64_t seed, std::uint32_t cycle,
+                                  std::uint64_t position) {
+  std::uint32_t item = 0;
+  all_items(view)(candidate_word(seed, cycle, position, 0), item);
+  return static_cast<std::int32_t>(item);
+}
+
+/// One try, then the lowest item that is left.
+inline std::int32_t lowest_after_one_try(const core::positives_view& view, user_id user, std::uint64_t seed,
+                                         std::uint32_t cycle, std::uint64_t position) {
+  const std::int32_t item = exclusion_off(view, user, seed, cycle, position);
+  return view.contains(user, item) ? view.csr.row(user).outsider(0) : item;
+}
+
+/// One try, then the next item that is left: items behind a run of positives come more often.
+inline std::int32_t next_after_one_try(const core::positives_view& view, user_id user, std::uint64_t seed,
+                                       std::uint32_t cycle, std::uint64_t position) {
+  std::int32_t item = exclusion_off(view, user, seed, cycle, position);
+  while (view.contains(user, item)) item = (item + 1) % view.item_count;
+  return item;
+}
+
+/// The held-out item is left out too, which tells a model the answer.
+inline std::int32_t heldout_left_out(const core::positives_view& view, user_id user, std::uint64_t seed,
+                                     std::uint32_t cycle, std::uint64_t position) {
+  for (std::uint32_t attempt = 0;; ++attempt) {
+    std::uint32_t item = 0;
+    if (all_items(view)(candidate_word(seed, cycle, position, attempt), item) &&
+        !view.contains(user, static_cast<std::int32_t>(item)) &&
+        static_cast<std::int32_t>(item) != view.heldout[index(user)]) {
+      return static_cast<std::int32_t>(item);
+    }
+  }
+}
+
+/// Every cycle draws what cycle 0 drew.
+inline std::int32_t cycle_ignored(const core::positives_view& view, user_id user, std::uint64_t seed, std::uint32_t,
+                                  std::uint64_t position) {
+  return real_negative(view, user, seed, 0, position);
+}
+
+/// Seed and cycle are added: cycle 1 of a seed is cycle 0 of the next.
+inline std::int32_t cycle_added_to_seed(const core::positives_view& view, user_id user, std::uint64_t seed,
+                                        std::uint32_t cycle, std::uint64_t position) {
+  return real_negative(view, user, seed + cycle, 0, position);
+}
+
+/// Two neighbours take the same word.
+inline std::int32_t word_shared_by_two(const core::positives_view& view, user_id user, std::uint64_t seed,
+                                       std::uint32_t cycle, std::uint64_t position) {
+  return real_negative(view, user, seed, cycle, position / 2);
+}
+
+/// The generator has a short period: draws 4,096 apart are the same.
+inline std::int32_t short_period(const core::positives_view& view, user_id user, std::uint64_t seed,
+                                 std::uint32_t cycle, std::uint64_t position) {
+  return real_negative(view, user, seed, cycle, position % 4096);
+}
+
+// ---- evaluation negatives: the whole row of a user ----
+
+/// The signature that the tests of evaluation rows take.
+using row_sampler = std::vector<std::int32_t> (*)(const core::positives_view&, user_id, std::uint32_t negatives,
+                                                  std::uint64_t seed);
+
+/// Not a mutant: the core's own.
+inline std::vector<std::int32_t> real_row(const core::positives_view& view, user_id user, std::uint32_t negatives,
+                                          std::uint64_t seed) {
+  const auto row = core::evaluation_row::make(view, user, core::philox_source{seed});
+  std::vector<std::int32_t> items;
+  for (std::uint32_t j = 0; j < negatives; ++j) items.push_back(row.negative(j));
+  return items;
+}
+
+/// Draws more than are wanted, sorts, drops repeats and keeps the first ones: small ids are favoured.
+inline std::vector<std::int32_t> sort_unique_truncate(const core::positives_view& view, user_id user,
+                                                      std::uint32_t negatives, std::uint64_t seed) {
+  std::vector<std::int32_t> items;
+  for (std::uint64_t drawn = 0; items.size() < negatives;) {
+    while (items.size() < negatives + negatives / 4 + 1) {
+      const std::int32_t item = real_negative(view, user, seed, static_cast<std::uint32_t>(index(user)), drawn++);
+      if (item != view.heldout[index(user)]) items.push_back(item);
+    }
+    std::sort(items.begin(), items.end());
+    items.erase(std::unique(items.begin(), items.end()), items.end());
+  }
+  items.resize(negatives);
+  return items;
+}
+
+/// One permutation for all users, shifted by the user's number.
+inline std::vector<std::int32_t> one_permutation_shifted(const core::positives_view& view, user_id user,
+                                                         std::uint32_t negatives, std::uint64_t seed) {
+  const auto first = core::evaluation_row::make(view, user_id{0}, core::philox_source{seed});
+  const auto row = core::evaluation_row::make(view, user, core::philox_source{seed});
+  std::vector<std::int32_t> items;
+  for (std::uint32_t j = 0; j < negatives; ++j) {
+    const std::uint64_t rank = (first.order(j) + static_cast<std::uint64_t>(index(user))) % row.order.size;
+    items.push_back(row.item_of_rank(static_cast<std::uint32_t>(rank)));
+  }
+  return items;
+}
+
+/// Ascending ranks from a random start: distinct and uniform one by one, and no random subset.
+inline std::vector<std::int32_t> consecutive_ranks(const core::positives_view& view, user_id user,
+                                                   std::uint32_t negatives, std::uint64_t seed) {
+  const auto row = core::evaluation_row::make(view, user, core::philox_source{seed});
+  const std::uint64_t start = row.order(0);
+  std::vector<std::int32_t> items;
+  for (std::uint32_t j = 0; j < negatives; ++j) {
+    items.push_back(row.item_of_rank(static_cast<std::uint32_t>((start + j) % row.order.size)));
+  }
+  return items;
+}
+
+}  // namespace negpipe::test::mutants
