@@ -19,13 +19,9 @@ def prepare(ratings, min_ratings=20, duplicates="error"):
         ratings = ratings[~pairs.duplicated(keep=duplicates)]
     counts = ratings.groupby("user_id")["user_id"].transform("size")
     ratings = ratings[counts >= min_ratings]
-    user_ids = ratings["user_id"].unique()
-    item_ids = ratings["item_id"].unique()
-    dense = pd.DataFrame({
-        "user": pd.Categorical(ratings["user_id"], categories=user_ids).codes.astype(np.int64),
-        "item": pd.Categorical(ratings["item_id"], categories=item_ids).codes.astype(np.int32),
-        "timestamp": ratings["timestamp"].to_numpy(),
-    })
+    users, user_ids = pd.factorize(ratings["user_id"])  # ids as unique() has them, in the order of first appearance
+    items, item_ids = pd.factorize(ratings["item_id"])
+    dense = pd.DataFrame({"user": users, "item": items.astype(np.int32), "timestamp": ratings["timestamp"].to_numpy()})
     dense = dense.sort_values(["user", "timestamp"], kind="stable")
     last = ~dense["user"].duplicated(keep="last")
     training = dense[~last].sort_values(["user", "item"])
@@ -34,6 +30,6 @@ def prepare(ratings, min_ratings=20, duplicates="error"):
         "user_offsets": np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
         "positive_items": training["item"].to_numpy(),
         "heldout_items": dense["item"][last].to_numpy(),
-        "user_ids": user_ids,
-        "item_ids": item_ids,
+        "user_ids": np.asarray(user_ids),
+        "item_ids": np.asarray(item_ids),
     }
