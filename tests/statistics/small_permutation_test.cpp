@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "statistics/support/mallows.hpp"
 #include "statistics/support/mutants.hpp"
 #include "statistics/support/permutation_battery.hpp"
 
@@ -136,45 +137,6 @@ TEST(parity, is_even_as_often_as_odd_at_every_size) {
   EXPECT_TRUE(consistent(parities(2, 300, 2000, core_family())));
   EXPECT_FALSE(consistent(parities(7, 7, 2000, tiny_network(16, 3)))) << "odd radices";
   EXPECT_FALSE(consistent(parities(81, 81, 2000, tiny_network(16, 9)))) << "odd radices, all permutations even";
-}
-
-/// exp(-lambda d / C(n, 2)), d the pairs that a permutation puts out of order.
-double mallows_kernel(std::span<std::uint32_t> image, double lambda) {
-  // Counted from the right by a Fenwick tree.
-  const std::size_t n = image.size();
-  std::vector<std::uint32_t> tree(n + 1, 0);
-  std::uint64_t inversions = 0;
-  for (std::size_t i = n; i-- > 0;) {
-    for (std::size_t k = image[i]; k > 0; k &= k - 1) inversions += tree[k];
-    for (std::size_t k = image[i] + 1; k <= n; k += k & -k) ++tree[k];
-  }
-  const auto pairs = static_cast<double>(n * (n - 1)) / 2;
-  return std::exp(-lambda * static_cast<double>(inversions) / pairs);
-}
-
-/// The kernel's mean over uniform permutations: Mitchell, Stokes, Frank and Holmes, "Bandwidth-optimal random shuffling
-/// for GPUs" (ACM TOPC 2022).
-double mallows_mean(std::uint32_t n, double lambda) {
-  const double size = n;
-  const double step = lambda / (size * (size - 1) / 2);
-  double product = 1;
-  for (double j = 1; j <= size; ++j) product *= std::expm1(-j * step) / (j * std::expm1(-step));
-  return product;
-}
-
-/// The squared maximum mean discrepancy from the uniform law, in the Mallows kernel's space, as a z-score.
-p_value mmd(std::uint32_t size, std::uint64_t keys, const permutation_family& family) {
-  constexpr double lambda = 5;
-  std::vector<std::uint32_t> image(size);
-  double sum = 0;
-  for (std::uint64_t key = 0; key < keys; ++key) {
-    family(key, image);
-    sum += mallows_kernel(image, lambda);
-  }
-  const double mean = mallows_mean(size, lambda);
-  const double variance = mallows_mean(size, 2 * lambda) - mean * mean;
-  const auto trials = static_cast<double>(keys);
-  return normal_test("MMD of " + std::to_string(size), (sum / trials - mean) / std::sqrt(variance / trials));
 }
 
 TEST(mallows, its_closed_forms_are_the_published_ones) {

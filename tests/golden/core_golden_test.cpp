@@ -1,0 +1,145 @@
+// Frozen hashes of what the core makes, a table for each stream_version. README.md says when and how to make a new one.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <map>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "negpipe/core/evaluation.hpp"
+#include "negpipe/core/training.hpp"
+#include "statistics/support/views.hpp"
+
+namespace negpipe::test {
+namespace {
+
+/// FNV-1a over the bytes of numbers, low byte first.
+class hasher {
+ public:
+  void add(std::uint64_t value) {
+    for (int byte = 0; byte < 8; ++byte) {
+      hash_ = (hash_ ^ (value & 0xFF)) * 0x100000001B3ULL;
+      value >>= 8;
+    }
+  }
+  std::string text() const {
+    std::ostringstream out;
+    out << std::hex << hash_;
+    return out.str();
+  }
+
+ private:
+  std::uint64_t hash_ = 0xCBF29CE484222325ULL;
+};
+
+using table = std::map<std::string, std::string>;
+
+/// The edge list of users, made by arithmetic alone: no library's shuffle stands between two machines.
+positives_owner fixed_data() {
+  constexpr std::int32_t items = 97;
+  std::vector<std::vector<std::int32_t>> rows;
+  std::vector<std::int32_t> heldout;
+  for (const std::int32_t degree : edge_degrees(items)) {
+    const auto user = static_cast<std::int32_t>(rows.size());
+    std::vector<std::int32_t> row;
+    for (std::int32_t k = 0; k < degree; ++k) row.push_back((13 * user + 29 * k) % items);
+    rows.push_back(row);
+    heldout.push_back((13 * user + 29 * degree) % items);
+  }
+  return {std::move(rows), std::move(heldout), items};
+}
+
+void add_permutations(table& all) {
+  for (const std::uint64_t size : {1ULL, 2ULL, 7ULL, 64ULL, 65ULL, 100ULL, 1023ULL, 1024ULL, 4099ULL, 65'535ULL,
+                                   65'536ULL, 65'537ULL, (1ULL << 32) + 1, 1ULL << 61}) {
+    hasher hash;
+    for (std::uint32_t cycle = 0; cycle < 3; ++cycle) {
+      const auto p = core::permutation::make(size, core::philox_source{42}, core::tag::round_keys, cycle, 1ULL << 33);
+      for (std::uint64_t i = 0; i < 1000; ++i) hash.add(p(size <= 1000 ? i % size : size / 1000 * i));
+    }
+    all["permutation of " + std::to_string(size)] = hash.text();
+  }
+}
+
+void add_training(table& all, const positives_owner& data) {
+  for (const auto& [name, pad] : {std::pair("resample", core::padding::resample),
+                                  std::pair("mask", core::padding::mask), std::pair("drop", core::padding::drop)}) {
+    for (const std::uint32_t negatives : {0U, 4U}) {
+      for (const std::uint32_t epochs : {1U, 3U}) {
+        const auto plan = make_training_plan(
+            data, {.seed = 0x0123456789ABCDEF, .negatives = negatives, .epochs = epochs, .batch_size = 64, .pad = pad});
+        hasher hash;
+        for (const std::uint32_t cycle : {0U, 1U, ~0U}) {
+          const core::philox_source source{plan.seed};
+          const auto key = core::cycle_key::make(plan, cycle, source);
+          for (std::uint64_t i = 0; i < plan.padded_count(); ++i) {
+            const std::uint64_t position = plan.first_position(i / plan.batch_size) + i % plan.batch_size;
+            const auto p = core::point_at(plan, key, data.view(), position, source);
+            hash.add(static_cast<std::uint64_t>(index(p.user)));
+            hash.add(static_cast<std::uint64_t>(index(p.item)));
+            hash.add(static_cast<std::uint64_t>(p.label * 2 + p.valid));
+          }
+        }
+        all[std::string("training ") + name + " K=" + std::to_string(negatives) + " c=" + std::to_string(epochs)] =
+            hash.text();
+      }
+    }
+  }
+}
+
+void add_evaluation(table& all) {
+  const positives_owner data = fixed_data();
+  for (const bool with_replacement : {false, true}) {
+    hasher hash;
+    const auto plan = make_evaluation_plan(data, 40, with_replacement, 42);
+    for (std::int32_t u = 0; u < data.view().user_count; ++u) {
+      const std::uint32_t left = 97 - data.view().csr.row(user_id{u}).count - 1;
+      const std::uint32_t last = with_replacement ? plan.negatives : std::min(plan.negatives, left);
+      for (std::uint32_t column = 0; column <= last; ++column) {
+        hash.add(static_cast<std::uint64_t>(
+            index(core::eval_item_at(plan, data.view(), user_id{u}, column, core::philox_source{plan.seed}))));
+      }
+    }
+    all[with_replacement ? "evaluation with replacement" : "evaluation"] = hash.text();
+  }
+}
+
+table current() {
+  table all;
+  add_permutations(all);
+  add_training(all, fixed_data());
+  add_evaluation(all);
+  return all;
+}
+
+std::string path() {
+  return std::string(NEGPIPE_GOLDEN_DIR) + "/core_stream_" + std::to_string(core::stream_version) + ".txt";
+}
+
+table frozen() {
+  table all;
+  std::ifstream file(path());
+  for (std::string line; std::getline(file, line);) {
+    const std::size_t space = line.find(' ');
+    if (space != std::string::npos) all[line.substr(space + 1)] = line.substr(0, space);
+  }
+  return all;
+}
+
+TEST(golden, the_core_makes_the_bytes_that_its_stream_version_names) {
+  const table now = current();
+  if (std::getenv("NEGPIPE_GOLDEN_WRITE") != nullptr) {
+    std::ofstream file(path());
+    for (const auto& [name, hash] : now) file << hash << ' ' << name << '\n';
+    ASSERT_TRUE(file.good());
+  }
+  const table wanted = frozen();
+  ASSERT_FALSE(wanted.empty()) << path() << " is missing or empty; tests/golden/README.md says how to make it";
+  EXPECT_EQ(now, wanted) << "bytes changed under stream version " << core::stream_version
+                         << "; tests/golden/README.md says what to do";
+}
+
+}  // namespace
+}  // namespace negpipe::test
