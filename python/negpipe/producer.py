@@ -23,7 +23,7 @@ _log = logging.getLogger("negpipe")
 
 
 class ProducerError(ValueError):
-    """The producer did not come to life, or died; the message holds its last words. (A ValueError, as it was in 2018.)"""
+    """The producer did not come to life, or died; the message holds its last words. (In 2018 it was a ValueError.)"""
 
 
 # ---- the dataset
@@ -154,7 +154,7 @@ class Producer:
 
     def start(self, dataset_folder, options, match_mlperf):
         command = [program.find_program(), "produce", dataset_folder]
-        command += ["--data-dir", self.data_dir, "--cache-id", self.cache_id, "--log-file", self.log_file]
+        command += ["--data-dir", self.data_dir, "--cache-id", self.cache_id]
         command += ["--parent", os.getpid()]
         for name, value in options.items():
             command += [name, value]

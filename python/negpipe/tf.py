@@ -202,16 +202,16 @@ def instantiate_pipeline(
 def make_input_fn(ncf_dataset, is_training, *, timeout=None):
     """Waits for the next cycle, or for the evaluation data.
 
-    Returns (input_fn, record_dir, batch_count): input_fn(params) makes a tf.data.Dataset of ({user_id, item_id}, labels)
-    or {user_id, item_id, duplicate_mask}; record_dir is to be deleted when it has been read (but not the evaluation
-    data's). With ncf_dataset None the data is synthetic.
+    Returns (input_fn, record_dir, batch_count): input_fn(params) makes a tf.data.Dataset of ({user_id, item_id},
+    labels) or {user_id, item_id, duplicate_mask}; record_dir is to be deleted when it has been read (but not the
+    evaluation data's). With ncf_dataset None the data is synthetic.
 
     input_fn takes params["batch_size"] or, for evaluation, params["eval_batch_size"] where it is given, and raises
     ValueError when the records have another; params["use_tpu"] asks for int32 items, params["hash_pipeline"] logs the
     hashes of the data first.
 
-    Raises ProducerError when the producer has died, TimeoutError after `timeout` seconds, and ValueError when the number
-    of batches is not the one that the dataset's counts give.
+    Raises ProducerError when the producer has died, TimeoutError after `timeout` seconds, and ValueError when the
+    number of batches is not the one that the dataset's counts give.
     """
     if ncf_dataset is None:
         return make_synthetic_input_fn(is_training)
@@ -305,7 +305,7 @@ def make_synthetic_input_fn(is_training):
 
 
 def hash_pipeline(dataset, deterministic):
-    """Logs (and returns, as a records.RecordHash) the hashes of a dataset's users and items, as `negpipe hash` has them.
+    """Logs (and returns, as a records.RecordHash) the hashes of a dataset's users and items, as `negpipe hash` has.
 
     Items that were widened to int32 for a TPU hash otherwise.
     """

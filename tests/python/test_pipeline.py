@@ -46,7 +46,7 @@ def hashes(input_fn):
 
 def test_two_cycles_are_what_the_program_says(pipeline, run):
     ncf_dataset, cleanup_fn = pipeline()
-    wanted = {entry["name"]: entry for entry in json.loads(negpipe("hash", run, "--json").stdout)}
+    wanted = {entry["name"]: entry for entry in json.loads(negpipe("hash", run, "--json").stdout)["folders"]}
     for name in ("cycle_00000", "cycle_00001"):
         input_fn, record_dir, batch_count = negpipe_tf.make_input_fn(ncf_dataset, True)
         assert record_dir.endswith(name) and batch_count == ncf_dataset.num_train_steps
@@ -289,7 +289,7 @@ def test_a_producer_that_somebody_else_starts(dataset, run, tmp_path):
 def test_the_interpreters_end_cleans_up(dataset, tmp_path):
     script = (
         "import sys\nfrom negpipe import tf as n\n"
-        f"d, _ = n.instantiate_pipeline(sys.argv[1], sys.argv[2], 512, 210, eval_negatives=20)\n"
+        "d, _ = n.instantiate_pipeline(sys.argv[1], sys.argv[2], 512, 210, eval_negatives=20)\n"
         "n.make_input_fn(d, True)\nprint(d.producer.process.pid)\nraise SystemExit(sys.argv[3])\n"
     )
     outcome = subprocess.run(

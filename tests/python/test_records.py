@@ -10,7 +10,7 @@ from program import SMALL, negpipe
 
 
 def program_hashes(folder):
-    return json.loads(negpipe("hash", folder, "--json").stdout)
+    return json.loads(negpipe("hash", folder, "--json").stdout)["folders"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,271 @@
+#!/usr/bin/env python3
+"""Trains NeuMF (He et al., "Neural Collaborative Filtering", WWW 2017) on what negpipe makes.
+
+    train_neumf.py --dataset build/demo/dataset --data_dir build/neumf --train_epochs 10
+
+After each cycle it evaluates and prints "Iteration N: HR = 0.####, NDCG = 0.####": hit rate and NDCG at 10 of the
+held-out item among 999 others. It ends after --train_epochs, or once the hit rate reaches --hr_threshold. In
+--model_dir it leaves metrics.json and metrics.png. Options have their names of 2018; hyphens do as well.
+"""
+
+import argparse
+import contextlib
+import json
+import logging
+import os
+import pathlib
+import sys
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # the package, where it is not installed
+
+import numpy as np  # noqa: E402
+import tensorflow as tf  # noqa: E402
+from negpipe import metrics  # noqa: E402
+from negpipe import tf as negpipe_tf  # noqa: E402
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def make_parser():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    add = parser.add_argument
+    add("--dataset", default=str(ROOT / "build/demo/dataset"), help="ratings, a prepared folder, ml-1m or ml-20m")
+    add("--data_dir", default=str(ROOT / "build/neumf"), help="where records are made, and ml-1m is looked for")
+    add("--model_dir", help="where metrics and picture go; data_dir by default")
+    add("--cache_id", help="names the folder of the records")
+    add("--train_epochs", type=int, default=10)
+    add("--epochs_between_evals", type=int, default=1, help="epochs in a cycle")
+    add("--batch_size", type=int, default=16_384)
+    add("--eval_batch_size", type=int, default=160_000)
+    add("--num_neg", type=int, default=4, help="negatives for each positive")
+    add("--num_factors", type=int, default=8, help="of the matrix factorization part")
+    add("--layers", default="64,32,16,8", help="of the perceptron part; the first is split between user and item")
+    add("--mf_regularization", type=float, default=0.0)
+    add("--mlp_regularization", type=float, default=0.0)
+    add("--learning_rate", type=float, default=0.002)
+    add("--beta1", type=float, default=0.9)
+    add("--beta2", type=float, default=0.999)
+    add("--epsilon", type=float, default=1e-8)
+    add("--hr_threshold", type=float, help="stop once the hit rate is as high")
+    add("--ml_perf", action="store_true", help="evaluate as the MLPerf reference does")
+    add("--seed", type=int, help="makes the whole run deterministic")
+    add("--hash_pipeline", action="store_true", help="print hashes of all data; implied by --seed")
+    add("--use_synthetic_data", action="store_true", help="time the model alone, on random points")
+    return parser
+
+
+def parse_arguments(parser, words):
+    """Hyphens in names are taken for underscores; values are left alone."""
+    return parser.parse_args([_with_underscores(word) for word in words])
+
+
+def _with_underscores(word):
+    name, equals, value = word.partition("=")
+    return name.replace("-", "_").replace("__", "--", 1) + equals + value if word.startswith("--") else word
+
+
+# ---- model
+
+
+class NeuMF(tf.keras.Model):
+    """Matrix factorization and a perceptron side by side; the output is a logit.
+
+    User and item have one embedding each, whose first num_factors values belong to the factorization.
+    """
+
+    def __init__(self, num_users, num_items, num_factors, layers, mf_regularization, mlp_regularization):
+        super().__init__()
+        self._num_factors = num_factors
+        self._mf_regularization = mf_regularization
+        width = num_factors + layers[0] // 2
+        self._user = tf.keras.layers.Embedding(num_users, width, embeddings_initializer="glorot_uniform")
+        self._item = tf.keras.layers.Embedding(num_items, width, embeddings_initializer="glorot_uniform")
+        regularizer = tf.keras.regularizers.L2(mlp_regularization) if mlp_regularization else None
+        self._dense = [
+            tf.keras.layers.Dense(size, activation="relu", kernel_regularizer=regularizer) for size in layers[1:]
+        ]
+        self._logit = tf.keras.layers.Dense(1, kernel_initializer="lecun_uniform")
+
+    def call(self, features):
+        user = self._user(tf.cast(features[negpipe_tf.USER_COLUMN], tf.int32))
+        item = self._item(tf.cast(features[negpipe_tf.ITEM_COLUMN], tf.int32))
+        user_factors, item_factors = user[:, : self._num_factors], item[:, : self._num_factors]
+        if self._mf_regularization:
+            squares = tf.square(user_factors) + tf.square(item_factors)
+            self.add_loss(self._mf_regularization * tf.reduce_mean(tf.reduce_sum(squares, axis=1)))
+        hidden = tf.concat([user[:, self._num_factors :], item[:, self._num_factors :]], axis=1)
+        for layer in self._dense:
+            hidden = layer(hidden)
+        return self._logit(tf.concat([user_factors * item_factors, hidden], axis=1))[:, 0]
+
+
+class Trainer:
+    """A model with its optimizer, and what it costs to feed it."""
+
+    def __init__(self, model, learning_rate, beta1, beta2, epsilon):
+        self.model = model
+        self.waiting_seconds = 0.0  # of all training so far: for a cycle to be there, and for its batches
+        self.training_seconds = 0.0
+        self._optimizer = tf.keras.optimizers.Adam(learning_rate, beta1, beta2, epsilon)
+        self._step = tf.function(self._take_step, reduce_retracing=True)
+        self._score = tf.function(lambda features: self.model(features), reduce_retracing=True)
+
+    def _take_step(self, features, labels):
+        with tf.GradientTape() as tape:
+            logits = self.model(features, training=True)
+            loss = tf.reduce_mean(
+                tf.nn.sigmoid_cross_entropy_with_logits(labels=tf.cast(labels, tf.float32), logits=logits)
+            )
+            loss += sum(self.model.losses)
+        weights = self.model.trainable_variables
+        self._optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
+        return loss
+
+    def train(self, cycles):
+        """Trains on the next cycle of an iterator of datasets; returns its mean loss, or None when there is none."""
+        begin = time.perf_counter()
+        dataset = next(cycles, None)
+        if dataset is None:
+            return None
+        losses = []
+        batches = iter(dataset)
+        while True:
+            asked = time.perf_counter()
+            batch = next(batches, None)
+            self.waiting_seconds += time.perf_counter() - asked
+            if batch is None:
+                break
+            if not losses:
+                self.waiting_seconds += asked - begin  # for the cycle itself
+            losses.append(float(self._step(*batch)))
+        self.training_seconds += time.perf_counter() - begin
+        return float(np.mean(losses))
+
+    def evaluate(self, dataset, match_mlperf):
+        collected = metrics.RankingMetrics(match_mlperf=match_mlperf)
+        for features in dataset:
+            mask = features.pop(negpipe_tf.DUPLICATE_MASK)
+            collected.update(self._score(features).numpy(), mask.numpy())
+        return collected.result()
+
+
+# ---- a run
+
+
+def synthetic_data(arguments):
+    """(counts, iterator of training datasets, evaluation dataset) of random points in ml-1m's shape."""
+    params = {**vars(arguments), "num_users": 6040, "num_items": 3706}
+    train, _, _ = negpipe_tf.make_synthetic_input_fn(True)
+    evaluation, _, _ = negpipe_tf.make_synthetic_input_fn(False)
+    cycles = (train(params) for _ in range(arguments.train_epochs // arguments.epochs_between_evals))
+    return (params["num_users"], params["num_items"]), cycles, evaluation(params)
+
+
+def real_data(arguments, stack):
+    """The same from a producer, which ends with the stack."""
+    deterministic = arguments.seed is not None
+    ncf_dataset, cleanup_fn = negpipe_tf.instantiate_pipeline(
+        arguments.dataset,
+        arguments.data_dir,
+        arguments.batch_size,
+        arguments.eval_batch_size,
+        num_neg=arguments.num_neg,
+        epochs_per_cycle=arguments.epochs_between_evals,
+        match_mlperf=arguments.ml_perf,
+        deterministic=deterministic,
+        cache_id=arguments.cache_id,
+        seed=arguments.seed,
+    )
+    stack.callback(cleanup_fn)
+    params = {"hash_pipeline": arguments.hash_pipeline or deterministic}
+    count = arguments.train_epochs // arguments.epochs_between_evals
+    cycles = (cycle.dataset for cycle in ncf_dataset.cycles(count, params=params))
+    first = [next(cycles)]  # the evaluation data is made after the first cycle
+    evaluation = ncf_dataset.evaluation_dataset(params=params)
+
+    def all_cycles():
+        yield first.pop()
+        yield from cycles
+
+    return (ncf_dataset.num_users, ncf_dataset.num_items), all_cycles(), evaluation
+
+
+def run(arguments):
+    """Trains and evaluates until there is a reason to stop; returns what there was to see, a dict for each cycle."""
+    if arguments.seed is not None:
+        tf.keras.utils.set_random_seed(arguments.seed)
+        tf.config.experimental.enable_op_determinism()
+    history = []
+    with contextlib.ExitStack() as stack:
+        if arguments.use_synthetic_data:
+            counts, cycles, evaluation = synthetic_data(arguments)
+        else:
+            counts, cycles, evaluation = real_data(arguments, stack)
+        layers = [int(size) for size in arguments.layers.split(",")]
+        model = NeuMF(*counts, arguments.num_factors, layers, arguments.mf_regularization, arguments.mlp_regularization)
+        trainer = Trainer(model, arguments.learning_rate, arguments.beta1, arguments.beta2, arguments.epsilon)
+        while (loss := trainer.train(cycles)) is not None:
+            found = trainer.evaluate(evaluation, arguments.ml_perf)
+            history.append(
+                {
+                    "iteration": len(history) + 1,
+                    "hr": found.hit_rate,
+                    "ndcg": found.ndcg,
+                    "loss": loss,
+                    "training_seconds": trainer.training_seconds,
+                    "waiting_seconds": trainer.waiting_seconds,
+                }
+            )
+            print(f"Iteration {len(history)}: HR = {found.hit_rate:.4f}, NDCG = {found.ndcg:.4f}", flush=True)
+            if arguments.hr_threshold is not None and found.hit_rate >= arguments.hr_threshold:
+                print(f"Reached the hit rate {arguments.hr_threshold} after {len(history)} cycles", flush=True)
+                break
+    return history
+
+
+def draw(history, file):
+    """A picture of hit rate and NDCG by cycle; none where there is no matplotlib."""
+    try:
+        import matplotlib
+    except ImportError:
+        print("No picture: matplotlib is not installed")
+        return
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(6, 4))
+    iterations = [entry["iteration"] for entry in history]
+    axes.plot(iterations, [entry["hr"] for entry in history], "o-", label="HR@10")
+    axes.plot(iterations, [entry["ndcg"] for entry in history], "s-", label="NDCG@10")
+    axes.set(xlabel="cycle", ylabel="of 1,000 items a user", title="NeuMF")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(file, dpi=120, bbox_inches="tight")
+    pyplot.close(figure)
+
+
+def main(words):
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    logging.getLogger("absl").setLevel(logging.WARNING)
+    arguments = parse_arguments(make_parser(), words)
+    pathlib.Path(arguments.data_dir).mkdir(parents=True, exist_ok=True)
+    history = run(arguments)
+    folder = pathlib.Path(arguments.model_dir or arguments.data_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "metrics.json").write_text(json.dumps({"arguments": vars(arguments), "history": history}, indent=2))
+    draw(history, folder / "metrics.png")
+    if history:
+        last = history[-1]
+        share = last["waiting_seconds"] / last["training_seconds"]
+        print(
+            f"Trained {last['training_seconds']:.1f} s, of which {last['waiting_seconds']:.2f} s ({share:.1%}) waiting "
+            f"for data; {folder}/metrics.json and metrics.png have the rest"
+        )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,69 @@
+"""The example trains, stops, and makes the same run of the same seed."""
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+from program import negpipe
+
+EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "python" / "examples"
+SMALL_MODEL = ("--num-factors", "4", "--layers", "16,8", "--batch-size", "512", "--eval-batch-size", "10000")
+
+
+@pytest.fixture(scope="module")
+def shape(tmp_path_factory):
+    """A dataset whose users have 999 items left."""
+    folder = tmp_path_factory.mktemp("shape") / "data"
+    negpipe("synth", "--users", 120, "--items", 2500, "--positives", 5000, "--seed", 1, "--out", folder)
+    return folder
+
+
+def train(shape, folder, *arguments):
+    command = [sys.executable, EXAMPLES / "train_neumf.py", "--dataset", shape, "--data_dir", folder, *SMALL_MODEL]
+    outcome = subprocess.run([*map(str, command), *arguments], capture_output=True, text=True, check=False)
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    return outcome.stdout
+
+
+def test_a_seed_decides_a_run(shape, tmp_path):
+    first = train(shape, tmp_path / "first", "--train_epochs=2", "--seed=3")
+    lines = re.findall(r"^Iteration (\d): HR = (0\.\d{4}), NDCG = (0\.\d{4})$", first, re.MULTILINE)
+    assert [line[0] for line in lines] == ["1", "2"]
+    assert first.count("[pipeline_hash] All batches hash") == 3
+    second = train(shape, tmp_path / "second", "--train-epochs=2", "--seed=3")
+
+    def without_times(text):
+        return [line for line in text.splitlines() if not line.startswith("Trained")]
+
+    assert without_times(second) == without_times(first)
+    history = json.loads((tmp_path / "first/metrics.json").read_text())["history"]
+    assert [f"{entry['hr']:.4f}" for entry in history] == [line[1] for line in lines]
+    assert (tmp_path / "first/metrics.png").stat().st_size > 0
+    assert list((tmp_path / "first").glob("*_cache")) == []
+
+
+def test_the_threshold_ends_a_timed_run(shape, tmp_path):
+    environment = {**os.environ, "DATA_DIR": str(tmp_path), "EXTRA_ARGUMENTS": " ".join(SMALL_MODEL)}
+    outcome = subprocess.run(
+        [EXAMPLES / "run.sh", shape, "0.0", "1"], capture_output=True, text=True, check=False, env=environment
+    )
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    assert outcome.stdout.count("Iteration") == 1
+    assert re.search(r"Run 1 complete: \d+ seconds\.", outcome.stdout)
+    assert "Reached the hit rate 0.0" in (tmp_path / "run_1.log").read_text()
+
+
+def test_a_failure_is_shown(tmp_path):
+    outcome = subprocess.run(
+        [EXAMPLES / "run.sh", tmp_path / "none"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "DATA_DIR": str(tmp_path)},
+    )
+    assert outcome.returncode != 0
+    assert "neither a ratings file" in outcome.stdout
