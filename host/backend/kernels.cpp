@@ -4,9 +4,6 @@
 
 namespace negpipe {
 
-extern const kernel_set portable_kernels;
-extern const kernel_set x86_64_v3_kernels;
-
 namespace {
 
 std::vector<kernel_set> find_supported() {

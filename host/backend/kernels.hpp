@@ -32,6 +32,11 @@ struct kernel_set {
                          std::int32_t* items);
 };
 
+/// Runs everywhere.
+extern const kernel_set portable_kernels;
+/// Defined in builds for x86-64; runs where AVX2 and what came with it is supported.
+extern const kernel_set x86_64_v3_kernels;
+
 /// The sets that this machine can run, best first; the last one is portable.
 std::span<const kernel_set> supported_kernels();
 

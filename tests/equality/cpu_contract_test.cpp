@@ -25,6 +25,6 @@ std::vector<backend_case> cpu_cases() {
 }  // namespace
 
 INSTANTIATE_TEST_SUITE_P(cpu, backend_contract, testing::ValuesIn(cpu_cases()),
-                         [](const auto& info) { return info.param.name; });
+                         [](const auto& instance) { return instance.param.name; });
 
 }  // namespace negpipe::test
