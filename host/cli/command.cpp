@@ -1,7 +1,9 @@
 #include "command.hpp"
 
 #include <atomic>
+#include <charconv>
 #include <csignal>
+#include <cstdint>
 #include <cstdio>
 
 #include "progress_display.hpp"
@@ -29,6 +31,23 @@ void add_common_options(CLI::App& command, common_options& options, const std::s
   command.add_option("--threads", options.threads, "threads to use; 0 means one a core. Results never depend on it")
       ->capture_default_str();
   command.footer("Example:\n  " + example);
+}
+
+void check_whole_numbers(CLI::App& app) {
+  // CLI11 converts with strtoull, which takes -1 for 2^64 - 1 and what is too large for the largest.
+  const CLI::Validator whole_number(
+      [](std::string& text) {
+        std::uint64_t value = 0;
+        const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
+        if (failure == std::errc() && end == text.data() + text.size()) return std::string();
+        return text + " given, a whole number from 0 to 18446744073709551615 wanted";
+      },
+      "");
+  for (CLI::App* command : app.get_subcommands(/*filter=*/{})) {
+    for (CLI::Option* option : command->get_options()) {
+      if (option->get_type_name() == "UINT") option->check(whole_number);
+    }
+  }
 }
 
 run_control make_control(const common_options& options) {

@@ -20,6 +20,9 @@ struct common_options {
 /// Adds --json, --quiet and --threads, and the example that --help ends with.
 void add_common_options(CLI::App& command, common_options& options, const std::string& example);
 
+/// Makes every option that takes an unsigned number refuse signs and overflow; called once all options are added.
+void check_whole_numbers(CLI::App& app);
+
 /// A run_control with a bar on a terminal, plain lines otherwise, nothing with --quiet; SIGINT and SIGTERM stop it.
 run_control make_control(const common_options& options);
 

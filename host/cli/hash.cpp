@@ -16,13 +16,13 @@ struct hash_arguments {
 };
 
 void run_hash(const hash_arguments& arguments) {
-  nlohmann::ordered_json summary = nlohmann::ordered_json::array();
+  nlohmann::ordered_json summary = {{"folders", nlohmann::ordered_json::array()}};
   std::string text;
   for (const record_hash& hash : hash_records(arguments.folder, make_control(arguments.common))) {
-    summary.push_back({{"name", hash.name},
-                       {"batch_count", hash.batch_count},
-                       {"all_batches", hash.all_batches},
-                       {"first_batch", hash.first_batch}});
+    summary["folders"].push_back({{"name", hash.name},
+                                  {"batch_count", hash.batch_count},
+                                  {"all_batches", hash.all_batches},
+                                  {"first_batch", hash.first_batch}});
     text += fmt::format("{}: {} batches, all {}, first {}\n", hash.name, hash.batch_count, hash.all_batches,
                         hash.first_batch);
   }

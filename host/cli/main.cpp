@@ -58,5 +58,6 @@ int main(int argc, char** argv) {
   negpipe::cli::add_produce(app);
   negpipe::cli::add_verify(app);
   negpipe::cli::add_hash(app);
+  negpipe::cli::check_whole_numbers(app);
   return run(app, argc, argv);
 }

@@ -17,6 +17,19 @@ INTERRUPTED = 130
 SMALL = ("--batch-size", 512, "--eval-negatives", 20, "--eval-batch-size", 210, "--readers", 3)
 
 
+def small(*overrides):
+    """SMALL with other values for some of its options, or with more options."""
+    options = dict(zip(SMALL[::2], SMALL[1::2]))
+    more = []
+    words = iter(overrides)
+    for word in words:
+        if word in options:
+            options[word] = next(words)
+        else:
+            more.append(word)
+    return (*(part for option in options.items() for part in option), *more)
+
+
 def negpipe(*arguments, expect=OK, **options):
     """Runs the program and returns its result; its exit status must be the expected one."""
     command = [PROGRAM, *map(str, arguments)]

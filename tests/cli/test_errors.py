@@ -5,8 +5,8 @@ import json
 import shutil
 
 import pytest
-from program import (BAD_DATA, BAD_INPUT, INFEASIBLE, SMALL, SYSTEM, USAGE, digests, leftovers, negpipe, refuses,
-                     write_ratings)
+from program import (BAD_DATA, BAD_INPUT, FOUND_FAILURES, INFEASIBLE, SMALL, SYSTEM, USAGE, digests, negpipe, refuses,
+                     small, write_ratings)
 
 HEADER = "user_id,item_id,rating,timestamp\n"
 
@@ -50,7 +50,8 @@ def test_a_known_dataset_with_other_counts(ratings, tmp_path):
 
 
 def test_an_impossible_shape(tmp_path):
-    refuses(USAGE, "synth", "--users", 10, "--items", 30, "--positives", 301, "--out", tmp_path / "data", naming=["301"])
+    shape = ("--users", 10, "--items", 30, "--positives", 301)
+    refuses(USAGE, "synth", *shape, "--out", tmp_path / "data", naming=["301"])
     assert list(tmp_path.iterdir()) == []
 
 
@@ -125,7 +126,7 @@ def refuses_run(status, dataset, tmp_path, *options, naming):
 
 
 def test_an_evaluation_batch_that_does_not_divide(dataset, tmp_path):
-    refuses_run(USAGE, dataset, tmp_path, *SMALL, "--eval-batch-size", 211, naming=["211", "21"])
+    refuses_run(USAGE, dataset, tmp_path, *small("--eval-batch-size", 211), naming=["211", "21"])
 
 
 def test_users_with_too_few_items_left_are_named(ratings, dataset, tmp_path):
@@ -140,8 +141,8 @@ def test_users_with_too_few_items_left_are_named(ratings, dataset, tmp_path):
 def test_as_many_negatives_as_there_are_are_given(ratings, dataset, tmp_path):
     rows = [line.split(",")[0] for line in ratings.read_text().splitlines()[1:]]
     left = 300 - max(map(rows.count, set(rows)))
-    negpipe("generate", dataset, "--out", tmp_path / "run", *SMALL, "--eval-negatives", left, "--eval-batch-size",
-            left + 1)
+    negpipe("generate", dataset, "--out", tmp_path / "run",
+            *small("--eval-negatives", left, "--eval-batch-size", left + 1))
     negpipe("verify", dataset, tmp_path / "run")
 
 
@@ -158,22 +159,21 @@ def test_ten_items_and_999_negatives_need_mlperf(tmp_path):
     negpipe("verify", data, tmp_path / "run")
 
 
-@pytest.mark.parametrize("options", [
-    ("--epochs-per-cycle", 2**32 - 1, "--num-neg", 2**32 - 1),
-    ("--first-cycle", 2**32),
-    ("--first-cycle", 2**32 - 1, "--cycles", 2),
-    ("--cycles", 2**32 + 1),
-    ("--first-cycle", 2**64 - 1, "--cycles", 2),
-    ("--padding", "drop", "--batch-size", 10**9),
-], ids=lambda options: " ".join(map(str, options)))
-def test_counts_that_do_not_fit(options, dataset, tmp_path):
-    refuses_run(USAGE, dataset, tmp_path, *SMALL, *options, naming=[])
+@pytest.mark.parametrize("options, naming", [
+    (("--epochs-per-cycle", 2**32 - 1, "--num-neg", 2**32 - 1), ["--epochs-per-cycle", 2**32 - 1]),
+    (("--first-cycle", 2**32), ["cycle", 2**32]),
+    (("--first-cycle", 2**32 - 1, "--cycles", 2), ["cycle", "32 bits"]),
+    (("--cycles", 2**32 + 1), ["cycle"]),
+    (("--first-cycle", 2**64 - 1, "--cycles", 2), ["cycle"]),
+    (("--padding", "drop", "--batch-size", 10**9), ["drop", 10**9]),
+], ids=lambda values: " ".join(map(str, values)))
+def test_counts_that_do_not_fit(options, naming, dataset, tmp_path):
+    refuses_run(USAGE, dataset, tmp_path, *small(*options), naming=naming)
 
 
 def test_a_damaged_ready_json(dataset, tmp_path):
     run = tmp_path / "run"
     negpipe("generate", dataset, "--out", run, *SMALL)
     (run / "training_epochs/cycle_00000/ready.json").write_text("{")
-    result = negpipe("hash", run, expect=BAD_DATA)
-    assert "ready.json" in result.stderr
-    assert leftovers(run) == []
+    result = negpipe("verify", dataset, run, expect=FOUND_FAILURES)
+    assert "cycle_00000/ready.json" in result.stdout

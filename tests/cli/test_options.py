@@ -4,12 +4,12 @@ import json
 import re
 
 import pytest
-from program import OK, SMALL, SUBCOMMANDS, USAGE, digests, negpipe, refuses
+from program import OK, SMALL, SUBCOMMANDS, USAGE, digests, negpipe, refuses, small
 
 COMMON = ("--json", "--quiet", "--threads")
 
 
-@pytest.mark.parametrize("subcommand", SUBCOMMANDS)
+@pytest.mark.parametrize("subcommand", [*SUBCOMMANDS, "produce"])
 def test_help_ends_with_an_example_whose_options_exist(subcommand):
     text = negpipe(subcommand, "--help").stdout
     assert all(option in text for option in COMMON)
@@ -39,7 +39,7 @@ def test_version():
 
 @pytest.mark.parametrize("arguments", [
     (), ("frobnicate",), ("generate",), ("generate", "somewhere"), ("prepare", "somewhere"), ("synth",), ("hash",),
-    ("verify", "somewhere"), ("info",)] + [(subcommand, "--no-such-option") for subcommand in SUBCOMMANDS])
+    ("verify", "somewhere"), ("info",), ("produce",)] + [(subcommand, "--no-such-option") for subcommand in SUBCOMMANDS])
 def test_wrong_usage(arguments, tmp_path):
     refuses(USAGE, *arguments, naming=[], cwd=tmp_path)
     assert list(tmp_path.iterdir()) == []
@@ -50,7 +50,8 @@ def test_wrong_usage(arguments, tmp_path):
     ("--cycles", "-1"), ("--epochs-per-cycle", 0), ("--padding", "zeros"), ("--compression", "zip"),
     ("--threads", "many"), ("--seed", "18446744073709551616"), ("--seed", "-1"), ("--device", "tpu")])
 def test_values_out_of_range_are_refused_before_anything_is_written(option, value, dataset, tmp_path):
-    refuses(USAGE, "generate", dataset, "--out", tmp_path / "out", *SMALL, option, value, naming=[])
+    naming = ["device" if option == "--device" else option]
+    refuses(USAGE, "generate", dataset, "--out", tmp_path / "out", *small(option, value), naming=naming)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,4 +1,4 @@
-// What a program of somebody else's does with the library: a dataset in memory, a plan, a batch, by public headers only.
+// What a program of somebody else's does with the library, by its public headers: a dataset in memory, a plan, a batch.
 #include <cstdint>
 #include <iostream>
 #include <numeric>

@@ -1,0 +1,82 @@
+"""README.md holds: its commands run as they stand, its program reads what they wrote, its paths and options exist."""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[2]
+PROGRAM = pathlib.Path(os.environ["NEGPIPE_PROGRAM"])
+README = (ROOT / "README.md").read_text()
+SUBCOMMANDS = re.findall(r"^\| `negpipe (\w+) ", README, re.MULTILINE)
+
+
+def blocks(language):
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def run(command, folder):
+    path = f"{PROGRAM.parent}{os.pathsep}{os.environ['PATH']}"
+    result = subprocess.run(command, cwd=folder, env={**os.environ, "PATH": path}, capture_output=True, text=True,
+                            check=False, stdin=subprocess.DEVNULL)
+    assert result.returncode == 0, f"{command}\n{result.stdout}\n{result.stderr}"
+    return result.stdout
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Where README's shell blocks have run, one after the other."""
+    folder = tmp_path_factory.mktemp("readme")
+    for block in blocks("sh"):
+        run(["sh", "-eu", "-c", block], folder)
+    return folder
+
+
+def test_there_are_blocks():
+    assert len(blocks("sh")) >= 2 and len(blocks("python")) == 1
+
+
+def test_commands_run_as_they_stand(folder):
+    cycles = sorted(path.name for path in folder.glob("run/training_epochs/*"))
+    assert cycles == [f"cycle_{cycle:05}" for cycle in range(5)]
+
+
+def test_tensorflow_reads_what_the_commands_wrote(folder):
+    pytest.importorskip("tensorflow")
+    # The numbers of the shape: each positive once, four negatives for each, the last batch filled up.
+    check = """
+seen = [int(tf.size(batch["labels"])) for batch in batches.map(columns)]
+assert seen == [ready["batch_size"]] * ready["batch_count"], seen
+assert users.shape == items.shape == labels.shape == [ready["batch_size"]]
+positives = sum(int(tf.reduce_sum(tf.cast(batch["labels"], tf.int64))) for batch in batches.map(columns))
+assert positives >= ready["dataset"]["positive_count"] == 1000209 - 6040, positives
+"""
+    run([sys.executable, "-c", blocks("python")[0] + check], folder)
+
+
+def test_the_table_lists_every_subcommand(folder):
+    listed = re.findall(r"^  (\w+) +\S", run([PROGRAM, "--help"], folder).partition("Subcommands:")[2], re.MULTILINE)
+    assert sorted(SUBCOMMANDS) == sorted(listed)
+
+
+def test_options_exist():
+    known = {option for subcommand in SUBCOMMANDS
+             for option in re.findall(r"--[a-z][a-z-]+", subprocess.run([PROGRAM, subcommand, "--help"],
+                                                                        capture_output=True, text=True).stdout)}
+    ours = {"--help", "--version"} | known
+    # Options of other programs, in the lines that name those.
+    lines = [line for line in README.splitlines() if not re.search(r"cmake|scripts/|\bpip\b|bench/", line)]
+    used = {option for line in lines for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", line)}
+    assert used - ours == set()
+
+
+def test_paths_exist():
+    links = [link for link in re.findall(r"\]\(([^)#]+)\)", README) if "://" not in link]
+    named = re.findall(r"`((?:scripts|include|tests|bench|python|host|cmake)/[\w./*-]*)`", README)
+    commands = re.findall(r"^\$ (\S+)", README, re.MULTILINE)
+    assert links and named and commands
+    for path in links + named + commands:
+        assert list(ROOT.glob(path.rstrip("/"))), f"{path} does not exist"
