@@ -39,7 +39,8 @@ def test_version():
 
 @pytest.mark.parametrize("arguments", [
     (), ("frobnicate",), ("generate",), ("generate", "somewhere"), ("prepare", "somewhere"), ("synth",), ("hash",),
-    ("verify", "somewhere"), ("info",), ("produce",)] + [(subcommand, "--no-such-option") for subcommand in SUBCOMMANDS])
+    ("verify", "somewhere"), ("info",), ("produce",),
+    *[(subcommand, "--no-such-option") for subcommand in SUBCOMMANDS]])
 def test_wrong_usage(arguments, tmp_path):
     refuses(USAGE, *arguments, naming=[], cwd=tmp_path)
     assert list(tmp_path.iterdir()) == []
