@@ -16,18 +16,14 @@ double density(const dataset& data) {
 }
 
 nlohmann::ordered_json summarize(const dataset& data, const std::filesystem::path& folder) {
-  return {{"dataset", folder.string()},
-          {"users", data.user_count()},
-          {"items", data.item_count()},
-          {"positives", data.positive_count()},
-          {"density", density(data)},
-          {"digest", data.digest()}};
+  return {{"dataset", folder.string()},         {"users", data.user_count()}, {"items", data.item_count()},
+          {"positives", data.positive_count()}, {"density", density(data)},   {"digest", data.digest()}};
 }
 
 std::string describe(const dataset& data, const std::filesystem::path& folder) {
-  return fmt::format("{}: {} users, {} items, {} training positives ({:.3g} % of all pairs) and a held-out item a user\n",
-                     folder.string(), data.user_count(), data.item_count(), data.positive_count(),
-                     100 * density(data));
+  return fmt::format(
+      "{}: {} users, {} items, {} training positives ({:.3g} % of all pairs) and a held-out item a user\n",
+      folder.string(), data.user_count(), data.item_count(), data.positive_count(), 100 * density(data));
 }
 
 }  // namespace negpipe::cli

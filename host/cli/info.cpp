@@ -102,10 +102,9 @@ std::vector<std::size_t> heaviest_users(const counts& by_user) {
   std::vector<std::size_t> users(by_user.size());
   std::iota(users.begin(), users.end(), std::size_t{0});
   const std::size_t shown = std::min<std::size_t>(users.size(), 5);
-  std::partial_sort(users.begin(), users.begin() + static_cast<std::ptrdiff_t>(shown), users.end(),
-                    [&](std::size_t a, std::size_t b) {
-                      return by_user[a] != by_user[b] ? by_user[a] > by_user[b] : a < b;
-                    });
+  std::partial_sort(
+      users.begin(), users.begin() + static_cast<std::ptrdiff_t>(shown), users.end(),
+      [&](std::size_t a, std::size_t b) { return by_user[a] != by_user[b] ? by_user[a] > by_user[b] : a < b; });
   users.resize(shown);
   return users;
 }
@@ -131,8 +130,11 @@ void run_info(const info_arguments& arguments) {
   const dataset_origin& origin = data.origin();
 
   json summary = summarize(data, arguments.folder);
-  summary["origin"] = {{"source", origin.source}, {"source_digest", origin.source_digest}, {"ties", origin.ties},
-                       {"seed", origin.seed},     {"rows", origin.row_count}};
+  summary["origin"] = {{"source", origin.source},
+                       {"source_digest", origin.source_digest},
+                       {"ties", origin.ties},
+                       {"seed", origin.seed},
+                       {"rows", origin.row_count}};
   summary["positives_by_user"] = to_json(users);
   summary["positives_by_item"] = to_json(items);
   summary["membership_bytes"] = {{"sorted_search", membership.sorted_search}, {"bitset", membership.bitset}};
@@ -140,12 +142,14 @@ void run_info(const info_arguments& arguments) {
   summary["fewest_negatives_left"] = json::array();
 
   std::string text = describe(data, arguments.folder);
-  text += fmt::format("made from {}, {} rows, ties: {}{}\n", origin.source, origin.row_count, origin.ties,
-                      origin.ties == "shuffled" || origin.source == "synth" ? fmt::format(", seed {}", origin.seed) : "");
+  text +=
+      fmt::format("made from {}, {} rows, ties: {}{}\n", origin.source, origin.row_count, origin.ties,
+                  origin.ties == "shuffled" || origin.source == "synth" ? fmt::format(", seed {}", origin.seed) : "");
   text += fmt::format("digest {}\n", data.digest());
   text += to_text("users", users) + to_text("items", items);
-  text += fmt::format("\nMemory to look positives up: sorted search {:.1f} MB, bitsets {:.1f} MB\n",
-                      static_cast<double>(membership.sorted_search) / 1e6, static_cast<double>(membership.bitset) / 1e6);
+  text +=
+      fmt::format("\nMemory to look positives up: sorted search {:.1f} MB, bitsets {:.1f} MB\n",
+                  static_cast<double>(membership.sorted_search) / 1e6, static_cast<double>(membership.bitset) / 1e6);
   text += fmt::format("Candidates for training negatives that are refused: {:.2f} %\n", 100 * rejected);
   text += "Users with the fewest negatives left (distinct ones for evaluation):\n";
   for (const std::size_t user : heaviest_users(by_user)) {

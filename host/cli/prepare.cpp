@@ -34,8 +34,8 @@ void settle_seed(prepare_arguments& arguments) {
   }
   if (!arguments.seed) {
     arguments.seed = random_seed();
-    print_note(arguments.common, fmt::format("seed {} was drawn; give it with --seed to make the same dataset again",
-                                             *arguments.seed));
+    print_note(arguments.common,
+               fmt::format("seed {} was drawn; give it with --seed to make the same dataset again", *arguments.seed));
   }
   arguments.options.seed = *arguments.seed;
 }
@@ -70,9 +70,10 @@ void add_prepare(CLI::App& app) {
   auto arguments = std::make_shared<prepare_arguments>();
   prepare_options& options = arguments->options;
   CLI::App& command = *app.add_subcommand("prepare", "Make a dataset from a file of ratings");
-  command.add_option("RATINGS", arguments->ratings,
-                     "CSV with a header (user_id or userId, item_id or movieId, timestamp; any order), MovieLens .dat "
-                     "or u.data; plain or gzip-compressed")
+  command
+      .add_option("RATINGS", arguments->ratings,
+                  "CSV with a header (user_id or userId, item_id or movieId, timestamp; any order), MovieLens .dat "
+                  "or u.data; plain or gzip-compressed")
       ->required();
   command.add_option("--out", arguments->out, "folder to write the dataset to")->required();
   command.add_option("--min-ratings", options.min_ratings, "users with fewer ratings are dropped")
@@ -81,11 +82,11 @@ void add_prepare(CLI::App& app) {
   command.add_option("--ties", options.ties, "order of one user's ratings of the same second: file or shuffled")
       ->transform(CLI::CheckedTransformer(ties, CLI::ignore_case))
       ->default_str("file");
-  const std::map<std::string, duplicate_policy> policies = {{"error", duplicate_policy::error},
-                                                            {"first", duplicate_policy::first},
-                                                            {"last", duplicate_policy::last}};
-  command.add_option("--duplicates", options.duplicates,
-                     "rows of the same user and item: refuse them (error), keep the first or the last of the file")
+  const std::map<std::string, duplicate_policy> policies = {
+      {"error", duplicate_policy::error}, {"first", duplicate_policy::first}, {"last", duplicate_policy::last}};
+  command
+      .add_option("--duplicates", options.duplicates,
+                  "rows of the same user and item: refuse them (error), keep the first or the last of the file")
       ->transform(CLI::CheckedTransformer(policies, CLI::ignore_case))
       ->default_str("error");
   const std::map<std::string, known_dataset> known = {{"ml-1m", known_dataset::ml_1m},

@@ -1,3 +1,5 @@
+#include "negpipe/synth.hpp"
+
 #include <fmt/core.h>
 
 #include <filesystem>
@@ -9,7 +11,6 @@
 #include "dataset_summary.hpp"
 #include "negpipe/error.hpp"
 #include "negpipe/plan.hpp"
-#include "negpipe/synth.hpp"
 
 namespace negpipe::cli {
 
@@ -47,8 +48,8 @@ void run_synth(synth_arguments& arguments) {
   const run_control control = make_control(arguments.common);
   if (!arguments.seed) {
     arguments.seed = random_seed();
-    print_note(arguments.common, fmt::format("seed {} was drawn; give it with --seed to make the same dataset again",
-                                             *arguments.seed));
+    print_note(arguments.common,
+               fmt::format("seed {} was drawn; give it with --seed to make the same dataset again", *arguments.seed));
   }
   options.seed = *arguments.seed;
   const dataset data = synthesize(options, control, arguments.csv);

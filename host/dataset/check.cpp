@@ -1,9 +1,10 @@
+#include "storage.hpp"
+
 #include <fmt/format.h>
 
 #include <limits>
 
 #include "negpipe/error.hpp"
-#include "storage.hpp"
 
 namespace negpipe {
 
@@ -32,7 +33,8 @@ struct checker {
 
   void ids(std::string_view array, const raw_ids& raw) const {
     if (raw.is_text()) offsets(array, raw.numbers_or_offsets(), raw.bytes().size());
-    if (raw.size() > max_id_count) fail(array, fmt::format("{} ids, at most {} are possible", raw.size(), max_id_count));
+    if (raw.size() > max_id_count)
+      fail(array, fmt::format("{} ids, at most {} are possible", raw.size(), max_id_count));
   }
 
   void item(std::string_view array, std::size_t i, std::int32_t value, std::size_t item_count) const {
@@ -51,7 +53,8 @@ struct checker {
                                            begin + k - 1, begin + k, user, before, items[k]));
       }
       if (items[k] == heldout) {
-        fail("heldout_items", fmt::format("the held-out item {} of user {} is also a training positive", heldout, user));
+        fail("heldout_items",
+             fmt::format("the held-out item {} of user {} is also a training positive", heldout, user));
       }
       before = items[k];
     }
@@ -70,7 +73,8 @@ void check_dataset(const array_place& place, std::span<const std::int64_t> user_
     check.fail("heldout_items", fmt::format("{} values for {} users", heldout_items.size(), user_ids.size()));
   }
   if (user_offsets.size() != user_ids.size() + 1) {
-    check.fail("user_offsets", fmt::format("{} values, wanted one more than {} users", user_offsets.size(), user_ids.size()));
+    check.fail("user_offsets",
+               fmt::format("{} values, wanted one more than {} users", user_offsets.size(), user_ids.size()));
   }
   if (positive_items.empty()) check.fail("positive_items", "there is not one training positive");
   check.offsets("user_offsets", user_offsets, positive_items.size());

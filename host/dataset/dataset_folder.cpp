@@ -1,11 +1,12 @@
 // A dataset on disk: dataset.json and its arrays.
+#include "negpipe/dataset.hpp"
+
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "digest.hpp"
-#include "negpipe/dataset.hpp"
 #include "negpipe/error.hpp"
 #include "negpipe/version.hpp"
 #include "npy_file.hpp"
@@ -100,9 +101,10 @@ json parse_description(const fs::path& folder) {
     throw format_error(fmt::format("{}: it does not describe a dataset; {}", path.string(), remedy));
   }
   if (const json version = description.value("format_version", json()); version != dataset_format_version) {
-    throw format_error(fmt::format("{}: its format is version {}, this program reads version {}; prepare the dataset "
-                                   "again with this program, or use the one that made it",
-                                   path.string(), dump(version), dataset_format_version));
+    throw format_error(
+        fmt::format("{}: its format is version {}, this program reads version {}; prepare the dataset "
+                    "again with this program, or use the one that made it",
+                    path.string(), dump(version), dataset_format_version));
   }
   if (const json found = description.value("checksum", json()); found != checksum_of(description)) {
     throw format_error(fmt::format("{}: its checksum is {}, wanted {}: the file was damaged or changed; {}",

@@ -45,15 +45,17 @@ std::span<const std::byte> values_of(const support::mapped_file& file, const std
   const auto bytes = file.bytes();
   const auto found = bytes.first(std::min(bytes.size(), header.size()));
   if (as_text(found) != header) {
-    throw format_error(fmt::format("{}: its header is not that of an array of {} values of type {}, which "
-                                   "dataset.json speaks of; prepare the dataset again",
-                                   path.string(), count, descriptor));
+    throw format_error(
+        fmt::format("{}: its header is not that of an array of {} values of type {}, which "
+                    "dataset.json speaks of; prepare the dataset again",
+                    path.string(), count, descriptor));
   }
   const auto values = bytes.subspan(header.size());
   if (values.size() % element_bytes != 0 || values.size() / element_bytes != count) {
-    throw format_error(fmt::format("{}: found {} bytes of values, wanted {} values of {} bytes; the file was truncated "
-                                   "or extended: prepare the dataset again",
-                                   path.string(), values.size(), count, element_bytes));
+    throw format_error(
+        fmt::format("{}: found {} bytes of values, wanted {} values of {} bytes; the file was truncated "
+                    "or extended: prepare the dataset again",
+                    path.string(), values.size(), count, element_bytes));
   }
   return values;
 }

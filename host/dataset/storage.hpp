@@ -15,9 +15,7 @@ struct owned_ids {
   std::vector<char> bytes;
   bool is_text = false;
 
-  raw_ids view() const {
-    return is_text ? raw_ids(numbers_or_offsets, bytes) : raw_ids(numbers_or_offsets);
-  }
+  raw_ids view() const { return is_text ? raw_ids(numbers_or_offsets, bytes) : raw_ids(numbers_or_offsets); }
 };
 
 struct dataset::storage {

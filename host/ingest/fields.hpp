@@ -34,10 +34,10 @@ class field_cursor {
 
   std::string_view line_;
   separator by_;
-  std::size_t place_ = 0;   // where the next field begins; past the end: no field is left
+  std::size_t place_ = 0;  // where the next field begins; past the end: no field is left
   std::size_t column_ = 0;
   std::string_view text_;
-  std::string unquoted_;    // a field that holds doubled quotes
+  std::string unquoted_;  // a field that holds doubled quotes
   bool broken_quotes_ = false;
 };
 

@@ -46,7 +46,7 @@ class id_dictionary {
   std::int32_t size_ = 0;
   std::vector<std::int32_t> slots_;
   std::vector<std::int64_t> numbers_;
-  std::vector<char> bytes_;             // all texts in a row: no allocation an id
+  std::vector<char> bytes_;  // all texts in a row: no allocation an id
   std::vector<std::size_t> offsets_{0};
 };
 

@@ -14,8 +14,7 @@ std::uint64_t muldiv(std::uint64_t a, std::uint64_t b, std::uint64_t c);
 std::vector<std::uint64_t> zipf_weights(std::uint64_t count, std::uint64_t shift, unsigned exponent);
 
 /// Splits total into parts in proportion to weights, none above cap, with their sum exact. total <= cap * size.
-std::vector<std::uint64_t> apportion(std::uint64_t total, const std::vector<std::uint64_t>& weights,
-                                     std::uint64_t cap);
+std::vector<std::uint64_t> apportion(std::uint64_t total, const std::vector<std::uint64_t>& weights, std::uint64_t cap);
 
 /// Draws ranks in proportion to weights.
 class weighted_draw {

@@ -1,10 +1,11 @@
+#include "negpipe/ingest.hpp"
+
 #include <fmt/format.h>
 
 #include <utility>
 
 #include "hold_out.hpp"
 #include "negpipe/error.hpp"
-#include "negpipe/ingest.hpp"
 #include "ratings.hpp"
 #include "select_rows.hpp"
 #include "thread_pool.hpp"
@@ -33,10 +34,11 @@ std::string_view name_of(duplicate_policy policy) {
   const auto id = [](const id_dictionary& ids, std::int32_t number) {
     return ids.kind() == id_kind::number ? std::to_string(ids.number(number)) : in_quotes(ids.text(number));
   };
-  throw input_error(fmt::format("{}:{}: user {} and item {} stand in line {} already; keep one of such rows with "
-                                "--duplicates first or last", path, read.lines.line_of(row),
-                                id(read.user_ids, read.columns.users[row]), id(read.item_ids, read.columns.items[row]),
-                                read.lines.line_of(selection.repeated_row)));
+  throw input_error(
+      fmt::format("{}:{}: user {} and item {} stand in line {} already; keep one of such rows with "
+                  "--duplicates first or last",
+                  path, read.lines.line_of(row), id(read.user_ids, read.columns.users[row]),
+                  id(read.item_ids, read.columns.items[row]), read.lines.line_of(selection.repeated_row)));
 }
 
 void check_counts(const std::string& path, known_dataset expected, std::size_t users, std::size_t items) {
@@ -48,14 +50,15 @@ void check_counts(const std::string& path, known_dataset expected, std::size_t u
   const counts wanted =
       expected == known_dataset::ml_1m ? counts{"ml-1m", 6'040, 3'706} : counts{"ml-20m", 138'493, 26'744};
   if (users == wanted.users && items == wanted.items) return;
-  throw input_error(fmt::format("{}: {} users and {} items are left, but {} has {} and {}; use the original file with "
-                                "20 ratings a user, or leave --expect out",
-                                path, users, items, wanted.name, wanted.users, wanted.items));
+  throw input_error(
+      fmt::format("{}: {} users and {} items are left, but {} has {} and {}; use the original file with "
+                  "20 ratings a user, or leave --expect out",
+                  path, users, items, wanted.name, wanted.users, wanted.items));
 }
 
 // The ids of the numbers that order names, in its order.
 std::variant<std::vector<std::int64_t>, std::vector<std::string>> ids_in_order(const id_dictionary& ids,
-                                                                                const std::vector<std::int32_t>& order) {
+                                                                               const std::vector<std::int32_t>& order) {
   if (ids.kind() == id_kind::number) {
     std::vector<std::int64_t> numbers;
     numbers.reserve(order.size());
@@ -112,9 +115,10 @@ dataset prepare(const std::filesystem::path& path, const prepare_options& option
   const renumbering order = select(path.string(), read, options, pool, counts);
   if (options.expect) check_counts(path.string(), *options.expect, order.users.size(), order.items.size());
   if (order.users.size() == read.columns.row_count()) {
-    throw input_error(fmt::format("{}: not one training positive is left: {} of {} rows belong to users with fewer than "
-                                  "{} ratings, and the last rating of each other user is held out; lower --min-ratings",
-                                  path.string(), counts.rows_dropped, counts.rows_read, options.min_ratings));
+    throw input_error(
+        fmt::format("{}: not one training positive is left: {} of {} rows belong to users with fewer than "
+                    "{} ratings, and the last rating of each other user is held out; lower --min-ratings",
+                    path.string(), counts.rows_dropped, counts.rows_read, options.min_ratings));
   }
 
   control.throw_if_stopped();

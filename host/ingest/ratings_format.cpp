@@ -44,15 +44,16 @@ std::size_t find_column(const std::filesystem::path& path, const std::vector<std
   for (std::size_t i = 0; i < fields.size(); ++i) {
     if (std::find(wanted.names.begin(), wanted.names.end(), fields[i]) == wanted.names.end()) continue;
     if (found) {
-      throw input_error(fmt::format("{}:1: two {} columns, {} and {}; rename or remove one", path.string(),
-                                    wanted.what, *found + 1, i + 1));
+      throw input_error(fmt::format("{}:1: two {} columns, {} and {}; rename or remove one", path.string(), wanted.what,
+                                    *found + 1, i + 1));
     }
     found = i;
   }
   if (!found) {
-    throw input_error(fmt::format("{}:1: no {} column: found {}; wanted a header with the columns user_id (or "
-                                  "userId), item_id (or movieId) and timestamp, in any order",
-                                  path.string(), wanted.what, in_quotes(fmt::format("{}", fmt::join(fields, ", ")))));
+    throw input_error(
+        fmt::format("{}:1: no {} column: found {}; wanted a header with the columns user_id (or "
+                    "userId), item_id (or movieId) and timestamp, in any order",
+                    path.string(), wanted.what, in_quotes(fmt::format("{}", fmt::join(fields, ", ")))));
   }
   return *found;
 }
@@ -85,8 +86,7 @@ ratings_format detect_format(const std::filesystem::path& path, std::string_view
   }
   const std::vector<std::string> fields = split(path, line, format.by);
   format.column_count = fields.size();
-  format.has_header =
-      format.by == separator::comma || (format.by == separator::tab && !is_number(fields.front()));
+  format.has_header = format.by == separator::comma || (format.by == separator::tab && !is_number(fields.front()));
   if (format.has_header) {
     format.user = find_column(path, fields, {"user", {"user_id", "userId"}});
     format.item = find_column(path, fields, {"item", {"item_id", "movieId"}});

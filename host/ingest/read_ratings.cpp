@@ -1,3 +1,5 @@
+#include "ratings.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -5,7 +7,6 @@
 #include <optional>
 
 #include "negpipe/error.hpp"
-#include "ratings.hpp"
 #include "text_source.hpp"
 #include "thread_pool.hpp"
 
@@ -120,7 +121,7 @@ class reading {
   support::thread_pool pool_;
   ratings_format format_;
   std::uint64_t lines_before_ = 0;  // lines before the block that is appended next
-  std::size_t skip_ = 0;    // bytes of the first block that are not ratings
+  std::size_t skip_ = 0;            // bytes of the first block that are not ratings
   ratings result_;
 };
 

@@ -15,12 +15,12 @@ namespace negpipe::ingest {
 struct row_selection {
   static constexpr std::uint64_t none = ~std::uint64_t{0};
 
-  std::vector<std::uint8_t> kept;       ///< [row_count] 1 or 0
-  std::uint64_t first_repeat = none;    ///< the first row of the file whose pair stands in an earlier one
-  std::uint64_t repeated_row = none;    ///< the last row before it with the same pair
+  std::vector<std::uint8_t> kept;     ///< [row_count] 1 or 0
+  std::uint64_t first_repeat = none;  ///< the first row of the file whose pair stands in an earlier one
+  std::uint64_t repeated_row = none;  ///< the last row before it with the same pair
   std::uint64_t duplicates_dropped = 0;
   std::uint64_t users_dropped = 0;
-  std::uint64_t rows_dropped = 0;       ///< rows of the dropped users
+  std::uint64_t rows_dropped = 0;  ///< rows of the dropped users
 
   bool keeps_all() const { return duplicates_dropped == 0 && rows_dropped == 0; }
 };

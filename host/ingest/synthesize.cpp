@@ -1,8 +1,12 @@
+#include "negpipe/synth.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <numeric>
+#include <span>
 #include <utility>
+#include <vector>
 
 #include "long_tail.hpp"
 #include "negpipe/core/bounded.hpp"
@@ -10,7 +14,6 @@
 #include "negpipe/core/permutation.hpp"
 #include "negpipe/core/philox.hpp"
 #include "negpipe/error.hpp"
-#include "negpipe/synth.hpp"
 #include "ratings_csv.hpp"
 #include "thread_pool.hpp"
 #include "user_rows.hpp"
@@ -22,9 +25,9 @@ namespace {
 using namespace ingest;
 
 // What the cycle word of a counter of tag::synth names.
-constexpr std::uint32_t item_draws = 0;    // index = interaction
-constexpr std::uint32_t heldout_draws = 1; // index = user
-constexpr std::uint32_t user_order = 2;    // index = 0
+constexpr std::uint32_t item_draws = 0;     // index = interaction
+constexpr std::uint32_t heldout_draws = 1;  // index = user
+constexpr std::uint32_t user_order = 2;     // index = 0
 
 void check(const synth_options& options) {
   const auto users = static_cast<std::uint64_t>(std::max(options.users, 0));
@@ -32,9 +35,10 @@ void check(const synth_options& options) {
   if (users == 0 || items == 0) throw option_error("synth: users and items must be at least 1");
   const std::uint64_t least = std::max({users * options.min_ratings, items, users + 1});
   if (options.min_ratings > items || options.interactions < least || options.interactions > users * items) {
-    throw option_error(fmt::format("synth: {} users and {} items cannot have {} interactions with at least {} a user; "
-                                   "wanted between {} and {}, and no fewer items than ratings a user",
-                                   users, items, options.interactions, options.min_ratings, least, users * items));
+    throw option_error(
+        fmt::format("synth: {} users and {} items cannot have {} interactions with at least {} a user; "
+                    "wanted between {} and {}, and no fewer items than ratings a user",
+                    users, items, options.interactions, options.min_ratings, least, users * items));
   }
 }
 
@@ -45,8 +49,7 @@ std::vector<std::uint64_t> user_degrees(const synth_options& options) {
   const auto weights = zipf_weights(users, std::min<std::uint64_t>(300, users / 64 + 1), 1);
   const auto above_minimum = apportion(options.interactions - users * options.min_ratings, weights,
                                        static_cast<std::uint64_t>(options.items) - options.min_ratings);
-  const auto order =
-      core::permutation::make(users, core::philox_source{options.seed}, core::tag::synth, user_order, 0);
+  const auto order = core::permutation::make(users, core::philox_source{options.seed}, core::tag::synth, user_order, 0);
   std::vector<std::uint64_t> degrees(users);
   for (std::uint64_t user = 0; user < users; ++user) {
     degrees[user] = options.min_ratings + above_minimum[order(user)];
@@ -114,9 +117,7 @@ class item_chooser {
     return static_cast<std::uint32_t>(drawn);
   }
 
-  bool take(std::int32_t user, std::uint32_t item) {
-    return std::exchange(taken_by_[item], user) != user;
-  }
+  bool take(std::int32_t user, std::uint32_t item) { return std::exchange(taken_by_[item], user) != user; }
 
   // Each attempt takes half a block, for 64 bits. Gives the attempt that was accepted.
   std::uint32_t draw_below(const core::bounded64& below, std::uint32_t purpose, std::uint64_t index,
@@ -150,6 +151,49 @@ void renumber(std::vector<std::int32_t>& items, std::size_t item_count) {
   }
 }
 
+/// The items of all interactions, user by user: user u's are first[u] .. first[u + 1], the held-out one last.
+std::vector<std::int32_t> choose_items(const synth_options& options, const std::vector<std::uint64_t>& first,
+                                       support::thread_pool& pool, const run_control& control) {
+  const weighted_draw law = item_law(options);
+  std::vector<std::int32_t> items(options.interactions);
+  const auto ranges = split_evenly(first, pool.thread_count());
+  const std::uint64_t user_count = first.size() - 1;
+  control.report({"drawing items", "users", 0, user_count});
+  pool.for_each(ranges.size(), [&](std::uint64_t r) {
+    control.throw_if_stopped();
+    item_chooser chooser(options, law);
+    for (std::size_t user = ranges[r].begin; user < ranges[r].end; ++user) {
+      chooser.choose(static_cast<std::int32_t>(user), first[user],
+                     std::span(items).subspan(first[user], first[user + 1] - first[user]));
+    }
+  });
+  renumber(items, static_cast<std::size_t>(options.items));
+  control.report({"drawing items", "users", user_count, user_count});
+  return items;
+}
+
+dataset_arrays hold_out(const std::vector<std::int32_t>& items, const std::vector<std::uint64_t>& first,
+                        support::thread_pool& pool) {
+  const std::size_t user_count = first.size() - 1;
+  dataset_arrays arrays;
+  arrays.user_offsets.resize(first.size());
+  for (std::size_t user = 0; user <= user_count; ++user) {
+    arrays.user_offsets[user] = static_cast<std::int64_t>(first[user] - user);
+  }
+  arrays.heldout_items.resize(user_count);
+  arrays.positive_items.resize(items.size() - user_count);
+  const auto ranges = split_evenly(first, pool.thread_count());
+  pool.for_each(ranges.size(), [&](std::uint64_t r) {
+    for (std::size_t user = ranges[r].begin; user < ranges[r].end; ++user) {
+      const auto row = std::span(items).subspan(first[user], first[user + 1] - first[user]);
+      arrays.heldout_items[user] = row.back();
+      const auto begin = arrays.positive_items.begin() + arrays.user_offsets[user];
+      std::sort(begin, std::copy(row.begin(), row.end() - 1, begin));
+    }
+  });
+  return arrays;
+}
+
 std::vector<std::int64_t> ids_from_one(std::int32_t count) {
   std::vector<std::int64_t> ids(static_cast<std::size_t>(count));
   std::iota(ids.begin(), ids.end(), 1);
@@ -171,37 +215,7 @@ dataset synthesize(const synth_options& options, const run_control& control, con
   std::vector<std::uint64_t> first(degrees.size() + 1, 0);
   std::partial_sum(degrees.begin(), degrees.end(), first.begin() + 1);
 
-  const weighted_draw law = item_law(options);
-  std::vector<std::int32_t> items(options.interactions);
-  const auto ranges = split_evenly(first, pool.thread_count());
-  const auto of_user = [&](std::size_t user) { return std::span(items).subspan(first[user], degrees[user]); };
-  control.report({"drawing items", "users", 0, degrees.size()});
-  pool.for_each(ranges.size(), [&](std::uint64_t r) {
-    control.throw_if_stopped();
-    item_chooser chooser(options, law);
-    for (std::size_t user = ranges[r].begin; user < ranges[r].end; ++user) {
-      chooser.choose(static_cast<std::int32_t>(user), first[user], of_user(user));
-    }
-  });
-  control.report({"drawing items", "users", degrees.size(), degrees.size()});
-  renumber(items, static_cast<std::size_t>(options.items));
-
-  dataset_arrays arrays;
-  arrays.user_offsets.resize(first.size());
-  for (std::size_t user = 0; user < first.size(); ++user) {
-    arrays.user_offsets[user] = static_cast<std::int64_t>(first[user] - user);
-  }
-  arrays.heldout_items.resize(degrees.size());
-  arrays.positive_items.resize(items.size() - degrees.size());
-  pool.for_each(ranges.size(), [&](std::uint64_t r) {
-    for (std::size_t user = ranges[r].begin; user < ranges[r].end; ++user) {
-      const auto row = of_user(user);
-      arrays.heldout_items[user] = row.back();
-      const auto begin = arrays.positive_items.begin() + arrays.user_offsets[user];
-      std::sort(begin, std::copy(row.begin(), row.end() - 1, begin));
-    }
-  });
-  items = {};
+  dataset_arrays arrays = hold_out(choose_items(options, first, pool, control), first, pool);
   arrays.user_ids = ids_from_one(options.users);
   arrays.item_ids = ids_from_one(options.items);
   dataset made(std::move(arrays),

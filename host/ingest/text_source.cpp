@@ -37,9 +37,7 @@ text_source::text_source(const std::filesystem::path& path)
 
 text_source::~text_source() = default;
 
-std::size_t text_source::read(std::span<char> buffer) {
-  return inflater_ ? read_inflated(buffer) : read_file(buffer);
-}
+std::size_t text_source::read(std::span<char> buffer) { return inflater_ ? read_inflated(buffer) : read_file(buffer); }
 
 std::size_t text_source::read_file(std::span<char> buffer) {
   std::size_t filled = 0;
@@ -72,8 +70,8 @@ std::size_t text_source::read_inflated(std::span<char> buffer) {
   while (stream.avail_out != 0) {
     if (!refill()) {
       if (!inflater_->in_member) break;
-      throw input_error(fmt::format("{}: the compressed file ends in the middle: it is truncated; fetch it again",
-                                    path().string()));
+      throw input_error(
+          fmt::format("{}: the compressed file ends in the middle: it is truncated; fetch it again", path().string()));
     }
     if (!inflater_->in_member) {
       inflateReset(&stream);
@@ -104,8 +102,10 @@ bool block_reader::next(std::vector<char>& block) {
   if (!at_end_) {
     const auto* newline = static_cast<const char*>(::memrchr(block.data(), '\n', block.size()));
     if (newline == nullptr) {
-      throw input_error(fmt::format("{}: the line that begins at byte {} of the text is longer than {} bytes; wanted "
-                                    "ratings, one a line", source_.path().string(), offset_, block_bytes));
+      throw input_error(
+          fmt::format("{}: the line that begins at byte {} of the text is longer than {} bytes; wanted "
+                      "ratings, one a line",
+                      source_.path().string(), offset_, block_bytes));
     }
     const auto kept = static_cast<std::size_t>(newline + 1 - block.data());
     rest_.assign(block.begin() + static_cast<std::ptrdiff_t>(kept), block.end());

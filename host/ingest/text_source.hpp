@@ -29,8 +29,8 @@ class text_source {
   std::size_t read(std::span<char> buffer);
 
   const std::filesystem::path& path() const { return file_.path(); }
-  std::uint64_t file_bytes() const { return file_bytes_; }       ///< size of the file
-  std::uint64_t bytes_consumed() const { return consumed_; }     ///< of the file, not of the text
+  std::uint64_t file_bytes() const { return file_bytes_; }    ///< size of the file
+  std::uint64_t bytes_consumed() const { return consumed_; }  ///< of the file, not of the text
   /// MD5 of the file's bytes read so far; all of them once read() met the end.
   std::string digest() const { return digest_.hex(); }
 

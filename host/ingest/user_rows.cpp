@@ -23,8 +23,8 @@ std::vector<user_range> split_evenly(std::span<const std::uint64_t> offsets, uns
   const std::size_t user_count = offsets.size() - 1;
   std::vector<user_range> ranges;
   for (std::size_t begin = 0; begin < user_count;) {
-    const auto end_offset = std::lower_bound(offsets.begin() + static_cast<std::ptrdiff_t>(begin), offsets.end(),
-                                             offsets[begin] + target);
+    const auto end_offset =
+        std::lower_bound(offsets.begin() + static_cast<std::ptrdiff_t>(begin), offsets.end(), offsets[begin] + target);
     const std::size_t end = std::min(static_cast<std::size_t>(end_offset - offsets.begin()), user_count);
     ranges.push_back({begin, end});
     begin = end;

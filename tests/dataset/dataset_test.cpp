@@ -96,7 +96,12 @@ TEST(Dataset, DigestTellsWhatShapesOutputs) {
   EXPECT_EQ(digest([](auto& a) { a.user_ids = std::vector<std::int64_t>{1, 2, 3}; }), same);
   EXPECT_NE(digest([](auto& a) { a.heldout_items[1] = 2; }), same);
   EXPECT_NE(digest([](auto& a) { a.positive_items[1] = 2; }), same);
-  EXPECT_NE(digest([](auto& a) { a.user_offsets[1] = 1; a.user_offsets[2] = 2; a.heldout_items[2] = 0; }), same);
+  EXPECT_NE(digest([](auto& a) {
+              a.user_offsets[1] = 1;
+              a.user_offsets[2] = 2;
+              a.heldout_items[2] = 0;
+            }),
+            same);
   EXPECT_NE(digest([](auto& a) { a.item_ids = std::vector<std::int64_t>{1, 2, 3, 4, 5}; }), same);
 }
 

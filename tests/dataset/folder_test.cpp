@@ -23,9 +23,7 @@ std::string read_file(const fs::path& path) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
-void write_file(const fs::path& path, const std::string& bytes) {
-  std::ofstream(path, std::ios::binary) << bytes;
-}
+void write_file(const fs::path& path, const std::string& bytes) { std::ofstream(path, std::ios::binary) << bytes; }
 
 dataset text_dataset() {
   dataset_arrays arrays;
@@ -160,8 +158,8 @@ TEST_P(DamagedDataset, IsRefusedWithoutTheFile) {
 INSTANTIATE_TEST_SUITE_P(Files, DamagedDataset,
                          testing::Values("dataset.json", "user_offsets.npy", "positive_items.npy", "heldout_items.npy",
                                          "user_ids_offsets.npy", "user_ids_bytes.npy", "item_ids.npy"),
-                         [](const auto& info) {
-                           std::string name = info.param;
+                         [](const auto& instance) {
+                           std::string name = instance.param;
                            std::ranges::replace(name, '.', '_');
                            return name;
                          });

@@ -30,7 +30,8 @@ TEST(NpyFile, ReadsWhatItWrote) {
   const support::mapped_file file(folder / "a.npy");
   const auto bytes = values_of(file, folder / "a.npy", descriptor<std::int32_t>(), 3, 4);
   EXPECT_EQ(std::vector<std::int32_t>(reinterpret_cast<const std::int32_t*>(bytes.data()),
-                                      reinterpret_cast<const std::int32_t*>(bytes.data()) + 3), values);
+                                      reinterpret_cast<const std::int32_t*>(bytes.data()) + 3),
+            values);
   write<std::uint8_t>(folder / "empty.npy", {});
   const support::mapped_file empty(folder / "empty.npy");
   EXPECT_TRUE(values_of(empty, folder / "empty.npy", "|u1", 0, 1).empty());

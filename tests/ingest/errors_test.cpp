@@ -53,18 +53,21 @@ TEST(Refusal, OfFilesWithoutRatings) {
 
 TEST(Refusal, OfDataWithoutOneTrainingPositive) {
   EXPECT_EQ(refusal(header + "1,10,3,5\n2,10,3,5\n").rfind(": not one training positive is left", 0), 0U);
-  EXPECT_EQ(refusal(header + "1,10,3,5\n1,11,3,5\n", prepare_options{}).rfind(": not one training positive is left: 2 of 2",
-                                                                             0), 0U);
+  EXPECT_EQ(refusal(header + "1,10,3,5\n1,11,3,5\n", prepare_options{})
+                .rfind(": not one training positive is left: 2 of 2", 0),
+            0U);
 }
 
 TEST(Refusal, OfRepeatsNamesBothLines) {
   const std::string text = header + "1,10,3,5\n2,10,3,5\n\n2,11,3,5\n1,11,3,5\n2,10,3,7\n1,10,3,5\n";
-  EXPECT_EQ(refusal(text), ":7: user 2 and item 10 stand in line 3 already; keep one of such rows with --duplicates "
-                           "first or last");
+  EXPECT_EQ(refusal(text),
+            ":7: user 2 and item 10 stand in line 3 already; keep one of such rows with --duplicates "
+            "first or last");
   auto options = keep_everyone();
   options.duplicates = duplicate_policy::first;
   EXPECT_EQ(refusal(text, options), "accepted");
-  EXPECT_EQ(refusal(header + "a,x,3,5\nb,x,3,5\nb,x,3,6\n").rfind(":4: user \"b\" and item \"x\" stand in line 3", 0), 0U);
+  EXPECT_EQ(refusal(header + "a,x,3,5\nb,x,3,5\nb,x,3,6\n").rfind(":4: user \"b\" and item \"x\" stand in line 3", 0),
+            0U);
 }
 
 TEST(Refusal, OfRepeatsCountsUsersThatWouldBeDropped) {
@@ -76,8 +79,11 @@ TEST(Refusal, OfRepeatsCountsUsersThatWouldBeDropped) {
 TEST(Refusal, OfAnotherDatasetThanExpected) {
   auto options = keep_everyone();
   options.expect = known_dataset::ml_1m;
-  EXPECT_EQ(refusal(header + "1,10,3,5\n1,11,3,6\n", options).rfind(": 1 users and 2 items are left, but ml-1m has 6040 "
-                                                                    "and 3706", 0), 0U);
+  EXPECT_EQ(refusal(header + "1,10,3,5\n1,11,3,6\n", options)
+                .rfind(": 1 users and 2 items are left, but ml-1m has 6040 "
+                       "and 3706",
+                       0),
+            0U);
 }
 
 // Two bad lines far apart, a truncated end behind them: always the first line is named.

@@ -75,8 +75,9 @@ TEST(Prepare, ReadsEveryFormatToTheSameDataset) {
       {".dat, gzip", gzipped(replaced("::"))},
       {"no rating", "user_id,item_id,timestamp\n1,10,5\n1,11,6\n2,11,5\n2,12,4\n"},
       {"column order", "timestamp,item_id,user_id\n5,10,1\n6,11,1\n5,11,2\n4,12,2\n"},
-      {"quotes", "\"user_id\",item_id,\"a,\"\"title\"\"\",timestamp\n1,\"10\",\"x,\"\"y\"\"\",5\n1,11,,6\n\"2\",11,,5\n"
-                 "2,12,,\"4\"\n"},
+      {"quotes",
+       "\"user_id\",item_id,\"a,\"\"title\"\"\",timestamp\n1,\"10\",\"x,\"\"y\"\"\",5\n1,11,,6\n\"2\",11,,5\n"
+       "2,12,,\"4\"\n"},
       {"blank lines", header + "\n1,10,3,5\n\n1,11,3,6\n2,11,3,5\n2,12,3,4\n\n\n"},
   };
   for (const auto& [name, text] : variants) {

@@ -52,9 +52,10 @@ TEST(RatingsFormat, KnowsTheFilesOfMovieLensWithoutHeader) {
 TEST(RatingsFormat, RefusesWhatHasNoColumns) {
   EXPECT_EQ(refusal(""), "r.csv: the file is empty; wanted ratings");
   EXPECT_EQ(refusal("\xEF\xBB\xBF"), "r.csv: the file is empty; wanted ratings");
-  EXPECT_EQ(refusal("user_id,item_id,rating\n1,2,3\n"),
-            "r.csv:1: no timestamp column: found \"user_id, item_id, rating\"; wanted a header with the columns user_id "
-            "(or userId), item_id (or movieId) and timestamp, in any order");
+  EXPECT_EQ(
+      refusal("user_id,item_id,rating\n1,2,3\n"),
+      "r.csv:1: no timestamp column: found \"user_id, item_id, rating\"; wanted a header with the columns user_id "
+      "(or userId), item_id (or movieId) and timestamp, in any order");
   EXPECT_NE(refusal("1,31,2.5,1260759144\n").find("r.csv:1: no user column: found \"1, 31, 2.5, 1260759144\""),
             std::string::npos);
   EXPECT_EQ(refusal("user_id,userId,item_id,timestamp\n"), "r.csv:1: two user columns, 1 and 2; rename or remove one");

@@ -1,5 +1,3 @@
-#include "negpipe/synth.hpp"
-
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -9,6 +7,7 @@
 
 #include "negpipe/error.hpp"
 #include "negpipe/ingest.hpp"
+#include "negpipe/synth.hpp"
 #include "support/temporary_folder.hpp"
 
 namespace negpipe {
@@ -23,7 +22,8 @@ run_control with_threads(unsigned threads) {
 std::vector<std::uint64_t> user_counts(const dataset& data) {
   std::vector<std::uint64_t> counts;
   const auto offsets = data.user_offsets();
-  for (std::size_t u = 0; u + 1 < offsets.size(); ++u) counts.push_back(static_cast<std::uint64_t>(offsets[u + 1] - offsets[u]) + 1);
+  for (std::size_t u = 0; u + 1 < offsets.size(); ++u)
+    counts.push_back(static_cast<std::uint64_t>(offsets[u + 1] - offsets[u]) + 1);
   return counts;
 }
 

@@ -39,9 +39,9 @@ std::string read_blocks(const std::filesystem::path& path) {
 TEST(TextSource, GivesWholeLinesWhateverTheSize) {
   const temporary_folder folder;
   const std::size_t block = block_reader::block_bytes;
-  for (const std::string& text : {std::string(), std::string("\n"), std::string("a"), lines(block / 2), lines(3 * block),
-                                  lines(2 * block) + "no newline",
-                                  std::string(block - 1, 'x') + "\n" + std::string(block - 1, 'y') + "\nz"}) {
+  for (const std::string& text :
+       {std::string(), std::string("\n"), std::string("a"), lines(block / 2), lines(3 * block),
+        lines(2 * block) + "no newline", std::string(block - 1, 'x') + "\n" + std::string(block - 1, 'y') + "\nz"}) {
     write_file(folder / "plain", text);
     EXPECT_TRUE(read_blocks(folder / "plain") == text) << text.size();
     write_file(folder / "packed", gzipped(text));
