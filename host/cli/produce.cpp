@@ -72,7 +72,8 @@ class produce_log {
     if (status.activity == produce_activity::making) {
       line += fmt::format(", {} {:3.0f} %", status.stage, 100 * status.stage_done);
     } else {
-      line += status.activity == produce_activity::waiting_for_room ? ", waiting for room" : ", waiting for the trainer";
+      const bool for_room = status.activity == produce_activity::waiting_for_room;
+      line += for_room ? ", waiting for room" : ", waiting for the trainer";
     }
     std::fprintf(stderr, "\r\033[K%s", line.c_str());
     std::fflush(stderr);

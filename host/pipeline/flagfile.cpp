@@ -1,3 +1,5 @@
+#include "negpipe/produce.hpp"
+
 #include <fmt/core.h>
 
 #include <charconv>
@@ -9,7 +11,6 @@
 #include <variant>
 
 #include "negpipe/error.hpp"
-#include "negpipe/produce.hpp"
 
 namespace negpipe {
 

@@ -52,8 +52,8 @@ void require_same_options(const json& noted, const json& now, const fs::path& ca
   for (const auto& [name, value] : now.items()) {
     const json before = noted.value(name, json());
     if (before == value) continue;
-    throw option_error(fmt::format("--resume: {} was {} when {} was begun and is {} now; give the same options again, or "
-                                   "start anew with --force",
+    throw option_error(fmt::format("--resume: {} was {} when {} was begun and is {} now; give the same options again, "
+                                   "or start anew with --force",
                                    name, before.dump(), cache.string(), value.dump()));
   }
 }
@@ -83,6 +83,7 @@ class producer {
       settle_earlier_run();
       with_room("the notes", 4096, [&] { cache_.announce(); });
       watch_.emplace(cache_.cycles(), options_.poll);
+      say(fmt::format("{} threads for the first cycle, {} for later ones", all_threads_, later_threads_));
       if (watch_->polling()) say("there is no inotify here: looking for consumed cycles twice a second");
       produce_all();
     } catch (const giving_up& reason) {
@@ -109,9 +110,10 @@ class producer {
       next_cycle_ = std::max(note->next_cycle, cache_.cycle_after_last());
       say(fmt::format("resuming with cycle {}", next_cycle_));
     } else if (note || cache_.has_records()) {
-      throw option_error(fmt::format("{} holds an earlier run; continue it with --resume{}, replace it with --force, or "
-                                     "choose another --cache-id",
-                                     cache_.root().string(), note ? "" : " (not possible: it has no producer.json)"));
+      const char* doubt = note ? "" : " (not possible here: there is no producer.json)";
+      throw option_error(fmt::format("{} holds an earlier run; continue it with --resume{}, replace it with --force, "
+                                     "or choose another --cache-id",
+                                     cache_.root().string(), doubt));
     }
     with_room("the notes", 4096, [&] { cache_.write_note({next_cycle_, wanted}); });
   }
@@ -203,7 +205,8 @@ class producer {
       const auto space = fs::space(cache_.root(), unknown);
       return unknown ? std::uint64_t{0} : std::uint64_t{space.available};
     };
-    say(fmt::format("no room for {}, which takes {} bytes: {} are free; waiting ({})", what, bytes, available(), failure));
+    say(fmt::format("no room for {}, which takes {} bytes: {} are free; waiting ({})", what, bytes, available(),
+                    failure));
     // A quota does not show in the free space: from time to time only a trial tells.
     const auto trial = clock::now() + std::chrono::seconds(10);
     const bool misleading = available() >= bytes;

@@ -1,9 +1,10 @@
 /* Preloaded into a producer: the wall clock jumps a day forwards and back with every look, and while the file named
-   in FULL_DISK_FLAG exists there is no space left. */
+   in FULL_DISK_FLAG exists there is no space left. With NO_INOTIFY there is no inotify. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/inotify.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <time.h>
@@ -46,4 +47,12 @@ ssize_t pwrite64(int file, const void* bytes, size_t count, off64_t offset) {
 
 ssize_t pwrite(int file, const void* bytes, size_t count, off_t offset) {
   return pwrite64(file, bytes, count, offset);
+}
+
+int inotify_init1(int flags) {
+  if (getenv("NO_INOTIFY") != NULL) {
+    errno = EMFILE;
+    return -1;
+  }
+  return (int)syscall(SYS_inotify_init1, flags);
 }

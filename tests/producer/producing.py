@@ -32,24 +32,18 @@ class Producer:
         cache_id=CACHE_ID,
         messages=None,
         spelled=("--data-dir", "--cache-id"),
+        terminal=None,
         **options,
     ):
         self.data_dir = pathlib.Path(data_dir)
         self.cache = self.data_dir / f"{cache_id}_ncf_recommendation_cache"
         self.messages = messages or self.data_dir.parent / f"{self.data_dir.name}.messages"
-        self.command = [
-            *prefix,
-            PROGRAM,
-            "produce",
-            *map(str, arguments),
-            spelled[0],
-            str(data_dir),
-            spelled[1],
-            cache_id,
-        ]
+        self.command = [*prefix, PROGRAM, "produce", *map(str, arguments)]
+        self.command += [spelled[0], str(data_dir), spelled[1], cache_id]
         with open(self.messages, "ab") as messages:
+            heard = messages if terminal is None else terminal
             self.process = subprocess.Popen(
-                self.command, stdin=subprocess.DEVNULL, stdout=messages, stderr=messages, **options
+                self.command, stdin=subprocess.DEVNULL, stdout=messages, stderr=heard, **options
             )
 
     @property

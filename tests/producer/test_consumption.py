@@ -1,11 +1,13 @@
 """A producer and a consumer that deletes what it used."""
 
+import os
+import pty
 import shutil
 import time
 
 import pytest
 from producing import producing, require_equal, small, wait_until
-from program import INTERRUPTED, digests, leftovers, negpipe
+from program import INTERRUPTED, OK, digests, leftovers, negpipe
 
 
 def test_what_is_made_is_what_generate_makes(dataset, undisturbed, tmp_path):
@@ -73,6 +75,50 @@ def test_it_is_woken_rather_than_looks(dataset, tmp_path):
             producer.wait_for_cycles(1)
             assert time.monotonic() - begin < 3, f"cycle {cycle + 1} came late"
         assert "twice a second" not in producer.said()
+
+
+def test_without_inotify_it_looks(dataset, undisturbed, tmp_path, preload):
+    environment = {**preload, "NO_INOTIFY": "1"}
+    with producing(tmp_path / "data", *small(dataset, "--cycles-ahead", 1), env=environment) as producer:
+        for _ in range(3):
+            producer.wait_for_cycles(1)
+            require_equal(producer.cycles[0], undisturbed)
+            shutil.rmtree(producer.cycles[0])
+        producer.wait_for_cycles(1)
+        assert "there is no inotify here" in producer.said()
+        assert producer.stop() == INTERRUPTED
+
+
+@pytest.mark.parametrize(
+    ("arguments", "first", "later"),
+    [
+        (("--threads", 8), 8, 6),
+        (("--threads", 2), 2, 1),
+        (("--threads", 1), 1, 1),
+        (("--threads", 5, "--background-threads", 4), 5, 4),
+    ],
+)
+def test_later_cycles_leave_threads_to_the_trainer(arguments, first, later, dataset, undisturbed, tmp_path):
+    with producing(tmp_path / "data", *small(dataset, "--cycles", 2, *arguments)) as producer:
+        assert producer.status() == OK
+        assert f"{first} threads for the first cycle, {later} for later ones" in producer.said()
+        for cycle in producer.cycles:
+            require_equal(cycle, undisturbed)
+
+
+def test_a_line_on_the_terminal_tells_how_things_stand(dataset, tmp_path):
+    terminal, program_side = pty.openpty()
+    log = tmp_path / "log"
+    log.touch()
+    with producing(tmp_path / "data", *small(dataset, "--log-file", log), terminal=program_side) as producer:
+        os.close(program_side)
+        wait_until(lambda: "waiting for one" in log.read_text(), "the producer to wait")
+        shutil.rmtree(producer.cycles[0])
+        wait_until(lambda: "cycle 3: " in log.read_text(), "cycle 3")
+        shown = os.read(terminal, 65536).decode()
+        assert producer.stop() == INTERRUPTED
+    os.close(terminal)
+    assert " made, " in shown and " ahead, " in shown and " consumed, " in shown and "points/s" in shown
 
 
 def test_the_log_tells_what_happens(dataset, tmp_path):
