@@ -31,7 +31,8 @@ double measure_random_lines(std::uint64_t bytes) {
   struct deleter {
     void operator()(unsigned char* memory) const { std::free(memory); }
   };
-  const std::unique_ptr<unsigned char, deleter> memory(static_cast<unsigned char*>(std::aligned_alloc(huge_page, size)));
+  const std::unique_ptr<unsigned char, deleter> memory(
+      static_cast<unsigned char*>(std::aligned_alloc(huge_page, size)));
   if (!memory) throw std::bad_alloc();
   (void)::madvise(memory.get(), size, MADV_HUGEPAGE);
   std::fill_n(memory.get(), size, static_cast<unsigned char>(1));

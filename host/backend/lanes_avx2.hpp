@@ -57,7 +57,8 @@ void permute_digits(const core::permutation& order, std::uint32_t* left, std::ui
     for (int round = 0; round < order.rounds; round += 2) {
       const lanes key0 = all32(order.word[round]);
       const lanes key1 = all32(order.word[round + 1]);
-      for (std::uint32_t k = 0; k < chains; ++k) a[k] = add_mod(a[k], round_function(b[k], key0, left_radix), left_radix);
+      for (std::uint32_t k = 0; k < chains; ++k)
+        a[k] = add_mod(a[k], round_function(b[k], key0, left_radix), left_radix);
       for (std::uint32_t k = 0; k < chains; ++k) {
         b[k] = add_mod(b[k], round_function(a[k], key1, right_radix), right_radix);
       }

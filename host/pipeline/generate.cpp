@@ -35,7 +35,8 @@ void check_generate(const dataset& data, const generate_options& options) {
                  "continue with --first-cycle, choose another --out, or --force to replace it");
   }
   if (options.evaluation) {
-    require_free(evaluation_folder(options.out), "keep it with --no-eval, choose another --out, or --force to replace it");
+    require_free(evaluation_folder(options.out),
+                 "keep it with --no-eval, choose another --out, or --force to replace it");
   }
 }
 

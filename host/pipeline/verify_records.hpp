@@ -52,7 +52,9 @@ struct record_columns {
                : static_cast<std::int32_t>(record::load_le<std::uint32_t>(items.data() + 4 * i));
   }
   std::int8_t flag(std::uint64_t i) const { return static_cast<std::int8_t>(flags[i]); }
-  std::int8_t is_valid(std::uint64_t i) const { return valid.empty() ? std::int8_t{1} : static_cast<std::int8_t>(valid[i]); }
+  std::int8_t is_valid(std::uint64_t i) const {
+    return valid.empty() ? std::int8_t{1} : static_cast<std::int8_t>(valid[i]);
+  }
 };
 
 /// The checks of one folder's records. First whether a record keeps the promises by itself, then whether it is what

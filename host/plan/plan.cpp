@@ -34,17 +34,18 @@ training_plan plan_training(const dataset& data, const training_options& options
   constexpr std::uint64_t limit = core::permutation::max_size;
   const std::uint64_t per_epoch = checked_product(data.positive_count(), options.negatives + std::uint64_t{1}, limit,
                                                   "points an epoch (training positives * (1 + --num-neg))");
-  const std::uint64_t points =
-      checked_product(per_epoch, options.epochs_per_cycle, limit, "points a cycle (points an epoch * --epochs-per-cycle)");
+  const std::uint64_t points = checked_product(per_epoch, options.epochs_per_cycle, limit,
+                                               "points a cycle (points an epoch * --epochs-per-cycle)");
   if (options.batch_size > limit) {
     throw option_error(fmt::format("--batch-size: {} given, at most {} wanted", options.batch_size, limit));
   }
   const bool drop = options.padding == padding_policy::drop;
   const std::uint64_t batches = drop ? points / options.batch_size : core::ceil_div(points, options.batch_size);
   if (batches == 0) {
-    throw option_error(fmt::format("--padding drop leaves no batch: a cycle has {} points, --batch-size is {}; choose a "
-                                   "smaller batch or another padding",
-                                   points, options.batch_size));
+    throw option_error(
+        fmt::format("--padding drop leaves no batch: a cycle has {} points, --batch-size is {}; choose a "
+                    "smaller batch or another padding",
+                    points, options.batch_size));
   }
   return {.seed = options.seed,
           .positive_count = data.positive_count(),
@@ -72,14 +73,15 @@ void require_enough_items(const dataset& data, std::uint32_t wanted) {
     const std::int64_t left = data.item_count() - (offsets[u + 1] - offsets[u]) - 1;
     if (left >= wanted) continue;
     if (++lacking <= named_most) {
-      named += fmt::format("{}{} (number {}) has {}", named.empty() ? "" : ", ", data.user_ids().to_string(u), user, left);
+      named +=
+          fmt::format("{}{} (number {}) has {}", named.empty() ? "" : ", ", data.user_ids().to_string(u), user, left);
     }
   }
   if (lacking == 0) return;
-  throw infeasible_error(fmt::format(
-      "{} distinct evaluation negatives a user are wanted, but {} of {} users have fewer items left: {}{}; ask for fewer "
-      "(--eval-negatives), draw with replacement (--mlperf), or leave evaluation out (--no-eval)",
-      wanted, lacking, data.user_count(), named, lacking > named_most ? ", ..." : ""));
+  throw infeasible_error(
+      fmt::format("{} distinct evaluation negatives a user are wanted, but {} of {} users have fewer items left: {}{}; "
+                  "ask for fewer (--eval-negatives), draw with replacement (--mlperf), or leave evaluation out (--no-eval)",
+                  wanted, lacking, data.user_count(), named, lacking > named_most ? ", ..." : ""));
 }
 
 }  // namespace
@@ -94,9 +96,9 @@ evaluation_plan plan_evaluation(const dataset& data, const evaluation_options& o
   const std::uint64_t row = options.negatives + std::uint64_t{1};
   if (options.batch_size % row != 0) {
     const std::uint64_t nearest = core::ceil_div(options.batch_size, row) * row;
-    throw option_error(
-        fmt::format("--eval-batch-size: {} given, a multiple of {} (1 held-out item and {} negatives) wanted, such as {}",
-                    options.batch_size, row, options.negatives, nearest));
+    throw option_error(fmt::format(
+        "--eval-batch-size: {} given, a multiple of {} (1 held-out item and {} negatives) wanted, such as {}",
+        options.batch_size, row, options.negatives, nearest));
   }
   constexpr std::uint64_t limit = core::permutation::max_size;
   if (options.batch_size > limit) {
@@ -121,8 +123,8 @@ void check_cycles(std::uint64_t first, std::uint64_t count) {
   require_positive(count, "--cycles");
   constexpr std::uint64_t most = std::uint64_t{1} << 32;
   if (first >= most || count > most - first) {
-    throw option_error(fmt::format(
-        "cycles {} to {} + {}: cycle numbers have 32 bits, so the last may be {} at most", first, first, count, most - 1));
+    throw option_error(fmt::format("cycles {} to {} + {}: cycle numbers have 32 bits, so the last may be {} at most",
+                                   first, first, count, most - 1));
   }
 }
 

@@ -14,7 +14,8 @@ namespace {
 using bytes = std::span<const std::byte>;
 
 [[noreturn]] void fail(std::string_view message, const std::string& what) {
-  throw format_error(fmt::format("the payload is no tf.train.Example of one bytes value a feature: {} {}", message, what));
+  throw format_error(
+      fmt::format("the payload is no tf.train.Example of one bytes value a feature: {} {}", message, what));
 }
 
 /// Walks over the fields of one message, all of which must be length-delimited.

@@ -37,7 +37,8 @@ TEST_F(curand_device, the_generator_curand_init_and_core_agree) {
   for (const auto purpose : {core::tag::round_keys, core::tag::train_draw, core::tag::padding, core::tag{63}}) {
     for (const std::uint32_t cycle : {0U, 1U, 0xFFFFFFFFU}) {
       for (const std::uint64_t index : {0ULL, 1ULL, 65'536ULL, 0xFFFFFFFFULL, 1ULL << 32, ~0ULL}) {
-        for (const std::uint32_t attempt : {0U, 1U, core::max_attempt}) names.push_back({purpose, cycle, index, attempt});
+        for (const std::uint32_t attempt : {0U, 1U, core::max_attempt})
+          names.push_back({purpose, cycle, index, attempt});
       }
     }
   }

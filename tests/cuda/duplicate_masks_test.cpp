@@ -35,7 +35,8 @@ class duplicate_masks : public device_test {
 };
 
 TEST_F(duplicate_masks, equal_the_rule_at_every_row_length) {
-  for (const std::uint64_t row_length : {1ULL, 2ULL, 31ULL, 1000ULL, 1023ULL, 1024ULL, 1025ULL, 4096ULL, 4097ULL, 9000ULL}) {
+  for (const std::uint64_t row_length :
+       {1ULL, 2ULL, 31ULL, 1000ULL, 1023ULL, 1024ULL, 1025ULL, 4096ULL, 4097ULL, 9000ULL}) {
     expect_masks<std::uint16_t>(1024, 3, row_length);
     expect_masks<std::int32_t>(70'000, 2, row_length);
   }

@@ -123,8 +123,8 @@ TEST_P(backend_contract, cycles_equal_the_core) {
 }
 
 TEST_P(backend_contract, point_counts_at_the_edges_equal_the_core) {
-  for (const std::int32_t positives : {1, 2, 3, 31, 32, 33, 63, 64, 65, 127, 128, 129, 255, 256, 257, 511, 512, 513, 1023,
-                                       1024, 1025, 4095, 4096, 4097}) {
+  for (const std::int32_t positives : {1,   2,   3,   31,  32,  33,  63,   64,   65,   127,  128,  129,
+                                       255, 256, 257, 511, 512, 513, 1023, 1024, 1025, 4095, 4096, 4097}) {
     const dataset data = dataset_with_positives(positives);
     for (const std::uint32_t negatives : {0U, 1U}) {
       const training_options options{7, negatives, 1, 100, padding_policy::resample};
@@ -228,8 +228,8 @@ TEST_P(backend_contract, points_past_32_bits_equal_the_core) {
         const positives_index index(data, budget);
         const auto filler = make(index);
         const std::uint64_t count = 700;
-        for (std::uint64_t first : {std::uint64_t{0}, std::uint64_t{1} << 31, std::uint64_t{1} << 32, plan.point_count / 3,
-                                    plan.padded_count()}) {
+        for (std::uint64_t first : {std::uint64_t{0}, std::uint64_t{1} << 31, std::uint64_t{1} << 32,
+                                    plan.point_count / 3, plan.padded_count()}) {
           first = std::min(first - std::min<std::uint64_t>(first, count / 2), plan.padded_count() - count);
           expect_points(*filler, index, plan, key, first, count);
           if (HasFatalFailure()) return;

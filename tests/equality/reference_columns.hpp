@@ -30,9 +30,9 @@ class guarded_bytes {
     for (std::size_t i = 0; i < bytes_.size(); ++i) {
       if (bytes_[i] == wanted.bytes_[i]) continue;
       const auto offset = static_cast<std::int64_t>(i) - static_cast<std::int64_t>(guard);
-      return column + " differs at value " + std::to_string(offset / static_cast<std::int64_t>(value_bytes)) + " (byte " +
-             std::to_string(offset) + "): found " + std::to_string(std::to_integer<int>(bytes_[i])) + ", wanted " +
-             std::to_string(std::to_integer<int>(wanted.bytes_[i])) + "; ";
+      return column + " differs at value " + std::to_string(offset / static_cast<std::int64_t>(value_bytes)) +
+             " (byte " + std::to_string(offset) + "): found " + std::to_string(std::to_integer<int>(bytes_[i])) +
+             ", wanted " + std::to_string(std::to_integer<int>(wanted.bytes_[i])) + "; ";
     }
     return "";
   }

@@ -26,10 +26,13 @@ TEST(Crc32c, GivesThePublishedAnswers) {
     for (const auto& [place, value] : set) out[place] = static_cast<std::byte>(value);
     return out;
   }();
-  const std::pair<bytes, std::uint32_t> answers[] = {
-      {bytes(32), 0x8A9136AAU},           {bytes(32, std::byte{0xFF}), 0x62A8AB43U}, {counting(0, 1), 0x46DD794EU},
-      {counting(31, -1), 0x113FDB5CU},    {read_command, 0xD9963A56U},               {test::as_bytes("123456789"), 0xE3069283U},
-      {bytes{}, 0U}};
+  const std::pair<bytes, std::uint32_t> answers[] = {{bytes(32), 0x8A9136AAU},
+                                                     {bytes(32, std::byte{0xFF}), 0x62A8AB43U},
+                                                     {counting(0, 1), 0x46DD794EU},
+                                                     {counting(31, -1), 0x113FDB5CU},
+                                                     {read_command, 0xD9963A56U},
+                                                     {test::as_bytes("123456789"), 0xE3069283U},
+                                                     {bytes{}, 0U}};
   for (const auto& [input, wanted] : answers) EXPECT_EQ(support::crc32c(input), wanted);
 }
 

@@ -25,7 +25,9 @@ bytes field(int number, const bytes& content) {
 }
 
 bytes value_of(const bytes& content) { return field(1, field(1, content)); }
-bytes entry(std::string_view key, const bytes& content) { return field(1, field(1, text(key)) + field(2, value_of(content))); }
+bytes entry(std::string_view key, const bytes& content) {
+  return field(1, field(1, text(key)) + field(2, value_of(content)));
+}
 bytes example(const bytes& entries) { return field(1, entries); }
 
 TEST(ParseExample, ReadsFeaturesInAnyOrder) {
@@ -58,7 +60,8 @@ TEST(ParseExample, RefusesWhatIsNotOfTheFormat) {
       {"a third field of an entry", example(field(1, key + field(2, value_of(text("x"))) + field(3, text("x"))))},
       {"a float_list", example(field(1, key + field(2, field(2, field(1, text("abcd"))))))},
       {"no value in the list", example(field(1, key + field(2, field(1, {}))))},
-      {"two values in the list", example(field(1, key + field(2, field(1, field(1, text("x")) + field(1, text("y"))))))},
+      {"two values in the list",
+       example(field(1, key + field(2, field(1, field(1, text("x")) + field(1, text("y"))))))},
       {"an integer field", bytes{std::byte{0x08}, std::byte{0x01}}},
       {"a length beyond the end", bytes{std::byte{0x0A}, std::byte{0x05}, std::byte{0}}},
       {"a number that breaks off", bytes{std::byte{0x0A}, std::byte{0x80}}},
@@ -77,7 +80,8 @@ TEST(ParseExample, BoundsTheNumberOfFeatures) {
 }
 
 TEST(ParseExample, SurvivesDamageAnywhere) {
-  const bytes good = example(entry("user_id", text("abcd")) + entry("item_id", text("ef")) + entry("labels", text("g")));
+  const bytes good =
+      example(entry("user_id", text("abcd")) + entry("item_id", text("ef")) + entry("labels", text("g")));
   ASSERT_EQ(parse_example(good).size(), 3U);
   for (std::size_t length = 0; length < good.size(); ++length) {
     EXPECT_THROW(parse_example(std::span(good).first(length)), format_error) << length;
