@@ -80,7 +80,8 @@ void require_enough_items(const dataset& data, std::uint32_t wanted) {
   if (lacking == 0) return;
   throw infeasible_error(
       fmt::format("{} distinct evaluation negatives a user are wanted, but {} of {} users have fewer items left: {}{}; "
-                  "ask for fewer (--eval-negatives), draw with replacement (--mlperf), or leave evaluation out (--no-eval)",
+                  "ask for fewer (--eval-negatives), draw with replacement (--mlperf), or leave evaluation out "
+                  "(--no-eval)",
                   wanted, lacking, data.user_count(), named, lacking > named_most ? ", ..." : ""));
 }
 
