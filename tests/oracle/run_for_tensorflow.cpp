@@ -1,0 +1,121 @@
+// Writes runs below a folder, and beside each the arrays that its records must hold: made point by point from the core,
+// as raw little-endian files "users", "items", "flags" and "valid" of all batches in reading order.
+#include <cstdint>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "negpipe/backend.hpp"
+#include "negpipe/core/duplicate_mask.hpp"
+#include "negpipe/core/philox.hpp"
+#include "negpipe/pipeline.hpp"
+#include "negpipe/positives.hpp"
+#include "support/datasets.hpp"
+
+namespace fs = std::filesystem;
+using namespace negpipe;
+
+namespace {
+
+template <typename Value>
+void store(const fs::path& path, const std::vector<Value>& values) {
+  std::ofstream out(path, std::ios::binary);
+  out.write(reinterpret_cast<const char*>(values.data()), static_cast<std::streamsize>(values.size() * sizeof(Value)));
+}
+
+struct columns {
+  std::vector<std::int32_t> users;
+  std::vector<std::int32_t> items;
+  std::vector<std::int8_t> flags;
+  std::vector<std::int8_t> valid;
+
+  void save(const fs::path& folder, bool wide, bool with_valid) const {
+    fs::create_directories(folder);
+    store(folder / "users", users);
+    if (wide) {
+      store(folder / "items", items);
+    } else {
+      store(folder / "items", std::vector<std::uint16_t>(items.begin(), items.end()));
+    }
+    store(folder / "flags", flags);
+    if (with_valid) store(folder / "valid", valid);
+  }
+};
+
+columns training_arrays(const training_plan& plan, std::uint32_t cycle, const core::positives_view& view) {
+  const core::cycle_key key = make_cycle_key(plan, cycle);
+  columns out;
+  for (std::uint64_t batch = 0; batch < plan.batch_count; ++batch) {
+    for (std::uint64_t i = 0; i < plan.batch_size; ++i) {
+      const core::point p =
+          core::point_at(plan, key, view, plan.first_position(batch) + i, core::philox_source{plan.seed});
+      out.users.push_back(index(p.user));
+      out.items.push_back(index(p.item));
+      out.flags.push_back(p.label);
+      out.valid.push_back(p.valid);
+    }
+  }
+  return out;
+}
+
+columns evaluation_arrays(const evaluation_plan& plan, const core::positives_view& view) {
+  columns out;
+  for (std::uint64_t row = 0; row < plan.padded_count() / plan.row_length(); ++row) {
+    const user_id user{row < plan.user_count ? static_cast<std::int32_t>(row) : 0};
+    std::vector<std::int32_t> items(plan.row_length(), 0);
+    for (std::uint32_t c = 0; row < plan.user_count && c < items.size(); ++c) {
+      items[c] = index(core::eval_item_at(plan, view, user, c, core::philox_source{plan.seed}));
+    }
+    for (std::uint32_t c = 0; c < items.size(); ++c) {
+      out.users.push_back(index(user));
+      out.items.push_back(items[c]);
+      out.flags.push_back(core::is_repeat(items.data(), c));
+    }
+  }
+  return out;
+}
+
+void write_run(const fs::path& folder, const dataset& data, padding_policy padding, compression_type compression,
+               std::uint32_t readers, bool mlperf) {
+  generate_options options;
+  options.out = folder / "run";
+  options.readers = readers;
+  options.compression = compression;
+  options.training = {.seed = 42, .negatives = 4, .epochs_per_cycle = 1, .batch_size = 250, .padding = padding};
+  options.evaluation = evaluation_options{.seed = 42, .negatives = 19, .batch_size = 60, .mlperf = mlperf};
+  const positives_index index(data);
+  generate(data, *make_cpu_backend(index, 1), options);
+  const bool wide = item_type_for(data.item_count()) == item_type::int32;
+  training_arrays(plan_training(data, options.training), 0, index.view())
+      .save(folder / "train", wide, padding == padding_policy::mask);
+  evaluation_arrays(plan_evaluation(data, *options.evaluation), index.view()).save(folder / "eval", wide, false);
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  if (count != 2) {
+    std::fputs("usage: run_for_tensorflow FOLDER\n", stderr);
+    return 2;
+  }
+  const fs::path out = arguments[1];
+  const dataset narrow = test::random_dataset({20, 50, 31, 22, 90, 40, 77}, 300, 5);
+  const dataset wide = test::random_dataset({20, 50, 31, 22, 90, 40, 77}, 70'000, 6);
+  const std::pair<padding_policy, const char*> paddings[] = {
+      {padding_policy::resample, "resample"}, {padding_policy::mask, "mask"}, {padding_policy::drop, "drop"}};
+  const std::pair<compression_type, const char*> compressions[] = {{compression_type::none, "none"},
+                                                                   {compression_type::gzip, "gzip"}};
+  for (const auto& [padding, padding_name] : paddings) {
+    for (const auto& [compression, compression_name] : compressions) {
+      for (const std::uint32_t readers : {1U, 4U, 11U}) {  // 6 or 7 batches: some files hold none
+        const std::string name = std::string(padding_name) + "-" + compression_name + "-" + std::to_string(readers);
+        const bool mlperf = readers == 4;
+        write_run(out / ("uint16-" + name), narrow, padding, compression, readers, mlperf);
+        if (readers == 4) write_run(out / ("int32-" + name), wide, padding, compression, readers, mlperf);
+      }
+    }
+  }
+  return 0;
+}

@@ -1,0 +1,192 @@
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <fstream>
+#include <functional>
+#include <iterator>
+#include <nlohmann/json.hpp>
+
+#include "negpipe/error.hpp"
+#include "written_run.hpp"
+
+namespace negpipe {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+std::string slurp(const fs::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+void spill(const fs::path& path, const std::string& text) { std::ofstream(path, std::ios::binary) << text; }
+
+class VerifyFiles : public ::testing::Test {
+ protected:
+  VerifyFiles() { test::generate_small(data_, options_); }
+
+  /// What verify says, one failure a line; empty when all is well.
+  std::string told() const {
+    const verify_report report = verify(data_, options_.out);
+    std::string text;
+    for (const auto& failure : report.failures) text += failure.file + ": " + failure.message + "\n";
+    EXPECT_EQ(text.empty(), report.failure_count == 0);
+    return text;
+  }
+  void expect_told(const std::string& wanted) const {
+    const std::string text = told();
+    EXPECT_NE(text.find(wanted), std::string::npos) << wanted << " not in\n" << text;
+  }
+  void edit_ready(const fs::path& folder, const std::function<void(json&)>& edit) const {
+    json root = json::parse(slurp(folder / "ready.json"));
+    edit(root);
+    spill(folder / "ready.json", root.dump());
+  }
+
+  test::temporary_folder folder_;
+  dataset data_ = test::small_dataset();
+  generate_options options_ = test::small_options(folder_ / "out");
+  fs::path cycle_ = options_.out / "training_epochs/cycle_00000";
+  fs::path evaluation_ = options_.out / "eval_data";
+};
+
+TEST_F(VerifyFiles, AreSoundToBeginWith) { EXPECT_EQ(told(), ""); }
+
+TEST_F(VerifyFiles, NeedReadyJson) {
+  fs::remove(cycle_ / "ready.json");
+  expect_told("ready.json: is missing");
+}
+
+TEST_F(VerifyFiles, MustAgreeWithEveryNumberOfReadyJson) {
+  const auto off_by_one = [](const char* pointer) {
+    return [pointer](json& root) {
+      json& field = root[json::json_pointer(pointer)];
+      field = field.get<std::uint64_t>() + 1;
+    };
+  };
+  const std::string good = slurp(cycle_ / "ready.json");
+  for (const char* field : {"/batch_size", "/batch_count", "/cycle", "/epochs_per_cycle", "/num_neg", "/point_count",
+                            "/dataset/user_count", "/dataset/item_count", "/dataset/positive_count",
+                            "/files/1/record_count", "/files/2/byte_count"}) {
+    edit_ready(cycle_, off_by_one(field));
+    EXPECT_NE(told(), "") << field;
+    spill(cycle_ / "ready.json", good);
+  }
+  const std::pair<const char*, json> others[] = {
+      {"/seed", "43"},        {"/padding", "mask"},  {"/padding", "drop"},         {"/dtypes/item_id", "int32"},
+      {"/kind", "eval"},      {"/compression", "x"}, {"/files/0/crc32c", "0"},     {"/files/0/name", "train_7.tfrecords"},
+      {"/format_version", 2}, {"/batch_size", 0}};
+  for (const auto& [pointer, value] : others) {
+    edit_ready(cycle_, [&](json& root) { root[json::json_pointer(pointer)] = value; });
+    EXPECT_NE(told(), "") << pointer << " = " << value;
+    spill(cycle_ / "ready.json", good);
+  }
+  edit_ready(evaluation_, [](json& root) { root["mlperf"] = true; });
+  EXPECT_NE(told(), "");
+  edit_ready(evaluation_, [](json& root) {
+    root["mlperf"] = false;
+    root["eval_negatives"] = 9;  // 33 is no multiple of 10
+  });
+  expect_told("--eval-batch-size");
+}
+
+TEST_F(VerifyFiles, MustBelongToTheDatasetAndTheStream) {
+  const dataset other = test::random_dataset({3, 20, 1, 0, 35, 12, 7}, 60, 12);
+  EXPECT_THROW(verify(other, options_.out), format_error);
+  edit_ready(cycle_, [](json& root) { root["stream_version"] = stream_version + 1; });
+  EXPECT_THROW(told(), format_error);
+}
+
+TEST_F(VerifyFiles, MustStandInTheFolderOfTheirCycle) {
+  fs::rename(cycle_, options_.out / "training_epochs/cycle_00003");
+  expect_told("\"cycle\" is 0, 3 wanted");
+}
+
+TEST_F(VerifyFiles, MustAllBeThereAndNoOther) {
+  fs::copy(cycle_ / "train_0.tfrecords", cycle_ / "train_3.tfrecords");
+  expect_told("train_3.tfrecords: stands here, but ready.json does not list it");
+  fs::remove(cycle_ / "train_3.tfrecords");
+  fs::remove(cycle_ / "train_1.tfrecords");
+  expect_told("train_1.tfrecords: is missing");
+}
+
+TEST_F(VerifyFiles, MustHoldTheirShareOfBatches) {
+  // Seven batches in three files lie as 3, 3, 1: moving the last record to another file keeps all of them.
+  const std::string one = slurp(cycle_ / "train_1.tfrecords");
+  const std::string two = slurp(cycle_ / "train_2.tfrecords");
+  spill(cycle_ / "train_1.tfrecords", one.substr(0, one.size() - two.size()));
+  spill(cycle_ / "train_2.tfrecords", one.substr(one.size() - two.size()) + two);
+  expect_told("train_1.tfrecords: holds 2 records, 3 wanted");
+  expect_told("train_2.tfrecords: holds 2 records, 1 wanted");
+  expect_told("bytes, 2331 wanted by ready.json");
+}
+
+TEST_F(VerifyFiles, MustHaveTheirIndex) {
+  const std::string good = slurp(cycle_ / "train_0.tfrecords.idx");
+  spill(cycle_ / "train_0.tfrecords.idx", good + "0 1\n");
+  expect_told("train_0.tfrecords.idx: does not hold the offset and length of every record");
+  fs::remove(cycle_ / "train_0.tfrecords.idx");
+  expect_told("train_0.tfrecords.idx: is missing");
+}
+
+TEST_F(VerifyFiles, MustNotHaveAFlippedByteAnywhere) {
+  for (const fs::path& path : {cycle_ / "train_1.tfrecords", evaluation_ / "eval_0.tfrecords"}) {
+    const std::string good = slurp(path);
+    for (std::size_t place = 0; place < good.size(); place += 97) {
+      std::string damaged = good;
+      damaged[place] = static_cast<char>(damaged[place] ^ 0x10);
+      spill(path, damaged);
+      const std::string text = told();
+      EXPECT_NE(text.find("its CRC-32C is"), std::string::npos) << place;
+      EXPECT_NE(text.find(": record "), std::string::npos) << place << "\n" << text;
+    }
+    spill(path, good);
+  }
+  EXPECT_EQ(told(), "");
+}
+
+TEST_F(VerifyFiles, MustHaveTheRightFeatures) {
+  const auto rewrite = [&](std::vector<record::column_spec> specs) {
+    const record::record_template shape(specs);
+    std::vector<std::byte> out(shape.record_bytes());
+    std::vector<std::vector<std::byte>> values;
+    for (const auto& spec : specs) values.emplace_back(spec.byte_count);
+    shape.encode(std::vector<std::span<const std::byte>>(values.begin(), values.end()), out);
+    record::record_set set(cycle_, "train", {7, 3}, shape.record_bytes(), compression_type::none);
+    for (std::uint64_t b = 0; b < 7; ++b) set.write(b, out);
+    auto ready = record::read_ready_file(cycle_);
+    ready.files = set.finish();
+    record::write_ready_file(cycle_, ready);
+  };
+  rewrite({{"user_id", 400}, {"item_id", 200}});
+  expect_told("train_0.tfrecords: record 0, feature \"labels\" is missing");
+  rewrite({{"user_id", 400}, {"item_id", 400}, {"labels", 100}});
+  expect_told("record 0, feature \"item_id\" has 400 bytes, 200 wanted");
+  rewrite({{"user_id", 400}, {"item_id", 200}, {"labels", 100}, {"valid_point_mask", 100}});
+  expect_told("feature \"valid_point_mask\" does not belong here");
+}
+
+TEST_F(VerifyFiles, MustBeThere) { EXPECT_THROW(verify(data_, folder_ / "none"), format_error); }
+
+TEST_F(VerifyFiles, AreLeftWhenAStopIsRequested) {
+  const std::atomic<bool> stop{true};
+  run_control control;
+  control.stop_requested = &stop;
+  EXPECT_THROW(verify(data_, options_.out, control), interrupted_error);
+}
+
+TEST_F(VerifyFiles, AreReportedAsFarAsTheyHaveBeenRead) {
+  run_control control;
+  std::vector<std::pair<std::string, std::uint64_t>> ends;
+  control.on_progress = [&](const progress& now) {
+    EXPECT_LE(now.done, now.total);
+    if (now.done == now.total) ends.emplace_back(now.stage, now.total);
+  };
+  verify(data_, options_.out, control);
+  const std::vector<std::pair<std::string, std::uint64_t>> wanted{{"cycle_00000", 700}, {"eval_data", 99}};
+  EXPECT_EQ(ends, wanted);
+}
+
+}  // namespace
+}  // namespace negpipe

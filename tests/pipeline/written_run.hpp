@@ -1,0 +1,98 @@
+// A small run on disk that tests tamper with: its batches as columns, and all of a folder rewritten from them.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <filesystem>
+#include <span>
+#include <vector>
+
+#include "example_encoder.hpp"
+#include "negpipe/backend.hpp"
+#include "negpipe/pipeline.hpp"
+#include "ready_file.hpp"
+#include "record_set.hpp"
+#include "support/datasets.hpp"
+#include "support/temporary_folder.hpp"
+
+namespace negpipe::test {
+
+/// One batch; flags are labels or the duplicate mask, valid is empty without valid_point_mask.
+struct batch_columns {
+  std::vector<std::int32_t> users;
+  std::vector<std::uint16_t> items;
+  std::vector<std::int8_t> flags;
+  std::vector<std::int8_t> valid;
+};
+
+template <typename Value>
+std::vector<Value> values_of(std::span<const std::byte> bytes) {
+  std::vector<Value> values(bytes.size() / sizeof(Value));
+  std::memcpy(values.data(), bytes.data(), bytes.size());
+  return values;
+}
+
+/// The batches of a folder in reading order.
+inline std::vector<batch_columns> read_batches(const std::filesystem::path& folder) {
+  const record::ready_file ready = record::read_ready_file(folder);
+  std::vector<batch_columns> batches;
+  for (const auto& file : ready.files) {
+    record_reader reader(folder / file.name);
+    for (std::span<const std::byte> payload; reader.next(payload);) {
+      batch_columns batch;
+      for (const auto& [name, bytes] : parse_example(payload)) {
+        if (name == record::user_key) batch.users = values_of<std::int32_t>(bytes);
+        if (name == record::item_key) batch.items = values_of<std::uint16_t>(bytes);
+        if (name == record::label_key || name == record::duplicate_key) batch.flags = values_of<std::int8_t>(bytes);
+        if (name == record::valid_key) batch.valid = values_of<std::int8_t>(bytes);
+      }
+      batches.push_back(std::move(batch));
+    }
+  }
+  return batches;
+}
+
+/// Writes the batches in place of what a folder holds, with sound checksums, index files and ready.json: whatever is
+/// wrong with them, only a look at the values can tell.
+inline void write_batches(const std::filesystem::path& folder, const std::vector<batch_columns>& batches) {
+  record::ready_file ready = record::read_ready_file(folder);
+  const bool evaluation = ready.kind == record::record_kind::eval;
+  const auto specs =
+      evaluation ? record::evaluation_record_columns(ready.batch_size, item_type::uint16)
+                 : record::training_record_columns(ready.batch_size, item_type::uint16, !batches[0].valid.empty());
+  const record::record_template shape(specs);
+  const file_layout layout{batches.size(), static_cast<std::uint32_t>(ready.files.size())};
+  record::record_set set(folder, evaluation ? "eval" : "train", layout, shape.record_bytes(), ready.compression);
+  std::vector<std::byte> out(shape.record_bytes());
+  for (std::size_t b = 0; b < batches.size(); ++b) {
+    std::vector<std::span<const std::byte>> columns{std::as_bytes(std::span(batches[b].users)),
+                                                    std::as_bytes(std::span(batches[b].items)),
+                                                    std::as_bytes(std::span(batches[b].flags))};
+    if (!batches[b].valid.empty()) columns.push_back(std::as_bytes(std::span(batches[b].valid)));
+    shape.encode(columns, out);
+    set.write(b, out);
+  }
+  ready.files = set.finish();
+  record::write_ready_file(folder, ready);
+}
+
+/// Options of a small run: batches that do not divide the cycle, and fewer files than batches.
+inline generate_options small_options(const std::filesystem::path& out) {
+  generate_options options;
+  options.out = out;
+  options.cycle_count = 1;
+  options.readers = 3;
+  options.training = {.seed = 42, .negatives = 3, .epochs_per_cycle = 2, .batch_size = 100};
+  options.evaluation = evaluation_options{.seed = 42, .negatives = 10, .batch_size = 33};
+  return options;
+}
+
+/// Users of several degrees who all have evaluation negatives left.
+inline dataset small_dataset() { return random_dataset({3, 20, 1, 0, 35, 12, 7}, 60, 11); }
+
+inline void generate_small(const dataset& data, const generate_options& options) {
+  const positives_index index(data);
+  generate(data, *make_cpu_backend(index, 1), options);
+}
+
+}  // namespace negpipe::test
