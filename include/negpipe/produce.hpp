@@ -20,10 +20,17 @@ namespace negpipe {
 /// DATA_DIR/ID_ncf_recommendation_cache, where the pipeline of 2018 kept everything of one run.
 std::filesystem::path cache_folder(const std::filesystem::path& data_dir, std::string_view cache_id);
 
+/// generate_options of a run that goes on until it is told to stop.
+inline generate_options endless_run() {
+  generate_options options;
+  options.cycle_count = 0;
+  return options;
+}
+
 struct produce_options {
   /// What is made. out is the cache folder; cycle_count 0 means until told to stop; replace clears what an earlier
   /// producer left.
-  generate_options records{.cycle_count = 0};
+  generate_options records = endless_run();
   std::uint64_t cycles_ahead = 3;            ///< make cycles while fewer than so many lie unconsumed; at least 1
   std::chrono::seconds timeout{7200};        ///< give up after so long without consumption
   unsigned background_threads = 0;           ///< of all cycles but the first; 0: three quarters of the threads

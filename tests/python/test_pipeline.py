@@ -304,7 +304,7 @@ def test_ctrl_c_reaches_the_trainer_alone(dataset, tmp_path):
     script = (
         "import sys, time\nfrom negpipe import tf as n\n"
         "d, _ = n.instantiate_pipeline(sys.argv[1], sys.argv[2], 512, 210, eval_negatives=20)\n"
-        "print(d.producer.process.pid, flush=True)\ntry:\n  time.sleep(60)\nexcept KeyboardInterrupt:\n"
+        "try:\n  print(d.producer.process.pid, flush=True)\n  time.sleep(60)\nexcept KeyboardInterrupt:\n"
         "  print(d.producer.process.poll(), flush=True)\n"
     )
     command = [sys.executable, "-c", script, str(dataset), str(tmp_path)]
