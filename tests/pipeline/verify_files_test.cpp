@@ -75,7 +75,7 @@ TEST_F(VerifyFiles, MustAgreeWithEveryNumberOfReadyJson) {
   }
   const std::pair<const char*, json> others[] = {
       {"/seed", "43"},        {"/padding", "mask"},  {"/padding", "drop"},         {"/dtypes/item_id", "int32"},
-      {"/kind", "eval"},      {"/compression", "x"}, {"/files/0/crc32c", "0"},     {"/files/0/name", "train_7.tfrecords"},
+      {"/kind", "eval"},      {"/compression", "x"}, {"/files/0/crc32c", "0"},     {"/files/0/name", "train_7"},
       {"/format_version", 2}, {"/batch_size", 0}};
   for (const auto& [pointer, value] : others) {
     edit_ready(cycle_, [&](json& root) { root[json::json_pointer(pointer)] = value; });

@@ -25,8 +25,9 @@ std::string told(const verify_report& report) {
   return text;
 }
 
-class VerifySound
-    : public ::testing::TestWithParam<std::tuple<padding_policy, std::uint64_t, std::uint32_t, compression_type, bool>> {};
+using sound_run = std::tuple<padding_policy, std::uint64_t, std::uint32_t, compression_type, bool>;
+
+class VerifySound : public ::testing::TestWithParam<sound_run> {};
 
 TEST_P(VerifySound, FindsNothingWrong) {
   const auto [padding, batch_size, readers, compression, mlperf] = GetParam();
@@ -267,7 +268,8 @@ const std::vector<tampering> tamperings{
      },
      {"position 0: user 1 found, 0 wanted"}},
     {"evaluation batches that changed places", resample, false, eval,
-     [](const dataset&, batches& all) { std::swap(all[0], all[1]); }, {"record 0, position 0", "user 3 found, 0 wanted"}},
+     [](const dataset&, batches& all) { std::swap(all[0], all[1]); },
+     {"record 0, position 0", "user 3 found, 0 wanted"}},
 };
 
 class VerifyTampering : public ::testing::TestWithParam<tampering> {};

@@ -1,0 +1,126 @@
+// Records: encoding with checksums in memory, and whole files in a folder. NEGPIPE_BENCH_FOLDER chooses the folder
+// that is written to besides /dev/shm, such as one on the disk that matters.
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "example_encoder.hpp"
+#include "negpipe/tfrecord.hpp"
+#include "record_set.hpp"
+#include "support/defaults.hpp"
+
+namespace negpipe::bench {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uint64_t file_batches = 256;  // some 118 MB of records
+constexpr std::uint32_t readers = 4;
+
+/// Columns of one batch, of numbers that differ from place to place.
+struct sample_batch {
+  std::vector<record::column_spec> specs = record::training_record_columns(batch_size, item_type::uint16, false);
+  record::record_template shape{specs};
+  std::vector<std::vector<std::byte>> columns;
+  std::vector<std::span<const std::byte>> views;
+  std::vector<std::byte> record = std::vector<std::byte>(shape.record_bytes());
+
+  sample_batch() {
+    std::uint32_t state = 1;
+    for (const auto& spec : specs) {
+      auto& column = columns.emplace_back(spec.byte_count);
+      for (auto& byte : column) byte = static_cast<std::byte>((state = state * 1664525U + 1013904223U) >> 24);
+    }
+    views.assign(columns.begin(), columns.end());
+    shape.encode(views, record);
+  }
+
+  /// Whether a file of this one record gives the columns back.
+  bool is_read_back(const fs::path& folder) const {
+    record::record_set set(folder, "check", {1, 1}, shape.record_bytes(), compression_type::none);
+    set.write(0, record);
+    record_reader reader(folder / set.finish()[0].name);
+    std::span<const std::byte> payload;
+    if (!reader.next(payload)) return false;
+    for (const auto& [name, bytes] : parse_example(payload)) {
+      const auto spec = std::ranges::find(specs, name, &record::column_spec::name);
+      if (!std::ranges::equal(bytes, columns[static_cast<std::size_t>(spec - specs.begin())])) return false;
+    }
+    return true;
+  }
+};
+
+fs::path fresh_folder(const fs::path& parent) {
+  const fs::path folder = parent / "negpipe-record-bench";
+  fs::remove_all(folder);
+  fs::create_directories(folder);
+  return folder;
+}
+
+/// The ceiling of encoding: the same bytes, copied once.
+void copy(benchmark::State& state) {
+  sample_batch batch;
+  std::vector<std::byte> to(batch.record.size());
+  for (auto _ : state) {
+    std::memcpy(to.data(), batch.record.data(), to.size());
+    benchmark::ClobberMemory();
+  }
+  state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(to.size()));
+}
+BENCHMARK(copy);
+
+void encode(benchmark::State& state) {
+  sample_batch batch;
+  const fs::path folder = fresh_folder("/dev/shm");
+  if (!batch.is_read_back(folder)) state.SkipWithError("the record does not give its columns back");
+  fs::remove_all(folder);
+  for (auto _ : state) {
+    batch.shape.encode(batch.views, batch.record);
+    benchmark::ClobberMemory();
+  }
+  state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(batch.record.size()));
+}
+BENCHMARK(encode);
+
+void write_files(benchmark::State& state, const fs::path& parent, compression_type compression) {
+  sample_batch batch;
+  const std::uint64_t batches = compression == compression_type::none ? file_batches : file_batches / 8;
+  for (auto _ : state) {
+    state.PauseTiming();
+    const fs::path folder = fresh_folder(parent);
+    state.ResumeTiming();
+    record::record_set set(folder, "train", {batches, readers}, batch.record.size(), compression);
+    for (std::uint64_t b = 0; b < batches; ++b) {
+      batch.shape.encode(batch.views, batch.record);
+      set.write(b, batch.record);
+    }
+    benchmark::DoNotOptimize(set.finish());
+  }
+  fs::remove_all(parent / "negpipe-record-bench");
+  state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(batches * batch.record.size()));
+}
+
+}  // namespace
+}  // namespace negpipe::bench
+
+int main(int argc, char** argv) {
+  using namespace negpipe;
+  const char* chosen = std::getenv("NEGPIPE_BENCH_FOLDER");
+  const std::pair<std::string, std::filesystem::path> folders[] = {
+      {"shm", "/dev/shm"}, {"disk", chosen != nullptr ? chosen : std::filesystem::temp_directory_path()}};
+  for (const auto& [name, folder] : folders) {
+    for (const auto compression : {compression_type::none, compression_type::gzip}) {
+      const std::string full = "write_files/" + name + (compression == compression_type::none ? "/plain" : "/gzip");
+      benchmark::RegisterBenchmark(full.c_str(), bench::write_files, folder, compression)
+          ->UseRealTime()
+          ->Unit(benchmark::kMillisecond);
+    }
+  }
+  benchmark::Initialize(&argc, argv);
+  benchmark::RunSpecifiedBenchmarks();
+}
