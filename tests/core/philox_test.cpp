@@ -4,6 +4,7 @@
 #include <Random123/philox.h>
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <random>
 
 #include "core/known_answers.hpp"
@@ -34,6 +35,43 @@ TEST(philox, agrees_with_random123) {
     const random_block found = philox_source{key}(c);
     for (std::size_t w = 0; w < 4; ++w) ASSERT_EQ(found.word[w], wanted[w]);
   }
+}
+
+/// How many of a block's bits change, of 128 a sample, when one bit of counter and key (192 bits in all) is flipped.
+double flipped_share(unsigned bit, random_block (*generate)(counter, std::uint64_t)) {
+  std::mt19937_64 generator(bit);
+  constexpr int samples = 2000;
+  int flipped = 0;
+  for (int i = 0; i < samples; ++i) {
+    const std::uint64_t low = generator();
+    counter c = {
+        {static_cast<std::uint32_t>(low), static_cast<std::uint32_t>(low >> 32), static_cast<std::uint32_t>(i), 0}};
+    std::uint64_t key = generator();
+    const random_block before = generate(c, key);
+    if (bit < 128) {
+      c.word[bit / 32] ^= 1U << (bit % 32);
+    } else {
+      key ^= std::uint64_t{1} << (bit - 128);
+    }
+    const random_block after = generate(c, key);
+    for (int w = 0; w < 4; ++w) flipped += std::popcount(before.word[w] ^ after.word[w]);
+  }
+  return flipped / (128.0 * samples);
+}
+
+// A share's deviation is 0.1 %, so 1 % is ten of them.
+TEST(philox, a_flipped_bit_of_counter_or_key_flips_half_of_the_block) {
+  for (unsigned bit = 0; bit < 192; ++bit) EXPECT_NEAR(flipped_share(bit, philox4x32_10), 0.5, 0.01) << "bit " << bit;
+}
+
+TEST(philox, a_generator_that_hardly_mixes_is_caught) {
+  const auto one_multiplication = [](counter c, std::uint64_t key) {
+    const std::uint64_t product = mul_wide(0xD2511F53U, c.word[0]);
+    return random_block{{static_cast<std::uint32_t>(product), static_cast<std::uint32_t>(product >> 32) ^ c.word[1],
+                         c.word[2] ^ static_cast<std::uint32_t>(key),
+                         c.word[3] ^ static_cast<std::uint32_t>(key >> 32)}};
+  };
+  for (const unsigned bit : {0U, 40U, 100U, 130U}) EXPECT_LT(flipped_share(bit, one_multiplication), 0.49);
 }
 
 }  // namespace
