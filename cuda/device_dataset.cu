@@ -1,5 +1,7 @@
 #include "device_dataset.hpp"
 
+#include <algorithm>
+
 #include "launch.hpp"
 #include "nvtx.hpp"
 
@@ -8,6 +10,7 @@ namespace negpipe::cuda {
 namespace {
 
 constexpr unsigned block_size = default_block_size;
+constexpr std::uint64_t addressable_bitset_bytes = (1ULL << 32) * sizeof(std::uint32_t);  // see bitset_form
 
 __device__ std::uint64_t first_index() { return blockIdx.x * static_cast<std::uint64_t>(blockDim.x) + threadIdx.x; }
 __device__ std::uint64_t index_stride() { return gridDim.x * static_cast<std::uint64_t>(blockDim.x); }
@@ -60,6 +63,10 @@ __global__ void set_filter(core::csr_view csr, std::uint64_t positive_count, std
   }
 }
 
+std::uint64_t filter_bytes(std::uint64_t positive_count) {
+  return core::pair_filter_view::words_for(positive_count) * sizeof(std::uint32_t);
+}
+
 unsigned grid_over(std::uint64_t count) { return grid_for(core::ceil_div(count, block_size)); }
 
 std::uint64_t free_memory_bytes() {
@@ -80,7 +87,7 @@ std::uint64_t cache_bytes() {
 }  // namespace
 
 membership_form choose_form(const form_choice& sizes) {
-  const bool fits = sizes.bitset_bytes <= sizes.bitset_budget_bytes;
+  const bool fits = sizes.bitset_bytes <= std::min(sizes.bitset_budget_bytes, addressable_bitset_bytes);
   const bool reads_less = sizes.bitset_bytes <= sizes.filter_bytes || sizes.bitset_bytes <= sizes.cache_bytes / 2;
   return fits && reads_less ? membership_form::bitset : membership_form::pair_filter;
 }
@@ -123,32 +130,36 @@ device_dataset device_dataset::build_async(device_rows rows, std::int32_t item_c
       layout, view.csr, view.positive_count, out.packed_words_.size(), out.packed_words_.data());
   NEGPIPE_CUDA_CHECK_LAUNCH("pack_words");
 
-  const std::uint32_t filter_words = core::pair_filter_view::words_for(view.positive_count);
+  const std::uint64_t bits_bytes = bitset_bytes(view.user_count, item_count);
   view.form = form != membership_form::automatic
                   ? form
-                  : choose_form({bitset_bytes(view.user_count, item_count), filter_words * sizeof(std::uint32_t),
-                                 bitset_budget_bytes, cache_bytes()});
-  if (view.form == membership_form::sorted_search) return out;
-
-  const bool with_bitset = view.form == membership_form::bitset;
-  const std::uint64_t word_count =
-      with_bitset ? bitset_bytes(view.user_count, item_count) / sizeof(std::uint32_t) : filter_words;
-  out.membership_words_ = device_buffer<std::uint32_t>(word_count, memory, stream);
-  NEGPIPE_CUDA_CHECK(
-      cudaMemsetAsync(out.membership_words_.data(), 0, out.membership_words_.size_bytes(), stream));
-  if (with_bitset) {
-    view.bitset = {out.membership_words_.data(),
-                   core::bitset_view::row_words(static_cast<std::uint32_t>(item_count))};
-    set_bits<<<grid_over(view.positive_count), block_size, 0, stream>>>(
-        view.csr, view.positive_count, view.bitset.words_per_row, out.membership_words_.data());
-    NEGPIPE_CUDA_CHECK_LAUNCH("set_bits");
-  } else {
-    view.filter = {out.membership_words_.data(), filter_words};
-    set_filter<<<grid_over(view.positive_count), block_size, 0, stream>>>(
-        view.csr, view.positive_count, filter_words, out.membership_words_.data());
-    NEGPIPE_CUDA_CHECK_LAUNCH("set_filter");
+                  : choose_form({bits_bytes, filter_bytes(view.positive_count), bitset_budget_bytes, cache_bytes()});
+  const bool may_have_bitset = bits_bytes <= std::min(bitset_budget_bytes, addressable_bitset_bytes);
+  if (view.form == membership_form::bitset || (view.form == membership_form::pair_filter && may_have_bitset)) {
+    out.build_bitset(memory, stream);
   }
+  if (view.form == membership_form::pair_filter) out.build_filter(memory, stream);
   return out;
+}
+
+void device_dataset::build_bitset(device_memory& memory, cudaStream_t stream) {
+  const std::uint64_t words = bitset_bytes(view_.user_count, view_.item_count) / sizeof(std::uint32_t);
+  bitset_words_ = device_buffer<std::uint32_t>(words, memory, stream);
+  view_.bitset = {bitset_words_.data(), core::bitset_view::row_words(static_cast<std::uint32_t>(view_.item_count))};
+  NEGPIPE_CUDA_CHECK(cudaMemsetAsync(bitset_words_.data(), 0, bitset_words_.size_bytes(), stream));
+  set_bits<<<grid_over(view_.positive_count), block_size, 0, stream>>>(
+      view_.csr, view_.positive_count, view_.bitset.words_per_row, bitset_words_.data());
+  NEGPIPE_CUDA_CHECK_LAUNCH("set_bits");
+}
+
+void device_dataset::build_filter(device_memory& memory, cudaStream_t stream) {
+  const std::uint32_t words = core::pair_filter_view::words_for(view_.positive_count);
+  filter_words_ = device_buffer<std::uint32_t>(words, memory, stream);
+  view_.filter = {filter_words_.data(), words};
+  NEGPIPE_CUDA_CHECK(cudaMemsetAsync(filter_words_.data(), 0, filter_words_.size_bytes(), stream));
+  set_filter<<<grid_over(view_.positive_count), block_size, 0, stream>>>(view_.csr, view_.positive_count, words,
+                                                                         filter_words_.data());
+  NEGPIPE_CUDA_CHECK_LAUNCH("set_filter");
 }
 
 }  // namespace negpipe::cuda

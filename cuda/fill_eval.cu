@@ -145,7 +145,8 @@ void fill_evaluation_async(const core::evaluation_plan& plan, const device_view&
       launch_draw(plan, data, bitset_form{data.bitset}, first_row, row_count, columns, stream, block_size);
       break;
     case membership_form::pair_filter:
-      launch_draw(plan, data, filter_form{data.filter, data.csr}, first_row, row_count, columns, stream, block_size);
+      launch_draw(plan, data, filter_form{data.filter, data.positives()}, first_row, row_count, columns, stream,
+                  block_size);
       break;
     default:
       launch_draw(plan, data, search_form{data.csr}, first_row, row_count, columns, stream, block_size);

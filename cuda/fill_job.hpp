@@ -11,13 +11,12 @@
 
 namespace negpipe::cuda {
 
-/// The key and first position, known when the kernel is launched.
+/// The key and the range, known when the kernel is launched.
 struct fixed_cursor {
-  core::cycle_key cycle_key;
-  std::uint64_t first_position;
+  cursor_state state;
 
-  NEGPIPE_HD const core::cycle_key& key() const { return cycle_key; }
-  NEGPIPE_HD std::uint64_t first() const { return first_position; }
+  NEGPIPE_HD const core::cycle_key& key() const { return state.key; }
+  NEGPIPE_HD const fill_range& range() const { return state.range; }
 };
 
 /// The same, read when the kernel runs.
@@ -25,7 +24,7 @@ struct replayed_cursor {
   const cursor_state* state;
 
   NEGPIPE_HD const core::cycle_key& key() const { return state->key; }
-  NEGPIPE_HD std::uint64_t first() const { return state->first; }
+  NEGPIPE_HD const fill_range& range() const { return state->range; }
 };
 
 NEGPIPE_HD inline void store_item(const training_columns& columns, std::uint64_t place, std::int32_t item) {
@@ -45,7 +44,7 @@ struct point_writer {
   Cursor cursor;
 
   NEGPIPE_HD void operator()(std::uint64_t place) const {
-    const std::uint64_t position = cursor.first() + place;
+    const std::uint64_t position = cursor.range().first + place;
     if (position >= plan.padded_count()) return;
     const core::point made =
         core::point_at(plan, cursor.key(), positives, position, curand_source{plan.seed});

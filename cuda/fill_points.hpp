@@ -16,10 +16,24 @@ struct fill_cursor {
   std::uint32_t cycle;
 };
 
+/// A range of positions as blocks of four, counted over the whole cycle.
+struct fill_range {
+  std::uint64_t first;        ///< position of the columns' first value
+  std::uint64_t count;
+  std::uint64_t begin;        ///< block of the first position
+  std::uint64_t end;          ///< past the block of the last one
+  std::uint64_t whole_begin;  ///< blocks that lie in the range as a whole and hold no padding
+  std::uint64_t whole_count;
+  bool aligned;               ///< whether four values of a whole block may be stored as vectors
+
+  static NEGPIPE_HD fill_range make(const core::training_plan& plan, std::uint64_t first, std::uint64_t count,
+                                    const training_columns& columns);
+};
+
 /// What a replayable fill derives from its cursor; scratch of the caller's, in device memory.
 struct cursor_state {
   core::cycle_key key;
-  std::uint64_t first;
+  fill_range range;
 };
 
 /// Writes the points at positions [first, first + count) of the key's cycle to columns in device memory, each with
@@ -36,5 +50,20 @@ void fill_training_async(const core::training_plan& plan, const core::cycle_key&
 void fill_training_async(const core::training_plan& plan, const fill_cursor* cursor, cursor_state* state,
                          const device_view& data, std::uint64_t count, const training_columns& columns,
                          cudaStream_t stream, unsigned block_size = default_block_size);
+
+NEGPIPE_HD inline fill_range fill_range::make(const core::training_plan& plan, std::uint64_t first,
+                                              std::uint64_t count, const training_columns& columns) {
+  fill_range range{first, count, first / 4, core::ceil_div(first + count, 4), core::ceil_div(first, 4), 0, false};
+  const std::uint64_t plain_end = plan.point_count < plan.padded_count() ? plan.point_count : plan.padded_count();
+  const std::uint64_t whole_end = (first + count < plain_end ? first + count : plain_end) / 4;
+  if (whole_end > range.whole_begin) range.whole_count = whole_end - range.whole_begin;
+  const std::uint64_t place = range.whole_begin * 4 - first;
+  const auto remainder = [place](const void* column, std::uint64_t width) {
+    return column == nullptr ? 0 : (reinterpret_cast<std::uintptr_t>(column) + place * width) % (4 * width);
+  };
+  range.aligned = (remainder(columns.users, 4) | remainder(columns.items, item_bytes(columns.item_width)) |
+                   remainder(columns.labels, 1) | remainder(columns.valid, 1)) == 0;
+  return range;
+}
 
 }  // namespace negpipe::cuda

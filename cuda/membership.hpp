@@ -1,10 +1,11 @@
 // The forms in which a kernel asks "has this user touched this item?". operator() is one read and may err towards
-// yes; contains() is exact. All forms give the same bytes.
+// yes; confirms() says whether a yes was right; contains() is exact. All forms give the same bytes.
 #pragma once
 
 #include "negpipe/core/bitset.hpp"
 #include "negpipe/core/csr.hpp"
 #include "negpipe/core/pair_filter.hpp"
+#include "negpipe/core/positives.hpp"
 
 namespace negpipe::cuda {
 
@@ -12,7 +13,7 @@ namespace negpipe::cuda {
 enum class membership_form : std::uint8_t {
   automatic,      ///< the form that reads least at random, see choose_form
   bitset,         ///< exact by one read, of user_count * item_count / 8 bytes
-  pair_filter,    ///< nearly always exact by one read, of two bytes a positive
+  pair_filter,    ///< nearly always exact by one read, of two bytes a positive; behind it bitsets, or the rows
   sorted_search,  ///< no memory besides the rows
 };
 
@@ -26,20 +27,28 @@ constexpr const char* name_of(membership_form form) {
   return "unknown";
 }
 
+/// For fewer than 2^32 words: larger ones are never chosen, and word numbers of 32 bits are half the arithmetic.
 struct bitset_form {
   core::bitset_view bits;
 
-  NEGPIPE_HD bool operator()(user_id user, std::int32_t item) const { return bits.contains(user, item); }
+  NEGPIPE_HD bool operator()(user_id user, std::int32_t item) const {
+    const auto place = static_cast<std::uint32_t>(item);
+    const std::uint32_t word = static_cast<std::uint32_t>(index(user)) * bits.words_per_row + place / 32;
+    return core::bit_field(bits.words[word], place % 32, 1) != 0;
+  }
+  NEGPIPE_HD bool confirms(user_id, std::int32_t) const { return true; }
   NEGPIPE_HD bool contains(user_id user, std::int32_t item) const { return bits.contains(user, item); }
 };
 
+/// What the filter lets through is asked of the exact structure behind it: bitsets where they fit, else the rows.
 struct filter_form {
   core::pair_filter_view filter;
-  core::csr_view csr;
+  core::positives_view exact;
 
   NEGPIPE_HD bool operator()(user_id user, std::int32_t item) const { return filter.may_contain(user, item); }
+  NEGPIPE_HD bool confirms(user_id user, std::int32_t item) const { return exact.contains(user, item); }
   NEGPIPE_HD bool contains(user_id user, std::int32_t item) const {
-    return filter.may_contain(user, item) && csr.row(user).contains(item);
+    return filter.may_contain(user, item) && exact.contains(user, item);
   }
 };
 
@@ -47,6 +56,7 @@ struct search_form {
   core::csr_view csr;
 
   NEGPIPE_HD bool operator()(user_id user, std::int32_t item) const { return csr.row(user).contains(item); }
+  NEGPIPE_HD bool confirms(user_id, std::int32_t) const { return true; }
   NEGPIPE_HD bool contains(user_id user, std::int32_t item) const { return csr.row(user).contains(item); }
 };
 

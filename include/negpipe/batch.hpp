@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "negpipe/core/hd.hpp"
+
 namespace negpipe {
 
 /// The width of the item column: uint16 up to 65,536 items, as the format of 2018 has it, else int32.
@@ -11,7 +13,7 @@ enum class item_type : std::uint8_t { uint16, int32 };
 constexpr item_type item_type_for(std::int32_t item_count) {
   return item_count <= 65'536 ? item_type::uint16 : item_type::int32;
 }
-constexpr std::uint64_t item_bytes(item_type type) { return type == item_type::uint16 ? 2 : 4; }
+NEGPIPE_HD constexpr std::uint64_t item_bytes(item_type type) { return type == item_type::uint16 ? 2 : 4; }
 
 /// Where a range of training points goes. Each column has room for as many values as are asked for and is aligned
 /// to its type; all are host memory, or all are memory of the backend's device.

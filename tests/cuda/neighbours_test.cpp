@@ -26,7 +26,7 @@ void expect_packed(const dataset& data) {
   const auto words = packed(layout, csr, data.positive_count());
   std::uint64_t regular = 0;
   for (std::uint64_t p = 0; p < data.positive_count(); ++p) {
-    const packed_entry entry{words[p / layout.per_word()], static_cast<std::uint32_t>(p % layout.per_word())};
+    const packed_entry entry{words[p / layout.per_word], static_cast<std::uint32_t>(p % layout.per_word)};
     if (!entry.regular()) continue;
     ++regular;
     ASSERT_EQ(entry.user(layout), csr.user_of(p)) << "positive " << p;
@@ -58,9 +58,10 @@ TEST(packed_positives, every_layout_fits_its_word) {
     for (unsigned i = 1; i <= 31; ++i) {
       const auto layout = packed_layout::make(static_cast<std::int32_t>((1ULL << u) - 1),
                                               static_cast<std::int32_t>((1ULL << i) - 1));
-      EXPECT_GE(layout.per_word(), 2U);
-      EXPECT_LE(layout.low_items_shift() + layout.low_items * layout.item_bits, 64U);
-      EXPECT_LE(layout.high_items * layout.item_bits, 64U);
+      EXPECT_GE(layout.per_word, u < 31 ? 2U : 1U);
+      EXPECT_LE(layout.user_bits + layout.per_word - 1, 31U);
+      EXPECT_LE(layout.low_items * layout.item_bits, 32U);
+      EXPECT_LE((layout.per_word - layout.low_items) * layout.item_bits, 64U);
     }
   }
 }
@@ -106,8 +107,8 @@ void expect_neighbours(const dataset& data, const training_options& options, std
   const positives_index index(data);
   const positives_view view = index.view();
   const training_plan plan = plan_training(data, options);
-  ASSERT_TRUE(neighbour_plan<Position>::covers(plan));
   const auto layout = packed_layout::make(data.user_count(), data.item_count());
+  ASSERT_TRUE(neighbour_plan<Position>::covers(plan, layout));
   const auto words = packed(layout, view.csr, data.positive_count());
   const auto prepared = neighbour_plan<Position>::make(plan, layout);
   const cycle_key key = make_cycle_key(plan, 3);
@@ -148,13 +149,14 @@ TEST(neighbours, equal_point_at_past_32_bits) {
 
 TEST(neighbours, small_and_huge_plans_are_left_to_point_at) {
   const dataset data = test::edge_dataset();
+  const auto layout = packed_layout::make(data.user_count(), data.item_count());
   const training_plan small = plan_training(data, {5, 4, 1, 10, padding_policy::resample});
-  EXPECT_FALSE(neighbour_plan<std::uint32_t>::covers(small));
-  EXPECT_FALSE(neighbour_plan<std::uint64_t>::covers(small));
+  EXPECT_FALSE(neighbour_plan<std::uint32_t>::covers(small, layout));
+  EXPECT_FALSE(neighbour_plan<std::uint64_t>::covers(small, layout));
   const auto epochs = static_cast<std::uint32_t>((1ULL << 31) / (5 * data.positive_count()) + 1);
   const training_plan large = plan_training(data, {5, 4, epochs, 10, padding_policy::resample});
-  EXPECT_FALSE(neighbour_plan<std::uint32_t>::covers(large));
-  EXPECT_TRUE(neighbour_plan<std::uint64_t>::covers(large));
+  EXPECT_FALSE(neighbour_plan<std::uint32_t>::covers(large, layout));
+  EXPECT_TRUE(neighbour_plan<std::uint64_t>::covers(large, layout));
 }
 
 }  // namespace

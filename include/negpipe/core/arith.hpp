@@ -13,6 +13,8 @@ NEGPIPE_HD constexpr std::uint64_t ceil_div(std::uint64_t a, std::uint64_t b) {
 }
 static_assert(ceil_div(0, 4) == 0 && ceil_div(8, 4) == 2 && ceil_div(9, 4) == 3);
 
+NEGPIPE_HD constexpr std::uint32_t lesser(std::uint32_t a, std::uint32_t b) { return a < b ? a : b; }
+
 /// The 64-bit product of two 32-bit words.
 NEGPIPE_HD constexpr std::uint64_t mul_wide(std::uint32_t a, std::uint32_t b) {
   return static_cast<std::uint64_t>(a) * b;
@@ -20,7 +22,35 @@ NEGPIPE_HD constexpr std::uint64_t mul_wide(std::uint32_t a, std::uint32_t b) {
 
 /// The upper half of the 64-bit product of two 32-bit words: a word scaled to [0, b).
 NEGPIPE_HD constexpr std::uint32_t mul_hi(std::uint32_t a, std::uint32_t b) {
+#if defined(__CUDA_ARCH__)
+  // nvcc makes 64-bit multiplications and shifts of the plain form.
+  if (!__builtin_is_constant_evaluated()) return __umulhi(a, b);
+#endif
   return static_cast<std::uint32_t>(mul_wide(a, b) >> 32);
+}
+
+/// mul_hi(a, b) + c, modulo 2^32.
+NEGPIPE_HD constexpr std::uint32_t mul_hi_add(std::uint32_t a, std::uint32_t b, std::uint32_t c) {
+#if defined(__CUDA_ARCH__)
+  if (!__builtin_is_constant_evaluated()) {
+    std::uint32_t sum = 0;
+    asm("mad.hi.u32 %0, %1, %2, %3;" : "=r"(sum) : "r"(a), "r"(b), "r"(c));  // one instruction; nvcc makes two
+    return sum;
+  }
+#endif
+  return mul_hi(a, b) + c;
+}
+
+/// The bits of a value from place at on, width of them; none for width 0. at + width <= 32.
+NEGPIPE_HD constexpr std::uint32_t bit_field(std::uint32_t value, std::uint32_t at, std::uint32_t width) {
+#if defined(__CUDA_ARCH__)
+  if (!__builtin_is_constant_evaluated()) {
+    std::uint32_t field = 0;
+    asm("bfe.u32 %0, %1, %2, %3;" : "=r"(field) : "r"(value), "r"(at), "r"(width));
+    return field;
+  }
+#endif
+  return static_cast<std::uint32_t>((static_cast<std::uint64_t>(value) >> at) & ((1ULL << width) - 1));
 }
 
 /// Both halves of a 128-bit product.
@@ -31,6 +61,9 @@ struct product128 {
 
 /// The 128-bit product of two 64-bit words, by 32-bit limbs (the same on every compiler).
 NEGPIPE_HD constexpr product128 mul_wide64(std::uint64_t a, std::uint64_t b) {
+#if defined(__CUDA_ARCH__)
+  if (!__builtin_is_constant_evaluated()) return {__umul64hi(a, b), a * b};
+#endif
   const auto a_lo = static_cast<std::uint32_t>(a);
   const auto a_hi = static_cast<std::uint32_t>(a >> 32);
   const auto b_lo = static_cast<std::uint32_t>(b);

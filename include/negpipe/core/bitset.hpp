@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "negpipe/core/arith.hpp"
 #include "negpipe/core/hd.hpp"
 #include "negpipe/core/ids.hpp"
 
@@ -16,7 +17,8 @@ struct bitset_view {
   static NEGPIPE_HD constexpr std::uint32_t row_words(std::uint32_t item_count) { return (item_count + 31) / 32; }
 
   NEGPIPE_HD const std::uint32_t* word_of(user_id user, std::int32_t item) const {
-    return words + static_cast<std::uint64_t>(index(user)) * words_per_row + static_cast<std::uint32_t>(item) / 32;
+    return words + mul_wide(static_cast<std::uint32_t>(index(user)), words_per_row) +
+           static_cast<std::uint32_t>(item) / 32;
   }
 
   NEGPIPE_HD bool contains(user_id user, std::int32_t item) const {

@@ -19,10 +19,12 @@ struct bounded32 {
 
   /// True if the word is accepted; value then holds the draw. value is written either way, always below n.
   NEGPIPE_HD constexpr bool operator()(std::uint32_t word, std::uint32_t& value) const {
-    const std::uint64_t product = mul_wide(word, n);
-    value = static_cast<std::uint32_t>(product >> 32);
-    return static_cast<std::uint32_t>(product) >= threshold;
+    value = mul_hi(word, n);
+    return low_half(word) >= threshold;
   }
+
+  /// What the threshold is held against: a word is rejected if this is below it.
+  NEGPIPE_HD constexpr std::uint32_t low_half(std::uint32_t word) const { return word * n; }
 };
 
 /// Draws from [0, n), 0 < n < 2^64, likewise.

@@ -42,11 +42,14 @@ NEGPIPE_HD std::int32_t draw_by_rank(item_row row, std::int32_t item_count, draw
 
 /// An item outside the user's training positives, as drawn at a position. item_draw draws from [0, item_count).
 /// The user must have an item left; the held-out item always is one. Positives is positives_view or has its members
-/// contains(user, item), csr and item_count.
+/// contains(user, item), csr and item_count. A caller that knows the first candidates to be refused begins after
+/// them.
 template <typename Positives, typename Source>
 NEGPIPE_HD std::int32_t draw_negative(const Positives& positives, user_id user, bounded32 item_draw,
-                                      draw_stream stream, std::uint64_t position, Source source) {
-  for (std::uint32_t attempt = 0; attempt < max_draw_attempts; ++attempt) {
+                                      draw_stream stream, std::uint64_t position, Source source,
+                                      std::uint32_t first_attempt = 0) {
+  NEGPIPE_ROLLED
+  for (std::uint32_t attempt = first_attempt; attempt < max_draw_attempts; ++attempt) {
     const auto block = source(make_counter(stream.candidates, stream.cycle, position / 4, attempt));
     std::uint32_t item = 0;
     if (item_draw(block.word[position % 4], item) &&

@@ -10,11 +10,15 @@
 #define NEGPIPE_HD
 #endif
 
-// NEGPIPE_UNROLL before a loop of a few known steps keeps the arrays that it indexes in registers.
+// NEGPIPE_UNROLL before a loop of a few known steps keeps the arrays that it indexes in registers; NEGPIPE_ROLLED
+// keeps a loop that seldom goes round from being written out by nvcc, many times over.
 #if defined(__CUDA_ARCH__)
 #define NEGPIPE_UNROLL _Pragma("unroll")
-#elif defined(__CUDACC__)
-#define NEGPIPE_UNROLL  // nvcc's host pass knows neither form
+#define NEGPIPE_ROLLED _Pragma("unroll 1")
+#elif defined(__CUDACC__)  // nvcc's host pass knows neither this form nor the next
+#define NEGPIPE_UNROLL
+#define NEGPIPE_ROLLED
 #else
 #define NEGPIPE_UNROLL _Pragma("GCC unroll 8")
+#define NEGPIPE_ROLLED
 #endif

@@ -88,8 +88,8 @@ struct permutation {
 
   /// Two half rounds: each digit is changed by the other.
   NEGPIPE_HD digits double_round(digits d, std::uint32_t left_key, std::uint32_t right_key) const {
-    d.left = add_mod(d.left, round_function(d.right, left_key, left_radix), left_radix);
-    d.right = add_mod(d.right, round_function(d.left, right_key, right_radix), right_radix);
+    d.left = add_round(d.left, d.right, left_key, left_radix);
+    d.right = add_round(d.right, d.left, right_key, right_radix);
     return d;
   }
 
@@ -110,17 +110,22 @@ struct permutation {
   /// A keyed function of a digit, in [0, radix): two multiplications, the first folded, the last scaled.
   static NEGPIPE_HD constexpr std::uint32_t round_function(std::uint32_t digit, std::uint32_t key,
                                                            std::uint32_t radix) {
-    constexpr std::uint32_t first = multiplier[0];  // device code may read the elements, but not the array
-    constexpr std::uint32_t second = multiplier[1];
-    const std::uint64_t product = mul_wide(digit ^ key, first);
-    const auto folded = static_cast<std::uint32_t>(product >> 32) ^ static_cast<std::uint32_t>(product);
-    return mul_hi(folded * second, radix);
+    return mul_hi(mixed_word(digit, key), radix);
   }
 
  private:
-  // Sizes up to max_size keep both radices below 2^31, so that the sum of two digits does not wrap.
-  static NEGPIPE_HD constexpr std::uint32_t add_mod(std::uint32_t a, std::uint32_t b, std::uint32_t radix) {
-    const std::uint32_t sum = a + b;
+  static NEGPIPE_HD constexpr std::uint32_t mixed_word(std::uint32_t digit, std::uint32_t key) {
+    constexpr std::uint32_t first = multiplier[0];  // device code may read the elements, but not the array
+    constexpr std::uint32_t second = multiplier[1];
+    const std::uint32_t mixed = digit ^ key;
+    return (mul_hi(mixed, first) ^ mixed * first) * second;
+  }
+
+  // value plus the round function of the other digit, modulo value's radix. Sizes up to max_size keep both radices
+  // below 2^31, so that the sum of two digits does not wrap.
+  static NEGPIPE_HD constexpr std::uint32_t add_round(std::uint32_t value, std::uint32_t other, std::uint32_t key,
+                                                      std::uint32_t radix) {
+    const std::uint32_t sum = mul_hi_add(mixed_word(other, key), radix, value);
     const std::uint32_t reduced = sum - radix;  // wraps to a large number when sum < radix
     return sum < reduced ? sum : reduced;
   }

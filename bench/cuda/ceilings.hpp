@@ -1,0 +1,22 @@
+// What the card can do at most, measured in the run whose figures are held against it.
+#pragma once
+
+#include <cstdint>
+
+#include "memory.hpp"
+
+namespace negpipe::bench {
+
+/// All by CUDA events, the median of several runs.
+double copy_bytes_per_second(cuda::device_memory& memory, cudaStream_t stream, std::uint64_t bytes);
+
+/// Independent reads of 32 bytes at random places of a footprint, eight under way a thread.
+double random_sectors_per_second(cuda::device_memory& memory, cudaStream_t stream, std::uint64_t footprint_bytes);
+
+/// Thread instructions (32-bit multiply-and-adds) issued by all multiprocessors.
+double instructions_per_second(cuda::device_memory& memory, cudaStream_t stream);
+
+/// From the device to pinned host memory.
+double bus_bytes_per_second(cuda::device_memory& memory, cudaStream_t stream, std::uint64_t bytes);
+
+}  // namespace negpipe::bench

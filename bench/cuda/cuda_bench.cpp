@@ -1,0 +1,248 @@
+// What the CUDA backend does on the card of this machine, beside what the card can do at most, as JSON on stdout.
+//
+//   cuda_bench [--small]      --small: tiny shapes and few runs, to rehearse
+//
+// Before anything is timed its first batch is compared with the core, byte for byte.
+#include <cuda_runtime_api.h>
+
+#include <cstdio>
+#include <cstring>
+#include <exception>
+#include <nlohmann/json.hpp>
+#include <random>
+#include <string>
+
+#include "ceilings.hpp"
+#include "device_dataset.hpp"
+#include "fill_eval.hpp"
+#include "fill_points.hpp"
+#include "negpipe/plan.hpp"
+#include "negpipe/positives.hpp"
+#include "negpipe/synth.hpp"
+#include "timing.hpp"
+
+namespace negpipe::bench {
+namespace {
+
+using json = nlohmann::ordered_json;
+using cuda::membership_form;
+
+// 7 to 9 bytes written and, of two random sectors at most, 32 bytes each: what a point must move.
+constexpr double random_sectors_a_point = 1.8;
+
+struct context {
+  bool small;
+  cuda::device_memory& memory;
+  cudaStream_t stream;
+  int l2_bytes;
+  double instructions_per_second;
+  double copy_bytes_per_second;
+
+  protocol warm() const { return small ? protocol{1, 3} : protocol{5, 30}; }
+  protocol cold() const {
+    protocol how = warm();
+    how.flush_bytes = 4 * static_cast<std::uint64_t>(l2_bytes);
+    return how;
+  }
+};
+
+json to_json(const timing& t, double count) {
+  return {{"median_seconds", t.median_seconds},
+          {"p95_seconds", t.p95_seconds},
+          {"per_second", count / t.median_seconds}};
+}
+
+struct batch_buffers {
+  batch_buffers(std::uint64_t count, item_type item_width, cuda::device_memory& memory, cudaStream_t stream)
+      : users(count, memory, stream), items(count * item_bytes(item_width), memory, stream),
+        flags(count, memory, stream),
+        width(item_width) {}
+
+  training_columns training() { return {users.data(), items.data(), width, flags.data(), nullptr}; }
+  evaluation_columns evaluation() { return {users.data(), items.data(), width, flags.data()}; }
+
+  cuda::device_buffer<std::int32_t> users;
+  cuda::device_buffer<std::byte> items;
+  cuda::device_buffer<std::int8_t> flags;
+  item_type width;
+};
+
+// Throws unless the users of a batch are the core's.
+void check_batch(const context& on, const training_plan& plan, const core::cycle_key& key, const positives_index& index,
+                 const batch_buffers& made, std::uint64_t count) {
+  std::vector<std::int32_t> users(count);
+  std::vector<std::uint8_t> items(count * item_bytes(made.width));
+  NEGPIPE_CUDA_CHECK(cudaStreamSynchronize(on.stream));
+  NEGPIPE_CUDA_CHECK(cudaMemcpy(users.data(), made.users.data(), count * 4, cudaMemcpyDeviceToHost));
+  NEGPIPE_CUDA_CHECK(cudaMemcpy(items.data(), made.items.data(), items.size(), cudaMemcpyDeviceToHost));
+  for (std::uint64_t i = 0; i < count; ++i) {
+    const core::point wanted = core::point_at(plan, key, index.view(), i, core::philox_source{plan.seed});
+    std::int32_t item = 0;
+    std::memcpy(&item, items.data() + i * item_bytes(made.width), item_bytes(made.width));
+    if (users[i] != negpipe::index(wanted.user) || item != negpipe::index(wanted.item)) {
+      throw error("position " + std::to_string(i) + " differs from the core: nothing is timed");
+    }
+  }
+}
+
+// One shape, K and batch size, in one form of membership.
+json time_points(const context& on, const positives_index& index, const cuda::device_dataset& data,
+                 std::uint32_t negatives, std::uint32_t epochs, std::uint64_t batch) {
+  const training_plan plan = plan_training(index.source(), {1, negatives, epochs, batch, padding_policy::resample});
+  const core::cycle_key key = make_cycle_key(plan, 0);
+  batch_buffers out(batch, item_type_for(index.source().item_count()), on.memory, on.stream);
+  const auto fill = [&](int run) {
+    const std::uint64_t first = static_cast<std::uint64_t>(run) % plan.batch_count * batch;
+    cuda::fill_training_async(plan, key, data.view(), first, batch, out.training(), on.stream);
+  };
+  fill(0);
+  check_batch(on, plan, key, index, out, std::min<std::uint64_t>(batch, plan.point_count));
+
+  const auto count = static_cast<double>(batch);
+  const std::uint64_t footprint = data.packed_bytes() + data.membership_bytes();
+  const double sectors = random_sectors_per_second(on.memory, on.stream, footprint);
+  const double written = 5.0 + static_cast<double>(item_bytes(out.width));
+  const double memory_ceiling =
+      1 / (random_sectors_a_point / sectors + written / (on.copy_bytes_per_second / 2));
+  json result{{"form", cuda::name_of(data.view().form)},
+              {"negatives", negatives},
+              {"epochs", epochs},
+              {"batch", batch},
+              {"points", plan.point_count},
+              {"footprint_bytes", footprint},
+              {"random_sectors_per_second", sectors},
+              {"memory_ceiling_points_per_second", memory_ceiling},
+              {"instruction_ceiling_points_per_second", on.instructions_per_second / 160},
+              {"warm", to_json(time_on_device(on.warm(), on.memory, on.stream, fill), count)},
+              {"cold", to_json(time_on_device(on.cold(), on.memory, on.stream, fill), count)}};
+  std::fprintf(stderr, "  %s K %u B %llu: %.3g points/s warm, %.3g cold\n", cuda::name_of(data.view().form), negatives,
+               static_cast<unsigned long long>(batch), result["warm"]["per_second"].get<double>(),
+               result["cold"]["per_second"].get<double>());
+  return result;
+}
+
+json time_evaluation(const context& on, const positives_index& index, const cuda::device_dataset& data, bool mlperf) {
+  const std::uint32_t negatives = 999;
+  const auto rows = static_cast<std::uint64_t>(index.source().user_count());
+  const evaluation_plan plan = plan_evaluation(index.source(), {1, negatives, negatives + 1, mlperf});
+  batch_buffers out(rows * plan.row_length(), item_type_for(index.source().item_count()), on.memory, on.stream);
+  const timing t = time_on_device(on.warm(), on.memory, on.stream, [&](int) {
+    cuda::fill_evaluation_async(plan, data.view(), 0, rows, out.evaluation(), on.memory, on.stream);
+  });
+  json result = to_json(t, static_cast<double>(rows * plan.row_length()));
+  result["rows"] = rows;
+  result["mlperf"] = mlperf;
+  return result;
+}
+
+json time_shape(const context& on, const char* name, const dataset& source) {
+  std::fprintf(stderr, "%s\n", name);
+  const positives_index index(source, 4ULL << 30);
+  json points = json::array();
+  json evaluation = json::array();
+  for (const membership_form form :
+       {membership_form::pair_filter, membership_form::bitset, membership_form::sorted_search}) {
+    const auto data = cuda::device_dataset::upload_async(index, form, on.memory, on.stream);
+    NEGPIPE_CUDA_CHECK(cudaStreamSynchronize(on.stream));
+    for (const std::uint32_t negatives : {4U, 1U, 16U}) {
+      for (const std::uint64_t batch : {65'536ULL, 1'048'576ULL}) {
+        points.push_back(time_points(on, index, data, negatives, 1, on.small ? batch / 64 : batch));
+      }
+    }
+    if (source.item_count() > 2000) {
+      evaluation.push_back(time_evaluation(on, index, data, true));
+      evaluation.push_back(time_evaluation(on, index, data, false));
+    }
+  }
+  return {{"shape", name},
+          {"users", source.user_count()},
+          {"items", source.item_count()},
+          {"positives", source.positive_count()},
+          {"points", points},
+          {"evaluation", evaluation}};
+}
+
+// Users who all have the given share of the items.
+dataset dense_dataset(std::int32_t users, std::int32_t items, double density) {
+  std::mt19937 generator(1);
+  dataset_arrays arrays;
+  arrays.user_offsets = {0};
+  std::vector<std::int64_t> user_ids;
+  std::vector<std::int64_t> item_ids;
+  for (std::int32_t i = 0; i < items; ++i) item_ids.push_back(i);
+  const auto threshold = static_cast<std::uint32_t>(density * 4294967296.0);
+  for (std::int32_t u = 0; u < users; ++u) {
+    for (std::int32_t i = 1; i < items; ++i) {
+      if (generator() < threshold) arrays.positive_items.push_back(i);
+    }
+    arrays.user_offsets.push_back(static_cast<std::int64_t>(arrays.positive_items.size()));
+    arrays.heldout_items.push_back(0);
+    user_ids.push_back(u);
+  }
+  arrays.user_ids = std::move(user_ids);
+  arrays.item_ids = std::move(item_ids);
+  return dataset(std::move(arrays), dataset_origin{.source = "bench"});
+}
+
+json run(bool small) {
+  const auto memory = cuda::make_pool_memory();
+  const cuda::stream stream;
+  cudaDeviceProp properties{};
+  int driver = 0;
+  int runtime = 0;
+  NEGPIPE_CUDA_CHECK(cudaGetDeviceProperties(&properties, 0));
+  NEGPIPE_CUDA_CHECK(cudaDriverGetVersion(&driver));
+  NEGPIPE_CUDA_CHECK(cudaRuntimeGetVersion(&runtime));
+  const std::uint64_t large = small ? 1ULL << 20 : 1ULL << 30;
+  context on{small, *memory, stream.get(), properties.l2CacheSize, 0, 0};
+  on.instructions_per_second = instructions_per_second(*memory, stream.get());
+  on.copy_bytes_per_second = copy_bytes_per_second(*memory, stream.get(), large);
+  json sectors = json::array();
+  for (const std::uint64_t mebibytes : {4, 32, 96, 512, 2048}) {
+    const std::uint64_t footprint = (small ? mebibytes << 12 : mebibytes << 20);
+    sectors.push_back({{"footprint_bytes", footprint},
+                       {"per_second", random_sectors_per_second(*memory, stream.get(), footprint)}});
+  }
+  json shapes = json::array();
+  if (small) {
+    shapes.push_back(time_shape(on, "small", synthesize({.users = 300, .items = 2500, .interactions = 30'000})));
+  } else {
+    shapes.push_back(time_shape(on, "ml-20m", synthesize(synth_shape("ml-20m"))));
+    shapes.push_back(time_shape(on, "ml-1m", synthesize(synth_shape("ml-1m"))));
+  }
+  for (const double density : {0.01, 0.3, 0.9}) {
+    const std::string name = "density " + std::to_string(density);
+    shapes.push_back(time_shape(on, name.c_str(), dense_dataset(small ? 200 : 20'000, 1000, density)));
+  }
+  return {{"device",
+           {{"name", properties.name},
+            {"compute_capability", std::to_string(properties.major) + "." + std::to_string(properties.minor)},
+            {"multiprocessors", properties.multiProcessorCount},
+            {"l2_bytes", properties.l2CacheSize},
+            {"memory_bytes", properties.totalGlobalMem},
+            {"driver", driver},
+            {"runtime", runtime}}},
+          {"ceilings",
+           {{"instructions_per_second", on.instructions_per_second},
+            {"copy_bytes_per_second", on.copy_bytes_per_second},
+            {"bus_bytes_per_second", bus_bytes_per_second(*memory, stream.get(), large / 4)},
+            {"random_sectors", sectors}}},
+          {"shapes", shapes}};
+}
+
+}  // namespace
+}  // namespace negpipe::bench
+
+int main(int argc, char** argv) {
+  const bool small = argc == 2 && std::strcmp(argv[1], "--small") == 0;
+  if (argc > 2 || (argc == 2 && !small)) {
+    std::fprintf(stderr, "usage: cuda_bench [--small]\n");
+    return 2;
+  }
+  try {
+    std::printf("%s\n", negpipe::bench::run(small).dump(2).c_str());
+  } catch (const std::exception& failure) {
+    std::fprintf(stderr, "cuda_bench: %s\n", failure.what());
+    return 1;
+  }
+}

@@ -1,0 +1,60 @@
+// Makes four batches in each form of membership, so that counters can be read of one kernel; run by counts.
+//
+//   fill_counts SHAPE BATCH     SHAPE: ml-1m or ml-20m
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+
+#include "device_dataset.hpp"
+#include "fill_points.hpp"
+#include "negpipe/plan.hpp"
+#include "negpipe/positives.hpp"
+#include "negpipe/synth.hpp"
+#include "stream.hpp"
+
+namespace negpipe::bench {
+namespace {
+
+constexpr std::uint64_t batches = 4;
+
+void run(const char* shape, std::uint64_t batch) {
+  const dataset source = synthesize(synth_shape(shape));
+  const positives_index index(source);
+  const auto memory = cuda::make_pool_memory();
+  const cuda::stream stream;
+  const training_plan plan = plan_training(source, {1, 4, 1, batch, padding_policy::drop});
+  const core::cycle_key key = make_cycle_key(plan, 0);
+  for (const auto form :
+       {cuda::membership_form::pair_filter, cuda::membership_form::bitset, cuda::membership_form::sorted_search}) {
+    const auto data = cuda::device_dataset::upload_async(index, form, *memory, stream.get());
+    cuda::device_buffer<std::int32_t> users(batch, *memory, stream.get());
+    cuda::device_buffer<std::uint16_t> items(batch, *memory, stream.get());
+    cuda::device_buffer<std::int8_t> labels(batch, *memory, stream.get());
+    const training_columns out{users.data(), items.data(), item_type::uint16, labels.data(), nullptr};
+    for (std::uint64_t b = 0; b < batches; ++b) {
+      cuda::fill_training_async(plan, key, data.view(), plan.batch_count / 2 * batch + b * batch, batch, out,
+                                stream.get());
+    }
+    stream.synchronize();
+    const std::uint64_t rows = form == cuda::membership_form::sorted_search ? 4 * data.view().positive_count : 0;
+    std::printf("%s\t%llu\t%llu\t%llu\n", cuda::name_of(form), static_cast<unsigned long long>(batches * batch),
+                static_cast<unsigned long long>(data.packed_bytes()),
+                static_cast<unsigned long long>(data.membership_bytes() + rows));
+  }
+}
+
+}  // namespace
+}  // namespace negpipe::bench
+
+int main(int argc, char** argv) {
+  if (argc != 3) {
+    std::fprintf(stderr, "usage: fill_counts ml-1m|ml-20m BATCH\n");
+    return 2;
+  }
+  try {
+    negpipe::bench::run(argv[1], std::strtoull(argv[2], nullptr, 10));
+  } catch (const std::exception& failure) {
+    std::fprintf(stderr, "fill_counts: %s\n", failure.what());
+    return 1;
+  }
+}
