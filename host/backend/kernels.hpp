@@ -20,7 +20,7 @@ namespace negpipe {
 
 /// The kernels of one instruction set. Pure functions, safe on any number of threads; they allocate nothing.
 struct kernel_set {
-  std::string_view name;  ///< "portable", "x86-64-v3"
+  std::string_view name;  ///< "portable", "x86-64-v3", "x86-64-v4"
 
   /// Writes the points at positions [first, first + count) to columns [0, count). The positions must lie below
   /// plan.point_count (padding is none of the kernel's business), and the cycle's permutation must be a network.
@@ -36,6 +36,8 @@ struct kernel_set {
 extern const kernel_set portable_kernels;
 /// Defined in builds for x86-64; runs where AVX2 and what came with it is supported.
 extern const kernel_set x86_64_v3_kernels;
+/// Likewise for AVX-512 (F, BW, CD, DQ, VL).
+extern const kernel_set x86_64_v4_kernels;
 
 /// The sets that this machine can run, best first; the last one is portable.
 std::span<const kernel_set> supported_kernels();

@@ -1,0 +1,122 @@
+// The arithmetic of kernels over arrays, in AVX-512 intrinsics: as lanes_avx2.hpp, in registers twice as wide.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+
+#include "negpipe/core/permutation.hpp"
+#include "negpipe/core/philox.hpp"
+
+namespace negpipe {
+namespace {
+
+/// permute_digits and random_words take arrays whose lengths are multiples of these.
+constexpr std::uint32_t permute_step = 64;
+constexpr std::uint32_t random_step = 16;
+
+using lanes = __m512i;
+
+constexpr __mmask16 odd_lanes = 0xAAAA;
+
+inline lanes load(const void* from) { return _mm512_loadu_si512(from); }
+inline void store(void* to, lanes value) { _mm512_storeu_si512(to, value); }
+inline lanes all32(std::uint32_t value) { return _mm512_set1_epi32(static_cast<int>(value)); }
+inline lanes all64(std::uint64_t value) { return _mm512_set1_epi64(static_cast<long long>(value)); }
+// The upper halves of 64-bit lanes, moved down; the zero-masked form because GCC 12 takes the plain one's undefined
+// source for an uninitialised variable.
+inline lanes high(lanes value) { return _mm512_maskz_srli_epi64(0xFF, value, 32); }
+inline lanes product(lanes a, lanes b) { return _mm512_maskz_mul_epu32(0xFF, a, b); }
+inline lanes xor3(lanes a, lanes b, lanes c) { return _mm512_ternarylogic_epi64(a, b, c, 0x96); }
+
+// core::permutation::round_function in sixteen lanes. The multiplier takes every other 32-bit lane: the even lanes as
+// they lie, the odd ones moved down.
+inline lanes round_function(lanes digit, lanes key, lanes radix) {
+  const lanes first = all32(core::permutation::multiplier[0]);
+  const lanes second = all32(core::permutation::multiplier[1]);
+  const lanes mixed = _mm512_xor_si512(digit, key);
+  const lanes even = product(mixed, first);
+  const lanes odd = product(high(mixed), first);
+  const lanes even_folded = _mm512_xor_si512(even, high(even));
+  const lanes odd_folded = _mm512_xor_si512(odd, high(odd));
+  const lanes even_scaled = product(product(even_folded, second), radix);
+  const lanes odd_scaled = product(product(odd_folded, second), radix);
+  return _mm512_mask_blend_epi32(odd_lanes, high(even_scaled), odd_scaled);
+}
+
+// (a + b) mod radix for a, b < radix < 2^31: of sum and sum - radix, which wraps when negative, the smaller.
+inline lanes add_mod(lanes a, lanes b, lanes radix) {
+  const lanes sum = _mm512_add_epi32(a, b);
+  return _mm512_maskz_min_epu32(0xFFFF, sum, _mm512_sub_epi32(sum, radix));
+}
+
+/// Replaces each pair of digits by its image under one pass of the network.
+void permute_digits(const core::permutation& order, std::uint32_t* left, std::uint32_t* right, std::uint32_t count) {
+  constexpr std::uint32_t chains = permute_step / 16;  // independent, to hide the latency of the multiplications
+  const lanes left_radix = all32(order.left_radix);
+  const lanes right_radix = all32(order.right_radix);
+  for (std::uint32_t i = 0; i < count; i += permute_step) {
+    lanes a[chains];
+    lanes b[chains];
+    for (std::uint32_t k = 0; k < chains; ++k) a[k] = load(left + i + 16 * k);
+    for (std::uint32_t k = 0; k < chains; ++k) b[k] = load(right + i + 16 * k);
+    for (int round = 0; round < order.rounds; round += 2) {
+      const lanes key0 = all32(order.word[round]);
+      const lanes key1 = all32(order.word[round + 1]);
+      for (std::uint32_t k = 0; k < chains; ++k) {
+        a[k] = add_mod(a[k], round_function(b[k], key0, left_radix), left_radix);
+      }
+      for (std::uint32_t k = 0; k < chains; ++k) {
+        b[k] = add_mod(b[k], round_function(a[k], key1, right_radix), right_radix);
+      }
+    }
+    for (std::uint32_t k = 0; k < chains; ++k) store(left + i + 16 * k, a[k]);
+    for (std::uint32_t k = 0; k < chains; ++k) store(right + i + 16 * k, b[k]);
+  }
+}
+
+/// words[4 * i .. 4 * i + 4) = the block with counter words (word0, word1) and the 64-bit index indices[i].
+/// Every counter word has a 64-bit lane, whose upper half the multiplier does not look at and may hold anything.
+void random_words(std::uint64_t seed, std::uint32_t word0, std::uint32_t word1, const std::uint64_t* indices,
+                  std::uint32_t count, std::uint32_t* words) {
+  constexpr std::uint32_t chains = random_step / 8;
+  const lanes multiplier0 = all64(0xD2511F53U);
+  const lanes multiplier1 = all64(0xCD9E8D57U);
+  const lanes first_halves = _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11);  // 8 and above: of the second operand
+  const lanes second_halves = _mm512_setr_epi64(4, 12, 5, 13, 6, 14, 7, 15);
+  for (std::uint32_t i = 0; i < count; i += random_step) {
+    lanes c0[chains];
+    lanes c1[chains];
+    lanes c2[chains];
+    lanes c3[chains];
+    for (std::uint32_t k = 0; k < chains; ++k) {
+      c0[k] = all64(word0);
+      c1[k] = all64(word1);
+      c2[k] = load(indices + i + 8 * k);
+      c3[k] = high(c2[k]);
+    }
+    auto key0 = static_cast<std::uint32_t>(seed);
+    auto key1 = static_cast<std::uint32_t>(seed >> 32);
+    for (int round = 0; round < core::philox_rounds; ++round) {
+      for (std::uint32_t k = 0; k < chains; ++k) {
+        const lanes product0 = product(c0[k], multiplier0);
+        const lanes product1 = product(c2[k], multiplier1);
+        c0[k] = xor3(high(product1), c1[k], all64(key0));
+        c1[k] = product1;
+        c2[k] = xor3(high(product0), c3[k], all64(key1));
+        c3[k] = product0;
+      }
+      key0 += 0x9E3779B9U;
+      key1 += 0xBB67AE85U;
+    }
+    for (std::uint32_t k = 0; k < chains; ++k) {  // from a lane a word to four words a block
+      const lanes front = _mm512_mask_blend_epi32(odd_lanes, c0[k], _mm512_maskz_slli_epi64(0xFF, c1[k], 32));
+      const lanes back = _mm512_mask_blend_epi32(odd_lanes, c2[k], _mm512_maskz_slli_epi64(0xFF, c3[k], 32));
+      store(words + 4 * i + 32 * k, _mm512_permutex2var_epi64(front, first_halves, back));
+      store(words + 4 * i + 32 * k + 16, _mm512_permutex2var_epi64(front, second_halves, back));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace negpipe
