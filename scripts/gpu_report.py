@@ -1,0 +1,78 @@
+"""Puts the results of scripts/gpu-check together: gpu_report.py FOLDER COMMIT. Needs Python 3 alone."""
+
+import datetime
+import json
+import pathlib
+import sys
+
+
+def read_json(path):
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def giga(value):
+    return f"{value / 1e9:.2f} G"
+
+
+def point_rows(bench):
+    for shape in bench["shapes"]:
+        for row in shape["points"]:
+            ceiling = min(row["memory_ceiling_points_per_second"], row["instruction_ceiling_points_per_second"])
+            warm = row["warm"]["per_second"]
+            yield (shape["shape"], row["form"], row["negatives"], row["batch"], giga(warm),
+                   f"{row['warm']['p95_seconds'] * 1e6:.1f} us", giga(row["cold"]["per_second"]),
+                   f"{row['footprint_bytes'] / 1e6:.0f} MB", giga(row["random_sectors_per_second"]), giga(ceiling),
+                   f"{warm / ceiling:.0%}")
+
+
+def table(header, rows):
+    lines = ["| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
+    return lines + ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows]
+
+
+def markdown(report):
+    lines = [f"# GPU check of {report['date']}, commit {report['commit'][:12]}", ""]
+    lines += table(("step", "result", "seconds"),
+                   [(step["name"], "passed" if step["status"] == "0" else step["status"], step["seconds"])
+                    for step in report["steps"]])
+    lines += ["", "```", report["nvidia_smi"].strip(), "```", ""]
+    bench = report["bench"]
+    if bench is None:
+        return "\n".join(lines + ["No benchmark ran.", ""])
+    device, ceilings = bench["device"], bench["ceilings"]
+    lines += [f"{device['name']}, compute capability {device['compute_capability']}, "
+              f"{device['multiprocessors']} multiprocessors, driver {device['driver']}, runtime {device['runtime']}.",
+              f"Ceilings: {ceilings['instructions_per_second'] / 1e12:.1f} T thread instructions/s, copy "
+              f"{ceilings['copy_bytes_per_second'] / 1e9:.0f} GB/s, "
+              f"bus {ceilings['bus_bytes_per_second'] / 1e9:.1f} GB/s.",
+              ""]
+    lines += table(("shape", "form", "K", "B", "points/s warm", "p95", "cold L2", "footprint", "sectors/s there",
+                    "ceiling", "share"), point_rows(bench))
+    lines += [""] + table(("shape", "mode", "rows", "ms", "p95 ms"),
+                          [(s["shape"], "with replacement" if e["mlperf"] else "distinct", e["rows"],
+                            f"{e['median_seconds'] * 1e3:.2f}", f"{e['p95_seconds'] * 1e3:.2f}")
+                           for s in bench["shapes"] for e in s["evaluation"]])
+    return "\n".join(lines + [""])
+
+
+def main(folder, commit):
+    folder = pathlib.Path(folder)
+    steps = [dict(zip(("name", "status", "seconds"), line.split("\t")))
+             for line in (folder / "steps.tsv").read_text().splitlines()]
+    report = {
+        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "commit": commit,
+        "steps": steps,
+        "nvidia_smi": (folder / "nvidia-smi.csv").read_text(),
+        "generate": {device: read_json(folder / f"generate-{device}.log") for device in ("cpu", "cuda")},
+        "bench": read_json(folder / "bench.json"),
+    }
+    (folder / "gpu-check.json").write_text(json.dumps(report, indent=2) + "\n")
+    (folder / "gpu-check.md").write_text(markdown(report))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
