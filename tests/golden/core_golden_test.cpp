@@ -1,13 +1,11 @@
 // Frozen hashes of what the core makes, a table for each stream_version. README.md says when and how to make a new one.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <fstream>
-#include <map>
 #include <sstream>
 #include <string>
 #include <vector>
 
+#include "golden_table.hpp"
 #include "negpipe/core/evaluation.hpp"
 #include "negpipe/core/training.hpp"
 #include "statistics/support/views.hpp"
@@ -34,8 +32,6 @@ class hasher {
   std::uint64_t hash_ = 0xCBF29CE484222325ULL;
 };
 
-using table = std::map<std::string, std::string>;
-
 /// The edge list of users, made by arithmetic alone: no library's shuffle stands between two machines.
 positives_owner fixed_data() {
   constexpr std::int32_t items = 97;
@@ -51,7 +47,7 @@ positives_owner fixed_data() {
   return {std::move(rows), std::move(heldout), items};
 }
 
-void add_permutations(table& all) {
+void add_permutations(golden_table& all) {
   for (const std::uint64_t size : {1ULL, 2ULL, 7ULL, 64ULL, 65ULL, 100ULL, 1023ULL, 1024ULL, 4099ULL, 65'535ULL,
                                    65'536ULL, 65'537ULL, (1ULL << 32) + 1, 1ULL << 61}) {
     hasher hash;
@@ -63,7 +59,7 @@ void add_permutations(table& all) {
   }
 }
 
-void add_training(table& all, const positives_owner& data) {
+void add_training(golden_table& all, const positives_owner& data) {
   for (const auto& [name, pad] : {std::pair("resample", core::padding::resample),
                                   std::pair("mask", core::padding::mask), std::pair("drop", core::padding::drop)}) {
     for (const std::uint32_t negatives : {0U, 4U}) {
@@ -89,7 +85,7 @@ void add_training(table& all, const positives_owner& data) {
   }
 }
 
-void add_evaluation(table& all) {
+void add_evaluation(golden_table& all) {
   const positives_owner data = fixed_data();
   for (const bool with_replacement : {false, true}) {
     hasher hash;
@@ -106,40 +102,15 @@ void add_evaluation(table& all) {
   }
 }
 
-table current() {
-  table all;
+golden_table current() {
+  golden_table all;
   add_permutations(all);
   add_training(all, fixed_data());
   add_evaluation(all);
   return all;
 }
 
-std::string path() {
-  return std::string(NEGPIPE_GOLDEN_DIR) + "/core_stream_" + std::to_string(core::stream_version) + ".txt";
-}
-
-table frozen() {
-  table all;
-  std::ifstream file(path());
-  for (std::string line; std::getline(file, line);) {
-    const std::size_t space = line.find(' ');
-    if (space != std::string::npos) all[line.substr(space + 1)] = line.substr(0, space);
-  }
-  return all;
-}
-
-TEST(golden, the_core_makes_the_bytes_that_its_stream_version_names) {
-  const table now = current();
-  if (std::getenv("NEGPIPE_GOLDEN_WRITE") != nullptr) {
-    std::ofstream file(path());
-    for (const auto& [name, hash] : now) file << hash << ' ' << name << '\n';
-    ASSERT_TRUE(file.good());
-  }
-  const table wanted = frozen();
-  ASSERT_FALSE(wanted.empty()) << path() << " is missing or empty; tests/golden/README.md says how to make it";
-  EXPECT_EQ(now, wanted) << "bytes changed under stream version " << core::stream_version
-                         << "; tests/golden/README.md says what to do";
-}
+TEST(golden, the_core_makes_the_bytes_that_its_stream_version_names) { expect_golden("core", current()); }
 
 }  // namespace
 }  // namespace negpipe::test

@@ -1,0 +1,79 @@
+// Frozen hashes of the files that generate writes, a table for each stream_version. README.md says when and how to make
+// a new one. Compressed files are left out: their bytes are zlib's to choose.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "digest.hpp"
+#include "files.hpp"
+#include "golden_table.hpp"
+#include "negpipe/backend.hpp"
+#include "negpipe/pipeline.hpp"
+#include "support/datasets.hpp"
+#include "support/temporary_folder.hpp"
+
+namespace negpipe::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Users from no training positive to many, made by arithmetic alone: no library's shuffle stands between two machines.
+dataset fixed_dataset(std::int32_t items) {
+  std::vector<std::vector<std::int32_t>> rows;
+  std::vector<std::int32_t> heldout;
+  for (const std::int32_t degree : {5, 0, 31, 1, 60, 12, 47, 20}) {
+    const auto user = static_cast<std::int32_t>(rows.size());
+    std::vector<std::int32_t> row;
+    for (std::int32_t k = 0; k < degree; ++k) row.push_back((17 * user + 29 * k) % items);
+    rows.push_back(row);
+    heldout.push_back((17 * user + 29 * degree) % items);
+  }
+  return make_dataset(std::move(rows), std::move(heldout), items);
+}
+
+/// The MD5 of every record file and index below a folder, by its name there.
+void add_files(golden_table& all, const std::string& name, const fs::path& folder) {
+  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(folder)) {
+    const fs::path extension = entry.path().extension();
+    if (extension != ".tfrecords" && extension != ".idx") continue;
+    const support::mapped_file file(entry.path());
+    support::md5 digest;
+    digest.update(file.bytes());
+    all[name + " " + entry.path().lexically_relative(folder).string()] = digest.hex();
+  }
+}
+
+void add_run(golden_table& all, const std::string& name, const dataset& data, generate_options options) {
+  const temporary_folder scratch;
+  options.out = scratch / "out";
+  const positives_index index(data);
+  generate(data, *make_cpu_backend(index, 2), options);
+  add_files(all, name, options.out);
+}
+
+TEST(golden, generate_writes_the_files_that_its_stream_version_names) {
+  golden_table all;
+  for (const std::int32_t items : {97, 70'000}) {
+    const dataset data = fixed_dataset(items);
+    generate_options options;
+    options.cycle_count = 2;
+    options.readers = 3;
+    options.training = {.seed = 42, .negatives = 4, .epochs_per_cycle = 2, .batch_size = 150};
+    options.evaluation = evaluation_options{.seed = 42, .negatives = 20, .batch_size = 63};
+    const std::string width = items > 65'536 ? "int32" : "uint16";
+    options.training.padding = padding_policy::resample;
+    add_run(all, width + " resample", data, options);
+    options.evaluation->mlperf = true;
+    options.training.padding = padding_policy::mask;
+    add_run(all, width + " mask", data, options);
+    options.evaluation.reset();
+    options.training.padding = padding_policy::drop;
+    add_run(all, width + " drop", data, options);
+  }
+  expect_golden("records", all);
+}
+
+}  // namespace
+}  // namespace negpipe::test
