@@ -2,7 +2,6 @@
 
 #include "launch.hpp"
 #include "negpipe/core/arith.hpp"
-#include "timing.hpp"
 
 namespace negpipe::bench {
 
@@ -10,7 +9,6 @@ namespace {
 
 constexpr unsigned block_size = 256;
 constexpr int instructions_a_loop = 64;
-constexpr std::uint32_t loops = 2048;
 constexpr std::uint32_t reads_a_thread = 64;
 
 unsigned full_grid() { return cuda::grid_for(UINT64_MAX); }
@@ -46,22 +44,24 @@ __global__ void read_sectors(const uint4* sectors, std::uint32_t sector_count, s
 
 }  // namespace
 
-double copy_bytes_per_second(cuda::device_memory& memory, cudaStream_t stream, std::uint64_t bytes) {
+double copy_bytes_per_second(const protocol& how, cuda::device_memory& memory, cudaStream_t stream,
+                             std::uint64_t bytes) {
   cuda::device_buffer<std::byte> from(bytes, memory, stream);
   cuda::device_buffer<std::byte> to(bytes, memory, stream);
   NEGPIPE_CUDA_CHECK(cudaMemsetAsync(from.data(), 1, bytes, stream));
-  const timing t = time_on_device({3, 10}, memory, stream, [&](int) {
+  const timing t = time_on_device(how, memory, stream, [&](int) {
     NEGPIPE_CUDA_CHECK(cudaMemcpyAsync(to.data(), from.data(), bytes, cudaMemcpyDeviceToDevice, stream));
   });
   return 2.0 * static_cast<double>(bytes) / t.median_seconds;  // read and written
 }
 
-double random_sectors_per_second(cuda::device_memory& memory, cudaStream_t stream, std::uint64_t footprint_bytes) {
+double random_sectors_per_second(const protocol& how, cuda::device_memory& memory, cudaStream_t stream,
+                                 std::uint64_t footprint_bytes) {
   const unsigned grid = full_grid();
   cuda::device_buffer<uint4> sectors(footprint_bytes / 32 * 2, memory, stream);
   cuda::device_buffer<std::uint32_t> out(grid * block_size, memory, stream);
   NEGPIPE_CUDA_CHECK(cudaMemsetAsync(sectors.data(), 1, sectors.size_bytes(), stream));
-  const timing t = time_on_device({3, 10}, memory, stream, [&](int) {
+  const timing t = time_on_device(how, memory, stream, [&](int) {
     read_sectors<<<grid, block_size, 0, stream>>>(sectors.data(), static_cast<std::uint32_t>(footprint_bytes / 32),
                                                   out.data());
     NEGPIPE_CUDA_CHECK_LAUNCH("read_sectors");
@@ -69,21 +69,23 @@ double random_sectors_per_second(cuda::device_memory& memory, cudaStream_t strea
   return static_cast<double>(grid) * block_size * reads_a_thread / t.median_seconds;
 }
 
-double instructions_per_second(cuda::device_memory& memory, cudaStream_t stream) {
+double instructions_per_second(const protocol& how, std::uint32_t loops, cuda::device_memory& memory,
+                               cudaStream_t stream) {
   const unsigned grid = full_grid();
   cuda::device_buffer<std::uint32_t> out(grid * block_size, memory, stream);
-  const timing t = time_on_device({3, 10}, memory, stream, [&](int) {
+  const timing t = time_on_device(how, memory, stream, [&](int) {
     multiply_add<<<grid, block_size, 0, stream>>>(out.data(), loops, 1664525U);
     NEGPIPE_CUDA_CHECK_LAUNCH("multiply_add");
   });
   return static_cast<double>(grid) * block_size * loops * instructions_a_loop / t.median_seconds;
 }
 
-double bus_bytes_per_second(cuda::device_memory& memory, cudaStream_t stream, std::uint64_t bytes) {
+double bus_bytes_per_second(const protocol& how, cuda::device_memory& memory, cudaStream_t stream,
+                            std::uint64_t bytes) {
   cuda::device_buffer<std::byte> from(bytes, memory, stream);
   cuda::pinned_buffer<std::byte> to(bytes);
   NEGPIPE_CUDA_CHECK(cudaMemsetAsync(from.data(), 1, bytes, stream));
-  const timing t = time_on_device({2, 10}, memory, stream, [&](int) {
+  const timing t = time_on_device(how, memory, stream, [&](int) {
     NEGPIPE_CUDA_CHECK(cudaMemcpyAsync(to.data(), from.data(), bytes, cudaMemcpyDeviceToHost, stream));
   });
   return static_cast<double>(bytes) / t.median_seconds;

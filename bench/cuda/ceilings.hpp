@@ -4,19 +4,24 @@
 #include <cstdint>
 
 #include "memory.hpp"
+#include "timing.hpp"
 
 namespace negpipe::bench {
 
 /// All by CUDA events, the median of several runs.
-double copy_bytes_per_second(cuda::device_memory& memory, cudaStream_t stream, std::uint64_t bytes);
+double copy_bytes_per_second(const protocol& how, cuda::device_memory& memory, cudaStream_t stream,
+                             std::uint64_t bytes);
 
 /// Independent reads of 32 bytes at random places of a footprint, eight under way a thread.
-double random_sectors_per_second(cuda::device_memory& memory, cudaStream_t stream, std::uint64_t footprint_bytes);
+double random_sectors_per_second(const protocol& how, cuda::device_memory& memory, cudaStream_t stream,
+                                 std::uint64_t footprint_bytes);
 
-/// Thread instructions (32-bit multiply-and-adds) issued by all multiprocessors.
-double instructions_per_second(cuda::device_memory& memory, cudaStream_t stream);
+/// Thread instructions (32-bit multiply-and-adds) issued by all multiprocessors; a run has 64 of them a loop and thread.
+double instructions_per_second(const protocol& how, std::uint32_t loops, cuda::device_memory& memory,
+                               cudaStream_t stream);
 
 /// From the device to pinned host memory.
-double bus_bytes_per_second(cuda::device_memory& memory, cudaStream_t stream, std::uint64_t bytes);
+double bus_bytes_per_second(const protocol& how, cuda::device_memory& memory, cudaStream_t stream,
+                            std::uint64_t bytes);
 
 }  // namespace negpipe::bench

@@ -16,6 +16,7 @@
 #include "device_dataset.hpp"
 #include "fill_eval.hpp"
 #include "fill_points.hpp"
+#include "negpipe/error.hpp"
 #include "negpipe/plan.hpp"
 #include "negpipe/positives.hpp"
 #include "negpipe/synth.hpp"
@@ -80,7 +81,7 @@ void check_batch(const context& on, const training_plan& plan, const core::cycle
     std::int32_t item = 0;
     std::memcpy(&item, items.data() + i * item_bytes(made.width), item_bytes(made.width));
     if (users[i] != negpipe::index(wanted.user) || item != negpipe::index(wanted.item)) {
-      throw error("position " + std::to_string(i) + " differs from the core: nothing is timed");
+      throw backend_error("position " + std::to_string(i) + " differs from the core: nothing is timed");
     }
   }
 }
@@ -100,7 +101,7 @@ json time_points(const context& on, const positives_index& index, const cuda::de
 
   const auto count = static_cast<double>(batch);
   const std::uint64_t footprint = data.packed_bytes() + data.membership_bytes();
-  const double sectors = random_sectors_per_second(on.memory, on.stream, footprint);
+  const double sectors = random_sectors_per_second(on.warm(), on.memory, on.stream, footprint);
   const double written = 5.0 + static_cast<double>(item_bytes(out.width));
   const double memory_ceiling =
       1 / (random_sectors_a_point / sectors + written / (on.copy_bytes_per_second / 2));
@@ -195,13 +196,13 @@ json run(bool small) {
   NEGPIPE_CUDA_CHECK(cudaRuntimeGetVersion(&runtime));
   const std::uint64_t large = small ? 1ULL << 20 : 1ULL << 30;
   context on{small, *memory, stream.get(), properties.l2CacheSize, 0, 0};
-  on.instructions_per_second = instructions_per_second(*memory, stream.get());
-  on.copy_bytes_per_second = copy_bytes_per_second(*memory, stream.get(), large);
+  on.instructions_per_second = instructions_per_second(on.warm(), small ? 16 : 2048, *memory, stream.get());
+  on.copy_bytes_per_second = copy_bytes_per_second(on.warm(), *memory, stream.get(), large);
   json sectors = json::array();
-  for (const std::uint64_t mebibytes : {4, 32, 96, 512, 2048}) {
+  for (const std::uint64_t mebibytes : {4ULL, 32ULL, 96ULL, 512ULL, 2048ULL}) {
     const std::uint64_t footprint = (small ? mebibytes << 12 : mebibytes << 20);
     sectors.push_back({{"footprint_bytes", footprint},
-                       {"per_second", random_sectors_per_second(*memory, stream.get(), footprint)}});
+                       {"per_second", random_sectors_per_second(on.warm(), *memory, stream.get(), footprint)}});
   }
   json shapes = json::array();
   if (small) {
@@ -225,7 +226,7 @@ json run(bool small) {
           {"ceilings",
            {{"instructions_per_second", on.instructions_per_second},
             {"copy_bytes_per_second", on.copy_bytes_per_second},
-            {"bus_bytes_per_second", bus_bytes_per_second(*memory, stream.get(), large / 4)},
+            {"bus_bytes_per_second", bus_bytes_per_second(on.warm(), *memory, stream.get(), large / 4)},
             {"random_sectors", sectors}}},
           {"shapes", shapes}};
 }
