@@ -3,7 +3,7 @@
 #
 # NEGPIPE_CUDA_RUNTIME  Static (default) or Shared: which libcudart is linked.
 # CMAKE_CUDA_ARCHITECTURES  as CMake has it; chosen below when not given.
-set(NEGPIPE_CUDA OFF CACHE STRING "Build the CUDA backend: AUTO, ON or OFF")
+set(NEGPIPE_CUDA AUTO CACHE STRING "Build the CUDA backend: AUTO, ON or OFF")
 set_property(CACHE NEGPIPE_CUDA PROPERTY STRINGS AUTO ON OFF)
 set(NEGPIPE_CUDA_RUNTIME Static CACHE STRING "The CUDA runtime that is linked: Static or Shared")
 set(NEGPIPE_HAS_CUDA OFF)
@@ -12,7 +12,7 @@ if(NEGPIPE_CUDA STREQUAL "OFF")
   return()
 endif()
 
-# nvcc is often installed but not in PATH; scripts/setup-cuda puts a toolkit into .venv.
+# nvcc is often installed but not in PATH; scripts/setup --cuda puts a toolkit into .venv.
 include(CheckLanguage)
 if(NOT CMAKE_CUDA_COMPILER AND NOT DEFINED ENV{CUDACXX})
   file(GLOB wheel_toolkits ${PROJECT_SOURCE_DIR}/.venv/lib/python3*/site-packages/nvidia/cu1[0-9]/bin)
@@ -28,16 +28,31 @@ endif()
 if(NOT CMAKE_CUDA_COMPILER)
   if(NEGPIPE_CUDA STREQUAL "ON")
     message(FATAL_ERROR "NEGPIPE_CUDA=ON, but no nvcc was found in PATH, CUDA_PATH, /usr/local/cuda or .venv: "
-                        "install a CUDA toolkit, run scripts/setup-cuda, or set CMAKE_CUDA_COMPILER")
+                        "install a CUDA toolkit, run scripts/setup --cuda, or set CMAKE_CUDA_COMPILER")
   endif()
   message(STATUS "CUDA backend: left out, no toolkit found (NEGPIPE_CUDA=${NEGPIPE_CUDA})")
   return()
 endif()
 
-# One architecture and its PTX are enough to develop with; a release names the cards it is for. native asks the
-# device, so it only works where one answers.
+# The device of this machine, where one answers (CMake fails on "native" otherwise). Else a release names every
+# generation from Turing on that the toolkit knows, with PTX of the newest for those to come; other builds one.
 if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
-  set(CMAKE_CUDA_ARCHITECTURES 90)
+  execute_process(COMMAND nvidia-smi -L RESULT_VARIABLE no_device OUTPUT_VARIABLE devices ERROR_QUIET)
+  if(no_device EQUAL 0 AND devices MATCHES "^GPU ")
+    set(CMAKE_CUDA_ARCHITECTURES native)
+  elseif(CMAKE_BUILD_TYPE STREQUAL "Release")
+    execute_process(COMMAND ${CMAKE_CUDA_COMPILER} --list-gpu-code OUTPUT_VARIABLE known_codes)
+    set(CMAKE_CUDA_ARCHITECTURES)
+    foreach(architecture 75 80 86 89 90 100 120)
+      if(known_codes MATCHES "sm_${architecture}\n")
+        list(APPEND CMAKE_CUDA_ARCHITECTURES ${architecture}-real)
+        set(newest ${architecture})
+      endif()
+    endforeach()
+    list(APPEND CMAKE_CUDA_ARCHITECTURES ${newest}-virtual)
+  else()
+    set(CMAKE_CUDA_ARCHITECTURES 90)
+  endif()
 endif()
 enable_language(CUDA)
 find_package(CUDAToolkit REQUIRED)

@@ -16,7 +16,7 @@ double copy_bytes_per_second(const protocol& how, cuda::device_memory& memory, c
 double random_sectors_per_second(const protocol& how, cuda::device_memory& memory, cudaStream_t stream,
                                  std::uint64_t footprint_bytes);
 
-/// Thread instructions (32-bit multiply-and-adds) issued by all multiprocessors; a run has 64 of them a loop and thread.
+/// Thread instructions (32-bit multiply-and-adds) issued by all multiprocessors; each loop of a thread has 64.
 double instructions_per_second(const protocol& how, std::uint32_t loops, cuda::device_memory& memory,
                                cudaStream_t stream);
 
