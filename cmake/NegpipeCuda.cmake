@@ -56,7 +56,10 @@ if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
 endif()
 enable_language(CUDA)
 find_package(CUDAToolkit REQUIRED)
-find_package(CCCL CONFIG REQUIRED HINTS ${CUDAToolkit_LIBRARY_DIR}/cmake ${CUDAToolkit_TARGET_DIR}/lib/cmake)
+# The compiler's own CCCL, never one of another toolkit that happens to lie in the search path; wheels keep it in cccl.
+find_package(CCCL CONFIG REQUIRED NO_DEFAULT_PATH
+             PATHS ${CUDAToolkit_LIBRARY_DIR}/cmake ${CUDAToolkit_TARGET_DIR}/lib/cmake ${CUDAToolkit_LIBRARY_ROOT}
+                   ${CUDAToolkit_LIBRARY_ROOT}/cccl ${CUDAToolkit_TARGET_DIR} ${CUDAToolkit_TARGET_DIR}/cccl)
 set(NEGPIPE_HAS_CUDA ON)
 message(STATUS "CUDA backend: ${CMAKE_CUDA_COMPILER} ${CMAKE_CUDA_COMPILER_VERSION}, "
                "architectures ${CMAKE_CUDA_ARCHITECTURES}, CCCL ${CCCL_VERSION}")
