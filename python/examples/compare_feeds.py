@@ -91,14 +91,15 @@ def make_table(runs, arguments):
         f"{arguments.learning_rate}, layers {arguments.layers}, {arguments.num_factors} factors, 4 negatives; "
         "HR@10 among 999 negatives, mean (standard deviation) over seeds.",
         "",
-        "| cycle | " + " | ".join(f"{feed}" for feed in FEEDS) + " | difference |",
+        "| cycle | " + " | ".join(f"{feed}" for feed in FEEDS) + " | difference (standard error) |",
         "|---|" + "---|" * (len(FEEDS) + 1),
     ]
     rates = {feed: np.array([run["hr"] for run in runs if run["feed"] == feed]) for feed in FEEDS}
     for cycle in range(arguments.train_epochs):
         cells = [f"{rate[:, cycle].mean():.4f} ({rate[:, cycle].std(ddof=1):.4f})" for rate in rates.values()]
         first, second = (rate[:, cycle].mean() for rate in rates.values())
-        lines.append(f"| {cycle + 1} | " + " | ".join(cells) + f" | {first - second:+.4f} |")
+        error = np.sqrt(sum(rate[:, cycle].var(ddof=1) / len(rate) for rate in rates.values()))
+        lines.append(f"| {cycle + 1} | " + " | ".join(cells) + f" | {first - second:+.4f} ({error:.4f}) |")
     lines += ["", f"Seeds: {len(rates['negpipe'])} for each feed. Share of training time spent waiting for data:"]
     for feed in FEEDS:
         shares = [run["waiting_seconds"] / run["training_seconds"] for run in runs if run["feed"] == feed]
