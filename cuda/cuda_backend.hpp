@@ -13,7 +13,7 @@ namespace negpipe::cuda {
 
 struct cuda_backend_options {
   membership_form form = membership_form::automatic;
-  unsigned block_size = default_block_size;  ///< threads, a multiple of 32 up to 1024
+  unsigned block_size = default_block_size;  ///< threads, a multiple of 32 up to max_block_size
   /// Of each of the two buffers that a calling thread has on the device and, pinned, on the host: about half a
   /// million training points, long enough for copies to run at the bus's speed.
   std::size_t buffer_bytes = 4U << 20;

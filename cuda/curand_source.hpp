@@ -18,12 +18,37 @@ struct curand_source {
 
   NEGPIPE_HD core::random_block operator()(core::counter c) const {
 #if defined(__CUDA_ARCH__)
-    const uint4 block = curand_Philox4x32_10(
-        make_uint4(c.word[0], c.word[1], c.word[2], c.word[3]),
-        make_uint2(static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)));
+    const uint4 block =
+        curand_Philox4x32_10(make_uint4(c.word[0], c.word[1], c.word[2], c.word[3]),
+                             make_uint2(static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)));
     return {{block.x, block.y, block.z, block.w}};
 #else
     return core::philox4x32_10(c, seed);
+#endif
+  }
+};
+
+/// The same, with the keys of the ten rounds made once, on the host: cuRAND's own round, ten times.
+struct scheduled_source {
+  alignas(16) std::uint32_t key[2 * core::philox_rounds];
+
+  explicit scheduled_source(std::uint64_t seed) {
+    for (int round = 0; round < core::philox_rounds; ++round) {
+      key[2 * round] = static_cast<std::uint32_t>(seed) + round * PHILOX_W32_0;
+      key[2 * round + 1] = static_cast<std::uint32_t>(seed >> 32) + round * PHILOX_W32_1;
+    }
+  }
+
+  NEGPIPE_HD core::random_block operator()(core::counter c) const {
+#if defined(__CUDA_ARCH__)
+    uint4 block = make_uint4(c.word[0], c.word[1], c.word[2], c.word[3]);
+    NEGPIPE_UNROLL
+    for (int round = 0; round < core::philox_rounds; ++round) {
+      block = _philox4x32round(block, make_uint2(key[2 * round], key[2 * round + 1]));
+    }
+    return {{block.x, block.y, block.z, block.w}};
+#else
+    return core::philox4x32_10(c, std::uint64_t{key[1]} << 32 | key[0]);
 #endif
   }
 };

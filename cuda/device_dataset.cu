@@ -39,10 +39,11 @@ __global__ void sample_users(const std::int64_t* user_offsets, std::int32_t user
   }
 }
 
-__global__ void pack_words(core::packed_layout layout, core::csr_view csr, std::uint64_t positive_count,
-                           std::uint64_t word_count, core::packed_word* words) {
+template <typename Layout>
+__global__ void pack_words(core::csr_view csr, std::uint64_t positive_count, std::uint64_t word_count,
+                           core::packed_word* words) {
   for (std::uint64_t w = first_index(); w < word_count; w += index_stride()) {
-    words[w] = core::pack_positives(layout, csr, positive_count, w);
+    words[w] = core::pack_positives<Layout>(csr, positive_count, w);
   }
 }
 
@@ -59,7 +60,7 @@ __global__ void set_filter(core::csr_view csr, std::uint64_t positive_count, std
                            std::uint32_t* words) {
   for (std::uint64_t p = first_index(); p < positive_count; p += index_stride()) {
     const auto at = core::pair_filter_view::place_of(csr.user_of(p), csr.positive_items[p], word_count);
-    atomicOr(words + at.word, at.bits);
+    atomicOr(words + at.word, at.mask());
   }
 }
 
@@ -123,12 +124,11 @@ device_dataset device_dataset::build_async(device_rows rows, std::int32_t item_c
                                                                    sample_count, out.user_samples_.data());
   NEGPIPE_CUDA_CHECK_LAUNCH("sample_users");
 
-  const auto layout = core::packed_layout::make(view.user_count, item_count);
-  out.packed_words_ = device_buffer<core::packed_word>(layout.word_count(view.positive_count), memory, stream);
-  view.packed = {out.packed_words_.data(), layout};
-  pack_words<<<grid_over(out.packed_words_.size()), block_size, 0, stream>>>(
-      layout, view.csr, view.positive_count, out.packed_words_.size(), out.packed_words_.data());
-  NEGPIPE_CUDA_CHECK_LAUNCH("pack_words");
+  if (core::narrow_layout::covers(view.user_count, item_count)) {
+    out.pack<core::narrow_layout>(packing::narrow, memory, stream);
+  } else if (core::wide_layout::covers(view.user_count, item_count)) {
+    out.pack<core::wide_layout>(packing::wide, memory, stream);
+  }
 
   const std::uint64_t bits_bytes = bitset_bytes(view.user_count, item_count);
   view.form = form != membership_form::automatic
@@ -140,6 +140,16 @@ device_dataset device_dataset::build_async(device_rows rows, std::int32_t item_c
   }
   if (view.form == membership_form::pair_filter) out.build_filter(memory, stream);
   return out;
+}
+
+template <typename Layout>
+void device_dataset::pack(packing as, device_memory& memory, cudaStream_t stream) {
+  packed_words_ = device_buffer<core::packed_word>(Layout::word_count(view_.positive_count), memory, stream);
+  view_.packed = packed_words_.data();
+  view_.packed_as = as;
+  pack_words<Layout><<<grid_over(packed_words_.size()), block_size, 0, stream>>>(
+      view_.csr, view_.positive_count, packed_words_.size(), packed_words_.data());
+  NEGPIPE_CUDA_CHECK_LAUNCH("pack_words");
 }
 
 void device_dataset::build_bitset(device_memory& memory, cudaStream_t stream) {

@@ -11,6 +11,13 @@
 
 namespace negpipe::cuda {
 
+/// How positives are packed for random access, see core/packed_positives.hpp.
+enum class packing : std::uint8_t {
+  none,    ///< more users than a word names: points are made one by one
+  narrow,  ///< core::narrow_layout
+  wide,    ///< core::wide_layout
+};
+
 /// What kernels read, by value. Owns nothing; any number of launches may read it at once.
 struct device_view {
   core::csr_view csr;
@@ -18,7 +25,8 @@ struct device_view {
   std::int32_t user_count;
   std::int32_t item_count;
   std::uint64_t positive_count;
-  core::packed_view packed;
+  const core::packed_word* packed;  ///< in the layout that packing names; null when that is none
+  packing packed_as;
   core::bitset_view bitset;       ///< words is null unless built
   core::pair_filter_view filter;  ///< words is null unless form == pair_filter
   membership_form form;           ///< never automatic
@@ -73,6 +81,8 @@ class device_dataset {
 
  private:
   device_dataset() = default;
+  template <typename Layout>
+  void pack(packing as, device_memory& memory, cudaStream_t stream);
   void build_bitset(device_memory& memory, cudaStream_t stream);
   void build_filter(device_memory& memory, cudaStream_t stream);
 

@@ -49,7 +49,7 @@ __device__ void draw_four(const eval_job<Form>& job, std::uint64_t quad) {
     if (is_real && row * job.plan.row_length() == element) {
       item = static_cast<std::uint32_t>(job.data.heldout[row]);
     } else if (is_real && (!job.plan.item_draw(block.word[j], item) ||
-                           job.positives.form(user, static_cast<std::int32_t>(item)))) {
+                           (job.positives.form.ask(user, static_cast<std::int32_t>(item), 0) & 1U) != 0)) {
       item = static_cast<std::uint32_t>(
           core::draw_negative(job.positives, user, job.plan.item_draw, stream, element, source));
     }

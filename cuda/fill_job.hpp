@@ -35,24 +35,27 @@ NEGPIPE_HD inline void store_item(const training_columns& columns, std::uint64_t
   }
 }
 
-/// Writes the point at one position by the core's own function: any plan, any padding.
+/// Writes one point of the range by the core's own function: any plan, any padding.
 template <typename Cursor>
 struct point_writer {
   core::training_plan plan;
   core::positives_view positives;
-  training_columns columns;
   Cursor cursor;
 
-  NEGPIPE_HD void operator()(std::uint64_t place) const {
-    const std::uint64_t position = cursor.range().first + place;
+  /// The point at a position; nothing past the cycle's end.
+  NEGPIPE_HD void write(std::uint64_t position) const {
     if (position >= plan.padded_count()) return;
+    const training_columns& columns = cursor.range().columns;
     const core::point made =
         core::point_at(plan, cursor.key(), positives, position, curand_source{plan.seed});
-    columns.users[place] = index(made.user);
-    store_item(columns, place, index(made.item));
-    columns.labels[place] = made.label;
-    if (columns.valid != nullptr) columns.valid[place] = made.valid;
+    columns.users[position] = index(made.user);
+    store_item(columns, position, index(made.item));
+    columns.labels[position] = made.label;
+    if (columns.valid != nullptr) columns.valid[position] = made.valid;
   }
+
+  /// The place-th point of the range.
+  NEGPIPE_HD void operator()(std::uint64_t place) const { write(cursor.range().first + place); }
 };
 
 /// Writes count points by Thrust, one a thread: for plans too small for the network of neighbour_plan.

@@ -1,6 +1,5 @@
-#include "fill_points.hpp"
-
 #include "fill_job.hpp"
+#include "fill_points.hpp"
 #include "negpipe/core/neighbours.hpp"
 #include "negpipe/error.hpp"
 #include "nvtx.hpp"
@@ -10,71 +9,114 @@ namespace negpipe::cuda {
 namespace {
 
 // One launch: everything a thread needs, in the constant bank.
-template <typename Position, typename Form, typename Cursor>
+template <typename Position, typename Layout, typename Form, typename Cursor>
 struct fill_job {
   core::neighbour_plan<Position> plan;
-  core::packed_view packed;
+  scheduled_source source;
+  const core::packed_word* packed;
   positives_of<Form> positives;
   point_writer<Cursor> writer;  // for positions at the edges: padding, and the ends of a range
 };
 
-// A block's tile in shared memory: four points a thread, and the places of those that their first candidate did not
-// settle. Sizes are of dynamic shared memory, for blocks of any size.
-struct shared_tile {
-  static constexpr std::uint16_t rejected = 1U << 15;  // of a place: its candidate means nothing
-  static constexpr unsigned bytes_a_thread = 2 * sizeof(int4) + 4 * sizeof(std::uint16_t);
+// The first quad of the block's tile.
+template <typename Position, typename Layout, typename Form, typename Cursor>
+__device__ Position first_quad(const fill_job<Position, Layout, Form, Cursor>& job) {
+  return static_cast<Position>(job.writer.cursor.range().begin) + static_cast<Position>(blockIdx.x) * blockDim.x;
+}
 
-  int4* users;
-  int4* items;
-  std::uint16_t* open;
-  std::uint32_t* open_count;
+// Four items as they lie side by side in a column of their width.
+template <typename Layout>
+struct item_quad;
+template <>
+struct alignas(8) item_quad<core::narrow_layout> {
+  static constexpr store_width stored_as = store_width::quads_of_uint16;
+  std::uint16_t item[4];
+};
+template <>
+struct alignas(16) item_quad<core::wide_layout> {
+  static constexpr store_width stored_as = store_width::quads_of_int32;
+  std::int32_t item[4];
+};
 
-  __device__ static shared_tile at(int4* memory, std::uint32_t* open_count) {
-    return {memory, memory + blockDim.x, reinterpret_cast<std::uint16_t*>(memory + 2 * blockDim.x), open_count};
-  }
+__device__ item_quad<core::narrow_layout> as_quad(const core::neighbours& made, core::narrow_layout) {
+  const auto pair = [&](int j) {
+    return core::join_halves(static_cast<std::uint32_t>(made.item[j]), static_cast<std::uint32_t>(made.item[j + 1]));
+  };
+  return __builtin_bit_cast(item_quad<core::narrow_layout>, make_uint2(pair(0), pair(2)));
+}
+__device__ item_quad<core::wide_layout> as_quad(const core::neighbours& made, core::wide_layout) {
+  return {{made.item[0], made.item[1], made.item[2], made.item[3]}};
+}
 
-  __device__ void push(const core::neighbours& made) const {
-    users[threadIdx.x] = make_int4(made.user[0], made.user[1], made.user[2], made.user[3]);
-    items[threadIdx.x] = make_int4(made.item[0], made.item[1], made.item[2], made.item[3]);
-    if (made.unsettled == 0) return;
-    std::uint32_t place = atomicAdd(open_count, core::count_ones(made.unsettled));
-    for (std::uint32_t left = made.unsettled; left != 0; left &= left - 1) {
-      const auto j = static_cast<std::uint32_t>(__ffs(static_cast<int>(left)) - 1);
-      const std::uint32_t mark = (made.rejected >> j & 1U) * rejected;
-      open[place++] = static_cast<std::uint16_t>((4 * threadIdx.x + j) | mark);
-    }
+// A list in shared memory that threads of the block append to.
+struct shared_list {
+  std::uint16_t value[4 * max_block_size];
+  std::uint32_t count;
+
+  __device__ void append(std::uint32_t added) { value[atomicAdd(&count, 1U)] = static_cast<std::uint16_t>(added); }
+  // base plus the place of each bit of a mask; not in order.
+  __device__ void append_bits(std::uint32_t mask, std::uint32_t base) {
+    if (mask == 0) return;
+    std::uint16_t* next = value + atomicAdd(&count, core::count_ones(mask));
+    do {
+      const std::uint32_t bit = core::highest_bit(mask);
+      *next++ = static_cast<std::uint16_t>(base + bit);
+      mask ^= 1U << bit;
+    } while (mask != 0);
   }
 };
 
-// Bit j of a mask as byte j.
-__device__ std::uint32_t bytes_of(std::uint32_t mask) { return mask * 0x00204081U & 0x01010101U; }
+// A block's tile in shared memory: users and items of four points a thread, and the places of those that are still
+// open after their first candidate, and after their second.
+template <typename Layout>
+struct shared_tile {
+  int4 users[max_block_size];
+  item_quad<Layout> items[max_block_size];
+  shared_list open;
+  shared_list still_open;
 
-__device__ std::uint32_t pair_of(std::int32_t low, std::int32_t high) {
-  return static_cast<std::uint32_t>(low) | static_cast<std::uint32_t>(high) << 16;
-}
-
-__device__ void store_four(const training_columns& columns, std::uint64_t place, const core::neighbours& made) {
-  std::int32_t* users = columns.users + place;
-  std::int8_t* labels = columns.labels + place;
-  *reinterpret_cast<int4*>(users) = make_int4(made.user[0], made.user[1], made.user[2], made.user[3]);
-  *reinterpret_cast<std::uint32_t*>(labels) = bytes_of(made.positive);
-  if (columns.item_width == item_type::uint16) {
-    *reinterpret_cast<uint2*>(static_cast<std::uint16_t*>(columns.items) + place) =
-        make_uint2(pair_of(made.item[0], made.item[1]), pair_of(made.item[2], made.item[3]));
-  } else {
-    *reinterpret_cast<int4*>(static_cast<std::int32_t*>(columns.items) + place) =
-        make_int4(made.item[0], made.item[1], made.item[2], made.item[3]);
+  __device__ void push(const core::neighbours& made) {
+    users[threadIdx.x] = make_int4(made.user[0], made.user[1], made.user[2], made.user[3]);
+    items[threadIdx.x] = as_quad(made, Layout{});
+    open.append_bits(made.unsettled, 4 * threadIdx.x);
   }
-  if (columns.valid != nullptr) *reinterpret_cast<std::uint32_t*>(columns.valid + place) = 0x01010101U;
-}
+  __device__ user_id user(std::uint32_t place) const {
+    return user_id{reinterpret_cast<const std::int32_t*>(users)[place]};
+  }
+  __device__ auto& item(std::uint32_t place) { return items[place / 4].item[place % 4]; }
+  __device__ void set_item(std::uint32_t place, std::int32_t value) {
+    item(place) = static_cast<std::remove_reference_t<decltype(item(place))>>(value);
+  }
+};
 
-__device__ void store_each(const training_columns& columns, std::uint64_t place, const core::neighbours& made) {
+// All columns of a whole quad but the items.
+template <typename Position>
+__device__ void store_users_and_labels(const training_columns& columns, store_width stores, Position quad,
+                                       const core::neighbours& made) {
+  if (stores != store_width::single) {
+    reinterpret_cast<int4*>(columns.users)[quad] = make_int4(made.user[0], made.user[1], made.user[2], made.user[3]);
+    reinterpret_cast<std::uint32_t*>(columns.labels)[quad] = made.labels;
+    if (columns.valid != nullptr) reinterpret_cast<std::uint32_t*>(columns.valid)[quad] = 0x01010101U;
+    return;
+  }
   NEGPIPE_UNROLL
   for (std::uint32_t j = 0; j < 4; ++j) {
-    columns.users[place + j] = made.user[j];
-    columns.labels[place + j] = static_cast<std::int8_t>(made.positive >> j & 1U);
-    store_item(columns, place + j, made.item[j]);
-    if (columns.valid != nullptr) columns.valid[place + j] = 1;
+    columns.users[4 * quad + j] = made.user[j];
+    columns.labels[4 * quad + j] = static_cast<std::int8_t>(made.labels >> 8 * j);
+    if (columns.valid != nullptr) columns.valid[4 * quad + j] = 1;
+  }
+}
+
+template <typename Position, typename Layout>
+__device__ void store_items(const training_columns& columns, store_width stores, Position quad,
+                            const item_quad<Layout>& items) {
+  if (stores == items.stored_as) {
+    static_cast<item_quad<Layout>*>(columns.items)[quad] = items;
+  } else if (stores == store_width::quads_of_int32) {
+    static_cast<int4*>(columns.items)[quad] = make_int4(items.item[0], items.item[1], items.item[2], items.item[3]);
+  } else {
+    NEGPIPE_UNROLL
+    for (std::uint32_t j = 0; j < 4; ++j) store_item(columns, 4 * quad + j, items.item[j]);
   }
 }
 
@@ -83,64 +125,90 @@ template <typename Writer>
 __device__ __noinline__ void write_edge(const Writer& writer, std::uint64_t quad) {
   const fill_range& range = writer.cursor.range();
   for (std::uint64_t p = 4 * quad; p < 4 * quad + 4; ++p) {
-    if (p >= range.first && p < range.first + range.count) writer(p - range.first);
+    if (p >= range.first && p < range.first + range.count) writer.write(p);
   }
 }
 
-// The points of one block of four.
-template <typename Position, typename Form, typename Cursor>
-__device__ void fill_four(const fill_job<Position, Form, Cursor>& job, std::uint64_t quad,
-                          const shared_tile& shared) {
+// The draws of a tile that their first candidate did not settle.
+template <typename Position, typename Layout, typename Form, typename Cursor>
+struct open_draws {
+  // Lanes that make attempts of one draw at once.
+  static constexpr std::uint32_t team = 4;
+
+  const fill_job<Position, Layout, Form, Cursor>& job;
+  shared_tile<Layout>& shared;
+
+  // Asks exactly about a first candidate that was doubtful, and tries the second if it is a positive: the lanes of a
+  // full warp work where a handful of each warp would.
+  __device__ void settle(std::uint32_t place) const {
+    if (!job.positives.form.confirms(shared.user(place), shared.item(place))) return;
+    std::int32_t item = 0;
+    if (try_again(place, 1, item)) {
+      shared.set_item(place, item);
+    } else {
+      shared.still_open.append(place);
+    }
+  }
+
+  // Those left belong to users who have much, and take several attempts: a team makes some at once, so that a block
+  // waits for memory less often. To be called by whole teams.
+  __device__ void settle_in_team(std::uint32_t place) const {
+    const std::uint32_t lane = threadIdx.x % team;
+    const std::uint32_t members = ((1U << team) - 1) << (threadIdx.x % 32 - lane);
+    for (std::uint32_t attempt = 2; attempt < core::max_draw_attempts; attempt += team) {
+      std::int32_t item = 0;
+      const bool is_drawn = attempt + lane < core::max_draw_attempts && try_again(place, attempt + lane, item);
+      const std::uint32_t drawn = __ballot_sync(members, is_drawn);
+      if (drawn == 0) continue;
+      const bool is_earliest = (drawn & ((1U << threadIdx.x % 32) - 1)) == 0;
+      if (is_drawn && is_earliest) shared.set_item(place, item);
+      return;
+    }
+    if (lane == 0) {
+      shared.set_item(place, core::draw_by_rank(job.positives.csr.row(shared.user(place)), job.positives.item_count,
+                                                stream(), position(place), job.source));
+    }
+  }
+
+ private:
+  __device__ core::draw_stream stream() const {
+    return {core::tag::train_draw, core::tag::train_fallback, job.writer.cursor.key().cycle};
+  }
+  __device__ std::uint64_t position(std::uint32_t place) const { return 4 * first_quad(job) + place; }
+  __device__ bool try_again(std::uint32_t place, std::uint32_t attempt, std::int32_t& item) const {
+    return core::try_candidate(job.positives, shared.user(place), job.plan.item_draw, stream(), position(place),
+                               attempt, job.source, item);
+  }
+};
+
+// A tile a block.
+template <typename Position, typename Layout, typename Form, typename Cursor>
+__global__ void __launch_bounds__(max_block_size)
+    fill_points(const __grid_constant__ fill_job<Position, Layout, Form, Cursor> job) {
+  __shared__ shared_tile<Layout> shared;
   const fill_range& range = job.writer.cursor.range();
-  if (quad - range.whole_begin >= range.whole_count) {
+  const store_width stores = range.stores;
+  const Position quad = first_quad(job) + threadIdx.x;
+  const bool whole = quad - static_cast<Position>(range.whole_begin) < static_cast<Position>(range.whole_count);
+  if (threadIdx.x == 0) shared.open.count = shared.still_open.count = 0;
+  __syncthreads();
+  if (whole) {
+    const auto made = core::points_at<Layout>(job.plan, job.writer.cursor.key(), job.packed, job.positives.csr,
+                                              job.positives.form, quad, job.source);
+    store_users_and_labels(range.columns, stores, quad, made);
+    shared.push(made);
+  } else if (quad < static_cast<Position>(range.end)) {
     write_edge(job.writer, quad);
-    return;
   }
-  const auto made = core::points_at(job.plan, job.writer.cursor.key(), job.packed, job.positives.csr,
-                                    job.positives.form, static_cast<Position>(4 * quad),
-                                    curand_source{job.writer.plan.seed});
-  if (range.aligned) {
-    store_four(job.writer.columns, 4 * quad - range.first, made);
-  } else {
-    store_each(job.writer.columns, 4 * quad - range.first, made);
+  __syncthreads();
+  const open_draws<Position, Layout, Form, Cursor> draws{job, shared};
+  for (std::uint32_t k = threadIdx.x; k < shared.open.count; k += blockDim.x) draws.settle(shared.open.value[k]);
+  __syncthreads();
+  for (std::uint32_t k = threadIdx.x; k < draws.team * shared.still_open.count; k += blockDim.x) {
+    draws.settle_in_team(shared.still_open.value[k / draws.team]);
   }
-  shared.push(made);
-}
-
-// Asks exactly about a first candidate that was doubtful, and draws on if it is a positive: the lanes of a few full
-// warps work where a handful of each warp would.
-template <typename Position, typename Form, typename Cursor>
-__device__ void settle(const fill_job<Position, Form, Cursor>& job, std::uint64_t tile, const shared_tile& shared,
-                       std::uint32_t open) {
-  const std::uint32_t offset = open & ~std::uint32_t{shared_tile::rejected};
-  const user_id user{reinterpret_cast<const std::int32_t*>(shared.users)[offset]};
-  const bool rejected = (open & shared_tile::rejected) != 0;
-  if (!rejected && !job.positives.form.confirms(user, reinterpret_cast<const std::int32_t*>(shared.items)[offset])) {
-    return;
-  }
-  const std::uint64_t position = 4 * tile + offset;
-  const core::draw_stream stream{core::tag::train_draw, core::tag::train_fallback,
-                                 job.writer.cursor.key().cycle};
-  store_item(job.writer.columns, position - job.writer.cursor.range().first,
-             core::draw_negative(job.positives, user, job.plan.item_draw, stream, position,
-                                 curand_source{job.writer.plan.seed}, 1));
-}
-
-template <typename Position, typename Form, typename Cursor>
-__global__ void fill_points(const __grid_constant__ fill_job<Position, Form, Cursor> job) {
-  extern __shared__ int4 memory[];
-  __shared__ std::uint32_t open_count;
-  const shared_tile shared = shared_tile::at(memory, &open_count);
-  const std::uint64_t end = job.writer.cursor.range().end;
-  std::uint64_t tile = job.writer.cursor.range().begin + blockIdx.x * blockDim.x;
-  for (; tile < end; tile += gridDim.x * blockDim.x) {
-    if (threadIdx.x == 0) open_count = 0;
-    __syncthreads();
-    if (tile + threadIdx.x < end) fill_four(job, tile + threadIdx.x, shared);
-    __syncthreads();
-    for (std::uint32_t k = threadIdx.x; k < open_count; k += blockDim.x) settle(job, tile, shared, shared.open[k]);
-    __syncthreads();
-  }
+  __syncthreads();
+  if (whole) store_items(range.columns, stores, quad, shared.items[threadIdx.x]);
 }
 
 __global__ void make_cursor_state(core::training_plan plan, const fill_cursor* cursor, std::uint64_t count,
@@ -149,52 +217,65 @@ __global__ void make_cursor_state(core::training_plan plan, const fill_cursor* c
   state->range = fill_range::make(plan, cursor->first, count, columns);
 }
 
-template <typename Position, typename Form, typename Cursor>
+template <typename Position, typename Layout, typename Form, typename Cursor>
 void launch(const device_view& data, Form form, const point_writer<Cursor>& writer, std::uint64_t count,
             cudaStream_t stream, unsigned block_size) {
-  const fill_job<Position, Form, Cursor> job{core::neighbour_plan<Position>::make(writer.plan, data.packed.layout),
-                                             data.packed, {form, data.csr, data.item_count}, writer};
-  const std::uint64_t most_quads = count / 4 + 2;  // a range may cut a block of four at both ends
-  const unsigned grid = grid_for(core::ceil_div(most_quads, block_size));
-  fill_points<<<grid, block_size, block_size * shared_tile::bytes_a_thread, stream>>>(job);
+  const fill_job<Position, Layout, Form, Cursor> job{core::neighbour_plan<Position>::make(writer.plan),
+                                                     scheduled_source(writer.plan.seed),
+                                                     data.packed,
+                                                     {form, data.csr, data.item_count},
+                                                     writer};
+  const std::uint64_t most_quads = count / 4 + 2;  // a range may cut a quad at both ends
+  const auto grid = static_cast<unsigned>(core::ceil_div(most_quads, block_size));
+  fill_points<<<grid, block_size, 0, stream>>>(job);
   NEGPIPE_CUDA_CHECK_LAUNCH("fill_points");
 }
 
-template <typename Position, typename Cursor>
-void launch_form(const device_view& data, const point_writer<Cursor>& writer, std::uint64_t count,
-                 cudaStream_t stream, unsigned block_size) {
+template <typename Position, typename Layout, typename Cursor>
+void launch_form(const device_view& data, const point_writer<Cursor>& writer, std::uint64_t count, cudaStream_t stream,
+                 unsigned block_size) {
   switch (data.form) {
     case membership_form::bitset:
-      return launch<Position>(data, bitset_form{data.bitset}, writer, count, stream, block_size);
+      return launch<Position, Layout>(data, bitset_form{data.bitset}, writer, count, stream, block_size);
     case membership_form::pair_filter:
-      return launch<Position>(data, filter_form{data.filter, data.positives()}, writer, count, stream, block_size);
+      return launch<Position, Layout>(data, filter_form{data.filter, data.positives()}, writer, count, stream,
+                                      block_size);
     default:
-      return launch<Position>(data, search_form{data.csr}, writer, count, stream, block_size);
+      return launch<Position, Layout>(data, search_form{data.csr}, writer, count, stream, block_size);
+  }
+}
+
+template <typename Position, typename Cursor>
+void launch_layout(const device_view& data, const point_writer<Cursor>& writer, std::uint64_t count,
+                   cudaStream_t stream, unsigned block_size) {
+  if (data.packed_as == packing::narrow) {
+    launch_form<Position, core::narrow_layout>(data, writer, count, stream, block_size);
+  } else {
+    launch_form<Position, core::wide_layout>(data, writer, count, stream, block_size);
   }
 }
 
 template <typename Cursor>
-void fill(const core::training_plan& plan, const device_view& data, std::uint64_t count,
-          const training_columns& columns, const Cursor& cursor, cudaStream_t stream, unsigned block_size) {
+void fill(const core::training_plan& plan, const device_view& data, std::uint64_t count, const Cursor& cursor,
+          cudaStream_t stream, unsigned block_size) {
   const nvtx_range range("negpipe fill points");
   if (count == 0) return;
-  const point_writer<Cursor> writer{plan, data.positives(), columns, cursor};
-  if (core::neighbour_plan<std::uint32_t>::covers(plan, data.packed.layout)) {
-    launch_form<std::uint32_t>(data, writer, count, stream, block_size);
-  } else if (core::neighbour_plan<std::uint64_t>::covers(plan, data.packed.layout)) {
-    launch_form<std::uint64_t>(data, writer, count, stream, block_size);
-  } else {
+  const point_writer<Cursor> writer{plan, data.positives(), cursor};
+  if (data.packed_as == packing::none || !core::neighbour_plan<std::uint64_t>::covers(plan)) {
     fill_general_async(writer, count, stream);
+  } else if (core::neighbour_plan<std::uint32_t>::covers(plan)) {
+    launch_layout<std::uint32_t>(data, writer, count, stream, block_size);
+  } else {
+    launch_layout<std::uint64_t>(data, writer, count, stream, block_size);
   }
 }
 
 }  // namespace
 
 void fill_training_async(const core::training_plan& plan, const core::cycle_key& key, const device_view& data,
-                         std::uint64_t first, std::uint64_t count, const training_columns& columns,
-                         cudaStream_t stream, unsigned block_size) {
-  fill(plan, data, count, columns, fixed_cursor{{key, fill_range::make(plan, first, count, columns)}}, stream,
-       block_size);
+                         std::uint64_t first, std::uint64_t count, const training_columns& columns, cudaStream_t stream,
+                         unsigned block_size) {
+  fill(plan, data, count, fixed_cursor{{key, fill_range::make(plan, first, count, columns)}}, stream, block_size);
 }
 
 void fill_training_async(const core::training_plan& plan, const fill_cursor* cursor, cursor_state* state,
@@ -202,7 +283,7 @@ void fill_training_async(const core::training_plan& plan, const fill_cursor* cur
                          cudaStream_t stream, unsigned block_size) {
   make_cursor_state<<<1, 1, 0, stream>>>(plan, cursor, count, columns, state);
   NEGPIPE_CUDA_CHECK_LAUNCH("make_cursor_state");
-  fill(plan, data, count, columns, replayed_cursor{state}, stream, block_size);
+  fill(plan, data, count, replayed_cursor{state}, stream, block_size);
 }
 
 }  // namespace negpipe::cuda

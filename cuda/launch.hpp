@@ -10,7 +10,8 @@
 
 namespace negpipe::cuda {
 
-inline constexpr unsigned default_block_size = 256;
+inline constexpr unsigned default_block_size = 128;
+inline constexpr unsigned max_block_size = 256;
 
 /// Blocks for a grid-stride loop: one for each of block_count pieces of work, at most 16 a multiprocessor of the
 /// current device.

@@ -1,5 +1,5 @@
-// The forms in which a kernel asks "has this user touched this item?". operator() is one read and may err towards
-// yes; confirms() says whether a yes was right; contains() is exact. All forms give the same bytes.
+// The forms in which a kernel asks "has this user touched this item?". ask() is one read, answers in its lowest bit
+// and may err towards yes; confirms() says whether a yes was right; contains() is exact. All forms give the same bytes.
 #pragma once
 
 #include "negpipe/core/bitset.hpp"
@@ -19,25 +19,44 @@ enum class membership_form : std::uint8_t {
 
 constexpr const char* name_of(membership_form form) {
   switch (form) {
-    case membership_form::automatic: return "automatic";
-    case membership_form::bitset: return "bitset";
-    case membership_form::pair_filter: return "pair filter";
-    case membership_form::sorted_search: return "sorted search";
+    case membership_form::automatic:
+      return "automatic";
+    case membership_form::bitset:
+      return "bitset";
+    case membership_form::pair_filter:
+      return "pair filter";
+    case membership_form::sorted_search:
+      return "sorted search";
   }
   return "unknown";
+}
+
+/// words[index] if the label is 0; else 0 without a read: by a predicate, where nvcc would make a branch that most
+/// lanes of a warp take.
+NEGPIPE_HD inline std::uint32_t word_if_negative(std::uint32_t label, const std::uint32_t* words, std::uint32_t index) {
+#if defined(__CUDA_ARCH__)
+  std::uint32_t word = 0;
+  asm("{ .reg .pred p; .reg .u64 place; setp.eq.u32 p, %3, 0; mad.wide.u32 place, %1, 4, %2; mov.u32 %0, 0; "
+      "@p ld.global.nc.u32 %0, [place]; }"
+      : "=&r"(word)
+      : "r"(index), "l"(__cvta_generic_to_global(words)), "r"(label));
+  return word;
+#else
+  return label == 0 ? words[index] : 0;
+#endif
 }
 
 /// For fewer than 2^32 words: larger ones are never chosen, and word numbers of 32 bits are half the arithmetic.
 struct bitset_form {
   core::bitset_view bits;
 
-  NEGPIPE_HD bool operator()(user_id user, std::int32_t item) const {
+  NEGPIPE_HD std::uint32_t ask(user_id user, std::int32_t item, std::uint32_t label) const {
     const auto place = static_cast<std::uint32_t>(item);
     const std::uint32_t word = static_cast<std::uint32_t>(index(user)) * bits.words_per_row + place / 32;
-    return core::bit_field(bits.words[word], place % 32, 1) != 0;
+    return core::shift_down(word_if_negative(label, bits.words, word), place);
   }
   NEGPIPE_HD bool confirms(user_id, std::int32_t) const { return true; }
-  NEGPIPE_HD bool contains(user_id user, std::int32_t item) const { return bits.contains(user, item); }
+  NEGPIPE_HD bool contains(user_id user, std::int32_t item) const { return (ask(user, item, 0) & 1U) != 0; }
 };
 
 /// What the filter lets through is asked of the exact structure behind it: bitsets where they fit, else the rows.
@@ -45,17 +64,22 @@ struct filter_form {
   core::pair_filter_view filter;
   core::positives_view exact;
 
-  NEGPIPE_HD bool operator()(user_id user, std::int32_t item) const { return filter.may_contain(user, item); }
+  NEGPIPE_HD std::uint32_t ask(user_id user, std::int32_t item, std::uint32_t label) const {
+    const auto place = filter.place_of(user, item);
+    return place.both_in(word_if_negative(label, filter.words, place.word));
+  }
   NEGPIPE_HD bool confirms(user_id user, std::int32_t item) const { return exact.contains(user, item); }
   NEGPIPE_HD bool contains(user_id user, std::int32_t item) const {
-    return filter.may_contain(user, item) && exact.contains(user, item);
+    return (ask(user, item, 0) & 1U) != 0 && confirms(user, item);
   }
 };
 
 struct search_form {
   core::csr_view csr;
 
-  NEGPIPE_HD bool operator()(user_id user, std::int32_t item) const { return csr.row(user).contains(item); }
+  NEGPIPE_HD std::uint32_t ask(user_id user, std::int32_t item, std::uint32_t label) const {
+    return label == 0 && contains(user, item) ? 1 : 0;
+  }
   NEGPIPE_HD bool confirms(user_id, std::int32_t) const { return true; }
   NEGPIPE_HD bool contains(user_id user, std::int32_t item) const { return csr.row(user).contains(item); }
 };

@@ -17,7 +17,8 @@ constexpr std::uint32_t random_step = 1;
 void permute_digits(const core::permutation& order, std::uint32_t* left, std::uint32_t* right, std::uint32_t count) {
   for (int round = 0; round < order.rounds; round += 2) {
     for (std::uint32_t i = 0; i < count; ++i) {
-      const core::digits d = order.double_round({left[i], right[i]}, order.word[round], order.word[round + 1]);
+      const core::digits d = core::permutation::double_round({left[i], right[i]}, {order.left_radix, order.right_radix},
+                                                             order.word[round], order.word[round + 1]);
       left[i] = d.left;
       right[i] = d.right;
     }

@@ -16,6 +16,15 @@ using cuda::membership_form;
 
 class device_dataset : public device_test {
  protected:
+  template <typename Layout>
+  void expect_packed(const cuda::device_view& view, const core::positives_view& host) {
+    const auto packed = download(view.packed, Layout::word_count(view.positive_count));
+    for (std::uint64_t w = 0; w < packed.size(); ++w) {
+      const core::packed_word wanted = core::pack_positives<Layout>(host.csr, view.positive_count, w);
+      ASSERT_TRUE(std::ranges::equal(packed[w].part, wanted.part)) << "packed word " << w;
+    }
+  }
+
   void expect_equal(const cuda::device_dataset& made, const positives_index& index, membership_form form) {
     const core::positives_view host = index.view();
     const cuda::device_view view = made.view();
@@ -30,11 +39,12 @@ class device_dataset : public device_test {
     const std::size_t samples = core::csr_view::sample_count(positives);
     EXPECT_EQ(download(view.csr.user_samples, samples), as_vector(host.csr.user_samples, samples));
 
-    const auto& layout = view.packed.layout;
-    const auto packed = download(view.packed.words, layout.word_count(positives));
-    for (std::uint64_t w = 0; w < packed.size(); ++w) {
-      const core::packed_word wanted = core::pack_positives(layout, host.csr, positives, w);
-      ASSERT_TRUE(packed[w].low == wanted.low && packed[w].high == wanted.high) << "packed word " << w;
+    const bool is_narrow = view.item_count <= 65'536;
+    ASSERT_EQ(view.packed_as, is_narrow ? cuda::packing::narrow : cuda::packing::wide);
+    if (is_narrow) {
+      expect_packed<core::narrow_layout>(view, host);
+    } else {
+      expect_packed<core::wide_layout>(view, host);
     }
     if (view.bitset.words != nullptr) {
       const std::size_t words = users * view.bitset.words_per_row;
@@ -45,7 +55,7 @@ class device_dataset : public device_test {
       for (std::uint64_t p = 0; p < positives; ++p) {
         const auto at = core::pair_filter_view::place_of(host.csr.user_of(p), host.csr.positive_items[p],
                                                          view.filter.word_count);
-        wanted[at.word] |= at.bits;
+        wanted[at.word] |= at.mask();
       }
       EXPECT_EQ(download(view.filter.words, wanted.size()), wanted);
     }

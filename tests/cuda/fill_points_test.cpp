@@ -85,7 +85,7 @@ TEST_F(fill_points, every_form_and_block_size_equals_the_core) {
   const core::cycle_key key = make_cycle_key(plan, 3);
   for (const membership_form form : every_form) {
     const auto device = make(index, form);
-    for (const unsigned block_size : {32U, 96U, 256U, 1024U}) {
+    for (const unsigned block_size : {32U, 96U, 128U, 256U}) {
       device_columns found(9000, 0, item_type::uint16, false, *memory, stream->get());
       cuda::fill_training_async(plan, key, device.view(), 40'000, found.count, found.columns(), stream->get(),
                                 block_size);
@@ -113,6 +113,37 @@ TEST_F(fill_points, ranges_that_cut_blocks_of_four_and_reach_into_the_padding_eq
       }
     }
   }
+}
+
+TEST_F(fill_points, catalogues_of_more_than_65536_items_equal_the_core) {
+  const dataset data = random_dataset({700, 0, 1, 2000, 3000, 20, 0, 60'000, 9000}, 70'000, 5);
+  const positives_index index(data);
+  const training_plan plan = plan_training(data, {5, 4, 1, 4099, padding_policy::mask});
+  const core::cycle_key key = make_cycle_key(plan, 3);
+  for (const membership_form form : every_form) {
+    const auto device = make(index, form);
+    ASSERT_EQ(device.view().packed_as, cuda::packing::wide);
+    for (const std::uint64_t first : {std::uint64_t{40'000}, std::uint64_t{40'001}, plan.padded_count() - 5000}) {
+      device_columns found(5000, 0, item_type::int32, true, *memory, stream->get());
+      cuda::fill_training_async(plan, key, device.view(), first, found.count, found.columns(), stream->get());
+      ASSERT_EQ(difference(found, plan, key, index, first, found.count), "") << cuda::name_of(form) << ", " << first;
+    }
+  }
+}
+
+// More users than a packed word names cannot be had in a test; a view that says so can.
+TEST_F(fill_points, positives_that_are_not_packed_are_made_one_by_one) {
+  const dataset data = kernel_dataset();
+  const positives_index index(data);
+  const auto device = make(index, membership_form::bitset);
+  cuda::device_view view = device.view();
+  view.packed = nullptr;
+  view.packed_as = cuda::packing::none;
+  const training_plan plan = plan_training(data, {5, 4, 1, 4099, padding_policy::resample});
+  const core::cycle_key key = make_cycle_key(plan, 3);
+  device_columns found(3000, 0, item_type::uint16, false, *memory, stream->get());
+  cuda::fill_training_async(plan, key, view, 41'001, found.count, found.columns(), stream->get());
+  EXPECT_EQ(difference(found, plan, key, index, 41'001, found.count), "");
 }
 
 TEST_F(fill_points, cycles_of_several_epochs_and_other_shapes_equal_the_core) {

@@ -29,33 +29,39 @@ struct draw_stream {
 
 /// Exactly uniform over the items outside the row, by rank. The row must leave at least one.
 template <typename Source>
-NEGPIPE_HD std::int32_t draw_by_rank(item_row row, std::int32_t item_count, draw_stream stream,
-                                     std::uint64_t position, Source source) {
+NEGPIPE_HD std::int32_t draw_by_rank(item_row row, std::int32_t item_count, draw_stream stream, std::uint64_t position,
+                                     Source source) {
   const auto below = bounded32::make(static_cast<std::uint32_t>(item_count) - row.count);
   std::uint32_t rank = 0;
   std::uint32_t word = 0;
-  while (!below(source(make_counter(stream.fallback, stream.cycle, position, word / 4)).word[word % 4], rank)) {
+  while (!below(source(make_counter(stream.fallback, stream.cycle, position, word / 4)).any(word), rank)) {
     ++word;
   }
   return row.outsider(rank);
 }
 
+/// One attempt: the candidate of a draw at a position. False if it is refused, because its word was rejected or it is
+/// among the user's positives.
+template <typename Positives, typename Source>
+NEGPIPE_HD bool try_candidate(const Positives& positives, user_id user, bounded32 item_draw, draw_stream stream,
+                              std::uint64_t position, std::uint32_t attempt, Source source, std::int32_t& item) {
+  const auto block = source(make_counter(stream.candidates, stream.cycle, position / 4, attempt));
+  std::uint32_t candidate = 0;
+  const bool is_accepted = item_draw(block.any(position), candidate);
+  item = static_cast<std::int32_t>(candidate);
+  return is_accepted && !positives.contains(user, item);
+}
+
 /// An item outside the user's training positives, as drawn at a position. item_draw draws from [0, item_count).
 /// The user must have an item left; the held-out item always is one. Positives is positives_view or has its members
-/// contains(user, item), csr and item_count. A caller that knows the first candidates to be refused begins after
-/// them.
+/// contains(user, item), csr and item_count.
 template <typename Positives, typename Source>
-NEGPIPE_HD std::int32_t draw_negative(const Positives& positives, user_id user, bounded32 item_draw,
-                                      draw_stream stream, std::uint64_t position, Source source,
-                                      std::uint32_t first_attempt = 0) {
+NEGPIPE_HD std::int32_t draw_negative(const Positives& positives, user_id user, bounded32 item_draw, draw_stream stream,
+                                      std::uint64_t position, Source source) {
   NEGPIPE_ROLLED
-  for (std::uint32_t attempt = first_attempt; attempt < max_draw_attempts; ++attempt) {
-    const auto block = source(make_counter(stream.candidates, stream.cycle, position / 4, attempt));
-    std::uint32_t item = 0;
-    if (item_draw(block.word[position % 4], item) &&
-        !positives.contains(user, static_cast<std::int32_t>(item))) {
-      return static_cast<std::int32_t>(item);
-    }
+  for (std::uint32_t attempt = 0; attempt < max_draw_attempts; ++attempt) {
+    std::int32_t item = 0;
+    if (try_candidate(positives, user, item_draw, stream, position, attempt, source, item)) return item;
   }
   return draw_by_rank(positives.csr.row(user), positives.item_count, stream, position, source);
 }

@@ -3,13 +3,14 @@
 // and the device's answers to point_at.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "negpipe/core/arith.hpp"
 #include "negpipe/core/bounded.hpp"
 #include "negpipe/core/counter.hpp"
-#include "negpipe/core/divide.hpp"
 #include "negpipe/core/hd.hpp"
+#include "negpipe/core/neighbour_plan.hpp"
 #include "negpipe/core/packed_positives.hpp"
 #include "negpipe/core/permutation.hpp"
 #include "negpipe/core/positives.hpp"
@@ -17,124 +18,75 @@
 
 namespace negpipe::core {
 
-/// Divides x < 2^31 by a divisor of at least 2: divider32 with the doubling of x folded into the shift.
-struct reciprocal32 {
-  std::uint32_t magic;
-  std::uint32_t shift;
-
-  static NEGPIPE_HD constexpr reciprocal32 make(std::uint32_t divisor) {
-    const auto exact = divider32::make(divisor);
-    return {exact.magic, exact.shift - 1};
-  }
-  NEGPIPE_HD constexpr std::uint32_t operator()(std::uint32_t x) const { return mul_hi(magic, x) >> shift; }
-};
-static_assert(reciprocal32::make(2)(0x7FFFFFFFU) == 0x3FFFFFFFU && reciprocal32::make(10)(99) == 9);
-
-/// Division of positions of one width.
-template <typename Position>
-struct position_divider;
-template <>
-struct position_divider<std::uint32_t> {
-  using type = reciprocal32;
-};
-template <>
-struct position_divider<std::uint64_t> {
-  using type = divider64;
-};
-
-/// What the points of a plan need, prepared for positions of one width. std::uint32_t serves plans of fewer than
-/// 2^31 points, with half the arithmetic. Trivially copyable.
-template <typename Position>
-struct neighbour_plan {
-  using divider = typename position_divider<Position>::type;
-  static constexpr int rounds = permutation::rounds_for(permutation::max_size);
-  static constexpr std::uint64_t point_limit = sizeof(Position) == 4 ? 1ULL << 31 : permutation::max_size + 1;
-
-  Position point_count;
-  Position positive_count;
-  Position minus_positive_count;  ///< negated, so that one multiply-and-add makes a remainder
-  Position minus_epoch_points;    ///< P * (1 + K), likewise
-  std::uint32_t minus_per_word;   ///< positives a packed word, likewise
-  std::uint32_t epochs;
-  divider by_right_radix;
-  divider by_positives;
-  divider by_epoch;
-  divider by_packed_word;
-  bounded32 item_draw;
-
-  /// Whether a plan's positions fit and its permutation is a network of the usual number of rounds.
-  static NEGPIPE_HD constexpr bool covers(const training_plan& plan, const packed_layout& layout) {
-    return plan.point_count < point_limit && plan.point_count > permutation::small_size &&
-           permutation::rounds_for(plan.point_count) == rounds && plan.positive_count >= 2 && layout.per_word >= 2;
-  }
-
-  /// For a plan that is covered.
-  static NEGPIPE_HD constexpr neighbour_plan make(const training_plan& plan, const packed_layout& layout) {
-    const auto positives = static_cast<Position>(plan.positive_count);
-    const auto epoch = static_cast<Position>(plan.point_count / plan.epochs);
-    return {static_cast<Position>(plan.point_count),
-            positives,
-            Position{0} - positives,
-            Position{0} - epoch,
-            0U - layout.per_word,
-            plan.epochs,
-            divider::make(permutation::radices_for(plan.point_count).right),
-            divider::make(positives),
-            divider::make(epoch),
-            divider::make(layout.per_word),
-            plan.item_draw};
-  }
-};
-
-/// Four points. Bit j of a mask speaks of point j.
+/// Four points.
 struct neighbours {
   std::int32_t user[4];
-  std::int32_t item[4];
-  std::uint32_t positive;   ///< mask: the label
-  std::uint32_t unsettled;  ///< mask: item is the first candidate, which may be a positive
-  std::uint32_t rejected;   ///< mask, within unsettled: the first candidate's word was rejected, item means nothing
+  std::int32_t item[4];     ///< in the lowest Layout::item_bits, as packed_entry::item()
+  std::uint32_t labels;     ///< byte j is the label of point j
+  std::uint32_t unsettled;  ///< bit j: the item of point j is its first candidate, which may be a positive
 };
+
+/// One pass of a plan's network, rounds half rounds, over some digits.
+template <std::size_t rounds, std::size_t count>
+NEGPIPE_HD void pass(digits radices, const std::uint32_t (&key)[rounds], digits (&digit)[count]) {
+  NEGPIPE_UNROLL
+  for (std::size_t i = 0; i < rounds; i += 2) {
+    NEGPIPE_UNROLL
+    for (auto& d : digit) d = permutation::double_round(d, radices, key[i], key[i + 1]);
+  }
+}
 
 /// The images of positions first .. first + 3 under the cycle's permutation.
 template <typename Position>
 NEGPIPE_HD void permute_neighbours(const neighbour_plan<Position>& plan, const permutation& order, Position first,
                                    Position (&image)[4]) {
-  digits digit[4];
+  std::uint32_t key[neighbour_plan<Position>::rounds];
+  NEGPIPE_UNROLL
+  for (int i = 0; i < neighbour_plan<Position>::rounds; ++i) key[i] = order.word[i];
+  const digits radices = plan.radices;
   const Position left = plan.by_right_radix(first);
-  digit[0] = {static_cast<std::uint32_t>(left), static_cast<std::uint32_t>(first - left * order.right_radix)};
+  const auto right = static_cast<std::uint32_t>(first + left * plan.minus_right_radix);
+  digits digit[4];
   NEGPIPE_UNROLL
-  for (std::uint32_t j = 1; j < 4; ++j) digit[j] = {digit[0].left, digit[0].right + j};
-  if (digit[3].right >= order.right_radix) {  // rare: the right digit is carried within the four
-    NEGPIPE_UNROLL
-    for (auto& d : digit) {
-      if (d.right >= order.right_radix) d = {d.left + 1, d.right - order.right_radix};
-    }
-  }
-  NEGPIPE_UNROLL
-  for (int i = 0; i < neighbour_plan<Position>::rounds; i += 2) {
-    NEGPIPE_UNROLL
-    for (auto& d : digit) {
-      d = order.double_round(d, order.word[i], order.word[i + 1]);
-    }
-  }
+  for (std::uint32_t j = 0; j < 4; ++j) digit[j] = {static_cast<std::uint32_t>(left), right + j};
+  pass(radices, key, digit);
   Position greatest = 0;
   NEGPIPE_UNROLL
   for (int j = 0; j < 4; ++j) {
-    image[j] = static_cast<Position>(digit[j].left) * order.right_radix + digit[j].right;
+    image[j] = static_cast<Position>(digit[j].left) * radices.right + digit[j].right;
     greatest = image[j] > greatest ? image[j] : greatest;
   }
-  if (greatest >= plan.point_count) {
-    NEGPIPE_UNROLL
-    for (auto& x : image) {
-      if (x >= plan.point_count) x = static_cast<Position>(order(x));
+  if (right + 3 < radices.right && greatest < plan.point_count) return;
+  // Rare: the right digit is carried within the four, or an image lies past the end and is walked on from.
+  std::uint32_t left_over = 0;
+  NEGPIPE_UNROLL
+  for (std::uint32_t j = 0; j < 4; ++j) {
+    left_over |= (right + j >= radices.right || image[j] >= plan.point_count ? 1U : 0U) << j;
+  }
+  NEGPIPE_ROLLED
+  for (; left_over != 0; left_over &= left_over - 1) {
+    const std::uint32_t this_one = left_over & (0U - left_over);
+    digits one[1] = {};
+    NEGPIPE_UNROLL  // by selection: the digits and images are to stay in registers
+        for (std::uint32_t j = 0; j < 4; ++j) {
+      if (this_one != 1U << j) continue;
+      const bool is_carried = right + j >= radices.right;
+      one[0] = is_carried ? digits{static_cast<std::uint32_t>(left) + 1, right + j - radices.right} : digit[j];
     }
+    Position x = 0;
+    do {
+      pass(radices, key, one);
+      x = static_cast<Position>(one[0].left) * radices.right + one[0].right;
+    } while (x >= plan.point_count);
+    NEGPIPE_UNROLL
+    for (std::uint32_t j = 0; j < 4; ++j) image[j] = this_one == 1U << j ? x : image[j];
   }
 }
 
 /// Users and items of words that could not be packed.
-template <typename Position>
-NEGPIPE_HD void look_up_irregular(const packed_entry (&entry)[4], const Position (&positive)[4], const csr_view& csr,
-                                  std::int32_t (&user)[4], std::int32_t (&item)[4]) {
+template <typename Position, typename Layout>
+NEGPIPE_HD void look_up_irregular(const packed_entry<Layout> (&entry)[4], const Position (&positive)[4],
+                                  const csr_view& csr, std::int32_t (&user)[4], std::int32_t (&item)[4]) {
   NEGPIPE_UNROLL
   for (int j = 0; j < 4; ++j) {
     if (entry[j].regular()) continue;
@@ -143,62 +95,73 @@ NEGPIPE_HD void look_up_irregular(const packed_entry (&entry)[4], const Position
   }
 }
 
-/// Marks the negatives whose first word the bounded draw rejects.
-NEGPIPE_HD inline void mark_rejected(bounded32 item_draw, const random_block& block, neighbours& out) {
+/// Leaves the negatives whose first word the bounded draw rejects to be settled: as if one of the user's positives had
+/// been the candidate.
+NEGPIPE_HD inline void refuse_rejected(bounded32 item_draw, const random_block& block, const std::int32_t (&own)[4],
+                                       neighbours& out) {
   NEGPIPE_UNROLL
   for (int j = 0; j < 4; ++j) {
     std::uint32_t ignored = 0;
-    if (!item_draw(block.word[j], ignored)) out.rejected |= 1U << j;
+    if ((out.labels >> 8 * j & 1U) != 0 || item_draw(block.word[j], ignored)) continue;
+    out.item[j] = own[j];
+    out.unsettled |= 1U << j;
   }
-  out.rejected &= ~out.positive;
-  out.unsettled |= out.rejected;
 }
 
-/// Points first .. first + 3 of a cycle; first is a multiple of 4 and first + 3 < plan.point_count.
-/// Membership(user, item) says false only of items that are certainly not among the user's positives.
-template <typename Position, typename Membership, typename Source>
-NEGPIPE_HD neighbours points_at(const neighbour_plan<Position>& plan, const cycle_key& key,
-                                const packed_view& packed, const csr_view& csr, Membership membership,
-                                Position first, Source source) {
+/// Labels and items of four points whose users are known: their own items, or the first candidates.
+template <typename Position, typename Membership>
+NEGPIPE_HD void draw_first(const neighbour_plan<Position>& plan, const Position (&image)[4],
+                           const std::int32_t (&own)[4], const random_block& block, const Membership& membership,
+                           neighbours& out) {
+  std::uint32_t least = ~0U;
+  NEGPIPE_UNROLL
+  for (std::uint32_t j = 0; j < 4; ++j) {
+    std::uint32_t candidate = 0;
+    least = lesser(least, plan.item_draw.low_half(block.word[j]));
+    plan.item_draw(block.word[j], candidate);
+    const std::uint32_t label = image[j] < plan.positive_count ? 1U << 8 * j : 0;
+    out.labels |= label;
+    const std::uint32_t doubt = membership.ask(user_id{out.user[j]}, static_cast<std::int32_t>(candidate), label);
+    out.unsettled = with_bit(out.unsettled, j, doubt);
+    out.item[j] = label != 0 ? own[j] : static_cast<std::int32_t>(candidate);
+  }
+  if (least < plan.item_draw.threshold) refuse_rejected(plan.item_draw, block, own, out);
+}
+
+/// Points 4 * quad .. 4 * quad + 3 of a cycle, all below plan.point_count, with users and own items from words packed
+/// in the Layout. membership.ask(user, item, label) answers in its lowest bit: 0 where label is not 0, and where
+/// the item is certainly not among the user's positives; else 1.
+template <typename Layout, typename Position, typename Membership, typename Source>
+NEGPIPE_HD neighbours points_at(const neighbour_plan<Position>& plan, const cycle_key& key, const packed_word* packed,
+                                const csr_view& csr, const Membership& membership, Position quad, Source source) {
   Position image[4];
-  permute_neighbours(plan, key.order, first, image);
+  permute_neighbours(plan, key.order, 4 * quad, image);
   if (plan.epochs > 1) {
     NEGPIPE_UNROLL
     for (int j = 0; j < 4; ++j) image[j] += plan.by_epoch(image[j]) * plan.minus_epoch_points;
   }
-  neighbours out{};
-  packed_entry entry[4];
+  packed_entry<Layout> entry[4];
   Position positive[4];
-  std::uint64_t any_low = 0;
+  std::uint32_t any_part = 0;
+  constexpr auto by_word = neighbour_plan<Position>::divider::make(Layout::per_word);
   NEGPIPE_UNROLL
   for (int j = 0; j < 4; ++j) {
     positive[j] = image[j] + plan.by_positives(image[j]) * plan.minus_positive_count;
-    const Position word = plan.by_packed_word(positive[j]);
-    entry[j] = {packed.words[word],
-                static_cast<std::uint32_t>(positive[j]) + static_cast<std::uint32_t>(word) * plan.minus_per_word};
-    any_low |= entry[j].word.low;
+    const Position word = by_word(positive[j]);
+    entry[j] = {load_word(packed, word), static_cast<std::uint32_t>(positive[j] - word * Layout::per_word)};
+    any_part |= entry[j].word.part[0];
   }
   // The random block is made while the words are on their way.
-  const auto block = source(make_counter(tag::train_draw, key.cycle, first / 4, 0));
+  const auto block = source(make_counter(tag::train_draw, key.cycle, quad, 0));
+  neighbours out{};
   std::int32_t own[4];
   NEGPIPE_UNROLL
   for (int j = 0; j < 4; ++j) {
-    out.user[j] = index(entry[j].user(packed.layout));
-    own[j] = entry[j].item(packed.layout);
+    out.user[j] = index(entry[j].user());
+    own[j] = entry[j].item();
   }
-  if ((any_low & packed_layout::irregular) != 0) look_up_irregular(entry, positive, csr, out.user, own);
-  std::uint32_t least = ~0U;
-  NEGPIPE_UNROLL
-  for (int j = 0; j < 4; ++j) {
-    std::uint32_t candidate = 0;
-    least = lesser(least, plan.item_draw.low_half(block.word[j]));
-    plan.item_draw(block.word[j], candidate);
-    const bool is_positive = image[j] < plan.positive_count;
-    out.item[j] = is_positive ? own[j] : static_cast<std::int32_t>(candidate);
-    out.positive |= (is_positive ? 1U : 0U) << j;
-    if (!is_positive && membership(user_id{out.user[j]}, out.item[j])) out.unsettled |= 1U << j;
-  }
-  if (least < plan.item_draw.threshold) mark_rejected(plan.item_draw, block, out);
+  if ((any_part & packed_word::irregular) != 0) look_up_irregular(entry, positive, csr, out.user, own);
+  draw_first(plan, image, own, block, membership, out);
   return out;
 }
 

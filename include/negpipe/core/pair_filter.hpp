@@ -26,23 +26,26 @@ struct pair_filter_view {
     return words < 0xFFFFFFFFU ? static_cast<std::uint32_t>(words) : 0xFFFFFFFFU;
   }
 
-  /// Where the bits of a pair lie.
+  /// The word of a pair, and two bits of it. The item goes into the bits once more: of one hash of 32 bits, several
+  /// percent of all pairs would share theirs with some positive where there are 200 million of these.
   struct place {
     std::uint32_t word;
-    std::uint32_t bits;
+    std::uint32_t bits;  ///< the numbers of the two bits, each modulo 32: bits and bits / 32
+
+    NEGPIPE_HD constexpr std::uint32_t mask() const { return 1U << bits % 32 | 1U << bits / 32 % 32; }
+    /// In the lowest bit: 1 if the word has both bits, else 0.
+    NEGPIPE_HD constexpr std::uint32_t both_in(std::uint32_t value) const {
+      return shift_down(value, bits) & shift_down(value, bits / 32);
+    }
   };
 
   static NEGPIPE_HD constexpr place place_of(user_id user, std::int32_t item, std::uint32_t word_count) {
     std::uint32_t hash = static_cast<std::uint32_t>(index(user)) * 0x9E3779B1U + static_cast<std::uint32_t>(item);
     hash = (hash ^ hash >> 15) * 0x2C1B3C6DU;
-    const std::uint64_t scaled = mul_wide(hash * 0x297A2D39U, word_count);
-    return {static_cast<std::uint32_t>(scaled >> 32), 1U << (hash >> 27) | 1U << (hash >> 22 & 31) };
+    return {mul_hi(hash, word_count), static_cast<std::uint32_t>(item) * 0x297A2D39U + hash};
   }
 
-  NEGPIPE_HD bool may_contain(user_id user, std::int32_t item) const {
-    const place at = place_of(user, item, word_count);
-    return (words[at.word] & at.bits) == at.bits;
-  }
+  NEGPIPE_HD place place_of(user_id user, std::int32_t item) const { return place_of(user, item, word_count); }
 };
 
 }  // namespace negpipe::core

@@ -13,6 +13,13 @@ namespace negpipe::core {
 /// 128 random bits.
 struct random_block {
   std::uint32_t word[4];
+
+  /// word[i mod 4] by selection: an index that is known only at run time would send the words through memory.
+  NEGPIPE_HD constexpr std::uint32_t any(std::uint64_t i) const {
+    const std::uint32_t low = (i & 1U) == 0 ? word[0] : word[1];
+    const std::uint32_t high = (i & 1U) == 0 ? word[2] : word[3];
+    return (i & 2U) == 0 ? low : high;
+  }
 };
 
 inline constexpr int philox_rounds = 10;
