@@ -1,9 +1,8 @@
-#include "lane.hpp"
-
 #include <algorithm>
 #include <array>
 #include <cstring>
 
+#include "lane.hpp"
 #include "nvtx.hpp"
 
 namespace negpipe::cuda {
@@ -47,7 +46,7 @@ std::size_t transfer_lane::bytes_for(std::uint64_t unit, std::span<const host_co
 }
 
 void transfer_lane::run(std::uint64_t count, std::uint64_t unit, std::span<const host_column> columns,
-                        const fill_function& fill) {
+                        const fill_function& fill, const copied_function& copied) {
   // Whatever happens, no work of this call may still write to the buffers when the lane is used again.
   struct drain {
     const half* halves;
@@ -64,13 +63,14 @@ void transfer_lane::run(std::uint64_t count, std::uint64_t unit, std::span<const
       half& buffer = halves_[piece % 2];
       buffer.first = piece * length;
       buffer.count = std::min(length, count - buffer.first);
-      start(buffer, columns, fill);
+      start(buffer, columns, fill, copied);
     }
     if (piece > 0) finish(halves_[(piece - 1) % 2], columns);
   }
 }
 
-void transfer_lane::start(half& buffer, std::span<const host_column> columns, const fill_function& fill) {
+void transfer_lane::start(half& buffer, std::span<const host_column> columns, const fill_function& fill,
+                          const copied_function& copied) {
   const auto offsets = column_offsets(buffer.count, columns);
   std::array<std::byte*, max_columns> column{};
   for (std::size_t c = 0; c < columns.size(); ++c) column[c] = buffer.device.data() + offsets[c];
@@ -80,6 +80,7 @@ void transfer_lane::start(half& buffer, std::span<const host_column> columns, co
                                        buffer.count * columns[c].width_bytes, cudaMemcpyDeviceToHost,
                                        buffer.work.get()));
   }
+  if (copied) copied(buffer.work.get());
   buffer.done.record(buffer.work.get());
 }
 

@@ -26,12 +26,16 @@ class transfer_lane {
 
   /// Writes values [first, first + count) of the columns by work given to the stream. Column c begins at column[c] in
   /// device memory, aligned to 256 bytes.
-  using fill_function = std::function<void(std::uint64_t first, std::uint64_t count,
-                                           std::span<std::byte* const> column, cudaStream_t stream)>;
+  using fill_function = std::function<void(std::uint64_t first, std::uint64_t count, std::span<std::byte* const> column,
+                                           cudaStream_t stream)>;
+
+  /// Called when the copies of a piece have been given to its stream: for those who note the time there.
+  using copied_function = std::function<void(cudaStream_t stream)>;
 
   /// Makes count values by fill and copies them to the host columns, in pieces of a multiple of unit values. Returns
   /// when all are there. The columns of one unit must fit a buffer.
-  void run(std::uint64_t count, std::uint64_t unit, std::span<const host_column> columns, const fill_function& fill);
+  void run(std::uint64_t count, std::uint64_t unit, std::span<const host_column> columns, const fill_function& fill,
+           const copied_function& copied = {});
 
   /// The size of each buffer.
   std::size_t buffer_bytes() const { return halves_[0].pinned.size(); }
@@ -48,7 +52,8 @@ class transfer_lane {
     std::uint64_t count = 0;
   };
 
-  void start(half& buffer, std::span<const host_column> columns, const fill_function& fill);
+  void start(half& buffer, std::span<const host_column> columns, const fill_function& fill,
+             const copied_function& copied);
   void finish(half& buffer, std::span<const host_column> columns);
 
   half halves_[2];

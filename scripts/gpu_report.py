@@ -7,8 +7,10 @@ import sys
 
 
 def read_json(path):
+    """The first JSON object in a file, behind whatever else a program said; None when there is none."""
     try:
-        return json.loads(path.read_text())
+        text = path.read_text()
+        return json.JSONDecoder().raw_decode(text, text.index("{"))[0]
     except (OSError, ValueError):
         return None
 
@@ -42,6 +44,7 @@ def markdown(report):
     bench = report["bench"]
     if bench is None:
         return "\n".join(lines + ["No benchmark ran.", ""])
+    lines += generate_lines(report["generate"]) + [""]
     device, ceilings = bench["device"], bench["ceilings"]
     lines += [f"{device['name']}, compute capability {device['compute_capability']}, "
               f"{device['multiprocessors']} multiprocessors, driver {device['driver']}, runtime {device['runtime']}.",
@@ -55,7 +58,30 @@ def markdown(report):
                           [(s["shape"], "with replacement" if e["mlperf"] else "distinct", e["rows"],
                             f"{e['median_seconds'] * 1e3:.2f}", f"{e['p95_seconds'] * 1e3:.2f}")
                            for s in bench["shapes"] for e in s["evaluation"]])
-    return "\n".join(lines + [""])
+    lines += [""] + table(("shape", "way out, points/s", "computing", "copying", "idle"),
+                          [(s["shape"], giga(s["way_out"]["points_per_second"]),
+                            *(f"{s['way_out'][share]:.0%}"
+                              for share in ("computing_share", "copying_share", "idle_share")))
+                           for s in bench["shapes"] if s["way_out"]])
+    return "\n".join(lines + peer_lines(report) + [""])
+
+
+def generate_lines(runs):
+    """Whole runs of generate, to the memory-backed files of gpu-check where there are such."""
+    rows = [(device, giga(cycle["points"] / cycle["seconds"]), f"{cycle['bytes'] / cycle['seconds'] / 1e9:.2f} GB")
+            for device, run in runs.items() if run for cycle in run["cycles"]]
+    return table(("generate, device", "points/s", "written a second"), rows)
+
+
+def peer_lines(report):
+    """PyTorch's epochs beside the fastest of ours on the same dataset: the first shape, four negatives."""
+    peer = report["peer"]
+    if peer is None:
+        return []
+    ours = max(row["warm"]["per_second"] for row in report["bench"]["shapes"][0]["points"] if row["negatives"] == 4)
+    return [""] + table((f"PyTorch {peer['torch']}, the same shape", "points/s", "ours is so many times as fast"),
+                        [(way, giga(peer[way]["points_per_second"]),
+                          f"{ours / peer[way]['points_per_second']:.1f}") for way in ("unchecked", "exact")])
 
 
 def main(folder, commit):
@@ -69,6 +95,7 @@ def main(folder, commit):
         "nvidia_smi": (folder / "nvidia-smi.csv").read_text(),
         "generate": {device: read_json(folder / f"generate-{device}.log") for device in ("cpu", "cuda")},
         "bench": read_json(folder / "bench.json"),
+        "peer": read_json(folder / "peer.json"),
     }
     (folder / "gpu-check.json").write_text(json.dumps(report, indent=2) + "\n")
     (folder / "gpu-check.md").write_text(markdown(report))

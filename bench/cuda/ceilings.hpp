@@ -21,7 +21,6 @@ double instructions_per_second(const protocol& how, std::uint32_t loops, cuda::d
                                cudaStream_t stream);
 
 /// From the device to pinned host memory.
-double bus_bytes_per_second(const protocol& how, cuda::device_memory& memory, cudaStream_t stream,
-                            std::uint64_t bytes);
+double bus_bytes_per_second(const protocol& how, cuda::device_memory& memory, cudaStream_t stream, std::uint64_t bytes);
 
 }  // namespace negpipe::bench

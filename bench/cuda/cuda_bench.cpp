@@ -9,10 +9,10 @@
 #include <cstring>
 #include <exception>
 #include <nlohmann/json.hpp>
-#include <random>
 #include <string>
 
 #include "ceilings.hpp"
+#include "cuda_backend.hpp"
 #include "device_dataset.hpp"
 #include "fill_eval.hpp"
 #include "fill_points.hpp"
@@ -20,6 +20,8 @@
 #include "negpipe/plan.hpp"
 #include "negpipe/positives.hpp"
 #include "negpipe/synth.hpp"
+#include "overlap.hpp"
+#include "shapes.hpp"
 #include "timing.hpp"
 
 namespace negpipe::bench {
@@ -48,14 +50,14 @@ struct context {
 };
 
 json to_json(const timing& t, double count) {
-  return {{"median_seconds", t.median_seconds},
-          {"p95_seconds", t.p95_seconds},
-          {"per_second", count / t.median_seconds}};
+  return {
+      {"median_seconds", t.median_seconds}, {"p95_seconds", t.p95_seconds}, {"per_second", count / t.median_seconds}};
 }
 
 struct batch_buffers {
   batch_buffers(std::uint64_t count, item_type item_width, cuda::device_memory& memory, cudaStream_t stream)
-      : users(count, memory, stream), items(count * item_bytes(item_width), memory, stream),
+      : users(count, memory, stream),
+        items(count * item_bytes(item_width), memory, stream),
         flags(count, memory, stream),
         width(item_width) {}
 
@@ -103,8 +105,7 @@ json time_points(const context& on, const positives_index& index, const cuda::de
   const std::uint64_t footprint = data.packed_bytes() + data.membership_bytes();
   const double sectors = random_sectors_per_second(on.warm(), on.memory, on.stream, footprint);
   const double written = 5.0 + static_cast<double>(item_bytes(out.width));
-  const double memory_ceiling =
-      1 / (random_sectors_a_point / sectors + written / (on.copy_bytes_per_second / 2));
+  const double memory_ceiling = 1 / (random_sectors_a_point / sectors + written / (on.copy_bytes_per_second / 2));
   json result{{"form", cuda::name_of(data.view().form)},
               {"negatives", negatives},
               {"epochs", epochs},
@@ -124,7 +125,7 @@ json time_points(const context& on, const positives_index& index, const cuda::de
 
 json time_evaluation(const context& on, const positives_index& index, const cuda::device_dataset& data, bool mlperf) {
   const std::uint32_t negatives = 999;
-  const auto rows = static_cast<std::uint64_t>(index.source().user_count());
+  const auto rows = std::min<std::uint64_t>(static_cast<std::uint64_t>(index.source().user_count()), 138'493);
   const evaluation_plan plan = plan_evaluation(index.source(), {1, negatives, negatives + 1, mlperf});
   batch_buffers out(rows * plan.row_length(), item_type_for(index.source().item_count()), on.memory, on.stream);
   const timing t = time_on_device(on.warm(), on.memory, on.stream, [&](int) {
@@ -136,13 +137,26 @@ json time_evaluation(const context& on, const positives_index& index, const cuda
   return result;
 }
 
-json time_shape(const context& on, const char* name, const dataset& source) {
-  std::fprintf(stderr, "%s\n", name);
-  const positives_index index(source, 4ULL << 30);
+json time_overlap(const context& on, const positives_index& index, const cuda::device_dataset& data) {
+  const training_plan plan = plan_training(index.source(), {1, 4, 1, 4096, padding_policy::drop});
+  const std::uint64_t count = std::min<std::uint64_t>(plan.padded_count(), 1ULL << 25);
+  const std::size_t buffer_bytes = on.small ? 1U << 17 : cuda::cuda_backend_options{}.buffer_bytes;
+  return time_way_out(plan, make_cycle_key(plan, 0), data.view(), count, buffer_bytes, on.memory);
+}
+
+json time_shape(const context& on, const std::string& name, const dataset& source) {
+  std::fprintf(stderr, "%s\n", name.c_str());
+  constexpr std::uint64_t bitset_budget_bytes = 4ULL << 30;
+  const positives_index index(source, bitset_budget_bytes);
   json points = json::array();
   json evaluation = json::array();
+  json way_out;
   for (const membership_form form :
        {membership_form::pair_filter, membership_form::bitset, membership_form::sorted_search}) {
+    if (form == membership_form::bitset &&
+        bitset_bytes(source.user_count(), source.item_count()) > bitset_budget_bytes) {
+      continue;
+    }
     const auto data = cuda::device_dataset::upload_async(index, form, on.memory, on.stream);
     NEGPIPE_CUDA_CHECK(cudaStreamSynchronize(on.stream));
     for (const std::uint32_t negatives : {4U, 1U, 16U}) {
@@ -154,35 +168,17 @@ json time_shape(const context& on, const char* name, const dataset& source) {
       evaluation.push_back(time_evaluation(on, index, data, true));
       evaluation.push_back(time_evaluation(on, index, data, false));
     }
+    if (form == membership_form::pair_filter && source.positive_count() > 10'000) {
+      way_out = time_overlap(on, index, data);
+    }
   }
   return {{"shape", name},
           {"users", source.user_count()},
           {"items", source.item_count()},
           {"positives", source.positive_count()},
           {"points", points},
-          {"evaluation", evaluation}};
-}
-
-// Users who all have the given share of the items.
-dataset dense_dataset(std::int32_t users, std::int32_t items, double density) {
-  std::mt19937 generator(1);
-  dataset_arrays arrays;
-  arrays.user_offsets = {0};
-  std::vector<std::int64_t> user_ids;
-  std::vector<std::int64_t> item_ids;
-  for (std::int32_t i = 0; i < items; ++i) item_ids.push_back(i);
-  const auto threshold = static_cast<std::uint32_t>(density * 4294967296.0);
-  for (std::int32_t u = 0; u < users; ++u) {
-    for (std::int32_t i = 1; i < items; ++i) {
-      if (generator() < threshold) arrays.positive_items.push_back(i);
-    }
-    arrays.user_offsets.push_back(static_cast<std::int64_t>(arrays.positive_items.size()));
-    arrays.heldout_items.push_back(0);
-    user_ids.push_back(u);
-  }
-  arrays.user_ids = std::move(user_ids);
-  arrays.item_ids = std::move(item_ids);
-  return dataset(std::move(arrays), dataset_origin{.source = "bench"});
+          {"evaluation", evaluation},
+          {"way_out", way_out}};
 }
 
 json run(bool small) {
@@ -205,15 +201,21 @@ json run(bool small) {
                        {"per_second", random_sectors_per_second(on.warm(), *memory, stream.get(), footprint)}});
   }
   json shapes = json::array();
+  // The last but three: one point more than 2^26 (2^18), where a permutation that walks to the next power of two would
+  // make twice the effort.
   if (small) {
     shapes.push_back(time_shape(on, "small", synthesize({.users = 300, .items = 2500, .interactions = 30'000})));
+    shapes.push_back(time_shape(on, "wide", sparse_dataset(2000, 85'000, 20'000)));
+    shapes.push_back(time_shape(on, "2^18 + 1 points", sparse_dataset(500, 1000, ((1U << 18) + 1) / 5)));
   } else {
     shapes.push_back(time_shape(on, "ml-20m", synthesize(synth_shape("ml-20m"))));
     shapes.push_back(time_shape(on, "ml-1m", synthesize(synth_shape("ml-1m"))));
+    shapes.push_back(time_shape(on, "2 M x 850 k", sparse_dataset(2'000'000, 850'000, 200'000'000)));
+    shapes.push_back(time_shape(on, "2^26 + 1 points", sparse_dataset(100'000, 20'000, ((1U << 26) + 1) / 5)));
   }
   for (const double density : {0.01, 0.3, 0.9}) {
-    const std::string name = "density " + std::to_string(density);
-    shapes.push_back(time_shape(on, name.c_str(), dense_dataset(small ? 200 : 20'000, 1000, density)));
+    shapes.push_back(time_shape(on, "density " + std::to_string(density).substr(0, 4),
+                                dense_dataset(small ? 200 : 20'000, 1000, density)));
   }
   return {{"device",
            {{"name", properties.name},

@@ -1,15 +1,18 @@
 // Makes four batches in each form of membership, so that counters can be read of one kernel; run by counts.
 //
-//   fill_counts SHAPE BATCH     SHAPE: ml-1m or ml-20m
+//   fill_counts SHAPE BATCH     SHAPE: ml-1m, ml-20m, or 2m-850k (2 M users, 850,000 items, 40 M positives: a fifth
+//                               of the contract's, for the host's sake)
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <string>
 
 #include "device_dataset.hpp"
 #include "fill_points.hpp"
 #include "negpipe/plan.hpp"
 #include "negpipe/positives.hpp"
 #include "negpipe/synth.hpp"
+#include "shapes.hpp"
 #include "stream.hpp"
 
 namespace negpipe::bench {
@@ -17,8 +20,9 @@ namespace {
 
 constexpr std::uint64_t batches = 4;
 
-void run(const char* shape, std::uint64_t batch) {
-  const dataset source = synthesize(synth_shape(shape));
+void run(const std::string& shape, std::uint64_t batch) {
+  const dataset source =
+      shape == "2m-850k" ? sparse_dataset(2'000'000, 850'000, 40'000'000) : synthesize(synth_shape(shape));
   const positives_index index(source);
   const auto memory = cuda::make_pool_memory();
   const cuda::stream stream;
@@ -26,11 +30,13 @@ void run(const char* shape, std::uint64_t batch) {
   const core::cycle_key key = make_cycle_key(plan, 0);
   for (const auto form :
        {cuda::membership_form::pair_filter, cuda::membership_form::bitset, cuda::membership_form::sorted_search}) {
+    if (form == cuda::membership_form::bitset && index.form() != core::membership::bitset) continue;
     const auto data = cuda::device_dataset::upload_async(index, form, *memory, stream.get());
+    const item_type width = item_type_for(source.item_count());
     cuda::device_buffer<std::int32_t> users(batch, *memory, stream.get());
-    cuda::device_buffer<std::uint16_t> items(batch, *memory, stream.get());
+    cuda::device_buffer<std::byte> items(batch * item_bytes(width), *memory, stream.get());
     cuda::device_buffer<std::int8_t> labels(batch, *memory, stream.get());
-    const training_columns out{users.data(), items.data(), item_type::uint16, labels.data(), nullptr};
+    const training_columns out{users.data(), items.data(), width, labels.data(), nullptr};
     for (std::uint64_t b = 0; b < batches; ++b) {
       cuda::fill_training_async(plan, key, data.view(), plan.batch_count / 2 * batch + b * batch, batch, out,
                                 stream.get());
@@ -48,7 +54,7 @@ void run(const char* shape, std::uint64_t batch) {
 
 int main(int argc, char** argv) {
   if (argc != 3) {
-    std::fprintf(stderr, "usage: fill_counts ml-1m|ml-20m BATCH\n");
+    std::fprintf(stderr, "usage: fill_counts ml-1m|ml-20m|2m-850k BATCH\n");
     return 2;
   }
   try {
