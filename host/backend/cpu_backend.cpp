@@ -1,4 +1,4 @@
-#include "negpipe/backend.hpp"
+#include "cpu_backend.hpp"
 
 #include <fmt/format.h>
 
@@ -6,17 +6,14 @@
 #include <cstddef>
 #include <vector>
 
-#include "kernels.hpp"
 #include "negpipe/error.hpp"
 #include "negpipe/run_control.hpp"
+#include "repeat_marker.hpp"
 #include "thread_pool.hpp"
 
 namespace negpipe {
 
 namespace {
-
-constexpr std::uint64_t points_per_block = 16'384;
-constexpr std::uint64_t values_per_block = 65'536;  // of evaluation rows, rounded to whole rows
 
 void put_item(void* items, item_type width, std::uint64_t place, std::int32_t item) {
   if (width == item_type::uint16) {
@@ -59,39 +56,31 @@ training_columns columns_from(const training_columns& out, std::uint64_t place) 
           out.labels + place, out.valid == nullptr ? nullptr : out.valid + place};
 }
 
-// Marks the columns whose item stood earlier in the row. seen has a bit an item, none set before and after.
-void mark_repeats(const std::vector<std::int32_t>& items, std::vector<std::uint64_t>& seen, std::int8_t* mask) {
-  for (std::size_t column = 0; column < items.size(); ++column) {
-    const auto item = static_cast<std::uint32_t>(items[column]);
-    mask[column] = static_cast<std::int8_t>(seen[item / 64] >> (item % 64) & 1);
-    seen[item / 64] |= 1ULL << (item % 64);
-  }
-  for (const std::int32_t item : items) seen[static_cast<std::uint32_t>(item) / 64] = 0;
-}
-
 class cpu_backend final : public backend {
  public:
-  cpu_backend(const positives_index& index, unsigned threads, const kernel_set& kernels)
-      : index_(index), pool_(threads), kernels_(kernels) {}
+  /// options.threads is resolved: at least 1.
+  cpu_backend(const positives_index& index, const cpu_backend_options& options)
+      : index_(index), options_(options), pool_(options.threads) {}
 
   std::string description() const override {
     const unsigned threads = pool_.thread_count();
-    return fmt::format("cpu ({}, {} thread{})", kernels_.name, threads, threads == 1 ? "" : "s");
+    return fmt::format("cpu ({}, {} thread{})", options_.kernels.name, threads, threads == 1 ? "" : "s");
   }
 
   void fill_training(const training_plan& plan, const core::cycle_key& key, std::uint64_t first, std::uint64_t count,
                      const training_columns& out) const override {
     check_range("positions", first, count, plan.padded_count());
-    pool_.for_each(core::ceil_div(count, points_per_block), [&](std::uint64_t block) {
-      const std::uint64_t begin = block * points_per_block;
-      fill_points(plan, key, first + begin, std::min(points_per_block, count - begin), columns_from(out, begin));
+    const std::uint64_t most = options_.points_per_block;
+    pool_.for_each(core::ceil_div(count, most), [&](std::uint64_t block) {
+      const std::uint64_t begin = block * most;
+      fill_points(plan, key, first + begin, std::min(most, count - begin), columns_from(out, begin));
     });
   }
 
   void fill_evaluation(const evaluation_plan& plan, std::uint64_t first_row, std::uint64_t row_count,
                        const evaluation_columns& out) const override {
     check_range("evaluation rows", first_row, row_count, plan.padded_count() / plan.row_length());
-    const std::uint64_t rows_per_block = std::max<std::uint64_t>(1, values_per_block / plan.row_length());
+    const std::uint64_t rows_per_block = std::max<std::uint64_t>(1, options_.values_per_block / plan.row_length());
     pool_.for_each(core::ceil_div(row_count, rows_per_block), [&](std::uint64_t block) {
       const std::uint64_t begin = block * rows_per_block;
       fill_rows(plan, first_row, begin, std::min(row_count, begin + rows_per_block), out);
@@ -104,7 +93,7 @@ class cpu_backend final : public backend {
     const core::positives_view view = index_.view();
     const bool small = key.order.rounds == 0;
     const std::uint64_t in_blocks = small || first >= plan.point_count ? 0 : std::min(count, plan.point_count - first);
-    if (in_blocks != 0) kernels_.fill_points(plan, key, view, first, in_blocks, out);
+    if (in_blocks != 0) options_.kernels.fill_points(plan, key, view, first, in_blocks, out);
     fill_singly(plan, key, view, first + in_blocks, count - in_blocks, columns_from(out, in_blocks));
   }
 
@@ -112,7 +101,7 @@ class cpu_backend final : public backend {
                  const evaluation_columns& out) const {
     const core::positives_view view = index_.view();
     std::vector<std::int32_t> items(plan.row_length());
-    std::vector<std::uint64_t> seen(static_cast<std::size_t>(view.item_count) / 64 + 1);
+    repeat_marker mark(view.item_count);
     for (std::uint64_t i = begin; i < end; ++i) {
       const std::uint64_t row = first_row + i;
       const std::uint64_t place = i * items.size();
@@ -122,13 +111,13 @@ class cpu_backend final : public backend {
         std::fill(items.begin(), items.end(), 0);
       } else {
         items[0] = view.heldout[row];
-        kernels_.fill_negatives(plan, view, user, items.data() + 1);
+        options_.kernels.fill_negatives(plan, view, user, items.data() + 1);
       }
       std::fill_n(out.users + place, items.size(), index(user));
       put_items(items, out.items, out.item_width, place);
       // Without replacement a user's items are the held-out one and distinct ranks among the others: no repeats.
       if (is_padding || plan.with_replacement) {
-        mark_repeats(items, seen, out.duplicate_mask + place);
+        mark(items, out.duplicate_mask + place);
       } else {
         std::fill_n(out.duplicate_mask + place, items.size(), std::int8_t{0});
       }
@@ -136,20 +125,20 @@ class cpu_backend final : public backend {
   }
 
   positives_index index_;
+  cpu_backend_options options_;
   mutable support::thread_pool pool_;
-  kernel_set kernels_;
 };
 
 }  // namespace
 
 std::unique_ptr<backend> make_cpu_backend(const positives_index& index, unsigned threads) {
-  return make_cpu_backend(index, threads, supported_kernels().front());
+  return make_cpu_backend(index, cpu_backend_options{.threads = threads});
 }
 
-std::unique_ptr<backend> make_cpu_backend(const positives_index& index, unsigned threads, const kernel_set& kernels) {
-  run_control control;
-  control.threads = threads;
-  return std::make_unique<cpu_backend>(index, control.thread_count(), kernels);
+std::unique_ptr<backend> make_cpu_backend(const positives_index& index, const cpu_backend_options& options) {
+  cpu_backend_options resolved = options;
+  resolved.threads = run_control{.threads = options.threads}.thread_count();
+  return std::make_unique<cpu_backend>(index, resolved);
 }
 
 }  // namespace negpipe

@@ -7,11 +7,9 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <string_view>
 
-#include "negpipe/backend.hpp"
 #include "negpipe/batch.hpp"
 #include "negpipe/core/evaluation.hpp"
 #include "negpipe/core/training.hpp"
@@ -41,8 +39,5 @@ extern const kernel_set x86_64_v4_kernels;
 
 /// The sets that this machine can run, best first; the last one is portable.
 std::span<const kernel_set> supported_kernels();
-
-/// make_cpu_backend with a kernel set of one's own choosing.
-std::unique_ptr<backend> make_cpu_backend(const positives_index& index, unsigned threads, const kernel_set& kernels);
 
 }  // namespace negpipe

@@ -4,8 +4,7 @@
 #include <algorithm>
 #include <string>
 
-#include "kernels.hpp"
-#include "negpipe/backend.hpp"
+#include "cpu_backend.hpp"
 #include "negpipe/backend_factory.hpp"
 #include "negpipe/error.hpp"
 #include "support/datasets.hpp"
@@ -75,7 +74,8 @@ TEST_F(backends, every_kernel_set_can_be_forced_and_the_portable_one_always) {
   ASSERT_FALSE(sets.empty());
   EXPECT_EQ(sets.back().name, "portable");
   for (const kernel_set& kernels : sets) {
-    const std::string description = make_cpu_backend(index_, 1, kernels)->description();
+    const std::string description =
+        make_cpu_backend(index_, cpu_backend_options{.threads = 1, .kernels = kernels})->description();
     EXPECT_NE(description.find(kernels.name), std::string::npos) << description;
   }
   EXPECT_NE(make_cpu_backend(index_, 1)->description().find(sets.front().name), std::string::npos);

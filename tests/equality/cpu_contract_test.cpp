@@ -1,30 +1,123 @@
-// The CPU backend keeps the contract with every instruction set that this machine can run and any number of threads.
+// The CPU backend keeps the contract with every instruction set that this machine can run, any number of threads and
+// blocks of any size; and its threads do share the blocks of one call.
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <set>
+
+#include "cpu_backend.hpp"
 #include "equality/backend_contract.hpp"
-#include "kernels.hpp"
 
 namespace negpipe::test {
 
 namespace {
 
+/// Most calls of the contract are shorter than a block of the default size, which one thread would fill alone: odd
+/// small blocks cut groups of four, rows and padding, and give every thread several.
+struct sharing {
+  unsigned threads;
+  std::uint64_t points_per_block;
+  std::uint64_t values_per_block;
+};
+
 std::vector<backend_case> cpu_cases() {
   std::vector<backend_case> cases;
   for (const kernel_set& kernels : supported_kernels()) {
-    for (const unsigned threads : {1U, 2U, 5U}) {
-      std::string name = std::string(kernels.name) + "_threads_" + std::to_string(threads);
+    const cpu_backend_options usual;
+    const sharing alone{1, usual.points_per_block, usual.values_per_block};
+    for (const sharing& how : {alone, sharing{5, alone.points_per_block, alone.values_per_block}, sharing{2, 61, 97},
+                               sharing{5, 259, 2'221}}) {
+      const cpu_backend_options options{how.threads, kernels, how.points_per_block, how.values_per_block};
+      std::string name = std::string(kernels.name) + "_threads_" + std::to_string(how.threads) + "_blocks_of_" +
+                         std::to_string(how.points_per_block) + "_" + std::to_string(how.values_per_block);
       for (char& c : name) c = c == '-' ? '_' : c;
       cases.push_back({std::move(name),
-                       [kernels, threads](const positives_index& index) {
-                         return make_cpu_backend(index, threads, kernels);
-                       },
-                       "cpu (" + std::string(kernels.name) + ", " + std::to_string(threads) + " thread"});
+                       [options](const positives_index& index) { return make_cpu_backend(index, options); },
+                       "cpu (" + std::string(kernels.name) + ", " + std::to_string(how.threads) + " thread"});
     }
   }
   return cases;
 }
 
+// ---- kernels that hold every thread until all have come
+
+constexpr unsigned meeting_threads = 5;
+
+/// Where the threads of one call meet: a thread that fills blocks alone would wait here in vain.
+class meeting {
+ public:
+  void attend() {
+    std::unique_lock lock(mutex_);
+    ++blocks_;
+    threads_.insert(std::this_thread::get_id());
+    changed_.notify_all();
+    changed_.wait_for(lock, std::chrono::seconds(60), [this] { return threads_.size() >= meeting_threads; });
+  }
+  std::size_t threads() const { return threads_.size(); }
+  std::uint64_t blocks() const { return blocks_; }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::set<std::thread::id> threads_;
+  std::uint64_t blocks_ = 0;
+};
+
+meeting* current = nullptr;
+
+const kernel_set meeting_kernels{
+    "meeting",
+    [](const core::training_plan& plan, const core::cycle_key& key, const core::positives_view& view,
+       std::uint64_t first, std::uint64_t count, const training_columns& out) {
+      current->attend();
+      supported_kernels().front().fill_points(plan, key, view, first, count, out);
+    },
+    [](const core::evaluation_plan& plan, const core::positives_view& view, user_id user, std::int32_t* items) {
+      current->attend();
+      supported_kernels().front().fill_negatives(plan, view, user, items);
+    }};
+
 }  // namespace
 
 INSTANTIATE_TEST_SUITE_P(cpu, backend_contract, testing::ValuesIn(cpu_cases()),
                          [](const auto& instance) { return instance.param.name; });
+
+// Several blocks of the default size too, in one call: 163,400 points, 300 rows of 1,000.
+TEST_P(backend_contract, calls_of_many_blocks_equal_the_core) {
+  std::vector<std::int32_t> degrees(300);
+  for (std::size_t user = 0; user < degrees.size(); ++user) degrees[user] = static_cast<std::int32_t>(user % 219);
+  const dataset data = random_dataset(degrees, 1300, 13);
+  const positives_index index(data);
+  const auto filler = make(index);
+  const training_plan plan = plan_training(data, {21, 4, 1, 777, padding_policy::mask});
+  ASSERT_GT(plan.padded_count(), 100'000U);
+  expect_points(*filler, index, plan, make_cycle_key(plan, 1), 3, plan.padded_count() - 3);
+  for (const bool with_replacement : {false, true}) {
+    const evaluation_plan evaluation = plan_evaluation(data, {21, 999, 7'000, with_replacement});
+    expect_rows(*filler, index, evaluation, 0, evaluation.padded_count() / evaluation.row_length());
+  }
+}
+
+TEST(cpu_backend, shares_the_blocks_of_a_call_between_all_threads) {
+  const dataset data = edge_dataset();
+  const positives_index index(data);
+  const auto filler = make_cpu_backend(index, cpu_backend_options{meeting_threads, meeting_kernels, 61, 20});
+  meeting points;
+  current = &points;
+  const training_plan plan = plan_training(data, {42, 4, 1, 64, padding_policy::drop});
+  const std::uint64_t count = plan.padded_count();
+  point_buffer found(count, item_type::uint16, false);
+  filler->fill_training(plan, make_cycle_key(plan, 0), 0, count, found.columns());
+  EXPECT_EQ(points.threads(), meeting_threads);
+  EXPECT_EQ(points.blocks(), (count + 60) / 61);
+
+  meeting rows;
+  current = &rows;
+  const evaluation_plan evaluation = plan_evaluation(data, {42, 9, 10, true});
+  row_buffer found_rows(evaluation.padded_count(), item_type::uint16);
+  filler->fill_evaluation(evaluation, 0, evaluation.user_count, found_rows.columns());
+  EXPECT_EQ(rows.threads(), meeting_threads) << "two rows of ten values are a block";
+  EXPECT_EQ(rows.blocks(), evaluation.user_count) << "each user's negatives once";
+}
 
 }  // namespace negpipe::test
