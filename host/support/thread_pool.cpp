@@ -1,18 +1,38 @@
 #include "thread_pool.hpp"
 
+#include <string>
+#include <system_error>
+
+#include "negpipe/error.hpp"
+
 namespace negpipe::support {
 
 thread_pool::thread_pool(unsigned threads) {
-  for (unsigned i = 1; i < threads; ++i) workers_.emplace_back([this] { work(); });
+  // A constructor that throws runs no destructor, and a thread that nobody joined ends the program.
+  try {
+    workers_.reserve(threads == 0 ? 0 : threads - 1);
+    while (thread_count() < threads) workers_.emplace_back([this] { work(); });
+  } catch (const std::system_error& refusal) {
+    const std::string started = std::to_string(thread_count());
+    stop();
+    throw io_error("cannot start thread " + started + " of " + std::to_string(threads) + ": " +
+                   refusal.code().message() + "; ask for fewer (--threads), or raise the limit on processes or memory");
+  } catch (...) {
+    stop();
+    throw;
+  }
 }
 
-thread_pool::~thread_pool() {
+thread_pool::~thread_pool() { stop(); }
+
+void thread_pool::stop() {
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
   }
   wake_.notify_all();
   for (auto& worker : workers_) worker.join();
+  workers_.clear();
 }
 
 void thread_pool::for_each(std::uint64_t count, const std::function<void(std::uint64_t)>& body) {

@@ -15,7 +15,8 @@ namespace negpipe::support {
 /// Safe to call from several threads: loops of a pool with threads run one after the other.
 class thread_pool {
  public:
-  /// threads >= 1, the caller included.
+  /// threads >= 1, the caller included. Throws io_error when the system gives fewer: whoever asked for so many is told,
+  /// where a pool that went on with what it got would leave them to wonder at the speed.
   explicit thread_pool(unsigned threads);
   ~thread_pool();
   thread_pool(const thread_pool&) = delete;
@@ -28,6 +29,7 @@ class thread_pool {
   void for_each(std::uint64_t count, const std::function<void(std::uint64_t)>& body);
 
  private:
+  void stop();
   void work();
   void run_blocks(std::unique_lock<std::mutex>& lock);
 
