@@ -47,7 +47,7 @@ void run_generate(generation_arguments& arguments) {
       choose_backend(arguments, index, plan_training(data, options.training).batch_count * options.cycle_count);
   const generate_report report = generate(data, *filler, options, control);
 
-  nlohmann::ordered_json summary = {{"seed", *arguments.seed}, {"backend", filler->description()}};
+  nlohmann::ordered_json summary = {{"seed", std::to_string(*arguments.seed)}, {"backend", filler->description()}};
   std::string text;
   summary["cycles"] = nlohmann::ordered_json::array();
   for (const auto& cycle : report.cycles) {

@@ -2,8 +2,6 @@
 
 #include <fmt/core.h>
 
-#include <map>
-
 namespace negpipe::cli {
 
 void add_generation_options(CLI::App& command, generation_arguments& arguments) {
@@ -23,20 +21,18 @@ void add_generation_options(CLI::App& command, generation_arguments& arguments) 
   command.add_option("--seed", arguments.seed, "seed of everything random; drawn, shown and recorded if not given");
   command.add_flag("--mlperf", arguments.evaluation.mlperf,
                    "evaluation negatives with replacement, the held-out item allowed, as the MLPerf reference has it");
-  const std::map<std::string, padding_policy> paddings = {
-      {"resample", padding_policy::resample}, {"mask", padding_policy::mask}, {"drop", padding_policy::drop}};
-  command.add_option("--padding", options.training.padding, "what fills the last batch: resample, mask or drop")
-      ->transform(CLI::CheckedTransformer(paddings, CLI::ignore_case))
+  take_one_of<padding_policy>(
+      command.add_option("--padding", options.training.padding, "what fills the last batch: resample, mask or drop"),
+      {{"resample", padding_policy::resample}, {"mask", padding_policy::mask}, {"drop", padding_policy::drop}})
       ->default_str("resample");
   command.add_option("--device", arguments.device, "auto, cpu, cuda, cuda:N or cuda:all")->capture_default_str();
-  command.add_option("--bitset-budget", arguments.bitset_budget_bytes,
-                     "bytes that bitsets of positives may take (suffixes k, M, G); beyond it rows are searched")
-      ->transform(CLI::AsSizeValue(false))
+  command
+      .add_option("--bitset-budget", arguments.bitset_budget_bytes,
+                  "bytes that bitsets of positives may take (suffixes k, M, G); beyond it rows are searched")
+      ->transform(byte_count())
       ->capture_default_str();
-  const std::map<std::string, compression_type> compressions = {{"none", compression_type::none},
-                                                                {"gzip", compression_type::gzip}};
-  command.add_option("--compression", options.compression, "none or gzip")
-      ->transform(CLI::CheckedTransformer(compressions, CLI::ignore_case))
+  take_one_of<compression_type>(command.add_option("--compression", options.compression, "none or gzip"),
+                                {{"none", compression_type::none}, {"gzip", compression_type::gzip}})
       ->default_str("none");
   command.add_flag("--no-eval", arguments.no_evaluation, "write no evaluation data");
 }

@@ -120,6 +120,20 @@ membership_bytes membership_bytes_of(const dataset& data) {
   return {samples, samples + bitset_bytes(data.user_count(), data.item_count())};
 }
 
+json to_json(const dataset_origin& origin) {
+  return {{"source", origin.source},
+          {"source_digest", origin.source_digest},
+          {"ties", origin.ties},
+          {"seed", std::to_string(origin.seed)},
+          {"rows", origin.row_count}};
+}
+
+std::string to_text(const dataset_origin& origin) {
+  const bool is_seeded = origin.ties == "shuffled" || origin.source == "synth";
+  return fmt::format("made from {}, {} rows, ties: {}{}\n", origin.source, origin.row_count, origin.ties,
+                     is_seeded ? fmt::format(", seed {}", origin.seed) : "");
+}
+
 void run_info(const info_arguments& arguments) {
   const dataset data = dataset::load(arguments.folder);
   const counts by_user = positives_by_user(data);
@@ -127,24 +141,16 @@ void run_info(const info_arguments& arguments) {
   const distribution items = distribution_of(positives_by_item(data));
   const membership_bytes membership = membership_bytes_of(data);
   const double rejected = rejection_rate(data, by_user);
-  const dataset_origin& origin = data.origin();
 
   json summary = summarize(data, arguments.folder);
-  summary["origin"] = {{"source", origin.source},
-                       {"source_digest", origin.source_digest},
-                       {"ties", origin.ties},
-                       {"seed", origin.seed},
-                       {"rows", origin.row_count}};
+  summary["origin"] = to_json(data.origin());
   summary["positives_by_user"] = to_json(users);
   summary["positives_by_item"] = to_json(items);
   summary["membership_bytes"] = {{"sorted_search", membership.sorted_search}, {"bitset", membership.bitset}};
   summary["expected_rejection_rate"] = rejected;
   summary["fewest_negatives_left"] = json::array();
 
-  std::string text = describe(data, arguments.folder);
-  text +=
-      fmt::format("made from {}, {} rows, ties: {}{}\n", origin.source, origin.row_count, origin.ties,
-                  origin.ties == "shuffled" || origin.source == "synth" ? fmt::format(", seed {}", origin.seed) : "");
+  std::string text = describe(data, arguments.folder) + to_text(data.origin());
   text += fmt::format("digest {}\n", data.digest());
   text += to_text("users", users) + to_text("items", items);
   text +=

@@ -3,6 +3,7 @@
 // not there or failed; 8 a bug or no memory; 130 interrupted.
 #include <cstdio>
 #include <exception>
+#include <iostream>
 #include <new>
 
 #include "command.hpp"
@@ -18,10 +19,14 @@ int complain(const char* message, int status) {
 
 int run(CLI::App& app, int argc, char** argv) {
   try {
-    app.parse(argc, argv);
+    try {
+      app.parse(argc, argv);
+    } catch (const CLI::ParseError& outcome) {
+      if (app.exit(outcome) != 0) return 2;
+      std::cout.flush();  // help, or the version
+      negpipe::cli::flush_output();
+    }
     return 0;
-  } catch (const CLI::ParseError& outcome) {
-    return app.exit(outcome) == 0 ? 0 : 2;
   } catch (const negpipe::cli::negative_outcome&) {
     return 1;
   } catch (const negpipe::option_error& failure) {
@@ -58,6 +63,6 @@ int main(int argc, char** argv) {
   negpipe::cli::add_produce(app);
   negpipe::cli::add_verify(app);
   negpipe::cli::add_hash(app);
-  negpipe::cli::check_whole_numbers(app);
+  negpipe::cli::check_values(app);
   return run(app, argc, argv);
 }

@@ -1,7 +1,6 @@
 #include <fmt/core.h>
 
 #include <filesystem>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -54,7 +53,7 @@ void run_prepare(prepare_arguments& arguments) {
   summary["users_dropped"] = rows.users_dropped;
   summary["rows_dropped"] = rows.rows_dropped;
   summary["ties"] = data.origin().ties;
-  if (arguments.options.ties == tie_order::shuffled) summary["seed"] = arguments.options.seed;
+  if (arguments.options.ties == tie_order::shuffled) summary["seed"] = std::to_string(arguments.options.seed);
   std::string text = fmt::format("{} ratings read from {}\n", rows.rows_read, arguments.ratings.string());
   if (rows.duplicates_dropped != 0) text += fmt::format("{} repeated pairs dropped\n", rows.duplicates_dropped);
   if (rows.users_dropped != 0) {
@@ -78,21 +77,18 @@ void add_prepare(CLI::App& app) {
   command.add_option("--out", arguments->out, "folder to write the dataset to")->required();
   command.add_option("--min-ratings", options.min_ratings, "users with fewer ratings are dropped")
       ->capture_default_str();
-  const std::map<std::string, tie_order> ties = {{"file", tie_order::file}, {"shuffled", tie_order::shuffled}};
-  command.add_option("--ties", options.ties, "order of one user's ratings of the same second: file or shuffled")
-      ->transform(CLI::CheckedTransformer(ties, CLI::ignore_case))
+  take_one_of<tie_order>(
+      command.add_option("--ties", options.ties, "order of one user's ratings of the same second: file or shuffled"),
+      {{"file", tie_order::file}, {"shuffled", tie_order::shuffled}})
       ->default_str("file");
-  const std::map<std::string, duplicate_policy> policies = {
-      {"error", duplicate_policy::error}, {"first", duplicate_policy::first}, {"last", duplicate_policy::last}};
-  command
-      .add_option("--duplicates", options.duplicates,
-                  "rows of the same user and item: refuse them (error), keep the first or the last of the file")
-      ->transform(CLI::CheckedTransformer(policies, CLI::ignore_case))
+  take_one_of<duplicate_policy>(
+      command.add_option("--duplicates", options.duplicates,
+                         "rows of the same user and item: refuse them (error), keep the first or the last of the file"),
+      {{"error", duplicate_policy::error}, {"first", duplicate_policy::first}, {"last", duplicate_policy::last}})
       ->default_str("error");
-  const std::map<std::string, known_dataset> known = {{"ml-1m", known_dataset::ml_1m},
-                                                      {"ml-20m", known_dataset::ml_20m}};
-  command.add_option("--expect", options.expect, "refuse unless users and items are those of ml-1m or ml-20m")
-      ->transform(CLI::CheckedTransformer(known, CLI::ignore_case));
+  take_one_of<known_dataset>(
+      command.add_option("--expect", options.expect, "refuse unless users and items are those of ml-1m or ml-20m"),
+      {{"ml-1m", known_dataset::ml_1m}, {"ml-20m", known_dataset::ml_20m}});
   command.add_flag("--mlperf", arguments->mlperf, "the same as --ties shuffled");
   command.add_option("--seed", arguments->seed, "seed of --ties shuffled; drawn, shown and recorded if not given");
   command.add_flag("--force", arguments->replace, "replace the dataset if the folder exists");

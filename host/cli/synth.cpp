@@ -57,7 +57,7 @@ void run_synth(synth_arguments& arguments) {
 
   nlohmann::ordered_json summary = summarize(data, arguments.out);
   summary["interactions"] = options.interactions;
-  summary["seed"] = options.seed;
+  summary["seed"] = std::to_string(options.seed);
   std::string text = describe(data, arguments.out);
   if (!arguments.csv.empty()) {
     summary["csv"] = arguments.csv.string();

@@ -2,9 +2,10 @@
 
 import json
 import re
+import subprocess
 
 import pytest
-from program import OK, SMALL, SUBCOMMANDS, USAGE, digests, negpipe, refuses, small
+from program import OK, PROGRAM, SMALL, SUBCOMMANDS, SYSTEM, USAGE, digests, negpipe, refuses, small
 
 COMMON = ("--json", "--quiet", "--threads")
 
@@ -17,6 +18,11 @@ def test_help_ends_with_an_example_whose_options_exist(subcommand):
     assert f"negpipe {subcommand} " in example
     for option in re.findall(r"--[a-z-]+", example):
         assert option in options
+
+
+@pytest.mark.parametrize("subcommand", [*SUBCOMMANDS, "produce"])
+def test_help_can_be_read(subcommand):
+    assert all(line.isprintable() for line in negpipe(subcommand, "--help").stdout.splitlines())
 
 
 def test_help_lists_the_subcommands():
@@ -49,10 +55,30 @@ def test_wrong_usage(arguments, tmp_path):
 @pytest.mark.parametrize("option, value", [
     ("--num-neg", "-1"), ("--num-neg", "four"), ("--batch-size", 0), ("--readers", 0), ("--cycles", 0),
     ("--cycles", "-1"), ("--epochs-per-cycle", 0), ("--padding", "zeros"), ("--compression", "zip"),
-    ("--threads", "many"), ("--seed", "18446744073709551616"), ("--seed", "-1"), ("--device", "tpu")])
+    ("--threads", "many"), ("--threads", 4097), ("--threads", 100_000), ("--seed", "18446744073709551616"),
+    ("--seed", "-1"), ("--seed", "0x10"), ("--seed", ""), ("--device", "tpu"), ("--device", ""),
+    ("--bitset-budget", "-1"), ("--bitset-budget", "1x"), ("--bitset-budget", "k"), ("--bitset-budget", "0x10"),
+    ("--bitset-budget", "18446744073709551616"), ("--bitset-budget", "17179869184G")])
 def test_values_out_of_range_are_refused_before_anything_is_written(option, value, dataset, tmp_path):
     naming = ["device" if option == "--device" else option]
     refuses(USAGE, "generate", dataset, "--out", tmp_path / "out", *small(option, value), naming=naming)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_numbers_are_decimal(dataset, tmp_path):
+    # strtoull would take a leading zero for octal.
+    for name, seed in (("a", "010"), ("b", "10")):
+        negpipe("generate", dataset, "--out", tmp_path / name, *SMALL, "--seed", seed, "--bitset-budget", "064 KiB")
+    assert digests(tmp_path / "a") == digests(tmp_path / "b")
+
+
+@pytest.mark.parametrize("subcommand, option", [("generate", "--out"), ("prepare", "--out"), ("synth", "--out"),
+                                                ("synth", "--csv")])
+def test_an_empty_name_is_not_the_working_folder(subcommand, option, ratings, dataset, tmp_path):
+    arguments = {"generate": (dataset, *SMALL), "prepare": (ratings,),
+                 "synth": ("--users", 50, "--items", 100, "--positives", 1500)}[subcommand]
+    out = () if option == "--out" else ("--out", "data")
+    refuses(USAGE, subcommand, *arguments, *out, option, "", naming=[option], cwd=tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -71,6 +97,32 @@ def all_subcommands(ratings, dataset, run, folder):
 def test_json_is_one_object(subcommand, ratings, dataset, run, tmp_path):
     result = negpipe(*all_subcommands(ratings, dataset, run, tmp_path)[subcommand], "--json")
     assert isinstance(json.loads(result.stdout), dict)
+
+
+@pytest.mark.parametrize("subcommand", ["prepare", "synth", "generate", "info"])
+def test_json_gives_seeds_as_text(subcommand, ratings, dataset, run, tmp_path):
+    # As ready.json does: many readers keep numbers as doubles, and no double holds this seed.
+    seed = 2**64 - 1
+    command = all_subcommands(ratings, dataset, run, tmp_path)[subcommand]
+    if subcommand == "info":
+        negpipe("prepare", ratings, "--out", tmp_path / "shuffled", "--ties", "shuffled", "--seed", seed)
+        found = json.loads(negpipe("info", tmp_path / "shuffled", "--json").stdout)["origin"]
+    else:
+        more = ("--ties", "shuffled") if subcommand == "prepare" else ()
+        found = json.loads(negpipe(*command, *more, "--seed", seed, "--json").stdout)
+    assert found["seed"] == str(seed)
+
+
+@pytest.mark.parametrize("subcommand", SUBCOMMANDS)
+@pytest.mark.parametrize("form", ["--json", None])
+def test_an_outcome_that_cannot_be_printed_is_an_error(form, subcommand, ratings, dataset, run, tmp_path):
+    command = [PROGRAM, *map(str, all_subcommands(ratings, dataset, run, tmp_path)[subcommand])]
+    with open("/dev/full", "w") as full:
+        result = subprocess.run(command + ([form] if form else []), stdout=full, stderr=subprocess.PIPE, text=True,
+                                check=False)
+        assert result.returncode == SYSTEM
+        assert "standard output" in result.stderr and "No space left on device" in result.stderr
+        assert subprocess.run([PROGRAM, subcommand, "--help"], stdout=full, check=False).returncode == SYSTEM
 
 
 @pytest.mark.parametrize("subcommand", SUBCOMMANDS)

@@ -171,6 +171,18 @@ def test_killed_generation_leaves_no_ready_json_without_its_records(dataset, tmp
     negpipe("verify", dataset, run)
 
 
+# ---- threads
+
+def test_fewer_threads_than_were_asked_for(sanitized, dataset, tmp_path):
+    if sanitized:
+        pytest.skip("a sanitizer needs more address space than this test leaves")
+    limit = 2 * 10**9  # thousands of stacks do not fit
+    result = negpipe("generate", dataset, "--out", tmp_path / "run", *SMALL, "--threads", 4000, expect=SYSTEM,
+                     preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)))
+    assert "--threads" in result.stderr and "of 4000" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 # ---- memory
 
 def peak_memory_bytes(*arguments):
