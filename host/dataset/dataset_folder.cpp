@@ -1,12 +1,12 @@
 // A dataset on disk: dataset.json and its arrays.
-#include "negpipe/dataset.hpp"
-
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "digest.hpp"
+#include "json_text.hpp"
+#include "negpipe/dataset.hpp"
 #include "negpipe/error.hpp"
 #include "negpipe/version.hpp"
 #include "npy_file.hpp"
@@ -94,9 +94,7 @@ json parse_description(const fs::path& folder) {
                                    folder.string(), description_file));
   }
   const support::mapped_file file(path);
-  const auto bytes = file.bytes();
-  const auto* text = reinterpret_cast<const char*>(bytes.data());
-  json description = json::parse(text, text + bytes.size(), nullptr, /*allow_exceptions=*/false);
+  json description = support::parse_json(file.bytes());
   if (!description.is_object() || description.value("format", json()) != format_name) {
     throw format_error(fmt::format("{}: it does not describe a dataset; {}", path.string(), remedy));
   }

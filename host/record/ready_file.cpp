@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "files.hpp"
+#include "json_text.hpp"
 #include "negpipe/error.hpp"
 
 namespace negpipe::record {
@@ -220,8 +221,7 @@ void write_ready_file(const std::filesystem::path& folder, const ready_file& con
 ready_file read_ready_file(const std::filesystem::path& folder) {
   const std::filesystem::path path = folder / ready_file_name;
   const support::mapped_file file(path);
-  const auto* text = reinterpret_cast<const char*>(file.bytes().data());
-  const json root = json::parse(text, text + file.bytes().size(), nullptr, /*allow_exceptions=*/false);
+  const json root = support::parse_json(file.bytes());
   if (root.is_discarded()) throw format_error(path.string() + " is no valid JSON");
   return from_json(root, path.string());
 }

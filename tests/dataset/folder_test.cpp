@@ -177,6 +177,27 @@ TEST(DatasetFolder, OfAnotherVersionIsRefusedByNumber) {
             std::string::npos);
 }
 
+// Deeper than a stack is long, in a field whose value would be printed, and deeper than is read within sound brackets.
+TEST(DatasetFolder, ThatNestsWithoutEndIsRefused) {
+  const test::temporary_folder folder;
+  text_dataset().save(folder / "data");
+  const fs::path file = folder / "data" / "dataset.json";
+  const std::string sound = read_file(file);
+  for (const std::size_t depth : {40UL, 300'000UL, 3'000'000UL}) {
+    const std::string nest = std::string(depth, '[') + std::string(depth, ']');
+    write_file(file, nest);
+    EXPECT_NE(refusal(folder / "data", "dataset.json"), "accepted") << depth;
+    write_file(file, std::string(depth, '['));
+    EXPECT_NE(refusal(folder / "data", "dataset.json"), "accepted") << depth;
+    for (const std::string field : {"format_version", "checksum"}) {
+      std::string text = sound;
+      text.insert(text.find('"' + field + '"'), '"' + field + "\": " + nest + ", ");
+      write_file(file, text);
+      EXPECT_NE(refusal(folder / "data", "dataset.json"), "accepted") << field << " " << depth;
+    }
+  }
+}
+
 TEST(DatasetFolder, ThatIsNoneIsRefused) {
   const test::temporary_folder folder;
   EXPECT_THROW(dataset::load(folder / "missing"), io_error);
