@@ -65,7 +65,9 @@ struct verify_report {
 };
 
 /// Reads every record below a folder that generate wrote and checks every promise of the format and of the sampling
-/// against the dataset, recomputing every point from the recorded seed.
+/// against the dataset, recomputing every point from the recorded seed. A promise that does not hold is reported, not
+/// thrown. Progress is in points. Throws format_error when nothing can be said: no records below the folder, records of
+/// another dataset or stream version; io_error, interrupted_error.
 verify_report verify(const dataset& data, const std::filesystem::path& folder, const run_control& control = {});
 
 /// Hashes of one folder of records, as the pipeline of 2018 printed them.
@@ -76,7 +78,9 @@ struct record_hash {
   std::string first_batch;  ///< the same of the first batch alone
 };
 
-/// One entry a cycle, ascending, then the evaluation data if it is there.
+/// One entry a cycle, ascending, then the evaluation data if it is there. Progress is in batches. Throws format_error
+/// for a folder without records, for one that was not finished, for files or records that ready.json lists and that are
+/// not there, and for damage; io_error, interrupted_error.
 std::vector<record_hash> hash_records(const std::filesystem::path& folder, const run_control& control = {});
 
 }  // namespace negpipe

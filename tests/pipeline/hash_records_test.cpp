@@ -71,5 +71,48 @@ TEST(HashRecords, RefusesAFolderThatWasNotFinished) {
   EXPECT_THROW(hash_records(folder / "none"), format_error);
 }
 
+// A hash of part of a folder would be taken for that of the whole.
+TEST(HashRecords, RefusesAFolderThatLacksFilesOrRecords) {
+  const test::temporary_folder folder;
+  const auto options = test::small_options(folder / "out");
+  test::generate_small(test::small_dataset(), options);
+  const auto cycle = options.out / "training_epochs/cycle_00000";
+  const auto refusal = [&] {
+    try {
+      hash_records(options.out);
+    } catch (const format_error& failure) {
+      return std::string(failure.what());
+    }
+    return std::string("accepted");
+  };
+  ASSERT_EQ(refusal(), "accepted");
+  std::filesystem::copy(cycle / "train_2.tfrecords", folder / "kept");
+  std::filesystem::remove(cycle / "train_2.tfrecords");
+  EXPECT_NE(refusal().find("train_2.tfrecords is missing"), std::string::npos) << refusal();
+  std::filesystem::copy(cycle / "train_0.tfrecords", cycle / "train_2.tfrecords");  // sound, but with other records
+  EXPECT_NE(refusal().find("train_2.tfrecords holds 3 records, 1 wanted"), std::string::npos) << refusal();
+  std::filesystem::remove(cycle / "train_2.tfrecords");
+  std::filesystem::copy(folder / "kept", cycle / "train_2.tfrecords");
+  ASSERT_EQ(refusal(), "accepted");
+
+  auto ready = record::read_ready_file(cycle);
+  ready.files.pop_back();
+  record::write_ready_file(cycle, ready);
+  EXPECT_NE(refusal().find("its files hold 6 records, 7 batches wanted"), std::string::npos) << refusal();
+}
+
+TEST(HashRecords, ReportsHowFarItHasCome) {
+  const test::temporary_folder folder;
+  const auto options = test::small_options(folder / "out");
+  test::generate_small(test::small_dataset(), options);
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> seen;
+  run_control control;
+  control.on_progress = [&](const progress& now) { seen.emplace_back(now.done, now.total); };
+  hash_records(options.out, control);
+  const std::vector<std::pair<std::uint64_t, std::uint64_t>> wanted{{1, 7}, {2, 7}, {3, 7}, {4, 7}, {5, 7},
+                                                                    {6, 7}, {7, 7}, {1, 3}, {2, 3}, {3, 3}};
+  EXPECT_EQ(seen, wanted);
+}
+
 }  // namespace
 }  // namespace negpipe
