@@ -3,6 +3,7 @@
 #include "folder_writer.hpp"
 #include "negpipe/error.hpp"
 #include "negpipe/pipeline.hpp"
+#include "record_folders.hpp"
 
 namespace negpipe {
 
@@ -10,8 +11,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-void require_free(const fs::path& folder, const char* advice) {
-  if (!fs::exists(fs::symlink_status(folder))) return;
+[[noreturn]] void refuse_taken(const fs::path& folder, const char* advice) {
   throw option_error(folder.string() + " exists already; " + advice);
 }
 
@@ -30,13 +30,12 @@ void check_generate(const dataset& data, const generate_options& options) {
     (void)record::record_template(evaluation_shape(evaluation.batch_size, items).columns);
   }
   if (options.replace) return;
-  for (std::uint64_t i = 0; i < options.cycle_count; ++i) {
-    require_free(cycle_folder(options.out, options.first_cycle + i),
-                 "continue with --first-cycle, choose another --out, or --force to replace it");
+  if (const auto taken = pipeline::find_cycle_folder(options.out, options.first_cycle, options.cycle_count)) {
+    refuse_taken(*taken, "continue with --first-cycle, choose another --out, or --force to replace it");
   }
-  if (options.evaluation) {
-    require_free(evaluation_folder(options.out),
-                 "keep it with --no-eval, choose another --out, or --force to replace it");
+  if (const fs::path folder = evaluation_folder(options.out);
+      options.evaluation && fs::exists(fs::symlink_status(folder))) {
+    refuse_taken(folder, "keep it with --no-eval, choose another --out, or --force to replace it");
   }
 }
 

@@ -2,7 +2,6 @@
 
 #include <charconv>
 #include <map>
-#include <optional>
 #include <system_error>
 
 #include "format.hpp"
@@ -56,6 +55,16 @@ std::vector<record_folder> find_record_folders(const fs::path& out) {
                        " is there; give the folder that generate wrote to (--out)");
   }
   return folders;
+}
+
+std::optional<fs::path> find_cycle_folder(const fs::path& out, std::uint64_t first, std::uint64_t count) {
+  const fs::path training = out / record::training_folder;
+  if (!fs::is_directory(training)) return {};
+  for (const auto& [cycle, path] : numbered_entries(training, "cycle_", "")) {
+    // A name such as cycle_7 is in nobody's way.
+    if (cycle >= first && cycle - first < count && path.filename() == record::cycle_folder_name(cycle)) return path;
+  }
+  return {};
 }
 
 std::vector<fs::path> find_record_files(const record_folder& folder) {

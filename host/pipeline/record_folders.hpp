@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +21,11 @@ struct record_folder {
 /// Cycles ascending, then the evaluation data if it is there. Whatever is named otherwise is left alone. Throws
 /// io_error, and format_error when there is neither.
 std::vector<record_folder> find_record_folders(const std::filesystem::path& out);
+
+/// The folder of the lowest cycle in [first, first + count) that is there, by one look at the folder above it, however
+/// large count is. Throws io_error.
+std::optional<std::filesystem::path> find_cycle_folder(const std::filesystem::path& out, std::uint64_t first,
+                                                       std::uint64_t count);
 
 /// The record files in a folder, "PREFIX_0.tfrecords" and so on, by number: train_10 after train_9.
 std::vector<std::filesystem::path> find_record_files(const record_folder& folder);

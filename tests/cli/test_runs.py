@@ -96,6 +96,19 @@ def test_what_exists_is_refused_without_force(dataset, run, tmp_path):
     assert leftovers(out) == []
 
 
+def test_only_cycles_that_would_be_written_are_in_the_way(dataset, tmp_path):
+    out = tmp_path / "run"
+    options = ("generate", dataset, "--out", out, "--seed", 1, "--no-eval", *SMALL)
+    negpipe(*options, "--first-cycle", 5, "--cycles", 2)
+    (out / "training_epochs/cycle_3").mkdir()  # not how a cycle is named
+    (out / "training_epochs/cycle_00009").symlink_to("nowhere")
+    refuses(USAGE, *options, "--first-cycle", 2, "--cycles", 6, naming=["cycle_00005", "--force"])
+    refuses(USAGE, *options, "--first-cycle", 6, "--cycles", 1, naming=["cycle_00006"])
+    refuses(USAGE, *options, "--first-cycle", 7, "--cycles", 2**32 - 7, naming=["cycle_00009"])
+    negpipe(*options, "--first-cycle", 0, "--cycles", 5)
+    negpipe(*options, "--first-cycle", 7, "--cycles", 2)
+
+
 @pytest.mark.parametrize("subcommand", ["prepare", "synth"])
 def test_a_dataset_that_exists_is_not_overwritten(subcommand, ratings, dataset):
     before = digests(dataset)

@@ -158,6 +158,21 @@ def test_interrupted_generation_keeps_whole_cycles_only(dataset, tmp_path):
     negpipe("verify", dataset, run)
 
 
+def test_as_many_cycles_as_there_are_begin_at_once(dataset, tmp_path):
+    # All names are looked up by one listing: asking for each would take hours before the first byte.
+    run = tmp_path / "run"
+    process = start("generate", dataset, "--out", run, "--cycles", 2**32, "--seed", 42, *SMALL, "--no-eval")
+    deadline = time.monotonic() + 60
+    while not (run / "training_epochs/cycle_00001/ready.json").exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, process.kill()
+        time.sleep(0.005)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == INTERRUPTED
+    assert leftovers(run) == []
+
+
 def test_killed_generation_leaves_no_ready_json_without_its_records(dataset, tmp_path):
     run = tmp_path / "run"
     process = start("generate", dataset, "--out", run, "--cycles", 100_000, "--seed", 42, *SMALL, "--no-eval")
