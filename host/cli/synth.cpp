@@ -52,8 +52,12 @@ void run_synth(synth_arguments& arguments) {
                fmt::format("seed {} was drawn; give it with --seed to make the same dataset again", *arguments.seed));
   }
   options.seed = *arguments.seed;
-  const dataset data = synthesize(options, control, arguments.csv);
-  data.save(arguments.out, arguments.replace);
+  const dataset data = synthesize(options, control);
+  if (arguments.csv.empty()) {
+    data.save(arguments.out, arguments.replace);
+  } else {
+    save_with_ratings(data, arguments.out, arguments.csv, arguments.replace, control);
+  }
 
   nlohmann::ordered_json summary = summarize(data, arguments.out);
   summary["interactions"] = options.interactions;

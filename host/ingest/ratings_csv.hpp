@@ -8,9 +8,22 @@
 
 namespace negpipe::ingest {
 
-/// Writes user_id,item_id,rating,timestamp by user, the training positives ascending and the held-out item last, each
-/// row later than the one before. The file appears whole, by rename, and replaces one of its name. Throws io_error,
-/// interrupted_error.
-void write_ratings_csv(const std::filesystem::path& path, const dataset& data, const run_control& control);
+/// A file of ratings in the making: user_id,item_id,rating,timestamp by user, the training positives ascending and the
+/// held-out item last, each row later than the one before. Without publish() nothing is left of it.
+class staged_ratings {
+ public:
+  /// Writes them beside their place, to the last byte on disk. Throws io_error, interrupted_error.
+  staged_ratings(std::filesystem::path path, const dataset& data, const run_control& control);
+  ~staged_ratings();
+  staged_ratings(const staged_ratings&) = delete;
+  staged_ratings& operator=(const staged_ratings&) = delete;
+
+  /// Renames them to their place, in which they replace a file. Throws io_error.
+  void publish();
+
+ private:
+  std::filesystem::path path_;
+  std::filesystem::path staging_;
+};
 
 }  // namespace negpipe::ingest

@@ -1,10 +1,10 @@
-#include "negpipe/synth.hpp"
-
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <mutex>
 #include <numeric>
 #include <span>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -14,6 +14,7 @@
 #include "negpipe/core/permutation.hpp"
 #include "negpipe/core/philox.hpp"
 #include "negpipe/error.hpp"
+#include "negpipe/synth.hpp"
 #include "ratings_csv.hpp"
 #include "thread_pool.hpp"
 #include "user_rows.hpp"
@@ -139,6 +140,26 @@ class item_chooser {
   std::vector<std::int32_t> taken_by_;  // [item_count] the last user who took the item
 };
 
+/// Progress that several threads make.
+class shared_progress {
+ public:
+  shared_progress(std::string_view stage, std::string_view unit, std::uint64_t total, const run_control& control)
+      : now_{stage, unit, 0, total}, control_(control) {
+    control_.report(now_);
+  }
+
+  void add(std::uint64_t more) {
+    const std::lock_guard lock(mutex_);
+    now_.done += more;
+    control_.report(now_);
+  }
+
+ private:
+  std::mutex mutex_;
+  progress now_;
+  const run_control& control_;
+};
+
 /// Names items by first appearance, user by user and the held-out item last in each: what prepare does with the rows
 /// in which training positives ascend.
 void renumber(std::vector<std::int32_t>& items, std::size_t item_count) {
@@ -157,18 +178,21 @@ std::vector<std::int32_t> choose_items(const synth_options& options, const std::
   const weighted_draw law = item_law(options);
   std::vector<std::int32_t> items(options.interactions);
   const auto ranges = split_evenly(first, pool.thread_count());
-  const std::uint64_t user_count = first.size() - 1;
-  control.report({"drawing items", "users", 0, user_count});
+  shared_progress done("drawing items", "users", first.size() - 1, control);
   pool.for_each(ranges.size(), [&](std::uint64_t r) {
-    control.throw_if_stopped();
+    constexpr std::size_t users_a_report = 1024;
     item_chooser chooser(options, law);
-    for (std::size_t user = ranges[r].begin; user < ranges[r].end; ++user) {
-      chooser.choose(static_cast<std::int32_t>(user), first[user],
-                     std::span(items).subspan(first[user], first[user + 1] - first[user]));
+    for (std::size_t user = ranges[r].begin; user < ranges[r].end;) {
+      const std::size_t end = std::min(ranges[r].end, user + users_a_report);
+      control.throw_if_stopped();
+      for (std::size_t u = user; u < end; ++u) {
+        chooser.choose(static_cast<std::int32_t>(u), first[u],
+                       std::span(items).subspan(first[u], first[u + 1] - first[u]));
+      }
+      done.add(end - std::exchange(user, end));
     }
   });
   renumber(items, static_cast<std::size_t>(options.items));
-  control.report({"drawing items", "users", user_count, user_count});
   return items;
 }
 
@@ -223,8 +247,25 @@ dataset synthesize(const synth_options& options, const run_control& control, con
                 .options = fmt::format(R"({{"command":"synth","min_ratings":{}}})", options.min_ratings),
                 .seed = options.seed,
                 .row_count = options.interactions});
-  if (!csv.empty()) write_ratings_csv(csv, made, control);
+  if (!csv.empty()) staged_ratings(csv, made, control).publish();
   return made;
+}
+
+void save_with_ratings(const dataset& data, const std::filesystem::path& folder, const std::filesystem::path& csv,
+                       bool replace, const run_control& control) {
+  namespace fs = std::filesystem;
+  if (!replace && fs::exists(fs::symlink_status(csv))) {
+    throw option_error(csv.string() + " exists already; choose another place, or --force to replace it");
+  }
+  staged_ratings ratings(csv, data, control);
+  data.save(folder, replace);
+  try {
+    ratings.publish();
+  } catch (...) {
+    std::error_code ignored;
+    fs::remove_all(folder, ignored);
+    throw;
+  }
 }
 
 }  // namespace negpipe

@@ -55,6 +55,13 @@ def test_an_impossible_shape(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_ratings_of_a_dataset_that_cannot_be_saved(tmp_path):
+    (tmp_path / "file").write_text("")
+    shape = ("--users", 50, "--items", 100, "--positives", 1500)
+    refuses(SYSTEM, "synth", *shape, "--out", tmp_path / "file/data", "--csv", tmp_path / "r.csv", naming=["file"])
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
 # ---- datasets
 
 DATASET_FILES = ("dataset.json", "user_offsets.npy", "positive_items.npy", "heldout_items.npy", "user_ids.npy",

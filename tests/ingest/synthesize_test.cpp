@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <filesystem>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -124,6 +126,45 @@ TEST(Synthesize, LeavesNothingBehindWhenItFails) {
   control.stop_requested = &stop;
   EXPECT_THROW(synthesize(options, control, folder / "ratings.csv"), interrupted_error);
   EXPECT_FALSE(std::filesystem::exists(folder / "ratings.csv"));
+}
+
+TEST(SaveWithRatings, PublishesBothOrNeither) {
+  const test::temporary_folder folder;
+  const dataset data = synthesize({.users = 50, .items = 40, .interactions = 1500});
+  const auto entries = [&] { return std::distance(std::filesystem::directory_iterator(folder.path()), {}); };
+  const auto out = folder / "data";
+  const auto csv = folder / "ratings.csv";
+  std::ofstream(folder / "file") << "in the way";
+  EXPECT_THROW(save_with_ratings(data, folder / "file/data", csv), error);
+  EXPECT_EQ(entries(), 1) << "the ratings of a dataset that cannot be saved";
+  EXPECT_THROW(save_with_ratings(data, out, folder / "missing/ratings.csv"), io_error);
+  EXPECT_THROW(save_with_ratings(data, out, folder / "file"), option_error);
+  EXPECT_EQ(entries(), 1) << "a dataset whose ratings cannot be written";
+
+  // What takes the place of the ratings while they are written is met last of all.
+  run_control control;
+  control.on_progress = [&](const progress&) { std::filesystem::create_directory(csv); };
+  EXPECT_THROW(save_with_ratings(data, out, csv, false, control), io_error);
+  std::filesystem::remove(csv);
+  EXPECT_EQ(entries(), 1);
+
+  save_with_ratings(data, out, csv);
+  EXPECT_EQ(prepare(csv, {}).digest(), dataset::load(out).digest());
+  EXPECT_EQ(entries(), 3);
+}
+
+TEST(Synthesize, ReportsHowFarItHasCome) {
+  std::vector<std::uint64_t> done;
+  run_control control = with_threads(2);
+  control.on_progress = [&](const progress& now) {
+    EXPECT_EQ(now.total, 10'000U);
+    done.push_back(now.done);
+  };
+  synthesize({.users = 10'000, .items = 100, .interactions = 50'000, .min_ratings = 1}, control);
+  EXPECT_GT(done.size(), 8U);
+  EXPECT_TRUE(std::is_sorted(done.begin(), done.end()));
+  EXPECT_EQ(done.front(), 0U);
+  EXPECT_EQ(done.back(), 10'000U);
 }
 
 }  // namespace
