@@ -8,7 +8,8 @@
 
 namespace negpipe::ingest {
 
-/// What all ids of a column are. A column is text when any of its ids is not a number.
+/// What all ids of a column are. A column is of numbers when each of its ids is written as a whole number, and then
+/// none may be beyond 64 bits, wherever it stands; otherwise all are text, long numbers too.
 enum class id_kind : std::uint8_t { number, text };
 
 /// A hash table with open addressing over ids of one kind. Not safe to share between threads while ids are added.

@@ -1,12 +1,12 @@
-#include "ratings.hpp"
-
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <exception>
 #include <optional>
+#include <utility>
 
 #include "negpipe/error.hpp"
+#include "ratings.hpp"
 #include "text_source.hpp"
 #include "thread_pool.hpp"
 
@@ -42,9 +42,9 @@ class reading {
     result_.item_ids = id_dictionary(item_kind);
   }
 
-  /// Reads everything, or stops early where a column that was taken for numbers holds text. result is whole only
-  /// if the outcome is reason::none.
-  parse_stop::reason run(ratings& result) && {
+  /// Reads everything, or stops early where a column that was taken for numbers holds something else. result is whole
+  /// only if the outcome is reason::none.
+  parse_stop::reason run(ratings& result) {
     constexpr std::size_t blocks_per_thread = 4;
     wave now(pool_.thread_count() * blocks_per_thread);
     wave next(now.blocks.size());
@@ -63,6 +63,12 @@ class reading {
     result = std::move(result_);
     return parse_stop::reason::none;
   }
+
+  /// Whether ids that are not numbers have been met so far, in columns of text.
+  bool text_users() const { return text_users_; }
+  bool text_items() const { return text_items_; }
+  /// What is wrong at the place where run() stopped.
+  const std::string& complaint() const { return complaint_; }
 
  private:
   void begin(const wave& first) {
@@ -93,10 +99,11 @@ class reading {
 
   // In the order of the file, so that the first line that is wrong is the one reported.
   parse_stop::reason append(const parsed_block& block) {
-    if (block.stop.why == parse_stop::reason::error) {
-      throw input_error(fmt::format("{}:{}:{}: {}", source_.path().string(), lines_before_ + block.stop.line + 1,
-                                    block.stop.column, block.stop.message));
-    }
+    text_users_ = text_users_ || block.text_users;
+    text_items_ = text_items_ || block.text_items;
+    complaint_ = fmt::format("{}:{}:{}: {}", source_.path().string(), lines_before_ + block.stop.line + 1,
+                             block.stop.column, block.stop.message);
+    if (block.stop.why == parse_stop::reason::error) throw input_error(complaint_);
     if (block.stop.why != parse_stop::reason::none) return block.stop.why;
     rating_columns& columns = result_.columns;
     result_.lines.add(columns.row_count(), block.blanks);
@@ -122,7 +129,27 @@ class reading {
   ratings_format format_;
   std::uint64_t lines_before_ = 0;  // lines before the block that is appended next
   std::size_t skip_ = 0;            // bytes of the first block that are not ratings
+  bool text_users_ = false;
+  bool text_items_ = false;
+  std::string complaint_;
   ratings result_;
+};
+
+/// Numbers beyond 64 bits, by what is wrong with each: it holds unless its column turns out to be text. In the order of
+/// the file.
+class too_wide {
+ public:
+  using text_met = bool (reading::*)() const;
+
+  void note(const reading& attempt, text_met column) { complaints_.emplace_back(attempt.complaint(), column); }
+  void refuse(const reading& attempt) const {
+    for (const auto& [complaint, column] : complaints_) {
+      if (!(attempt.*column)()) throw input_error(complaint);
+    }
+  }
+
+ private:
+  std::vector<std::pair<std::string, text_met>> complaints_;
 };
 
 }  // namespace
@@ -141,21 +168,29 @@ std::uint64_t line_numbers::line_of(std::uint64_t row) const {
 }
 
 ratings read_ratings(const std::filesystem::path& path, const run_control& control) {
+  using reason = parse_stop::reason;
   id_kind users = id_kind::number;
   id_kind items = id_kind::number;
+  too_wide numbers;
   for (;;) {
     ratings result;
-    switch (reading(path, users, items, control).run(result)) {
-      case parse_stop::reason::text_user:
-        users = id_kind::text;
-        break;
-      case parse_stop::reason::text_item:
-        items = id_kind::text;
-        break;
-      default:
-        return result;
+    reading attempt(path, users, items, control);
+    reason outcome{};
+    try {
+      outcome = attempt.run(result);
+    } catch (const input_error&) {
+      numbers.refuse(attempt);  // which stand in earlier lines
+      throw;
+    }
+    if (outcome == reason::none) {
+      numbers.refuse(attempt);
+      return result;
     }
     // Begun again rather than converted: "007" and "7" are one number but two texts.
+    const bool in_users = outcome == reason::text_user || outcome == reason::wide_user;
+    (in_users ? users : items) = id_kind::text;
+    if (outcome == reason::wide_user) numbers.note(attempt, &reading::text_users);
+    if (outcome == reason::wide_item) numbers.note(attempt, &reading::text_items);
   }
 }
 

@@ -35,7 +35,7 @@ number_result parse_timestamp(std::string_view text, std::int64_t& value) {
 class row_parser {
  public:
   row_parser(const ratings_format& format, id_kind user_kind, id_kind item_kind)
-      : format_(format), out_{id_dictionary(user_kind), id_dictionary(item_kind), {}, {}, {}, {}, 0, {}} {}
+      : format_(format), out_{.user_ids = id_dictionary(user_kind), .item_ids = id_dictionary(item_kind)} {}
 
   parsed_block parse(std::string_view text) && {
     const std::size_t expected_rows = text.size() / 16;
@@ -59,6 +59,15 @@ class row_parser {
  private:
   using reason = parse_stop::reason;
 
+  /// A column of ids, and why parsing may stop in it.
+  struct column_kind {
+    std::string_view what;
+    reason text;
+    reason wide;
+  };
+  static constexpr column_kind users{"user", reason::text_user, reason::wide_user};
+  static constexpr column_kind items{"item", reason::text_item, reason::wide_item};
+
   void note_blank_line() {
     const std::uint64_t row = out_.users.size();
     if (out_.blanks.empty() || out_.blanks.back().row != row) out_.blanks.push_back({row, 0});
@@ -80,9 +89,9 @@ class row_parser {
     std::size_t count = 0;
     for (; field.next(); ++count) {
       if (count == format_.user) {
-        if (!parse_id(field, "user", reason::text_user, out_.user_ids, user)) return false;
+        if (!parse_id(field, users, out_.user_ids, out_.text_users, user)) return false;
       } else if (count == format_.item) {
-        if (!parse_id(field, "item", reason::text_item, out_.item_ids, item)) return false;
+        if (!parse_id(field, items, out_.item_ids, out_.text_items, item)) return false;
       } else if (count == format_.timestamp) {
         if (parse_timestamp(field.text(), timestamp) != number_result::number) return stop_at_timestamp(field);
       }
@@ -101,25 +110,29 @@ class row_parser {
     return true;
   }
 
-  bool parse_id(const field_cursor& field, std::string_view what, reason text_found, id_dictionary& ids,
+  bool parse_id(const field_cursor& field, const column_kind& column, id_dictionary& ids, bool& text_met,
                 std::int32_t& number) {
-    if (field.text().empty()) return stop(reason::error, field.column(), fmt::format("the {} id is empty", what));
+    if (field.text().empty()) {
+      return stop(reason::error, field.column(), fmt::format("the {} id is empty", column.what));
+    }
+    std::int64_t id = 0;
     if (ids.kind() == id_kind::text) {
+      text_met = text_met || parse_number(field.text(), id) == number_result::other;
       number = ids.add(field.text());
       return true;
     }
-    std::int64_t id = 0;
     switch (parse_number(field.text(), id)) {
       case number_result::number:
         number = ids.add(id);
         return true;
       case number_result::overflow:
-        return stop(reason::error, field.column(),
-                    fmt::format("the {} id {} does not fit 64 bits; renumber the ids", what, in_quotes(field.text())));
+        return stop(
+            column.wide, field.column(),
+            fmt::format("the {} id {} does not fit 64 bits; renumber the ids", column.what, in_quotes(field.text())));
       case number_result::other:
         break;
     }
-    return stop(text_found, field.column());
+    return stop(column.text, field.column());
   }
 
   bool stop_at_timestamp(const field_cursor& field) {

@@ -14,9 +14,11 @@ namespace negpipe::ingest {
 
 /// Why parsing stopped before the end of a block.
 struct parse_stop {
-  enum class reason : std::uint8_t { none, error, text_user, text_item };
+  /// text_...: an id that is not a number stands in a column of numbers. wide_...: a number does that does not fit 64
+  /// bits, which is an error unless the column turns out to be text.
+  enum class reason : std::uint8_t { none, error, text_user, text_item, wide_user, wide_item };
 
-  reason why = reason::none;  ///< text_user, text_item: an id that is not a number stands in a column of numbers
+  reason why = reason::none;
   std::uint64_t line = 0;     ///< from 0, within the block
   std::size_t column = 0;     ///< in bytes, from 1
   std::string message;
@@ -37,6 +39,8 @@ struct parsed_block {
   std::vector<std::int64_t> timestamps;
   std::vector<blank_lines> blanks;  ///< rows ascending
   std::uint64_t line_count = 0;     ///< lines parsed
+  bool text_users = false;          ///< whether a user id was met that is not a number, in a column of text
+  bool text_items = false;
   parse_stop stop;                  ///< rows before it are whole
 };
 

@@ -31,6 +31,12 @@ text_source::text_source(const std::filesystem::path& path)
     : file_(support::file::open_read(path)), file_bytes_(file_.size()) {
   std::array<unsigned char, 2> magic{};
   const ssize_t found = ::pread(file_.descriptor(), magic.data(), magic.size(), 0);
+  if (found < 0 && errno == ESPIPE) {
+    throw input_error(
+        path.string() +
+        ": it is a pipe or a terminal, which can be read only once; ratings are read again where ids turn "
+        "out to be text: write them to a file and give that");
+  }
   if (found < 0) support::throw_io_error("read", path);
   if (found == 2 && magic[0] == 0x1f && magic[1] == 0x8b) inflater_ = std::make_unique<inflater>();
 }

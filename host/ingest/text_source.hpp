@@ -18,7 +18,7 @@ namespace negpipe::ingest {
 /// one text). Not safe to share between threads.
 class text_source {
  public:
-  /// Throws io_error.
+  /// Throws io_error, and input_error for what cannot be read from its beginning again, such as a pipe.
   explicit text_source(const std::filesystem::path& path);
   ~text_source();
   text_source(const text_source&) = delete;

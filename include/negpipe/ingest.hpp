@@ -47,6 +47,8 @@ struct prepare_summary {
 /// users and items are numbered by first appearance in what is left; each user's rows are ordered by time; the
 /// last is held out; the rest, sorted by item, are the training positives.
 ///
+/// Ids are numbers of 64 bits in a column where each is written as a whole number, text of any length in others.
+///
 /// Throws input_error (file, line, what was found and wanted), io_error, option_error, interrupted_error.
 dataset prepare(const std::filesystem::path& ratings, const prepare_options& options,
                 const run_control& control = {}, prepare_summary* summary = nullptr);

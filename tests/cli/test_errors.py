@@ -3,10 +3,11 @@
 import gzip
 import json
 import shutil
+import subprocess
 
 import pytest
-from program import (BAD_DATA, BAD_INPUT, FOUND_FAILURES, INFEASIBLE, SMALL, SYSTEM, USAGE, digests, negpipe, refuses,
-                     small, write_ratings)
+from program import (BAD_DATA, BAD_INPUT, FOUND_FAILURES, INFEASIBLE, PROGRAM, SMALL, SYSTEM, USAGE, digests, negpipe,
+                     refuses, small, write_ratings)
 
 HEADER = "user_id,item_id,rating,timestamp\n"
 
@@ -40,6 +41,15 @@ def test_truncated_gzip(ratings, tmp_path):
 
 def test_ratings_that_are_not_there(tmp_path):
     refuses(SYSTEM, "prepare", tmp_path / "none.csv", "--out", tmp_path / "data", naming=["none.csv", "No such file"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ratings_from_a_pipe(ratings, tmp_path):
+    command = 'cat "$1" | "$0" prepare /dev/stdin --out "$2"'
+    result = subprocess.run(["sh", "-c", command, PROGRAM, str(ratings), str(tmp_path / "data")], capture_output=True,
+                            text=True, check=False)
+    assert result.returncode == BAD_INPUT
+    assert "/dev/stdin" in result.stderr and "pipe" in result.stderr
     assert list(tmp_path.iterdir()) == []
 
 

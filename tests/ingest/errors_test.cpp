@@ -43,6 +43,32 @@ TEST(Refusal, NamesLineAndColumn) {
             ":2:1: the user id \"99999999999999999999\" does not fit 64 bits; renumber the ids");
 }
 
+// A number beyond 64 bits is refused in a column of numbers and taken in a column of text, on either side of the text,
+// and the first line that is wrong is named.
+TEST(Refusal, OfNumbersThatDoNotFitDependsOnTheWholeColumn) {
+  const std::string wide = "99999999999999999999";
+  const std::string user_refused = "the user id \"" + wide + "\" does not fit 64 bits; renumber the ids";
+  const std::string item_refused = "the item id \"" + wide + "\" does not fit 64 bits; renumber the ids";
+  std::string long_way;  // several blocks
+  for (int i = 0; long_way.size() < (5U << 20); ++i) long_way += "7," + std::to_string(i) + ",3,5\n";
+  for (const std::string& between : {std::string("7,8,3,5\n7,9,3,5\n"), long_way}) {
+    const auto told = [&](const std::string& first, const std::string& last) {
+      return refusal(header + first + between + last, keep_everyone(), 2);
+    };
+    EXPECT_EQ(told(wide + ",1,3,5\n", "9,1,3,5\n"), ":2:1: " + user_refused);
+    EXPECT_EQ(told("1," + wide + ",3,5\n", "x,1,3,5\n"), ":2:3: " + item_refused) << "the other column is text";
+    EXPECT_EQ(told(wide + ",1,3,5\n", "x,1,3,5\n"), "accepted");
+    EXPECT_EQ(told("x,1,3,5\n", wide + ",1,3,5\n"), "accepted");
+    EXPECT_EQ(told("1," + wide + ",3,5\n", "1,x,3,5\n"), "accepted");
+    EXPECT_EQ(told("1,x,3,5\n", "1," + wide + ",3,5\n"), "accepted");
+    EXPECT_EQ(told("1," + wide + ",3,5\n", wide + ",1,3,5\n"), ":2:3: " + item_refused);
+    EXPECT_EQ(told(wide + "," + wide + ",3,5\n", "7,x,3,5\n"), ":2:1: " + user_refused);
+    EXPECT_EQ(told(wide + ",1,3,5\n", "9,1,3,soon\n"), ":2:1: " + user_refused);
+    EXPECT_EQ(told("x,1,3,5\n" + wide + ",1,3,soon\n", "9,1,3,5\n").substr(0, 3), ":3:");
+  }
+  EXPECT_EQ(refusal(header + wide + ",1,3,5\nx,1,3,soon\n").substr(0, 3), ":3:");
+}
+
 TEST(Refusal, OfFilesWithoutRatings) {
   EXPECT_EQ(refusal(""), ": the file is empty; wanted ratings");
   EXPECT_EQ(refusal(gzipped("")), ": the file is empty; wanted ratings");

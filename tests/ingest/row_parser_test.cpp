@@ -60,8 +60,6 @@ TEST(RowParser, StopsAtTheFirstWrongRow) {
            example{"1,2,3,9223372036854775808", 7, "the timestamp is \"9223372036854775808\""},
            example{",2,3,4", 1, "the user id is empty"},
            example{"1,\"\",3,4", 3, "the item id is empty"},
-           example{"9223372036854775808,2,3,4", 1, "the user id \"9223372036854775808\" does not fit 64 bits"},
-           example{"1,-9223372036854775809,3,4", 3, "the item id \"-9223372036854775809\" does not fit 64 bits"},
            example{"1,2,3", 1, "found 3 fields, wanted 4"},
            example{"1,2,3,4,5", 1, "found 5 fields, wanted 4"},
            example{"1,2,\"3,4", 5, "a quoted field does not end"},
@@ -74,6 +72,28 @@ TEST(RowParser, StopsAtTheFirstWrongRow) {
     EXPECT_EQ(block.stop.message.rfind(wrong.message, 0), 0U) << block.stop.message;
     EXPECT_EQ(block.users.size(), 1U) << wrong.row;
   }
+}
+
+// Whether it is an error depends on the rest of the column.
+TEST(RowParser, StopsAtANumberThatDoesNotFit) {
+  const auto user = parse("5,6,7,8\n9223372036854775808,2,3,4\n");
+  EXPECT_EQ(user.stop.why, reason::wide_user);
+  EXPECT_EQ(user.stop.line, 1U);
+  EXPECT_EQ(user.stop.column, 1U);
+  EXPECT_EQ(user.stop.message, "the user id \"9223372036854775808\" does not fit 64 bits; renumber the ids");
+  const auto item = parse("1,-9223372036854775809,3,4\n");
+  EXPECT_EQ(item.stop.why, reason::wide_item);
+  EXPECT_EQ(item.stop.column, 3U);
+  EXPECT_EQ(item.stop.message, "the item id \"-9223372036854775809\" does not fit 64 bits; renumber the ids");
+  EXPECT_EQ(parse("9223372036854775807,-9223372036854775808,3,4\n").stop.why, reason::none);
+}
+
+TEST(RowParser, SaysWhetherAColumnOfTextHoldsAny) {
+  const auto numbers = parse("007,99999999999999999999,1,1\n-5, 3 ,1,1\n", id_kind::text, id_kind::text);
+  EXPECT_FALSE(numbers.text_users || numbers.text_items);
+  const auto text = parse("7,9,1,1\n1,3x,1,1\n", id_kind::text, id_kind::text);
+  EXPECT_FALSE(text.text_users);
+  EXPECT_TRUE(text.text_items);
 }
 
 TEST(RowParser, SaysWhenAColumnOfNumbersHoldsText) {

@@ -1,6 +1,9 @@
 #include "text_source.hpp"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <string>
 
@@ -83,6 +86,20 @@ TEST(TextSource, RefusesLinesThatFillABlock) {
   const temporary_folder folder;
   write_file(folder / "long", "1\n" + std::string(block_reader::block_bytes, 'x') + "\n");
   EXPECT_THROW(read_blocks(folder / "long"), input_error);
+}
+
+TEST(TextSource, RefusesPipes) {
+  const temporary_folder folder;
+  ASSERT_EQ(::mkfifo((folder / "pipe").c_str(), 0600), 0);
+  const int both_ends = ::open((folder / "pipe").c_str(), O_RDWR);  // so that nobody waits for the other end
+  ASSERT_GE(both_ends, 0);
+  try {
+    text_source source(folder / "pipe");
+    ADD_FAILURE() << "a pipe was accepted";
+  } catch (const input_error& refusal) {
+    EXPECT_NE(std::string(refusal.what()).find("write them to a file"), std::string::npos) << refusal.what();
+  }
+  ::close(both_ends);
 }
 
 TEST(TextSource, ReportsWhatTheSystemRefuses) {
