@@ -3,8 +3,8 @@
 #include <fmt/core.h>
 
 #include <atomic>
-#include <map>
 #include <mutex>
+#include <optional>
 
 #include "checksum.hpp"
 #include "digest.hpp"
@@ -13,6 +13,7 @@
 #include "gzip_pieces.hpp"
 #include "little_endian.hpp"
 #include "negpipe/error.hpp"
+#include "waiting_pieces.hpp"
 
 namespace negpipe::record {
 
@@ -84,19 +85,23 @@ class record_set::plain_output final : public output {
 /// One gzip member, made of pieces that are compressed side by side and appended in order.
 class record_set::gzip_output final : public output {
  public:
-  gzip_output(const std::filesystem::path& path, std::uint64_t record_count)
-      : file_(support::file::create(path)), record_count_(record_count) {
+  gzip_output(const std::filesystem::path& path, std::uint64_t record_count, std::uint64_t most_waiting_bytes)
+      : file_(support::file::create(path)),
+        record_count_(record_count),
+        waiting_(path.string() + ".waiting", most_waiting_bytes) {
     append(gzip_header());
   }
 
   void write(std::uint64_t place, std::span<const std::byte> record) override {
     gzip_piece piece = compress_piece(record);
     const std::lock_guard lock(mutex_);
-    waiting_.emplace(place, std::move(piece));
-    for (auto first = waiting_.begin(); first != waiting_.end() && first->first == next_; ++next_) {
-      checksum_.add(first->second);
-      append(first->second.deflated);
-      first = waiting_.erase(first);
+    if (place != next_) {
+      waiting_.put(place, std::move(piece));
+      return;
+    }
+    for (std::optional<gzip_piece> turn = std::move(piece); turn; turn = waiting_.take(++next_)) {
+      checksum_.add(*turn);
+      append(turn->deflated);
     }
   }
 
@@ -121,7 +126,7 @@ class record_set::gzip_output final : public output {
   support::file file_;
   std::uint64_t record_count_;
   std::mutex mutex_;  // guards all below
-  std::map<std::uint64_t, gzip_piece> waiting_;
+  waiting_pieces waiting_;
   std::uint64_t next_ = 0;
   gzip_checksum checksum_;
   std::uint64_t byte_count_ = 0;
@@ -129,13 +134,14 @@ class record_set::gzip_output final : public output {
 };
 
 record_set::record_set(const std::filesystem::path& folder, std::string_view prefix, const file_layout& layout,
-                       std::uint64_t record_bytes, compression_type compression)
+                       std::uint64_t record_bytes, compression_type compression, std::uint64_t most_waiting_bytes)
     : folder_(folder), layout_(layout) {
   for (std::uint32_t i = 0; i < layout.file_count; ++i) {
     names_.push_back(record_file_name(prefix, i));
     const std::filesystem::path path = folder / names_.back();
     if (compression == compression_type::gzip) {
-      outputs_.push_back(std::make_unique<gzip_output>(path, layout.batches_in(i)));
+      outputs_.push_back(
+          std::make_unique<gzip_output>(path, layout.batches_in(i), most_waiting_bytes / layout.file_count));
     } else {
       outputs_.push_back(std::make_unique<plain_output>(path, layout.batches_in(i), record_bytes));
     }

@@ -41,9 +41,10 @@ struct outcome {
 
 /// Writes all batches in the given order, thread t taking every threads-th.
 outcome write(const std::filesystem::path& folder, std::uint32_t readers, compression_type compression,
-              const std::vector<std::uint64_t>& order, unsigned threads) {
+              const std::vector<std::uint64_t>& order, unsigned threads,
+              std::uint64_t most_waiting_bytes = record::default_waiting_bytes) {
   std::filesystem::create_directory(folder);
-  record_set set(folder, "train", {batch_count, readers}, shape().record_bytes(), compression);
+  record_set set(folder, "train", {batch_count, readers}, shape().record_bytes(), compression, most_waiting_bytes);
   {
     std::vector<std::jthread> workers;
     for (unsigned t = 0; t < threads; ++t) {
@@ -93,9 +94,14 @@ TEST_P(RecordSet, WritesTheSameBytesInAnyOrderFromAnyNumberOfThreads) {
   int run = 0;
   for (const auto& order : {ascending_, descending, shuffled}) {
     for (const unsigned threads : {1U, 2U, 5U}) {
-      const outcome other = write(folder_ / ("b" + std::to_string(++run)), readers_, compression_, order, threads);
-      EXPECT_EQ(other.files, reference.files);
-      EXPECT_EQ(other.contents, reference.contents);
+      // Waiting pieces in memory, in a file, and some here and some there.
+      for (const std::uint64_t most_waiting_bytes :
+           {record::default_waiting_bytes, std::uint64_t{0}, 2 * readers_ * shape().record_bytes()}) {
+        const outcome other =
+            write(folder_ / ("b" + std::to_string(++run)), readers_, compression_, order, threads, most_waiting_bytes);
+        EXPECT_EQ(other.files, reference.files);
+        EXPECT_EQ(other.contents, reference.contents);
+      }
     }
   }
 }
