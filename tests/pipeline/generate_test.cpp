@@ -1,0 +1,120 @@
+// generate under a backend that fails in mid-run: the error comes through, what was published stays, and nothing
+// half-made is left.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <memory>
+#include <new>
+#include <set>
+#include <stdexcept>
+#include <string>
+
+#include "negpipe/error.hpp"
+#include "written_run.hpp"
+
+namespace negpipe {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Fills as the CPU does, until it has been called so many times.
+template <typename Failure>
+class failing_backend final : public backend {
+ public:
+  failing_backend(const positives_index& index, int training_calls, int evaluation_calls)
+      : inner_(make_cpu_backend(index, 1)), training_calls_(training_calls), evaluation_calls_(evaluation_calls) {}
+
+  std::string description() const override { return "failing"; }
+  void fill_training(const training_plan& plan, const core::cycle_key& key, std::uint64_t first, std::uint64_t count,
+                     const training_columns& out) const override {
+    if (training_calls_-- <= 0) throw Failure();
+    inner_->fill_training(plan, key, first, count, out);
+  }
+  void fill_evaluation(const evaluation_plan& plan, std::uint64_t first_row, std::uint64_t row_count,
+                       const evaluation_columns& out) const override {
+    if (evaluation_calls_-- <= 0) throw Failure();
+    inner_->fill_evaluation(plan, first_row, row_count, out);
+  }
+
+ private:
+  std::unique_ptr<backend> inner_;
+  mutable std::atomic<int> training_calls_;
+  mutable std::atomic<int> evaluation_calls_;
+};
+
+struct lost_device : backend_error {
+  lost_device() : backend_error("the device is gone") {}
+};
+struct foreign_exception : std::exception {};
+
+std::set<std::string> entries(const fs::path& folder) {
+  std::set<std::string> names;
+  if (!fs::exists(folder)) return names;
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+    if (entry.is_directory()) names.insert(fs::relative(entry.path(), folder).string());
+  }
+  return names;
+}
+
+constexpr int unlimited = 1 << 30;
+
+class GenerateWithAFailingBackend : public ::testing::TestWithParam<unsigned> {
+ protected:
+  GenerateWithAFailingBackend() {
+    options_.cycle_count = 3;  // seven batches each
+    control_.threads = GetParam();
+  }
+
+  template <typename Failure>
+  void expect_failure(int training_calls, int evaluation_calls, const std::set<std::string>& left) {
+    const failing_backend<Failure> filler(index_, training_calls, evaluation_calls);
+    EXPECT_THROW(generate(data_, filler, options_, control_), Failure);
+    EXPECT_EQ(entries(options_.out), left) << training_calls << " " << evaluation_calls;
+    if (left.size() > 1) {
+      const verify_report report = verify(data_, options_.out);
+      EXPECT_EQ(report.failure_count, 0U);
+    }
+    fs::remove_all(options_.out);
+  }
+
+  test::temporary_folder folder_;
+  dataset data_ = test::small_dataset();
+  positives_index index_{data_};
+  generate_options options_ = test::small_options(folder_ / "out");
+  run_control control_;
+};
+
+TEST_P(GenerateWithAFailingBackend, KeepsWholeCyclesOnly) {
+  const std::string first = "training_epochs/cycle_00000";
+  const std::string second = "training_epochs/cycle_00001";
+  const std::string third = "training_epochs/cycle_00002";
+  const std::string parent = "training_epochs";
+  expect_failure<lost_device>(0, unlimited, {parent});
+  expect_failure<lost_device>(6, unlimited, {parent});
+  expect_failure<lost_device>(7, unlimited, {parent, first});
+  expect_failure<lost_device>(7 + 3, unlimited, {parent, first});
+  expect_failure<lost_device>(2 * 7 + 6, unlimited, {parent, first, second});
+  expect_failure<lost_device>(unlimited, 0, {parent, first, second, third});
+  expect_failure<lost_device>(unlimited, 2, {parent, first, second, third});
+}
+
+TEST_P(GenerateWithAFailingBackend, HandsOnExceptionsOfAnyKind) {
+  expect_failure<foreign_exception>(9, unlimited, {"training_epochs", "training_epochs/cycle_00000"});
+  expect_failure<std::bad_alloc>(9, unlimited, {"training_epochs", "training_epochs/cycle_00000"});
+}
+
+TEST_P(GenerateWithAFailingBackend, KeepsTheOldFolderThatItWasToReplace) {
+  options_.cycle_count = 1;
+  test::generate_small(data_, options_);
+  options_.replace = true;
+  const failing_backend<lost_device> filler(index_, 4, unlimited);
+  EXPECT_THROW(generate(data_, filler, options_, control_), lost_device);
+  EXPECT_EQ(entries(options_.out),
+            (std::set<std::string>{"eval_data", "training_epochs", "training_epochs/cycle_00000"}));
+  EXPECT_EQ(verify(data_, options_.out).failure_count, 0U);
+}
+
+INSTANTIATE_TEST_SUITE_P(Threads, GenerateWithAFailingBackend, ::testing::Values(1U, 4U));
+
+}  // namespace
+}  // namespace negpipe

@@ -1,0 +1,191 @@
+// Plans: the counts of small and of the largest runs, and a refusal by name of whatever does not fit.
+#include "negpipe/plan.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "negpipe/error.hpp"
+#include "support/datasets.hpp"
+
+namespace negpipe {
+namespace {
+
+constexpr std::uint64_t most_points = core::permutation::max_size;  // 2^61
+constexpr std::uint32_t most_32 = std::numeric_limits<std::uint32_t>::max();
+
+const dataset& one_positive() {
+  static const dataset data = test::make_dataset({{0}}, {1}, 2);
+  return data;
+}
+
+const dataset& three_positives() {
+  static const dataset data = test::make_dataset({{0, 2}, {1}}, {1, 2}, 3);
+  return data;
+}
+
+training_options options_of(std::uint32_t negatives, std::uint32_t epochs, std::uint64_t batch_size,
+                            padding_policy padding = padding_policy::resample) {
+  return {.seed = 1, .negatives = negatives, .epochs_per_cycle = epochs, .batch_size = batch_size, .padding = padding};
+}
+
+/// The message; "accepted" when nothing is thrown.
+template <typename Error, typename Plan>
+std::string refusal(const Plan& plan) {
+  try {
+    plan();
+  } catch (const Error& refused) {
+    return refused.what();
+  }
+  return "accepted";
+}
+
+std::string training_refusal(const dataset& data, const training_options& options) {
+  return refusal<option_error>([&] { plan_training(data, options); });
+}
+
+void expect_mentions(const std::string& message, const std::vector<std::string>& words) {
+  for (const std::string& word : words) EXPECT_NE(message.find(word), std::string::npos) << word << " in: " << message;
+}
+
+TEST(TrainingPlan, CountsPointsAndBatches) {
+  struct row {
+    std::uint64_t batch;
+    padding_policy padding;
+    std::uint64_t batches;
+  };
+  constexpr auto resample = padding_policy::resample;
+  for (const row& wanted : {row{1, resample, 30}, row{7, resample, 5}, row{29, resample, 2}, row{30, resample, 1},
+                            row{31, resample, 1}, row{7, padding_policy::mask, 5}, row{7, padding_policy::drop, 4},
+                            row{29, padding_policy::drop, 1}, row{30, padding_policy::drop, 1}}) {
+    const training_plan plan = plan_training(three_positives(), options_of(4, 2, wanted.batch, wanted.padding));
+    EXPECT_EQ(plan.point_count, 30U);
+    EXPECT_EQ(plan.batch_count, wanted.batches) << wanted.batch;
+    EXPECT_EQ(plan.padded_count(), wanted.batches * wanted.batch);
+  }
+}
+
+TEST(TrainingPlan, PutsTheLastBatchFirstWhereItIsFilledUp) {
+  const auto first_positions = [](padding_policy padding) {
+    const training_plan plan = plan_training(three_positives(), options_of(4, 2, 7, padding));
+    std::vector<std::uint64_t> firsts;
+    for (std::uint64_t batch = 0; batch < plan.batch_count; ++batch) firsts.push_back(plan.first_position(batch));
+    return firsts;
+  };
+  EXPECT_EQ(first_positions(padding_policy::resample), (std::vector<std::uint64_t>{28, 7, 14, 21, 0}));
+  EXPECT_EQ(first_positions(padding_policy::mask), (std::vector<std::uint64_t>{0, 7, 14, 21, 28}));
+  EXPECT_EQ(first_positions(padding_policy::drop), (std::vector<std::uint64_t>{0, 7, 14, 21}));
+}
+
+TEST(TrainingPlan, ReachesTwoToThe61AndNoFurther) {
+  constexpr std::uint32_t half = 1U << 31;
+  // 1 positive, 2^31 points each, 2^30 epochs: exactly the most.
+  for (const std::uint64_t batch : {std::uint64_t{1}, std::uint64_t{65'536}, most_points - 1, most_points}) {
+    const training_plan plan = plan_training(one_positive(), options_of(half - 1, half / 2, batch));
+    EXPECT_EQ(plan.point_count, most_points);
+    EXPECT_EQ(plan.batch_count, (most_points + batch - 1) / batch);
+    EXPECT_LT(plan.padded_count(), most_points * 2) << "positions and batches have room in 62 bits";
+    EXPECT_EQ(plan.first_position(0), (plan.batch_count - 1) * batch);
+  }
+  expect_mentions(training_refusal(one_positive(), options_of(half - 1, half / 2 + 1, 1)),
+                  {"--epochs-per-cycle", std::to_string(half / 2 + 1), std::to_string(most_points)});
+  expect_mentions(training_refusal(one_positive(), options_of(half, half / 2, 1)), {"--epochs-per-cycle"});
+  // 3 * 2^32 * (2^32 - 1) is past 2^64 too, and 3 * 2^32 alone is not past anything.
+  expect_mentions(training_refusal(three_positives(), options_of(most_32, most_32, 1)),
+                  {"--epochs-per-cycle", std::to_string(most_32)});
+  EXPECT_EQ(plan_training(three_positives(), options_of(most_32, 1, 1)).point_count, 3ULL << 32);
+  expect_mentions(training_refusal(one_positive(), options_of(0, 1, most_points + 1)),
+                  {"--batch-size", std::to_string(most_points + 1)});
+  expect_mentions(training_refusal(one_positive(), options_of(0, 1, ~0ULL)), {"--batch-size"});
+}
+
+TEST(TrainingPlan, RefusesZerosAndAPaddingThatLeavesNothing) {
+  expect_mentions(training_refusal(three_positives(), options_of(4, 1, 0)), {"--batch-size", "0 given"});
+  expect_mentions(training_refusal(three_positives(), options_of(4, 0, 1)), {"--epochs-per-cycle", "0 given"});
+  EXPECT_EQ(plan_training(three_positives(), options_of(0, 1, 2)).point_count, 3U) << "no negatives are allowed";
+  expect_mentions(training_refusal(three_positives(), options_of(4, 1, 16, padding_policy::drop)),
+                  {"--padding drop", "15 points", "16"});
+}
+
+TEST(Cycles, HaveNumbersOf32Bits) {
+  constexpr std::uint64_t most = 1ULL << 32;
+  for (const auto& [first, count] : {std::pair{0ULL, 1ULL}, {0ULL, 1ULL << 32}, {most - 1, 1ULL}, {5ULL, most - 5}}) {
+    EXPECT_NO_THROW(check_cycles(first, count)) << first << " " << count;
+  }
+  for (const auto& [first, count] : {std::pair{0ULL, 0ULL},
+                                     {0ULL, most + 1},
+                                     {most - 1, 2ULL},
+                                     {most, 1ULL},
+                                     {5ULL, most - 4},
+                                     {~0ULL, 1ULL},
+                                     {1ULL, ~0ULL},
+                                     {~0ULL, ~0ULL}}) {
+    EXPECT_THROW(check_cycles(first, count), option_error) << first << " " << count;
+  }
+}
+
+TEST(Cycles, HaveKeysOfTheirOwn) {
+  const training_plan plan = plan_training(test::edge_dataset(), options_of(4, 1, 64));
+  const auto word = [&](std::uint32_t cycle) { return make_cycle_key(plan, cycle).order.word[0]; };
+  EXPECT_NE(word(0), word(1));
+  EXPECT_NE(word(0), word(most_32));
+  EXPECT_EQ(word(7), word(7));
+}
+
+TEST(EvaluationPlan, CountsRowsAndBatches) {
+  const dataset data = test::edge_dataset(200);  // nine users, one of whom has all but one item
+  const evaluation_plan plan = plan_evaluation(data, {.seed = 3, .negatives = 9, .batch_size = 40, .mlperf = true});
+  EXPECT_EQ(plan.row_length(), 10U);
+  EXPECT_EQ(plan.element_count(), 90U);
+  EXPECT_EQ(plan.batch_count, 3U);
+  EXPECT_EQ(plan.padded_count(), 120U);
+}
+
+TEST(EvaluationPlan, RefusesBatchesThatCutRowsAndNamesOneThatDoesNot) {
+  for (const std::uint64_t batch : {1ULL, 9ULL, 11ULL, 19ULL, 159'999ULL}) {
+    const std::string message = refusal<option_error>(
+        [&] { plan_evaluation(one_positive(), {.negatives = 9, .batch_size = batch, .mlperf = true}); });
+    expect_mentions(message, {"--eval-batch-size", std::to_string(batch), std::to_string((batch / 10 + 1) * 10)});
+  }
+}
+
+TEST(EvaluationPlan, RefusesNumbersOutOfRange) {
+  constexpr std::uint32_t most = (1U << 31) - 2;
+  const auto plan = [](std::uint32_t negatives, std::uint64_t batch) {
+    return refusal<option_error>(
+        [&] { plan_evaluation(one_positive(), {.negatives = negatives, .batch_size = batch, .mlperf = true}); });
+  };
+  EXPECT_EQ(plan(most, most + 1ULL), "accepted");
+  expect_mentions(plan(most + 1, most + 2ULL), {"--eval-negatives", std::to_string(most + 1)});
+  expect_mentions(plan(most_32, 1ULL << 32), {"--eval-negatives"});
+  expect_mentions(plan(0, 1), {"--eval-negatives", "0 given"});
+  expect_mentions(plan(9, 0), {"--eval-batch-size", "0 given"});
+  EXPECT_EQ(plan(1, most_points), "accepted");
+  expect_mentions(plan(1, most_points + 2), {"--eval-batch-size", std::to_string(most_points + 2)});
+}
+
+TEST(EvaluationPlan, NamesUsersWithTooFewItemsLeft) {
+  // Of 12 items users have 2, 9, 10 and 0 as positives, one more held out: 9, 2, 1 and 11 are left.
+  const dataset data = test::random_dataset({2, 9, 10, 0}, 12, 1);
+  const auto told = [&](std::uint32_t negatives) {
+    return refusal<infeasible_error>(
+        [&] { plan_evaluation(data, {.negatives = negatives, .batch_size = negatives + 1ULL}); });
+  };
+  EXPECT_EQ(told(1), "accepted");
+  expect_mentions(told(2), {"1 of 4 users", "21 (number 2) has 1", "--eval-negatives", "--mlperf", "--no-eval"});
+  expect_mentions(told(3), {"2 of 4 users", "11 (number 1) has 2", "21 (number 2) has 1"});
+  expect_mentions(told(12), {"4 of 4 users"});
+  EXPECT_NO_THROW(plan_evaluation(data, {.negatives = 12, .batch_size = 13, .mlperf = true}));
+}
+
+TEST(RandomSeed, IsAnotherEachTime) {
+  const std::uint64_t first = random_seed();
+  EXPECT_NE(first, random_seed());
+}
+
+}  // namespace
+}  // namespace negpipe
