@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <limits>
 #include <random>
 #include <vector>
@@ -14,7 +15,8 @@ namespace {
 
 constexpr std::int32_t largest = std::numeric_limits<std::int32_t>::max();
 
-std::vector<std::int8_t> by_the_rule(const std::vector<std::int32_t>& row) {
+template <typename Item>
+std::vector<std::int8_t> by_the_rule(const std::vector<Item>& row) {
   std::vector<std::int8_t> mask;
   for (std::uint32_t column = 0; column < row.size(); ++column) mask.push_back(core::is_repeat(row.data(), column));
   return mask;
@@ -26,9 +28,9 @@ std::vector<std::int8_t> marked(repeat_marker& mark, const std::vector<std::int3
   return mask;
 }
 
-TEST(RepeatMarker, IsTheRuleUpToTheLargestId) {
-  // Neighbours here are one number to a float of 24 bits, and share words and bytes of the marker.
-  const std::vector<std::vector<std::int32_t>> rows = {
+// Neighbours here are one number to a float of 24 bits, and share words and bytes of the marker.
+const std::vector<std::vector<std::int32_t>>& rows() {
+  static const std::vector<std::vector<std::int32_t>> all = {
       {},
       {largest},
       {largest, largest},
@@ -39,9 +41,13 @@ TEST(RepeatMarker, IsTheRuleUpToTheLargestId) {
       {5, 1, 2, 5, 3, 5},  // the held-out item again among the negatives
       {0, 0, 0, 1, 31, 32, 63, 64, 63, 32, 1},
   };
+  return all;
+}
+
+TEST(RepeatMarker, IsTheRuleUpToTheLargestId) {
   repeat_marker mark(largest);
   for (int round = 0; round < 2; ++round) {  // a row leaves nothing behind for the next
-    for (const auto& row : rows) EXPECT_EQ(marked(mark, row), by_the_rule(row));
+    for (const auto& row : rows()) EXPECT_EQ(marked(mark, row), by_the_rule(row));
   }
 }
 
@@ -57,13 +63,33 @@ TEST(RepeatMarker, IsTheRuleOnRandomRows) {
   }
 }
 
-// The mutant: ids that were floating-point keys on their way.
-TEST(RepeatMarker, SuchRowsTellItFromOneThatRoundsIds) {
-  std::vector<std::int32_t> row = {1 << 24, (1 << 24) + 1};
-  const auto wanted = by_the_rule(row);
-  for (auto& item : row) item = static_cast<std::int32_t>(static_cast<float>(item));
-  repeat_marker mark(largest);
-  EXPECT_NE(marked(mark, row), wanted);
+using marker = std::vector<std::int8_t> (*)(const std::vector<std::int32_t>& row);
+
+bool is_the_rule(marker mark) {
+  return std::ranges::all_of(rows(), [&](const auto& row) { return mark(row) == by_the_rule(row); });
+}
+
+TEST(RepeatMarker, SuchRowsTellItFromBrokenOnes) {
+  EXPECT_TRUE(is_the_rule(by_the_rule<std::int32_t>));
+  EXPECT_FALSE(is_the_rule([](const std::vector<std::int32_t>& row) {
+    return by_the_rule(std::vector<float>(row.begin(), row.end()));
+  })) << "ids that were floating-point keys on their way";
+  EXPECT_FALSE(is_the_rule([](const std::vector<std::int32_t>& row) {
+    std::vector<std::int8_t> mask(row.size(), 0);
+    for (std::size_t i = 1; i < row.size(); ++i) mask[i] = row[i] == row[i - 1];
+    return mask;
+  })) << "neighbours alone are compared";
+  EXPECT_FALSE(is_the_rule([](const std::vector<std::int32_t>& row) {
+    std::vector<std::int8_t> mask;
+    for (const std::int32_t item : row) mask.push_back(std::ranges::count(row, item) > 1);
+    return mask;
+  })) << "the first of equal items is marked too";
+  EXPECT_FALSE(is_the_rule([](const std::vector<std::int32_t>& row) {
+    if (row.empty()) return std::vector<std::int8_t>();
+    std::vector<std::int8_t> mask = by_the_rule(std::vector(row.begin() + 1, row.end()));
+    mask.insert(mask.begin(), std::int8_t{0});
+    return mask;
+  })) << "the held-out item in front is not looked at";
 }
 
 }  // namespace

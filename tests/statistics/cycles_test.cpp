@@ -5,6 +5,7 @@
 #include <cmath>
 #include <functional>
 #include <map>
+#include <numeric>
 #include <set>
 #include <string>
 #include <utility>
@@ -180,36 +181,90 @@ TEST(cycles, drawing_cycle_0_again_is_caught) {
   EXPECT_FALSE(consistent(same_items(mutants::cycle_ignored)));
 }
 
-/// Users along the positions of a cycle: each part of a cycle sees each user in proportion.
-TEST(cycles, users_and_labels_are_spread_evenly) {
-  const auto owner = catalogue(100, 50, 200);
-  const run r(owner, {.negatives = 4}, mutants::real_negative);
-  std::vector<std::uint64_t> table(100 * 50, 0);
-  std::vector<std::uint64_t> positives(50, 0);
+/// Which shuffled index stands at a position of a cycle.
+using point_order = std::uint64_t (*)(const core::cycle_key& key, std::uint64_t position);
+
+std::uint64_t core_order(const core::cycle_key& key, std::uint64_t position) { return key.order(position); }
+std::uint64_t unshuffled(const core::cycle_key&, std::uint64_t position) { return position; }
+/// Nothing leaves its fiftieth of the cycle.
+std::uint64_t shuffled_within_parts(const core::cycle_key& key, std::uint64_t position) {
+  const std::uint64_t part = key.order.size / 50;
+  return position / part * part + (position + key.order.word[0]) % part;
+}
+
+/// How many of each user's points stand in the first half of a cycle, as z-scores: of a user's share of all points as
+/// many as a hypergeometric variable says. table[user * parts + part] counts over so many cycles.
+std::vector<double> first_half_of_users(const std::vector<std::uint64_t>& table, std::size_t parts, double points,
+                                        double cycles) {
+  const std::size_t users = table.size() / parts;
+  const double each = points / static_cast<double>(users);
+  const double deviation = std::sqrt(cycles * each / 4 * (points - each) / (points - 1));
+  std::vector<double> z;
+  for (std::size_t u = 0; u < users; ++u) {
+    const auto row = table.begin() + static_cast<std::ptrdiff_t>(u * parts);
+    const auto half = row + static_cast<std::ptrdiff_t>(parts / 2);
+    z.push_back((static_cast<double>(std::accumulate(row, half, std::uint64_t{0})) - cycles * each / 2) / deviation);
+  }
+  return z;
+}
+
+/// Users and labels along the positions of a cycle: each of fifty parts sees each in proportion. And of users the ends
+/// of their numbers, and a trend along them, by the points that fall into the first half.
+p_values spread_over_parts(point_order order) {
+  constexpr std::size_t users = 100;
+  constexpr std::size_t parts = 50;
   constexpr std::uint32_t cycles = 20;
+  const auto owner = catalogue(users, 50, 200);
+  const run r(owner, {.negatives = 4}, mutants::real_negative);
+  std::vector<std::uint64_t> table(users * parts, 0);
+  std::vector<std::uint64_t> positives(parts, 0);
   for (std::uint32_t cycle = 0; cycle < cycles; ++cycle) {
     const auto key = r.key(cycle);
     for (std::uint64_t i = 0; i < r.plan.point_count; ++i) {
-      const point p = r.at(key, i);
-      const std::uint64_t part = i * 50 / r.plan.point_count;
-      ++table[static_cast<std::size_t>(index(p.user)) * 50 + part];
-      positives[part] += static_cast<std::uint64_t>(p.label);
+      const core::origin from = core::origin_of(r.plan, order(key, i));
+      const std::uint64_t part = i * parts / r.plan.point_count;
+      ++table[static_cast<std::size_t>(index(r.data.csr.user_of(from.positive))) * parts + part];
+      positives[part] += from.is_positive;
     }
   }
   // Both margins are fixed in each cycle. Rows are short of multinomial by (1 - 1/50)(1 - 1/100), columns likewise.
-  std::vector<double> expected(table.size(), static_cast<double>(r.plan.point_count) * cycles / 5000);
-  std::vector<double> even(50, static_cast<double>(owner.positive_count()) * cycles / 50);
-  const double points = static_cast<double>(r.plan.point_count);
+  const auto points = static_cast<double>(r.plan.point_count);
+  const std::vector<double> expected(table.size(), points * cycles / (users * parts));
+  const std::vector<double> even(parts, static_cast<double>(owner.positive_count()) * cycles / parts);
   const double spread = chi_squared_statistic(table, expected) * (points - 1) / points;
   // A label is drawn without replacement: 1 in 5 points is a positive.
   const double labels = chi_squared_statistic(positives, even) / 0.8;
-  EXPECT_TRUE(consistent({chi_squared_value("user x part", spread, 99 * 49), chi_squared_value("labels", labels, 49)}));
-  // The mutant: no shuffle.
-  std::vector<std::uint64_t> unshuffled(50, 0);
-  for (std::uint64_t q = 0; q < r.plan.point_count; ++q) {
-    unshuffled[q * 50 / r.plan.point_count] += core::origin_of(r.plan, q).is_positive ? cycles : 0;
+  const std::vector<double> z = first_half_of_users(table, parts, points, cycles);
+  return {chi_squared_value("user x part", spread, (users - 1) * (parts - 1)),
+          chi_squared_value("labels", labels, parts - 1), normal_test("first user", z.front()),
+          normal_test("last user", z.back()), normal_test("trend along users", spearman_z(z))};
+}
+
+TEST(cycles, users_and_labels_are_spread_evenly) {
+  EXPECT_TRUE(consistent(spread_over_parts(core_order)));
+  for (const point_order broken : {unshuffled, shuffled_within_parts}) {
+    const p_values found = spread_over_parts(broken);
+    for (const char* name : {"user x part", "labels", "first user", "last user"}) {
+      EXPECT_FALSE(consistent(only(name, found))) << name;
+    }
   }
-  EXPECT_FALSE(consistent({chi_squared_value("unshuffled", chi_squared_statistic(unshuffled, even) / 0.8, 49)}));
+}
+
+/// The mutant: users with higher numbers come a little earlier.
+std::uint64_t drifting(const core::cycle_key& key, std::uint64_t position) {
+  const std::uint64_t q = key.order(position);
+  const std::uint64_t size = key.order.size;
+  const std::uint64_t partner = key.order((position + size / 2) % size);
+  // Of two positions half a cycle apart, one pair in eight is put in the order of its users.
+  const bool swapped = std::min(position, (position + size / 2) % size) % 8 == 0;
+  if (!swapped) return q;
+  const bool early = position < size / 2;
+  const auto user_of = [&](std::uint64_t index) { return index % 5000 / 50; };
+  return (user_of(q) > user_of(partner)) == early ? q : partner;
+}
+
+TEST(cycles, a_trend_along_users_is_caught) {
+  EXPECT_FALSE(consistent(only("trend along users", spread_over_parts(drifting))));
 }
 
 /// Where padding comes from, in a thousand bins, over many cycles.

@@ -2,14 +2,17 @@
 // between users.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "negpipe/core/philox.hpp"
 #include "statistics/support/goodness.hpp"
 #include "statistics/support/mutants.hpp"
+#include "statistics/support/row_mutants.hpp"
 #include "statistics/support/views.hpp"
 
 namespace negpipe::test {
@@ -54,55 +57,108 @@ TEST(evaluation_rows, every_subset_is_equally_likely) {
   EXPECT_FALSE(consistent({subsets(8, 4, 100'000, mutants::consecutive_ranks)}));
 }
 
-/// Many users' rows as the pipeline makes them, one seed: inclusion, pairs, and rank x place.
-p_values inclusion(std::uint32_t m, std::uint32_t k, std::int32_t users, row_sampler sample) {
-  const positives_owner data = random_positives(std::vector<std::int32_t>(static_cast<std::size_t>(users), 20),
-                                                static_cast<std::int32_t>(m) + 21, 2);
-  const core::positives_view view = data.view();
-  std::vector<std::uint64_t> included(m, 0);
-  std::vector<std::uint64_t> place(std::size_t{k} * m, 0);
-  double neighbours = 0;
-  double pairs_before = 0;
-  std::vector<bool> in_before(m, false);
-  for (std::int32_t u = 0; u < users; ++u) {
-    const auto row = ranks(view, user_id{u}, sample(view, user_id{u}, k, 42));
-    std::vector<bool> in(m, false);
-    for (std::uint32_t j = 0; j < k; ++j) {
-      ++included[row[j]];
-      ++place[std::size_t{j} * m + row[j]];
+/// k * (k - 1) * ... over m * (m - 1) * ..., `count` factors each: the chance that so many given ranks of m are all
+/// among k drawn without replacement.
+double all_drawn(double k, double m, int count) {
+  double chance = 1;
+  for (int i = 0; i < count; ++i) chance *= (k - i) / (m - i);
+  return chance;
+}
+
+/// What is counted over many users' rows of k ranks of m, as the pipeline makes them, from one seed.
+class row_counts {
+ public:
+  row_counts(std::uint32_t m, std::uint32_t k)
+      : m_(m),
+        k_(k),
+        included_(m, 0),
+        place_(std::size_t{k} * m, 0),
+        distances_{1, 2, 3, 7, m / 3, m / 2, m - 1},
+        together_(distances_.size(), 0),
+        before_(m, false) {}
+
+  void add(const std::vector<std::uint32_t>& row) {
+    std::vector<bool> in(m_, false);
+    for (std::uint32_t j = 0; j < k_; ++j) {
+      ++included_[row[j]];
+      ++place_[std::size_t{j} * m_ + row[j]];
       in[row[j]] = true;
     }
-    for (std::uint32_t r = 0; r + 1 < m; ++r) neighbours += in[r] && in[r + 1];
+    for (std::size_t d = 0; d < distances_.size(); ++d) {
+      for (std::uint32_t r = 0; r + distances_[d] < m_; ++r) together_[d] += in[r] && in[r + distances_[d]];
+    }
     // A shift by one user is the relation that the mutant leaves behind.
-    for (std::uint32_t r = 0; r < m; ++r) pairs_before += in_before[r] && in[(r + 1) % m];
-    in_before = in;
+    for (std::uint32_t r = 0; r < m_; ++r) shared_ += before_[r] && in[(r + 1) % m_];
+    before_ = std::move(in);
+    ++rows_;
   }
-  const double rows = users;
-  const double chance = static_cast<double>(k) / m;
-  // Drawn without replacement within a row: a rank's count has variance rows * chance * (1 - chance).
-  const std::vector<double> expected(m, rows * chance);
-  const double inclusion_statistic = chi_squared_statistic(included, expected) / (1 - chance) * (m - 1) / m;
-  const std::vector<double> place_expected(place.size(), rows / m);
-  // A row has as many runs of neighbouring ranks as a hypergeometric variable says, and a run of length l has l - 1
-  // pairs; two rows, one of them shifted, share as many ranks as another says.
-  const double n = m;
-  const double pair_mean = k * (k - 1.0) / n;
-  const double pair_variance = k * (n - k + 1) / n * (k - 1) / n * (n - k) / (n - 1);
-  const double shared_mean = k * chance;
-  const double shared_variance = k * chance * (1 - chance) * (n - k) / (n - 1);
-  return {chi_squared_value("inclusion", inclusion_statistic, m - 1),
-          chi_squared_value("rank x place", chi_squared_statistic(place, place_expected), k * (m - 1.0)),
-          normal_test("neighbours together", (neighbours - rows * pair_mean) / std::sqrt(rows * pair_variance)),
-          normal_test("shifted by a user",
-                      (pairs_before - (rows - 1) * shared_mean) / std::sqrt((rows - 1) * shared_variance))};
+
+  p_values judge() const {
+    const double chance = static_cast<double>(k_) / m_;
+    // Drawn without replacement within a row: a rank's count has variance rows * chance * (1 - chance).
+    const std::vector<double> expected(m_, rows_ * chance);
+    const double inclusion = chi_squared_statistic(included_, expected) / (1 - chance) * (m_ - 1) / m_;
+    const std::vector<double> place_expected(place_.size(), rows_ / m_);
+    // Two rows, one of them shifted, share as many ranks as a hypergeometric variable says.
+    const double shared_mean = k_ * chance;
+    const double shared_variance = k_ * chance * (1 - chance) * (m_ - k_) / (m_ - 1.0);
+    p_values all = {chi_squared_value("inclusion", inclusion, m_ - 1),
+                    chi_squared_value("rank x place", chi_squared_statistic(place_, place_expected), k_ * (m_ - 1.0)),
+                    normal_test("shifted by a user",
+                                (shared_ - (rows_ - 1) * shared_mean) / std::sqrt((rows_ - 1) * shared_variance))};
+    for (std::size_t d = 0; d < distances_.size(); ++d) all.push_back(pairs(distances_[d], together_[d]));
+    return all;
+  }
+
+ private:
+  /// How often both of two ranks so far apart are included. Of two such pairs none, one or both ranks are the same.
+  p_value pairs(std::uint32_t distance, double together) const {
+    const double pairs = m_ - distance;
+    const double chained = 2 * std::max(0.0, static_cast<double>(m_) - 2.0 * distance);
+    const double mean = pairs * all_drawn(k_, m_, 2);
+    const double square =
+        mean + chained * all_drawn(k_, m_, 3) + (pairs * pairs - pairs - chained) * all_drawn(k_, m_, 4);
+    return normal_test("pairs " + std::to_string(distance) + " apart",
+                       (together - rows_ * mean) / std::sqrt(rows_ * (square - mean * mean)));
+  }
+
+  std::uint32_t m_;
+  std::uint32_t k_;
+  double rows_ = 0;
+  std::vector<std::uint64_t> included_;
+  std::vector<std::uint64_t> place_;
+  std::vector<std::uint32_t> distances_;
+  std::vector<double> together_;
+  double shared_ = 0;
+  std::vector<bool> before_;
+};
+
+p_values inclusion(std::uint32_t m, row_sampler sample) {
+  constexpr std::uint32_t k = 20;
+  constexpr std::int32_t users = 20'000;
+  const positives_owner data =
+      random_positives(std::vector<std::int32_t>(users, 20), static_cast<std::int32_t>(m) + 21, 2);
+  const core::positives_view view = data.view();
+  row_counts counts(m, k);
+  for (std::int32_t u = 0; u < users; ++u) counts.add(ranks(view, user_id{u}, sample(view, user_id{u}, k, 42)));
+  return counts.judge();
 }
 
 TEST(evaluation_rows, every_item_stands_in_every_place_and_users_are_independent) {
   for (const std::uint32_t m : {50U, 97U, 500U}) {
-    EXPECT_TRUE(consistent(inclusion(m, 20, 20'000, mutants::real_row))) << m;
-    EXPECT_FALSE(consistent(inclusion(m, 20, 20'000, mutants::sort_unique_truncate))) << m;
-    EXPECT_FALSE(consistent(inclusion(m, 20, 20'000, mutants::one_permutation_shifted))) << m;
-    EXPECT_FALSE(consistent(inclusion(m, 20, 20'000, mutants::consecutive_ranks))) << m;
+    EXPECT_TRUE(consistent(inclusion(m, mutants::real_row))) << m;
+    EXPECT_FALSE(consistent(inclusion(m, mutants::sort_unique_truncate))) << m;
+    EXPECT_FALSE(consistent(inclusion(m, mutants::one_permutation_shifted))) << m;
+    EXPECT_FALSE(consistent(only("pairs 1 apart", inclusion(m, mutants::consecutive_ranks)))) << m;
+  }
+}
+
+// What neighbours do not show: ranks a stride apart.
+TEST(evaluation_rows, pairs_of_ranks_that_are_no_neighbours_are_as_often_together) {
+  for (const std::uint32_t m : {97U, 500U}) {
+    const p_values strided = inclusion(m, mutants::strided_ranks);
+    EXPECT_FALSE(consistent(only("pairs 7 apart", strided))) << m;
+    EXPECT_TRUE(consistent(only("inclusion", strided))) << m << ": one by one they are uniform";
   }
 }
 

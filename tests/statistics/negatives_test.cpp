@@ -69,6 +69,7 @@ TEST(negatives, per_user_counts_catch_the_mutants) {
   EXPECT_FALSE(consistent(per_user(mutants::lowest_after_one_try)));
   EXPECT_FALSE(consistent(per_user(mutants::next_after_one_try)));
   EXPECT_FALSE(consistent(per_user(mutants::short_period)));
+  EXPECT_FALSE(consistent(per_user(mutants::end_included)));
 }
 
 // A user who has one item besides the held-out one left would wait for ever on a sampler that leaves that out; it is
@@ -83,42 +84,6 @@ TEST(negatives, leaving_the_held_out_item_out_is_caught) {
   };
   EXPECT_TRUE(consistent(heldout_test(mutants::real_negative)));
   EXPECT_FALSE(consistent(heldout_test(mutants::heldout_left_out)));
-}
-
-// The remainder of 32-bit words is uneven enough to be seen only where the range is a large part of 2^32.
-TEST(negatives, the_remainder_of_a_word_is_caught) {
-  constexpr std::uint32_t n = 3'000'000'000;
-  const auto in_bins = [&](const std::function<bool(std::uint32_t, std::uint32_t&)>& draw) {
-    std::vector<std::uint64_t> counts(30, 0);
-    for (std::uint64_t i = 0; i < 200'000; ++i) {
-      std::uint32_t value = 0;
-      if (draw(mutants::candidate_word(42, 0, i, 0), value)) ++counts[value / 100'000'000];
-    }
-    return p_values{uniform_test("n = 3e9", counts)};
-  };
-  EXPECT_TRUE(consistent(in_bins(core::bounded32::make(n))));
-  EXPECT_FALSE(consistent(in_bins([](std::uint32_t word, std::uint32_t& value) {
-    value = word % n;
-    return true;
-  })));
-}
-
-TEST(negatives, bounded_draws_are_uniform_at_32_and_64_bits) {
-  p_values all;
-  for (const std::uint32_t n : {2U, 3U, 1000U, 26'744U, 65'535U}) {
-    std::vector<std::uint64_t> narrow(n, 0);
-    std::vector<std::uint64_t> wide(n, 0);
-    for (std::uint64_t i = 0; i < 100ULL * n; ++i) {
-      const auto block = core::philox4x32_10(core::make_counter(core::tag::padding, 0, i, 0), n);
-      std::uint32_t value = 0;
-      std::uint64_t value64 = 0;
-      if (core::bounded32::make(n)(block.word[0], value)) ++narrow[value];
-      if (core::bounded64::make(n)(std::uint64_t{block.word[3]} << 32 | block.word[2], value64)) ++wide[value64];
-    }
-    all.push_back(uniform_test("32 bits, n = " + std::to_string(n), narrow));
-    all.push_back(uniform_test("64 bits, n = " + std::to_string(n), wide));
-  }
-  EXPECT_TRUE(consistent(all));
 }
 
 /// p-values of a thousand users, which should themselves be uniform.
@@ -270,38 +235,69 @@ struct counting_source {
   }
 };
 
-TEST(negatives, attempts_are_geometric_in_the_density) {
-  p_values all;
-  for (const std::int32_t degree : {0, 30, 150, 270, 295}) {
-    const positives_owner data = random_positives({degree}, item_count, 10);
-    const double density = degree / 300.0;
-    std::vector<std::uint64_t> counts(core::max_draw_attempts, 0);
-    constexpr std::uint64_t draws = 100'000;
-    for (std::uint64_t i = 0; i < draws; ++i) {
-      std::uint32_t asked = 0;
-      core::draw_negative(data.view(), user_id{0}, core::bounded32::make(item_count), mutants::stream_of(0), i,
-                          counting_source{{42}, &asked});
-      ASSERT_GE(asked, 1U);
-      ASSERT_LE(asked, core::max_draw_attempts);
-      ++counts[asked - 1];
-    }
-    // Rare long runs are counted together, so that every cell expects enough.
-    std::vector<double> expected(counts.size());
-    double longer = draws;
-    for (std::size_t a = 0; a < counts.size(); ++a) {
-      expected[a] = a + 1 == counts.size() ? longer : longer * (1 - density);
-      longer *= density;
-    }
-    while (expected.size() > 1 && expected.back() < 20) {
-      counts[counts.size() - 2] += counts.back();
-      expected[expected.size() - 2] += expected.back();
-      counts.pop_back();
-      expected.pop_back();
-    }
-    if (counts.size() > 1) all.push_back(chi_squared_test("degree " + std::to_string(degree), counts, expected));
-    EXPECT_EQ(counts.size() == 1, degree == 0);
+/// How many candidates the draw at a position takes, at most max_draw_attempts.
+using attempt_counter = std::uint32_t (*)(const positives_view&, std::uint64_t position);
+
+std::uint32_t attempts_of_the_core(const positives_view& view, std::uint64_t position) {
+  std::uint32_t asked = 0;
+  core::draw_negative(view, user_id{0}, core::bounded32::make(item_count), mutants::stream_of(0), position,
+                      counting_source{{42}, &asked});
+  return asked;
+}
+
+/// The mutant: every candidate is tried twice before the next word is taken.
+std::uint32_t attempts_with_stale_words(const positives_view& view, std::uint64_t position) {
+  for (std::uint32_t attempt = 0; attempt < core::max_draw_attempts; ++attempt) {
+    const std::uint32_t item = core::mul_hi(mutants::candidate_word(42, 0, position, attempt / 2), item_count);
+    if (!view.contains(user_id{0}, static_cast<std::int32_t>(item))) return attempt + 1;
   }
-  EXPECT_TRUE(consistent(all));
+  return core::max_draw_attempts;
+}
+
+/// The mutant: one try, then by rank.
+std::uint32_t attempts_that_end_after_one(const positives_view&, std::uint64_t) { return 1; }
+
+/// Counts of attempts against the geometric law of a user with so many positives, the rare long runs in one cell.
+p_value geometric(std::int32_t degree, attempt_counter count_attempts) {
+  const positives_owner data = random_positives({degree}, item_count, 10);
+  const double density = degree / 300.0;
+  std::vector<std::uint64_t> counts(core::max_draw_attempts, 0);
+  constexpr std::uint64_t draws = 100'000;
+  for (std::uint64_t i = 0; i < draws; ++i) {
+    const std::uint32_t attempts = count_attempts(data.view(), i);
+    if (attempts < 1 || attempts > core::max_draw_attempts) return {"attempts out of range", 0};
+    ++counts[attempts - 1];
+  }
+  std::vector<double> expected(counts.size());
+  double longer = draws;
+  for (std::size_t a = 0; a < counts.size(); ++a) {
+    expected[a] = a + 1 == counts.size() ? longer : longer * (1 - density);
+    longer *= density;
+  }
+  while (expected.size() > 2 && expected.back() < 20) {
+    counts[counts.size() - 2] += counts.back();
+    expected[expected.size() - 2] += expected.back();
+    counts.pop_back();
+    expected.pop_back();
+  }
+  return chi_squared_test("degree " + std::to_string(degree), counts, expected);
+}
+
+p_values geometric_at_every_density(attempt_counter count_attempts) {
+  p_values all;
+  for (const std::int32_t degree : {30, 150, 270, 295}) all.push_back(geometric(degree, count_attempts));
+  return all;
+}
+
+TEST(negatives, attempts_are_geometric_in_the_density) {
+  EXPECT_TRUE(consistent(geometric_at_every_density(attempts_of_the_core)));
+  EXPECT_FALSE(consistent(geometric_at_every_density(attempts_with_stale_words)));
+  EXPECT_FALSE(consistent(geometric_at_every_density(attempts_that_end_after_one)));
+  const positives_owner nothing = random_positives({0}, item_count, 10);
+  for (std::uint64_t i = 0; i < 100'000; ++i) {
+    // A word is refused with chance (2^32 mod 300) / 2^32, one in 16 million.
+    ASSERT_EQ(attempts_of_the_core(nothing.view(), i), 1U) << "nothing but a refused word costs a second attempt";
+  }
 }
 
 /// A user with 5 items of 300 left: two draws in three end by rank.

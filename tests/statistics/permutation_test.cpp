@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "statistics/support/mutants.hpp"
 #include "statistics/support/permutation_battery.hpp"
+#include "statistics/support/permutation_mutants.hpp"
 
 namespace negpipe::test {
 namespace {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
 #include <numeric>
 
@@ -159,6 +160,13 @@ testing::AssertionResult consistent(const p_values& family, double alpha) {
     result << "\n  " << rejected[i].name << ": p = " << rejected[i].p;
   }
   return result;
+}
+
+p_values only(std::string_view name, const p_values& family) {
+  p_values found;
+  std::copy_if(family.begin(), family.end(), std::back_inserter(found),
+               [&](const p_value& value) { return value.name == name; });
+  return found;
 }
 
 void append(p_values& a, const p_values& b) { a.insert(a.end(), b.begin(), b.end()); }

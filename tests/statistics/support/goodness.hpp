@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace negpipe::test {
@@ -57,6 +58,9 @@ p_values holm_rejected(p_values family, double alpha);
 
 /// Success when Holm rejects none; else a failure that names those rejected.
 testing::AssertionResult consistent(const p_values& family, double alpha = family_alpha);
+
+/// Those of that name alone: a mutant is to be caught by the test that is meant for it.
+p_values only(std::string_view name, const p_values& family);
 
 /// Appends b to a.
 void append(p_values& a, const p_values& b);

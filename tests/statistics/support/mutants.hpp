@@ -4,49 +4,12 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <numeric>
-#include <random>
-#include <span>
-#include <vector>
 
-#include "negpipe/core/evaluation.hpp"
 #include "negpipe/core/training.hpp"
 
 namespace negpipe::test::mutants {
 
-// ---- permutations: functions of (key, image), as permutation_family has them ----
-
-/// A Feistel network on a domain so small that no number of rounds helps. left_radix 0 takes the even near-square one.
-inline core::permutation tiny_network(std::uint32_t size, int rounds, std::uint64_t key, std::uint32_t left_radix = 0) {
-  core::permutation p{};
-  p.size = size;
-  p.left_radix = left_radix != 0 ? left_radix : core::isqrt(size) & ~1U;
-  p.right_radix = static_cast<std::uint32_t>(core::ceil_div(size, p.left_radix));
-  p.rounds = rounds;
-  for (std::uint32_t i = 0; i < core::permutation::max_rounds; ++i) {
-    p.word[i] = core::philox4x32_10(core::make_counter(core::tag::round_keys, 0, key, i / 4), 42).word[i % 4];
-  }
-  return p;
-}
-
-/// x -> (a x + b) mod size: a bijection when a and size have no common factor, and no shuffle at all.
-inline void affine(std::uint64_t key, std::span<std::uint32_t> image) {
-  std::mt19937_64 generator(key);
-  const std::uint64_t size = image.size();
-  std::uint64_t a = generator() % size;
-  while (std::gcd(a, size) != 1) a = generator() % size;
-  const std::uint64_t b = generator() % size;
-  for (std::uint64_t x = 0; x < size; ++x) image[x] = static_cast<std::uint32_t>((a * x + b) % size);
-}
-
-/// Every place swapped with any other: size^size equally likely runs cannot be shared out among size! orders.
-inline void swap_with_any(std::uint64_t key, std::span<std::uint32_t> image) {
-  std::mt19937_64 generator(key);
-  std::iota(image.begin(), image.end(), 0U);
-  for (auto& element : image) std::swap(element, image[generator() % image.size()]);
-}
-
-// ---- negatives: what draw_negative computes, with one thing wrong ----
+// What draw_negative computes, with one thing wrong.
 
 /// The signature that the tests of negatives take: an item for (positives, user, seed, cycle, position).
 using negative_sampler = std::int32_t (*)(const core::positives_view&, user_id, std::uint64_t seed, std::uint32_t cycle,
@@ -153,60 +116,14 @@ inline std::int32_t short_period(const core::positives_view& view, user_id user,
   return real_negative(view, user, seed, cycle, position % 4096);
 }
 
-// ---- evaluation negatives: the whole row of a user ----
-
-/// The signature that the tests of evaluation rows take.
-using row_sampler = std::vector<std::int32_t> (*)(const core::positives_view&, user_id, std::uint32_t negatives,
-                                                  std::uint64_t seed);
-
-/// Not a mutant: the core's own.
-inline std::vector<std::int32_t> real_row(const core::positives_view& view, user_id user, std::uint32_t negatives,
-                                          std::uint64_t seed) {
-  const auto row = core::evaluation_row::make(view, user, core::philox_source{seed});
-  std::vector<std::int32_t> items;
-  for (std::uint32_t j = 0; j < negatives; ++j) items.push_back(row.negative(j));
-  return items;
-}
-
-/// Draws more than are wanted, sorts, drops repeats and keeps the first ones: small ids are favoured.
-inline std::vector<std::int32_t> sort_unique_truncate(const core::positives_view& view, user_id user,
-                                                      std::uint32_t negatives, std::uint64_t seed) {
-  std::vector<std::int32_t> items;
-  for (std::uint64_t drawn = 0; items.size() < negatives;) {
-    while (items.size() < negatives + negatives / 4 + 1) {
-      const std::int32_t item = real_negative(view, user, seed, static_cast<std::uint32_t>(index(user)), drawn++);
-      if (item != view.heldout[index(user)]) items.push_back(item);
-    }
-    std::sort(items.begin(), items.end());
-    items.erase(std::unique(items.begin(), items.end()), items.end());
+/// The word is scaled to [0, n] instead of [0, n): what a floating-point generator that can return 1.0 gives.
+inline std::int32_t end_included(const core::positives_view& view, user_id user, std::uint64_t seed,
+                                 std::uint32_t cycle, std::uint64_t position) {
+  const auto past_end = static_cast<std::uint32_t>(view.item_count) + 1;
+  for (std::uint32_t attempt = 0;; ++attempt) {
+    const auto item = static_cast<std::int32_t>(core::mul_hi(candidate_word(seed, cycle, position, attempt), past_end));
+    if (item == view.item_count || !view.contains(user, item)) return item;
   }
-  items.resize(negatives);
-  return items;
-}
-
-/// One permutation for all users, shifted by the user's number.
-inline std::vector<std::int32_t> one_permutation_shifted(const core::positives_view& view, user_id user,
-                                                         std::uint32_t negatives, std::uint64_t seed) {
-  const auto first = core::evaluation_row::make(view, user_id{0}, core::philox_source{seed});
-  const auto row = core::evaluation_row::make(view, user, core::philox_source{seed});
-  std::vector<std::int32_t> items;
-  for (std::uint32_t j = 0; j < negatives; ++j) {
-    const std::uint64_t rank = (first.order(j) + static_cast<std::uint64_t>(index(user))) % row.order.size;
-    items.push_back(row.item_of_rank(static_cast<std::uint32_t>(rank)));
-  }
-  return items;
-}
-
-/// Ascending ranks from a random start: distinct and uniform one by one, and no random subset.
-inline std::vector<std::int32_t> consecutive_ranks(const core::positives_view& view, user_id user,
-                                                   std::uint32_t negatives, std::uint64_t seed) {
-  const auto row = core::evaluation_row::make(view, user, core::philox_source{seed});
-  const std::uint64_t start = row.order(0);
-  std::vector<std::int32_t> items;
-  for (std::uint32_t j = 0; j < negatives; ++j) {
-    items.push_back(row.item_of_rank(static_cast<std::uint32_t>((start + j) % row.order.size)));
-  }
-  return items;
 }
 
 }  // namespace negpipe::test::mutants
