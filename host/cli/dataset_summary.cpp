@@ -11,6 +11,11 @@ void refuse_existing(const std::filesystem::path& folder, bool replace) {
   throw option_error(folder.string() + " exists already; choose another place, or --force to replace it");
 }
 
+bool is_synthetic(const dataset_origin& origin) {
+  const auto options = nlohmann::json::parse(origin.options, nullptr, /*allow_exceptions=*/false);
+  return options.is_object() && options.value("command", nlohmann::json()) == "synth";
+}
+
 double density(const dataset& data) {
   return static_cast<double>(data.positive_count()) / data.user_count() / data.item_count();
 }

@@ -13,6 +13,9 @@ namespace negpipe::cli {
 /// dataset::save would say so after it.
 void refuse_existing(const std::filesystem::path& folder, bool replace);
 
+/// Whether a dataset was made by synth, so that it has no ratings and no ties among them.
+bool is_synthetic(const dataset_origin& origin);
+
 /// Share of the (user, item) pairs that are training positives.
 double density(const dataset& data);
 

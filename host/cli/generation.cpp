@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include "dataset_summary.hpp"
+
 namespace negpipe::cli {
 
 void add_generation_options(CLI::App& command, generation_arguments& arguments) {
@@ -46,7 +48,7 @@ void settle_generation(generation_arguments& arguments, const dataset& data,
   arguments.options.training.seed = *arguments.seed;
   arguments.evaluation.seed = *arguments.seed;
   if (!arguments.no_evaluation) arguments.options.evaluation = arguments.evaluation;
-  if (arguments.evaluation.mlperf && data.origin().ties != "shuffled") {
+  if (arguments.evaluation.mlperf && data.origin().ties != "shuffled" && !is_synthetic(data.origin())) {
     say("--mlperf: the dataset was prepared with --ties file; the MLPerf reference shuffles ties, and file order gives "
         "other hit rates. Prepare it with --mlperf to match");
   }

@@ -129,7 +129,7 @@ json to_json(const dataset_origin& origin) {
 }
 
 std::string to_text(const dataset_origin& origin) {
-  const bool is_seeded = origin.ties == "shuffled" || origin.source == "synth";
+  const bool is_seeded = origin.ties == "shuffled" || is_synthetic(origin);
   return fmt::format("made from {}, {} rows, ties: {}{}\n", origin.source, origin.row_count, origin.ties,
                      is_seeded ? fmt::format(", seed {}", origin.seed) : "");
 }

@@ -127,6 +127,21 @@ def test_a_seed_not_given_is_shown_and_recorded(dataset, tmp_path):
     assert ready(tmp_path / "c/training_epochs/cycle_00000")["seed"] != seed
 
 
+def test_mlperf_says_when_ties_were_not_shuffled(ratings, dataset, tmp_path):
+    def told(data, *options):
+        out = tmp_path / f"{data.name}{len(options)}"
+        return "--ties file" in negpipe("generate", data, "--out", out, *SMALL, *options).stderr
+
+    negpipe("prepare", ratings, "--out", tmp_path / "shuffled", "--mlperf", "--seed", 1)
+    negpipe("synth", "--users", 50, "--items", 100, "--positives", 1500, "--out", tmp_path / "synthetic")
+    (tmp_path / "synth").symlink_to(ratings)  # ratings whose file bears the name that synth gives its source
+    negpipe("prepare", tmp_path / "synth", "--out", tmp_path / "named")
+    assert told(dataset, "--mlperf") and told(tmp_path / "named", "--mlperf")
+    assert not told(dataset)
+    assert not told(tmp_path / "shuffled", "--mlperf")
+    assert not told(tmp_path / "synthetic", "--mlperf"), "synthetic data has no ties"
+
+
 def test_auto_says_what_it_chose(dataset, tmp_path):
     assert "backend: c" in negpipe("generate", dataset, "--out", tmp_path / "run", *SMALL).stderr
 

@@ -200,6 +200,15 @@ def test_fewer_threads_than_were_asked_for(sanitized, dataset, tmp_path):
 
 # ---- memory
 
+@pytest.fixture(scope="module")
+def medium(tmp_path_factory):
+    """Two million positives of 40,000 users and 10,000 items."""
+    folder = tmp_path_factory.mktemp("medium")
+    negpipe("synth", "--users", 40_000, "--items", 10_000, "--positives", 2_040_000, "--seed", 1, "--out",
+            folder / "data")
+    return folder / "data"
+
+
 def peak_memory_bytes(*arguments):
     process = start(*arguments)
     _, status, usage = os.wait4(process.pid, 0)
@@ -223,6 +232,21 @@ def test_peak_memory_does_not_grow_with_cycles(sanitized, large_ratings, tmp_pat
 
     # A cycle is 14 MB of records: ten more of them held would be seen.
     assert peak(12) < peak(2) + 16e6
+
+
+@pytest.mark.parametrize("budget, cycles, more", [
+    (0, 3, ()), (64 * 10**6, 1, ()), (64 * 10**6, 5, ()), (64 * 10**6, 1, ("--compression", "gzip", "--num-neg", 1))],
+    ids=lambda value: " ".join(map(str, value)) if isinstance(value, tuple) else str(value))
+def test_peak_memory_is_that_of_the_dataset_the_bitsets_and_200_megabytes(budget, cycles, more, sanitized, medium,
+                                                                          tmp_path):
+    if sanitized:
+        pytest.skip("sanitizers keep freed memory")
+    # The bitsets take 50 MB; five cycles are 350 MB of records, and would be seen if they were held.
+    dataset_bytes = sum(path.stat().st_size for path in medium.iterdir())
+    used = peak_memory_bytes("generate", medium, "--out", tmp_path / "run", "--cycles", cycles, "--quiet", "--seed", 1,
+                             "--bitset-budget", budget, "--eval-negatives", 99, "--eval-batch-size", 100_000,
+                             "--device", "cpu", *more)
+    assert used < dataset_bytes + budget + 200e6
 
 
 def test_peak_memory_does_not_grow_with_epochs_in_a_cycle(sanitized, large_ratings, tmp_path):
