@@ -1,22 +1,61 @@
-// Calls every function of the core from a kernel, so that a host-only one fails to compile.
+// Calls every function of the core from a kernel, so that a host-only one fails to compile. test_every_function.py
+// looks for each by name; the forms that only devices have are called by the CUDA backend's own kernels.
+#include "negpipe/batch.hpp"
 #include "negpipe/core/duplicate_mask.hpp"
 #include "negpipe/core/evaluation.hpp"
 #include "negpipe/core/training.hpp"
 
 namespace core = negpipe::core;
 
+__device__ std::uint64_t call_integers(std::uint64_t x) {
+  const auto word = static_cast<std::uint32_t>(x);
+  const core::product128 product = core::mul_wide64(x, x);
+  std::uint64_t sum =
+      core::ceil_div(x, 3) + core::lesser(word, 5) + core::mul_wide(word, word) + product.hi + product.lo;
+  sum += core::mul_hi(word, word) + core::mul_hi_add(word, word, word) + core::bit_field(word, 3, 4);
+  sum += core::isqrt(x) + core::bit_width(x);
+  sum += core::divider32::make(7)(word) + core::divider64::make(x)(9);
+  std::uint32_t drawn = 0;
+  std::uint64_t drawn64 = 0;
+  const auto narrow = core::bounded32::make(word);
+  sum += narrow(word, drawn) + narrow.low_half(word) + core::bounded64::make(x)(x, drawn64);
+  return sum + drawn + drawn64 + negpipe::item_bytes(negpipe::item_type::int32);
+}
+
+__device__ std::uint64_t call_permutation(const core::permutation& order, std::uint64_t x) {
+  core::digits d = order.backward(order.forward(order.split(x)));
+  d = order.double_round(d, 1, 2);
+  std::uint64_t sum = order.join(d) + order(x) + order.inverse(x);
+  sum += core::permutation::radices_for(x).left + static_cast<std::uint64_t>(core::permutation::rounds_for(x));
+  return sum + core::permutation::round_function(d.left, d.right, order.left_radix);
+}
+
+__device__ std::uint64_t call_positives(const core::positives_view& view, negpipe::user_id user, std::int32_t item) {
+  const core::item_row row = view.csr.row(user);
+  std::uint64_t sum = row.count_below(item) + row.contains(item) + static_cast<std::uint64_t>(row.outsider(3));
+  sum += view.contains(user, item) + view.bitset.contains(user, item) + *view.bitset.word_of(user, item);
+  sum += core::csr_view::sample_count(sum) + core::bitset_view::row_words(9);
+  return sum + static_cast<std::uint64_t>(index(view.csr.user_of(sum)) + core::is_repeat(row.items, 7));
+}
+
 __global__ void call_every_function(core::training_plan training, core::evaluation_plan evaluation,
                                     core::positives_view view, std::uint64_t position, std::uint64_t* out) {
   const core::philox_source source{training.seed};
+  const core::counter counter = core::make_counter(core::tag::synth, 1, position, 2);
+  *out++ = core::philox4x32_10(counter, training.seed).word[0] + source(counter).word[1];
   const auto key = core::cycle_key::make(training, 1, source);
   const core::point point = core::point_at(training, key, view, training.first_position(position), source);
   const auto user = point.user;
-  *out++ = static_cast<std::uint64_t>(index(user) + index(point.item));
-  *out++ = key.order.inverse(key.order(position)) + training.padded_count();
+  const core::origin origin = core::origin_of(training, position);
+  *out++ = static_cast<std::uint64_t>(index(user) + index(point.item)) + origin.positive;
+  *out++ = training.padded_count() + core::resampled_position(training, 1, position, source);
+  const core::draw_stream stream{core::tag::train_draw, core::tag::train_fallback, 1};
+  *out++ =
+      static_cast<std::uint64_t>(core::draw_negative(view, user, training.item_draw, stream, position, source) +
+                                 core::draw_by_rank(view.csr.row(user), view.item_count, stream, position, source));
+  const auto row = core::evaluation_row::make(view, user, source);
+  *out++ = static_cast<std::uint64_t>(row.item_of_rank(1) + row.negative(2));
   *out++ = static_cast<std::uint64_t>(index(core::eval_item_at(evaluation, view, user, 3, source)));
-  *out++ = evaluation.padded_count() + evaluation.element_count();
-  *out++ = static_cast<std::uint64_t>(core::is_repeat(view.csr.positive_items, 7));
-  *out++ = core::divider32::make(7)(static_cast<std::uint32_t>(position)) + core::divider64::make(position)(9);
-  *out++ = core::csr_view::sample_count(position) + core::bitset_view::row_words(9) + view.contains(user, 3);
-  *out++ = core::bounded64::make(position).threshold + core::permutation::rounds_for(position);
+  *out++ = evaluation.padded_count() + evaluation.element_count() + evaluation.row_length();
+  *out++ = call_integers(position) + call_permutation(key.order, position) + call_positives(view, user, 3);
 }
