@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstdio>
 
+#include "statistics/nightly/seed.hpp"
 #include "statistics/support/permutation_battery.hpp"
 
 namespace negpipe::test {
@@ -34,15 +35,16 @@ TEST(rounds, are_the_fewest_that_pass_and_a_margin) {
         1024U,   1025U,   4099U,    10'000U,   32'768U, 65'535U,                            // 12
         65'536U, 65'537U, 100'003U, 1'000'003U}) {                                          // 8
     expect_margin(size, fewest_passing(core::permutation::rounds_for(size), [&](int rounds) {
-                    return permutation_battery(size, images / size, core_family(rounds));
+                    return permutation_battery(size, images / size, core_family(rounds, nightly_seed()));
                   }));
   }
 }
 
 TEST(rounds, are_enough_at_sizes_that_no_one_can_enumerate) {
   for (const std::uint64_t size : {100'000'007ULL, (1ULL << 32) + 1, (1ULL << 40) + 1}) {
-    expect_margin(size, fewest_passing(core::permutation::rounds_for(size),
-                                       [&](int rounds) { return sampled_battery(size, images, rounds); }));
+    expect_margin(size, fewest_passing(core::permutation::rounds_for(size), [&](int rounds) {
+                    return sampled_battery(size, images, rounds, nightly_seed());
+                  }));
   }
 }
 

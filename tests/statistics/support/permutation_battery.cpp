@@ -344,7 +344,7 @@ p_values permutation_battery(std::uint32_t size, std::uint64_t keys, const permu
   return counts.judge();
 }
 
-p_values sampled_battery(std::uint64_t size, std::uint64_t points, int rounds) {
+p_values sampled_battery(std::uint64_t size, std::uint64_t points, int rounds, std::uint64_t seed) {
   const radix_grid grid(size);
   std::mt19937_64 generator(size);
   const std::uint64_t distances[] = {1, grid.columns, grid.rows, grid.columns + 1};
@@ -352,7 +352,7 @@ p_values sampled_battery(std::uint64_t size, std::uint64_t points, int rounds) {
   std::vector<histogram> differences(std::size(distances), histogram(size - 1, difference_bins));
   constexpr std::uint64_t keys = 64;
   for (std::uint64_t i = 0; i < points / 2; i += 5 * keys) {
-    const auto p = core_permutation(size, 42, static_cast<std::uint32_t>(i), rounds);
+    const auto p = core_permutation(size, seed, static_cast<std::uint32_t>(i), rounds);
     for (std::uint64_t k = 0; k < keys; ++k) {
       const std::uint64_t x = generator() % (size - grid.columns - 1);
       const std::uint64_t y = p(x);
@@ -367,7 +367,7 @@ p_values sampled_battery(std::uint64_t size, std::uint64_t points, int rounds) {
   std::uint64_t hits = 0;
   std::vector<std::uint64_t> scratch;
   for (std::uint64_t i = 0; i < columns; ++i) {
-    const auto p = core_permutation(size, 42, static_cast<std::uint32_t>(i / 8), rounds);
+    const auto p = core_permutation(size, seed, static_cast<std::uint32_t>(i / 8), rounds);
     hits += column_differentials(grid, generator() % (size - (grid.rows - 1) * grid.columns), p, scratch);
   }
   // A sampled column is a full one: of its rows * (rows - 1) ordered pairs each is a hit with chance column_pairs /

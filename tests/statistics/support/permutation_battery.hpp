@@ -35,6 +35,6 @@ p_values permutation_battery(std::uint32_t size, std::uint64_t keys, const permu
 
 /// What can be asked of sizes that no one can enumerate: positions, differences and differentials of sampled columns.
 /// points is about how many images are computed.
-p_values sampled_battery(std::uint64_t size, std::uint64_t points, int rounds);
+p_values sampled_battery(std::uint64_t size, std::uint64_t points, int rounds, std::uint64_t seed = 42);
 
 }  // namespace negpipe::test
