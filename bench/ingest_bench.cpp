@@ -10,6 +10,7 @@
 
 #include "negpipe/ingest.hpp"
 #include "negpipe/synth.hpp"
+#include "support/defaults.hpp"
 
 namespace {
 
@@ -20,7 +21,7 @@ class ratings_files {
  public:
   ratings_files() : folder_(fs::temp_directory_path() / ("negpipe-bench-" + std::to_string(::getpid()))) {
     fs::create_directory(folder_);
-    digest_ = negpipe::synthesize(negpipe::synth_shape("ml-20m"), {}, plain()).digest();
+    digest_ = negpipe::synthesize(negpipe::synth_shape(negpipe::bench::ingest_shape), {}, plain()).digest();
     if (std::system(("gzip -1 -k " + plain().string()).c_str()) != 0) std::abort();
   }
   ~ratings_files() {
@@ -68,7 +69,7 @@ BENCHMARK(prepare_csv)->Arg(1)->Arg(2)->Unit(benchmark::kSecond)->UseRealTime()-
 BENCHMARK(prepare_gzip)->Arg(2)->Unit(benchmark::kSecond)->UseRealTime()->Iterations(1);
 
 void synthesize(benchmark::State& state) {
-  const auto shape = negpipe::synth_shape("ml-20m");
+  const auto shape = negpipe::synth_shape(negpipe::bench::ingest_shape);
   for (auto _ : state) benchmark::DoNotOptimize(negpipe::synthesize(shape));
   state.SetItemsProcessed(static_cast<std::int64_t>(shape.interactions) * state.iterations());
 }

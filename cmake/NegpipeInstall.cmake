@@ -4,7 +4,8 @@ include(CMakePackageConfigHelpers)
 set(package_folder ${CMAKE_INSTALL_LIBDIR}/cmake/negpipe)
 
 install(TARGETS negpipe EXPORT negpipe-targets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
-install(DIRECTORY include/negpipe DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+# Where host and CUDA meet within the library is nobody else's business.
+install(DIRECTORY include/negpipe DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} PATTERN backend_factory.hpp EXCLUDE)
 install(FILES LICENSE README.md CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 if(NEGPIPE_BUILD_CLI)
   install(TARGETS negpipe_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})

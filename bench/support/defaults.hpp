@@ -16,6 +16,14 @@ inline constexpr std::uint64_t points_per_call = 16 * batch_size;  // enough for
 inline constexpr std::uint32_t evaluation_negatives = 999;      // E
 inline constexpr std::uint64_t evaluation_batch_size = 160'000;
 
+/// The shape whose ratings are prepared.
+inline constexpr std::string_view ingest_shape = "ml-20m";
+
+/// Record files: batches of all of one run (some 118 MB), the part of them that is compressed, and the files.
+inline constexpr std::uint64_t file_batches = 256;
+inline constexpr std::uint64_t gzip_file_batches = file_batches / 8;
+inline constexpr std::uint32_t readers = 4;
+
 /// Points or values that are compared with the core before anything is measured.
 inline constexpr std::uint64_t checked_points = 20'000;
 inline constexpr std::uint64_t checked_rows = 4;

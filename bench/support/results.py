@@ -20,13 +20,23 @@ def commit():
                           text=True).stdout.strip()
 
 
+def portable(word):
+    """A word of a command without the path of the machine on which it was given."""
+    option, equals, value = word.rpartition("=")
+    if not os.path.isabs(value):
+        return word
+    below = os.path.relpath(value, ROOT)
+    return option + equals + (os.path.basename(os.path.normpath(value)) if below.startswith("..") else below)
+
+
 def save(name, figures, command=None):
     """Writes the figures under a name, with machine, commit, date and the command that was run."""
     folder = os.path.join(ROOT, "bench", "results")
     os.makedirs(folder, exist_ok=True)
     command = command or [os.path.relpath(sys.argv[0], ROOT)] + sys.argv[1:]
     record = {"date": datetime.date.today().isoformat(), "commit": commit(), "cpu": cpu_model(),
-              "cores": os.cpu_count(), "load_before": os.getloadavg()[0], "command": " ".join(command), **figures}
+              "cores": os.cpu_count(), "load_before": os.getloadavg()[0],
+              "command": " ".join(map(portable, command)), **figures}
     path = os.path.join(folder, name + ".json")
     with open(path, "w") as f:
         json.dump(record, f, indent=2)

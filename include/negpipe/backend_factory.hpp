@@ -1,5 +1,5 @@
 // Where the host meets CUDA: two functions, defined either in cuda/cuda_backend.cu or in host/backend/no_cuda.cpp,
-// never in both. Internal to builds of the library; programs call make_backend and list_backends.
+// never in both. Not installed: programs call make_backend and list_backends.
 #pragma once
 
 #include <memory>

@@ -57,6 +57,24 @@ assert positives >= ready["dataset"]["positive_count"] == 1000209 - 6040, positi
     run([sys.executable, "-c", blocks("python")[0] + check], folder)
 
 
+def test_the_reader_of_the_format_page_reads_it_too(folder):
+    pytest.importorskip("tensorflow")
+    page = (ROOT / "host/record/FORMAT.md").read_text()
+    lines = re.search(r"^TensorFlow:\n\n((?:    .*\n|\n)+)", page, re.MULTILINE).group(1).splitlines()
+    reader = "\n".join(line[4:] for line in lines)
+    check = """
+points = positives = 0
+for batch in batches:
+    assert {key: value.dtype.name for key, value in batch.items()} == ready["dtypes"]
+    assert all(value.shape == [ready["batch_size"]] for value in batch.values())
+    points += ready["batch_size"]
+    positives += int(tf.reduce_sum(tf.cast(batch["labels"], tf.int64)))
+assert points == ready["batch_size"] * ready["batch_count"] >= ready["point_count"], points
+assert positives >= ready["dataset"]["positive_count"], positives
+"""
+    run([sys.executable, "-c", reader + check], folder)
+
+
 def test_the_table_lists_every_subcommand(folder):
     listed = re.findall(r"^  (\w+) +\S", run([PROGRAM, "--help"], folder).partition("Subcommands:")[2], re.MULTILINE)
     assert sorted(SUBCOMMANDS) == sorted(listed)

@@ -1,5 +1,6 @@
 """The form of the tree: what an editor should have settled, and links between documents."""
 
+import json
 import pathlib
 import re
 import subprocess
@@ -61,6 +62,62 @@ def test_links_between_documents():
                 if "://" not in link and not (path.parent / link).exists():
                     broken.append(f"{path.relative_to(ROOT)}: {link}")
     assert not broken, "\n".join(broken)
+
+
+# Which folders, as they are included, the sources of a folder may include from; each may from itself. host/ROOM stands
+# for the rooms' internal headers: those that a room names under USES.
+MAY_INCLUDE = {
+    "include/negpipe/core": {"negpipe/core"},
+    "include/negpipe": {"negpipe", "negpipe/core"},
+    "host/support": {"negpipe"},
+    "host/ingest": {"negpipe", "negpipe/core", "host/support"},
+    "host/dataset": {"negpipe", "host/support"},
+    "host/plan": {"negpipe", "negpipe/core"},
+    "host/backend": {"negpipe", "negpipe/core", "host/support"},
+    "host/record": {"negpipe", "host/support"},
+    "host/pipeline": {"negpipe", "negpipe/core", "host/support", "host/record"},
+    "host/cli": {"negpipe", "negpipe/core"},
+    "cuda": {"negpipe", "negpipe/core"},
+}
+
+
+def includes(path):
+    return re.findall(r'^#include "([^"]+)"', path.read_text(), re.MULTILINE)
+
+
+def place_of(include, folder):
+    """The folder of MAY_INCLUDE that an include comes from."""
+    if include.startswith("negpipe/"):
+        return str(pathlib.Path(include).parent)
+    rooms = [room for room in MAY_INCLUDE if (ROOT / room / include).is_file() and not room.startswith("include")]
+    return folder if folder in rooms else rooms[0] if rooms else f"nowhere ({include})"
+
+
+def test_who_includes_whom():
+    wrong = []
+    for folder, allowed in MAY_INCLUDE.items():
+        sources = [path for path in (ROOT / folder).iterdir() if path.suffix in CODE]
+        assert sources, folder
+        for path in sources:
+            own = folder.removeprefix("include/")
+            for include in includes(path):
+                if place_of(include, folder) not in allowed | {folder, own}:
+                    wrong.append(f"{path.relative_to(ROOT)} includes {include}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_the_page_of_the_rooms_names_each():
+    page = (ROOT / "ARCHITECTURE.md").read_text()
+    rooms = {path.name for path in (ROOT / "host").iterdir() if path.is_dir()}
+    unnamed = {room for room in rooms if f"`host/{room}`" not in page}
+    assert not unnamed, unnamed
+
+
+def test_results_name_no_place_of_a_machine():
+    for path in (ROOT / "bench/results").glob("*.json"):
+        content = json.loads(path.read_text())
+        command = content.get("command", "") if isinstance(content, dict) else ""
+        assert not re.search(r"(^|[ =])/", command), f"{path.name}: {command}"
 
 
 def test_sources_include_their_own_header_first():
