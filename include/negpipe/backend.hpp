@@ -29,12 +29,15 @@ class backend {
 
   /// Writes evaluation rows [first_row, first_row + row_count), E + 1 values each: users ascending, the held-out
   /// item first; rows past the last user are zeros, their mask computed as for any row.
+  /// first_row + row_count <= plan.padded_count() / plan.row_length(), and columns have room for row_count *
+  /// plan.row_length() values. Throws option_error for a range outside, backend_error when the device fails.
   virtual void fill_evaluation(const evaluation_plan& plan, std::uint64_t first_row, std::uint64_t row_count,
                                const evaluation_columns& out) const = 0;
 };
 
 /// The reference: a loop over blocks of positions, vectorised for the machine it runs on. threads == 1 works in the
-/// calling thread; 0 means one thread a core.
+/// calling thread; 0 means one thread a core. Keeps a copy of the index. Throws option_error for more threads than
+/// max_threads, io_error when the system gives fewer.
 std::unique_ptr<backend> make_cpu_backend(const positives_index& index, unsigned threads = 0);
 
 /// What is known of a kind of backend before it is made.

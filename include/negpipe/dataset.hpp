@@ -12,20 +12,22 @@
 
 namespace negpipe {
 
-/// The original ids of users or items, by dense number: 64-bit integers, or text when any id is not one.
+/// The original ids of users or items, by dense number: 64-bit integers, or text when any id is not one. A view: the
+/// arrays must outlive it, as those of a dataset do while a copy of it lives.
 class raw_ids {
  public:
   explicit raw_ids(std::span<const std::int64_t> numbers) : numbers_(numbers), is_text_(false) {}
-  /// Text i is bytes[offsets[i] .. offsets[i + 1]).
+  /// Text i is bytes[offsets[i] .. offsets[i + 1]): offsets has one element more than there are ids, ascends from 0 and
+  /// ends with bytes.size(). Not checked here; dataset checks it.
   raw_ids(std::span<const std::int64_t> offsets, std::span<const char> bytes)
       : numbers_(offsets), bytes_(bytes), is_text_(true) {}
 
   bool is_text() const { return is_text_; }
   std::size_t size() const { return is_text_ ? numbers_.size() - 1 : numbers_.size(); }
-  /// The id as it was written in the ratings.
+  /// The id as it was written in the ratings, i < size(). Numbers are printed in decimal, without leading zeros.
   std::string to_string(std::size_t i) const;
-  std::span<const std::int64_t> numbers_or_offsets() const { return numbers_; }
-  std::span<const char> bytes() const { return bytes_; }
+  std::span<const std::int64_t> numbers_or_offsets() const { return numbers_; }  ///< [size], or [size + 1] for text
+  std::span<const char> bytes() const { return bytes_; }                         ///< all text; empty for numbers
 
  private:
   std::span<const std::int64_t> numbers_;
@@ -59,7 +61,7 @@ struct dataset_arrays {
 /// among them.
 class dataset {
  public:
-  /// Takes arrays over after checking them as load_dataset does. Throws format_error.
+  /// Takes arrays over after checking them as load does. Throws format_error (which array, what was found and wanted).
   dataset(dataset_arrays arrays, dataset_origin origin);
 
   std::int32_t user_count() const { return static_cast<std::int32_t>(heldout_items_.size()); }

@@ -36,13 +36,13 @@ training_plan plan_training(const dataset& data, const training_options& options
 /// users and what each has left) when some user has fewer than E distinct negatives and mlperf is not set.
 evaluation_plan plan_evaluation(const dataset& data, const evaluation_options& options);
 
-/// The key of a cycle of a plan: its permutation.
+/// The key of a cycle of a plan: its permutation. Any cycle of 32 bits; a pure function.
 core::cycle_key make_cycle_key(const training_plan& plan, std::uint32_t cycle);
 
 /// Throws option_error unless cycles first .. first + count - 1 fit the counter's 32 bits and count is positive.
 void check_cycles(std::uint64_t first, std::uint64_t count);
 
-/// A seed from the operating system.
+/// A seed from the operating system: any of 2^64, another for each call. Throws io_error when there is none to be had.
 std::uint64_t random_seed();
 
 /// How batches lie in files: file f of R holds batches [f * per, min(n, (f + 1) * per)).

@@ -14,14 +14,17 @@ namespace negpipe {
 /// Bytes that bitsets may take unless told otherwise.
 inline constexpr std::uint64_t default_bitset_budget_bytes = 1ULL << 30;
 
-/// Bytes that the bitsets of a shape take.
+/// Bytes that the bitsets of a shape take; the counts are at least 0.
 std::uint64_t bitset_bytes(std::int32_t user_count, std::int32_t item_count);
 
 /// Owns the membership structures of a dataset. Immutable once made; copies share; any number of threads may read
 /// through view(), which stays valid as long as a copy lives.
 class positives_index {
  public:
-  /// Bitsets where they fit the budget, sorted-array search otherwise. Results never depend on which.
+  /// Bitsets where they fit the budget (any number of bytes; 0 never builds them), sorted-array search otherwise:
+  /// results never depend on which. Keeps a copy of the dataset, which shares its arrays. Uses control's threads and
+  /// polls its request to stop; reports nothing. Throws interrupted_error, option_error and io_error for threads that
+  /// cannot be had, std::bad_alloc.
   positives_index(const dataset& data, std::uint64_t bitset_budget_bytes = default_bitset_budget_bytes,
                   const run_control& control = {});
 
