@@ -91,12 +91,15 @@ TEST_P(RecordSet, WritesTheSameBytesInAnyOrderFromAnyNumberOfThreads) {
   const outcome reference = write(folder_ / "a", readers_, compression_, ascending_, 1);
   std::vector<std::uint64_t> descending(ascending_.rbegin(), ascending_.rend());
   const std::vector<std::uint64_t> shuffled{4, 10, 0, 7, 2, 9, 1, 6, 3, 8, 5};
+  // Pieces that wait in memory, in a file, and some here and some there.
+  std::vector<std::uint64_t> limits = {record::default_waiting_bytes};
+  if (compression_ == compression_type::gzip) {
+    limits.insert(limits.end(), {0, 2 * readers_ * shape().record_bytes()});
+  }
   int run = 0;
   for (const auto& order : {ascending_, descending, shuffled}) {
     for (const unsigned threads : {1U, 2U, 5U}) {
-      // Waiting pieces in memory, in a file, and some here and some there.
-      for (const std::uint64_t most_waiting_bytes :
-           {record::default_waiting_bytes, std::uint64_t{0}, 2 * readers_ * shape().record_bytes()}) {
+      for (const std::uint64_t most_waiting_bytes : limits) {
         const outcome other =
             write(folder_ / ("b" + std::to_string(++run)), readers_, compression_, order, threads, most_waiting_bytes);
         EXPECT_EQ(other.files, reference.files);
