@@ -12,7 +12,10 @@ __device__ std::uint64_t call_integers(std::uint64_t x) {
   const core::product128 product = core::mul_wide64(x, x);
   std::uint64_t sum =
       core::ceil_div(x, 3) + core::lesser(word, 5) + core::mul_wide(word, word) + product.hi + product.lo;
-  sum += core::mul_hi(word, word) + core::mul_hi_add(word, word, word) + core::bit_field(word, 3, 4);
+  sum += core::mul_hi(word, word) + core::mul_hi_add(word, word, word);
+  sum += core::count_ones(word) + core::highest_bit(word | 1) + core::lowest_on_top(word, 3);
+  sum += core::shift_down(word, 3) + core::with_bit(word & ~8U, 3, word) + core::half_of(word, word, 3);
+  sum += core::join_halves(word, word);
   sum += core::isqrt(x) + core::bit_width(x);
   sum += core::divider32::make(7)(word) + core::divider64::make(x)(9);
   std::uint32_t drawn = 0;
@@ -24,7 +27,7 @@ __device__ std::uint64_t call_integers(std::uint64_t x) {
 
 __device__ std::uint64_t call_permutation(const core::permutation& order, std::uint64_t x) {
   core::digits d = order.backward(order.forward(order.split(x)));
-  d = order.double_round(d, 1, 2);
+  d = core::permutation::double_round(d, {order.left_radix, order.right_radix}, 1, 2);
   std::uint64_t sum = order.join(d) + order(x) + order.inverse(x);
   sum += core::permutation::radices_for(x).left + static_cast<std::uint64_t>(core::permutation::rounds_for(x));
   return sum + core::permutation::round_function(d.left, d.right, order.left_radix);
@@ -42,7 +45,7 @@ __global__ void call_every_function(core::training_plan training, core::evaluati
                                     core::positives_view view, std::uint64_t position, std::uint64_t* out) {
   const core::philox_source source{training.seed};
   const core::counter counter = core::make_counter(core::tag::synth, 1, position, 2);
-  *out++ = core::philox4x32_10(counter, training.seed).word[0] + source(counter).word[1];
+  *out++ = core::philox4x32_10(counter, training.seed).word[0] + source(counter).any(position);
   const auto key = core::cycle_key::make(training, 1, source);
   const core::point point = core::point_at(training, key, view, training.first_position(position), source);
   const auto user = point.user;
@@ -53,6 +56,8 @@ __global__ void call_every_function(core::training_plan training, core::evaluati
   *out++ =
       static_cast<std::uint64_t>(core::draw_negative(view, user, training.item_draw, stream, position, source) +
                                  core::draw_by_rank(view.csr.row(user), view.item_count, stream, position, source));
+  std::int32_t item = 0;
+  *out++ = core::try_candidate(view, user, training.item_draw, stream, position, 1, source, item);
   const auto row = core::evaluation_row::make(view, user, source);
   *out++ = static_cast<std::uint64_t>(row.item_of_rank(1) + row.negative(2));
   *out++ = static_cast<std::uint64_t>(index(core::eval_item_at(evaluation, view, user, 3, source)));
