@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 namespace negpipe::pipeline {
 
@@ -14,15 +15,13 @@ constexpr std::chrono::milliseconds polling_pause{500};
 constexpr std::chrono::milliseconds safety_pause{5000};
 }  // namespace
 
-folder_watch::folder_watch(const std::filesystem::path& folder, bool poll_only) {
+folder_watch::folder_watch(std::filesystem::path folder, bool poll_only) : folder_(std::move(folder)) {
   if (poll_only) return;
   inotify_ = ::inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-  if (inotify_ < 0) return;
-  constexpr std::uint32_t events = IN_DELETE | IN_MOVED_FROM | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
-  if (::inotify_add_watch(inotify_, folder.c_str(), events) < 0) {
-    ::close(inotify_);
-    inotify_ = -1;
-  }
+  follow_name();
+  if (watched_ >= 0 || inotify_ < 0) return;
+  ::close(inotify_);
+  inotify_ = -1;
 }
 
 folder_watch::~folder_watch() {
@@ -30,13 +29,33 @@ folder_watch::~folder_watch() {
 }
 
 void folder_watch::wait(int wake, std::chrono::steady_clock::duration at_most) {
+  if (!polling() && watched_ < 0) {
+    follow_name();
+    if (watched_ >= 0) return;  // what happened since the caller looked has gone unseen
+  }
+  const bool looking = polling() || watched_ < 0;
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(at_most);
-  const auto pause = std::clamp(left, std::chrono::milliseconds(0), polling() ? polling_pause : safety_pause);
+  const auto pause = std::clamp(left, std::chrono::milliseconds(0), looking ? polling_pause : safety_pause);
   std::array<pollfd, 2> sources{{{wake, POLLIN, 0}, {inotify_, POLLIN, 0}}};  // poll passes over a negative descriptor
   (void)::poll(sources.data(), sources.size(), static_cast<int>(pause.count()));
-  if (polling()) return;
+  if (!polling()) read_events();
+}
+
+void folder_watch::follow_name() {
+  constexpr std::uint32_t events = IN_DELETE | IN_MOVED_FROM | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
+  if (inotify_ >= 0) watched_ = ::inotify_add_watch(inotify_, folder_.c_str(), events);
+}
+
+void folder_watch::read_events() {
   alignas(inotify_event) std::array<char, 4096> events;
-  while (::read(inotify_, events.data(), events.size()) > 0) {
+  for (ssize_t size = 0; (size = ::read(inotify_, events.data(), events.size())) > 0;) {
+    for (ssize_t at = 0; at < size;) {
+      const auto* event = reinterpret_cast<const inotify_event*>(events.data() + at);
+      at += static_cast<ssize_t>(sizeof(inotify_event) + event->len);
+      if (event->wd != watched_ || (event->mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED)) == 0) continue;
+      (void)::inotify_rm_watch(inotify_, watched_);  // a folder that was moved would still be watched
+      watched_ = -1;
+    }
   }
 }
 

@@ -7,11 +7,12 @@
 namespace negpipe::pipeline {
 
 /// Wakes by inotify, and looks now and then all the same: changes made by another machine on a network file system
-/// wake nobody. Where there is no inotify it looks twice a second.
+/// wake nobody. Where there is no inotify it looks twice a second. A folder that goes is watched again once there is
+/// one of its name.
 class folder_watch {
  public:
-  /// The folder must exist. Never fails: without inotify it polls.
-  folder_watch(const std::filesystem::path& folder, bool poll_only);
+  /// Never fails: without inotify it polls.
+  folder_watch(std::filesystem::path folder, bool poll_only);
   ~folder_watch();
   folder_watch(const folder_watch&) = delete;
   folder_watch& operator=(const folder_watch&) = delete;
@@ -22,7 +23,13 @@ class folder_watch {
   void wait(int wake, std::chrono::steady_clock::duration at_most);
 
  private:
+  /// Sees to it that the folder is watched which bears the name now.
+  void follow_name();
+  void read_events();
+
+  std::filesystem::path folder_;
   int inotify_ = -1;
+  int watched_ = -1;  ///< inotify's number for the folder; negative while it is not watched
 };
 
 }  // namespace negpipe::pipeline

@@ -104,7 +104,7 @@ published_folder write_folder(const folder_job& job, const folder_options& optio
   ready.files = files.finish();
   control.throw_if_stopped();
   record::write_ready_file(staging.path(), ready);
-  staging.publish();
+  options.synced ? staging.publish() : staging.publish_unsynced();
   for (const auto& file : ready.files) published.byte_count += file.byte_count;
   published.seconds = std::chrono::duration<double>(clock::now() - begin).count();
   return published;

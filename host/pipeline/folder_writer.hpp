@@ -19,7 +19,8 @@ struct folder_options {
   std::uint32_t readers;
   compression_type compression;
   bool replace;
-  std::filesystem::path staging{};  ///< where folders are made; empty: beside their place
+  std::filesystem::path staging{};  ///< where folders are made, which must exist then; empty: beside their place
+  bool synced = true;               ///< whether the publication itself is synced; if not, the caller sees to it
 };
 
 /// OUT/training_epochs/cycle_NNNNN

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "files.hpp"
 #include "folder_watch.hpp"
 #include "folder_writer.hpp"
 #include "negpipe/error.hpp"
@@ -18,6 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using clock = std::chrono::steady_clock;
+using pipeline::stop_reason;
 using json = nlohmann::ordered_json;
 
 /// Thrown to leave the loop from wherever it waits.
@@ -27,6 +29,7 @@ struct giving_up {
 
 constexpr const char* padding_names[] = {"resample", "mask", "drop"};
 constexpr const char* compression_names[] = {"none", "gzip"};
+constexpr std::uint64_t note_bytes = 4096;
 
 /// Everything that decides the bytes of cycles and evaluation data.
 json options_json(const dataset& data, const generate_options& options) {
@@ -75,53 +78,58 @@ class producer {
         all_threads_(control.thread_count()),
         later_threads_(background_threads(options.background_threads, all_threads_)),
         monitor_(control.stop_requested, options.parent),
-        cache_(options.records.out),
         next_cycle_(options.records.first_cycle) {}
 
   produce_report run() {
     try {
+      with_room("the cache folder", note_bytes, [&] { cache_.emplace(options_.records.out); });
       settle_earlier_run();
-      with_room("the notes", 4096, [&] { cache_.announce(); });
-      watch_.emplace(cache_.cycles(), options_.poll);
+      with_room("the notes", note_bytes, [&] { cache_->announce(); });
+      monitor_.watch_file(cache_->announcement());
+      watch_.emplace(cache_->cycles(), options_.poll);
       say(fmt::format("{} threads for the first cycle, {} for later ones", all_threads_, later_threads_));
       if (watch_->polling()) say("there is no inotify here: looking for consumed cycles twice a second");
       produce_all();
     } catch (const giving_up& reason) {
       report_.end = reason.end;
     } catch (const interrupted_error&) {
-      if (!monitor_.parent_ended()) throw;
-      report_.end = produce_end::parent_ended;
+      if (monitor_.reason() == stop_reason::asked) throw;
+      report_.end = end_for(monitor_.reason());
     } catch (const io_error&) {
       // Whoever removes the cache folder under a producer wants it to end, not to complain.
-      if (cache_.is_announced() || fs::exists(cache_.root())) throw;
+      if (!watch_ || cache_->is_announced()) throw;
       report_.end = produce_end::cache_removed;
     }
     return report_;
   }
 
  private:
+  static produce_end end_for(stop_reason reason) {
+    return reason == stop_reason::parent_ended ? produce_end::parent_ended : produce_end::cache_removed;
+  }
+
   void settle_earlier_run() {
-    cache_.clear_unfinished();
+    cache_->clear_unfinished();
     const json wanted = options_json(data_, options_.records);
     if (options_.records.replace) {
-      cache_.clear_records();
-    } else if (const auto note = pipeline::read_note(cache_.root()); note && options_.resume) {
-      require_same_options(note->options, wanted, cache_.root());
-      next_cycle_ = std::max(note->next_cycle, cache_.cycle_after_last());
+      cache_->clear_records();
+    } else if (const auto note = pipeline::read_note(cache_->root()); note && options_.resume) {
+      require_same_options(note->options, wanted, cache_->root());
+      next_cycle_ = std::max(note->next_cycle, cache_->cycle_after_last());
       say(fmt::format("resuming with cycle {}", next_cycle_));
-    } else if (note || cache_.has_records()) {
+    } else if (note || cache_->has_records()) {
       const char* doubt = note ? "" : " (not possible here: there is no producer.json)";
       throw option_error(fmt::format("{} holds an earlier run; continue it with --resume{}, replace it with --force, "
                                      "or choose another --cache-id",
-                                     cache_.root().string(), doubt));
+                                     cache_->root().string(), doubt));
     }
-    with_room("the notes", 4096, [&] { cache_.write_note({next_cycle_, wanted}); });
+    with_room("the notes", note_bytes, [&] { cache_->write_note({next_cycle_, wanted}); });
   }
 
   void produce_all() {
     last_change_ = clock::now();
     if (next_cycle_ == options_.records.first_cycle && !all_made()) make_cycle(all_threads_);
-    if (options_.records.evaluation && !fs::exists(evaluation_folder(cache_.root()))) make_evaluation();
+    if (options_.records.evaluation && !cache_->has_evaluation()) make_evaluation();
     while (!all_made()) {
       wait_for_consumer();
       make_cycle(later_threads_);
@@ -137,34 +145,48 @@ class producer {
     check_cycles(next_cycle_, 1);
     const auto cycle = static_cast<std::uint32_t>(next_cycle_);
     const std::string name = fmt::format("cycle {}", cycle);
-    published_folder published;
-    with_room(name, cycle_bytes(), [&] {
-      published = write_cycle(data_, filler(threads, plan_.batch_count), folders(), plan_, cycle, control(threads));
+    const published_folder published = publish(name, cycle_bytes(), [&] {
+      return write_cycle(data_, filler(threads, plan_.batch_count), folders(), plan_, cycle, control(threads));
     });
     ++next_cycle_;
     ++report_.cycles_made;
     report_.point_count += published.point_count;
     last_cycle_bytes_ = published.byte_count;
-    with_room("the notes", 4096,
-              [&] { cache_.write_note({next_cycle_, options_json(data_, options_.records)}); });
+    with_room("the notes", note_bytes,
+              [&] { cache_->write_note({next_cycle_, options_json(data_, options_.records)}); });
     tell_of(name, published);
   }
 
   void make_evaluation() {
     const evaluation_plan plan = plan_evaluation(data_, *options_.records.evaluation);
-    published_folder published;
-    with_room("the evaluation data", evaluation_bytes(plan), [&] {
-      published = write_evaluation(data_, filler(later_threads_, plan.batch_count), folders(), plan,
-                                   control(later_threads_));
+    const published_folder published = publish("the evaluation data", evaluation_bytes(plan), [&] {
+      return write_evaluation(data_, filler(later_threads_, plan.batch_count), folders(), plan,
+                              control(later_threads_));
     });
     tell_of("evaluation", published);
+  }
+
+  /// Writes a folder, once there is room, and syncs where it stands. Nothing is made twice because that sync failed:
+  /// a consumer may have the folder already.
+  template <typename Write>
+  published_folder publish(const std::string& what, std::uint64_t bytes, Write write) {
+    std::optional<published_folder> published;
+    with_room(what, bytes, [&] {
+      cache_->make_folders();
+      published = write();
+    });
+    with_room("the entry of " + what, note_bytes, [&] {
+      cache_->make_folders();
+      support::sync_folder(published->path.parent_path());
+    });
+    return *published;
   }
 
   void tell_of(const std::string& name, const published_folder& published) {
     last_change_ = clock::now();
     points_per_second_ =
         published.seconds > 0 ? static_cast<double>(published.point_count) / published.seconds : 0;
-    const std::uint64_t ahead = cache_.unconsumed_count();
+    const std::uint64_t ahead = cache_->unconsumed_count();
     say(fmt::format("{}: {} points, {} bytes in {:.2f} s ({:.1f} M points/s); {} made, {} ahead, {} consumed", name,
                     published.point_count, published.byte_count, published.seconds, points_per_second_ / 1e6,
                     made_count(), ahead, made_count() - std::min(ahead, made_count())));
@@ -172,14 +194,14 @@ class producer {
   }
 
   void wait_for_consumer() {
-    std::uint64_t ahead = cache_.unconsumed_count();
+    std::uint64_t ahead = cache_->unconsumed_count();
     bool said = false;
     while (ahead >= options_.cycles_ahead) {
       if (!said) say(fmt::format("{} cycles lie ready; waiting for one to be consumed", ahead));
       said = true;
       report_status(produce_activity::waiting_for_consumer, {}, 0, ahead);
       watch_->wait(monitor_.descriptor(), time_left());
-      const std::uint64_t now_ahead = cache_.unconsumed_count();
+      const std::uint64_t now_ahead = cache_->unconsumed_count();
       if (now_ahead < ahead) last_change_ = clock::now();
       ahead = now_ahead;
       give_up_if_due();
@@ -202,16 +224,17 @@ class producer {
   void wait_for_room(const std::string& what, std::uint64_t bytes, const std::string& failure) {
     const auto available = [&] {
       std::error_code unknown;
-      const auto space = fs::space(cache_.root(), unknown);
+      const fs::path& cache = options_.records.out;
+      const auto space = fs::space(cache_ ? cache : cache.parent_path(), unknown);
       return unknown ? std::uint64_t{0} : std::uint64_t{space.available};
     };
     say(fmt::format("no room for {}, which takes {} bytes: {} are free; waiting ({})", what, bytes, available(),
                     failure));
-    // A quota does not show in the free space: from time to time only a trial tells.
-    const auto trial = clock::now() + std::chrono::seconds(10);
+    // A quota does not show in the free space: from time to time only a trial tells. One of a few bytes costs nothing.
+    const auto trial = clock::now() + std::chrono::seconds(bytes <= note_bytes ? 1 : 10);
     const bool misleading = available() >= bytes;
     do {
-      report_status(produce_activity::waiting_for_room, {}, 0, cache_.unconsumed_count());
+      report_status(produce_activity::waiting_for_room, {}, 0, cache_ ? cache_->unconsumed_count() : 0);
       const auto pause = std::min<clock::duration>(time_left(), std::chrono::milliseconds(500));
       if (watch_) {
         watch_->wait(monitor_.descriptor(), pause);
@@ -228,15 +251,20 @@ class producer {
 
   void give_up_if_due() {
     if (monitor_.requested()) {
-      if (monitor_.parent_ended()) throw giving_up{produce_end::parent_ended};
+      if (monitor_.reason() != stop_reason::asked) throw giving_up{end_for(monitor_.reason())};
       control(1).throw_if_stopped();
     }
-    if (watch_ && !cache_.is_announced()) throw giving_up{produce_end::cache_removed};
+    if (watch_ && !cache_->is_announced()) throw giving_up{produce_end::cache_removed};
     if (time_left() == clock::duration::zero()) throw giving_up{produce_end::not_consumed};
   }
 
   folder_options folders() const {
-    return {cache_.root(), options_.records.readers, options_.records.compression, false, cache_.staging()};
+    return {.out = cache_->root(),
+            .readers = options_.records.readers,
+            .compression = options_.records.compression,
+            .replace = false,
+            .staging = cache_->staging(),
+            .synced = false};
   }
 
   /// The filler for work on so many batches at once by so many threads: where there are fewer batches than threads,
@@ -292,8 +320,8 @@ class producer {
   training_plan plan_;
   unsigned all_threads_;
   unsigned later_threads_;
-  pipeline::stop_monitor monitor_;
-  pipeline::producer_cache cache_;
+  std::optional<pipeline::producer_cache> cache_;
+  pipeline::stop_monitor monitor_;  // looks at a file of the cache
   std::optional<pipeline::folder_watch> watch_;
   std::unique_ptr<backend> filler_;
   unsigned filler_threads_ = 0;

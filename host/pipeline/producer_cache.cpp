@@ -3,7 +3,6 @@
 #include <fmt/chrono.h>
 #include <fmt/core.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,6 +13,7 @@
 #include <iterator>
 #include <sstream>
 #include <string>
+#include <thread>
 
 #include "folder_writer.hpp"
 #include "format.hpp"
@@ -28,10 +28,23 @@ fs::path cache_folder(const fs::path& data_dir, std::string_view cache_id) {
   return data_dir / fmt::format("{}_ncf_recommendation_cache", cache_id);
 }
 
+namespace {
+/// Empty unless it is what a producer notes: decimal digits of 64 bits.
+std::optional<std::uint64_t> parse_seed(const nlohmann::ordered_json& options) {
+  const auto noted = options.value("--seed", nlohmann::ordered_json());
+  if (!noted.is_string()) return {};
+  const auto& digits = noted.get_ref<const std::string&>();
+  std::uint64_t seed = 0;
+  const auto [end, failure] = std::from_chars(digits.data(), digits.data() + digits.size(), seed);
+  if (failure != std::errc() || end != digits.data() + digits.size()) return {};
+  return seed;
+}
+}  // namespace
+
 std::optional<std::uint64_t> recorded_seed(const fs::path& cache) {
   const auto note = pipeline::read_note(cache);
   if (!note) return {};
-  return std::stoull(note->options.at("--seed").get<std::string>());
+  return parse_seed(note->options);
 }
 
 namespace pipeline {
@@ -68,10 +81,26 @@ std::uint64_t start_ticks() {
   return ticks;
 }
 
+/// Where the pid means something: on this machine since it was started, and among the processes that see each other.
+std::string boot_id() {
+  std::ifstream in("/proc/sys/kernel/random/boot_id");
+  std::string id;
+  in >> id;
+  return id;
+}
+
+std::string pid_namespace() {
+  std::error_code ignored;
+  return fs::read_symlink("/proc/self/ns/pid", ignored).string();
+}
+
 std::string alive_text() {
   const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
-  const nlohmann::ordered_json content{
-      {"pid", ::getpid()}, {"start_time", fmt::format("{:%FT%TZ}", now)}, {"start_ticks", start_ticks()}};
+  const nlohmann::ordered_json content{{"pid", ::getpid()},
+                                       {"start_time", fmt::format("{:%FT%TZ}", now)},
+                                       {"start_ticks", start_ticks()},
+                                       {"boot_id", boot_id()},
+                                       {"pid_namespace", pid_namespace()}};
   return content.dump() + "\n";
 }
 
@@ -85,47 +114,64 @@ std::optional<std::uint64_t> cycle_number(const std::string& name) {
   return number;
 }
 
-/// Calls visit(number) for every cycle below a folder, which may be missing or go while it is read.
+/// Calls visit(number) for every cycle below a folder, which may be missing or go while it is read. Throws io_error
+/// where it cannot be read: what is not seen would count as consumed.
 template <typename Visit>
 void for_each_cycle(const fs::path& folder, Visit visit) {
   std::error_code failure;
   for (fs::directory_iterator entry(folder, failure), end; !failure && entry != end; entry.increment(failure)) {
     if (const auto number = cycle_number(entry->path().filename().string())) visit(*number);
   }
+  if (!failure || failure == std::errc::no_such_file_or_directory || failure == std::errc::not_a_directory) return;
+  errno = failure.value();
+  support::throw_io_error("list", folder);
 }
 
 }  // namespace
 
 std::optional<producer_note> read_note(const fs::path& cache) {
   const fs::path path = cache / note_name;
-  if (!fs::exists(path)) return {};
+  if (!support::exists(path)) return {};
   const support::mapped_file file(path);
   const auto* text = reinterpret_cast<const char*>(file.bytes().data());
   const auto content = nlohmann::ordered_json::parse(text, text + file.bytes().size(), nullptr, false);
   const bool whole = content.is_object() && content.contains("next_cycle") && content.contains("options") &&
                      content["next_cycle"].is_number_unsigned() && content["options"].is_object() &&
-                     content["options"].value("--seed", nlohmann::ordered_json()).is_string();
+                     parse_seed(content["options"]);
   if (!whole) throw format_error(path.string() + " is not what a producer notes; start again with --force");
   return producer_note{content["next_cycle"].get<std::uint64_t>(), content["options"]};
 }
 
-producer_cache::producer_cache(fs::path root) : root_(std::move(root)), lock_(lock_folder(root_)) {}
+producer_cache::producer_cache(fs::path root)
+    : root_(std::move(root)), lock_(lock_folder(root_)), folder_(support::file::open_read(root_)) {}
 
 producer_cache::~producer_cache() {
+  const bool withdrawn = alive_ && !is_announced();
+  // Whoever removes the whole folder is let finish: two who remove the same files are in each other's way.
+  for (int i = 0; i < 50 && withdrawn && folder_.is_in_place(); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  if (!folder_.is_in_place()) return;
   std::error_code ignored;
   fs::remove_all(staging(), ignored);
-  if (is_announced()) fs::remove(alive_file(), ignored);  // last: whoever waits for our end finds all in order
+  if (withdrawn && !lock_.is_in_place()) {
+    // What came into the folder while it was being removed stands there still, and so does the folder.
+    fs::remove_all(cycles(), ignored);
+    fs::remove_all(evaluation_folder(root_), ignored);
+    fs::remove(root_ / note_name, ignored);
+    fs::remove(root_, ignored);  // if it is empty
+  }
+  if (is_announced()) fs::remove(alive_->path(), ignored);  // last: whoever waits for our end finds all in order
 }
 
 fs::path producer_cache::cycles() const { return root_ / record::training_folder; }
-fs::path producer_cache::alive_file() const { return root_ / alive_name; }
 
-void producer_cache::clear_unfinished() const { fs::remove_all(staging()); }
+void producer_cache::clear_unfinished() const { support::remove_all(staging()); }
 
 void producer_cache::clear_records() const {
-  fs::remove_all(cycles());
-  fs::remove_all(evaluation_folder(root_));
-  fs::remove(root_ / note_name);
+  support::remove_all(cycles());
+  support::remove_all(evaluation_folder(root_));
+  support::remove_all(root_ / note_name);
 }
 
 void producer_cache::write_note(const producer_note& note) const {
@@ -134,23 +180,14 @@ void producer_cache::write_note(const producer_note& note) const {
 }
 
 void producer_cache::announce() {
-  std::error_code failure;
-  fs::create_directories(cycles(), failure);
-  if (failure) {
-    errno = failure.value();
-    support::throw_io_error("create", cycles());
-  }
-  support::publish_file(alive_file(), alive_text());
-  struct stat status {};
-  if (::stat(alive_file().c_str(), &status) != 0) support::throw_io_error("examine", alive_file());
-  alive_device_ = status.st_dev;
-  alive_inode_ = status.st_ino;
+  make_folders();
+  support::publish_file(root_ / alive_name, alive_text());
+  alive_ = support::file::open_read(root_ / alive_name);
 }
 
-bool producer_cache::is_announced() const {
-  struct stat status {};
-  return alive_inode_ != 0 && ::stat(alive_file().c_str(), &status) == 0 && status.st_dev == alive_device_ &&
-         status.st_ino == alive_inode_;
+void producer_cache::make_folders() const {
+  support::make_folder(cycles());
+  support::make_folder(staging());
 }
 
 std::uint64_t producer_cache::unconsumed_count() const {
@@ -165,7 +202,7 @@ std::uint64_t producer_cache::cycle_after_last() const {
   return after;
 }
 
-bool producer_cache::has_records() const { return cycle_after_last() != 0 || fs::exists(evaluation_folder(root_)); }
+bool producer_cache::has_evaluation() const { return support::exists(evaluation_folder(root_)); }
 
 }  // namespace pipeline
 

@@ -1,8 +1,6 @@
 // The cache folder of a producer: who has it, what lies in it, and what was noted for a resumption.
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstdint>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -26,7 +24,8 @@ class producer_cache {
  public:
   /// Creates the folder and locks it. Throws io_error, option_error when another producer has it.
   explicit producer_cache(std::filesystem::path root);
-  /// Removes what is unfinished, then subproc.alive if it is still the one that was put there.
+  /// Removes what is unfinished, then subproc.alive if it is still the one that was put there. Of a folder that
+  /// somebody removed meanwhile nothing is left; one that somebody else has put in its place is let alone.
   ~producer_cache();
   producer_cache(const producer_cache&) = delete;
   producer_cache& operator=(const producer_cache&) = delete;
@@ -45,21 +44,24 @@ class producer_cache {
   /// Puts subproc.alive into the folder.
   void announce();
   /// Whether subproc.alive is still the one that announce() put there.
-  bool is_announced() const;
+  bool is_announced() const { return alive_ && alive_->is_in_place(); }
+  /// The file that announce() put there.
+  const support::file& announcement() const { return *alive_; }
+  /// Sees to it that there are folders for cycles, finished and unfinished. A consumer may remove them whole.
+  void make_folders() const;
 
   /// The folders of cycles that have not been deleted.
   std::uint64_t unconsumed_count() const;
   /// One more than the highest of them; 0 when there is none.
   std::uint64_t cycle_after_last() const;
-  bool has_records() const;
+  bool has_evaluation() const;
+  bool has_records() const { return cycle_after_last() != 0 || has_evaluation(); }
 
  private:
-  std::filesystem::path alive_file() const;
-
   std::filesystem::path root_;
   support::file lock_;
-  dev_t alive_device_ = 0;
-  ino_t alive_inode_ = 0;
+  support::file folder_;  ///< the root itself, to know it from a later one of its name
+  std::optional<support::file> alive_;
 };
 
 }  // namespace negpipe::pipeline

@@ -4,10 +4,6 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <condition_variable>
-#include <mutex>
-
-#include "files.hpp"
 
 namespace negpipe::pipeline {
 
@@ -23,21 +19,29 @@ stop_monitor::~stop_monitor() {
   ::close(event_);
 }
 
+void stop_monitor::watch_file(const support::file& file) {
+  const std::lock_guard lock(mutex_);
+  file_ = &file;
+}
+
 // A signal handler can set a flag and no more, and the parent's death signal would follow the thread that started us
-// rather than the process: so both are looked at.
+// rather than the process: so both are looked at, and the file with them.
 void stop_monitor::watch(const std::stop_token& done, const std::atomic<bool>* caller, std::int64_t parent) {
-  std::mutex mutex;
-  std::condition_variable_any wake;
-  std::unique_lock lock(mutex);
+  const auto look = [&] {
+    if (caller != nullptr && caller->load(std::memory_order_relaxed)) return stop_reason::asked;
+    if (parent != 0 && ::getppid() != parent) return stop_reason::parent_ended;
+    if (file_ != nullptr && !file_->is_in_place()) return stop_reason::file_removed;
+    return stop_reason::none;
+  };
+  std::unique_lock lock(mutex_);
   while (!done.stop_requested()) {
-    const bool asked = caller != nullptr && caller->load(std::memory_order_relaxed);
-    if (!asked && parent != 0 && ::getppid() != parent) parent_ended_ = true;
-    if (asked || parent_ended_) {
+    reason_ = look();
+    if (reason_ != stop_reason::none) {
       requested_ = true;
       (void)::eventfd_write(event_, 1);
       return;
     }
-    wake.wait_for(lock, done, std::chrono::milliseconds(100), [] { return false; });
+    wake_.wait_for(lock, done, std::chrono::milliseconds(100), [] { return false; });
   }
 }
 

@@ -1,11 +1,17 @@
-// Reasons to stop that nobody waits for: the caller's request and the end of the parent process.
+// Reasons to stop that nobody waits for: the caller's request, the end of the parent process, a file that was removed.
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <cstdint>
+#include <mutex>
 #include <thread>
 
+#include "files.hpp"
+
 namespace negpipe::pipeline {
+
+enum class stop_reason : std::uint8_t { none, asked, parent_ended, file_removed };
 
 /// Watches from a thread of its own, ten times a second, and turns what it finds into a flag for those who work and
 /// a readable descriptor for those who wait.
@@ -17,9 +23,12 @@ class stop_monitor {
   stop_monitor(const stop_monitor&) = delete;
   stop_monitor& operator=(const stop_monitor&) = delete;
 
+  /// From now on the removal of a file is a reason too. The file must outlive the monitor.
+  void watch_file(const support::file& file);
+
   const std::atomic<bool>& requested() const { return requested_; }
-  /// Whether the parent's end was the reason. Meaningful once requested() is true.
-  bool parent_ended() const { return parent_ended_; }
+  /// Anything but none once requested() is true.
+  stop_reason reason() const { return reason_; }
   /// Readable from the moment of the request on.
   int descriptor() const { return event_; }
 
@@ -28,7 +37,10 @@ class stop_monitor {
 
   int event_;
   std::atomic<bool> requested_{false};
-  std::atomic<bool> parent_ended_{false};
+  std::atomic<stop_reason> reason_{stop_reason::none};
+  std::mutex mutex_;  // guards file_
+  std::condition_variable_any wake_;
+  const support::file* file_ = nullptr;
   std::jthread thread_;
 };
 

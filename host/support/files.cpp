@@ -41,8 +41,7 @@ file::~file() {
   if (descriptor_ >= 0) ::close(descriptor_);
 }
 
-file::file(file&& other) noexcept
-    : descriptor_(std::exchange(other.descriptor_, -1)), path_(std::move(other.path_)) {}
+file::file(file&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)), path_(std::move(other.path_)) {}
 
 file& file::operator=(file&& other) noexcept {
   std::swap(descriptor_, other.descriptor_);
@@ -87,6 +86,13 @@ void file::start_writeback(std::uint64_t offset, std::uint64_t length) noexcept 
 
 void file::sync() {
   if (::fsync(descriptor_) != 0) throw_io_error("sync", path_);
+}
+
+bool file::is_in_place() const {
+  struct stat named {};
+  struct stat opened {};
+  if (::stat(path_.c_str(), &named) != 0) return errno != ENOENT && errno != ENOTDIR && errno != ESTALE;
+  return ::fstat(descriptor_, &opened) == 0 && named.st_dev == opened.st_dev && named.st_ino == opened.st_ino;
 }
 
 void file::close() {
@@ -144,19 +150,44 @@ fs::path without_trailing_slash(fs::path path) {
   path = fs::absolute(path).lexically_normal();
   return path.has_filename() ? path : path.parent_path();
 }
+
+// Links that lead nowhere are in the way as well.
+bool is_taken(const fs::path& path) {
+  std::error_code failure;
+  const fs::file_status status = fs::symlink_status(path, failure);
+  if (status.type() == fs::file_type::none) throw_io_error("examine", path, failure);
+  return fs::exists(status);
+}
 }  // namespace
+
+bool exists(const fs::path& path) {
+  std::error_code failure;
+  const fs::file_status status = fs::status(path, failure);
+  if (status.type() == fs::file_type::none) throw_io_error("examine", path, failure);
+  return fs::exists(status);
+}
+
+void remove_all(const fs::path& path) {
+  std::error_code failure;
+  fs::remove_all(path, failure);
+  if (failure) throw_io_error("remove", path, failure);
+}
+
+void make_folder(const fs::path& folder) {
+  std::error_code failure;
+  fs::create_directory(folder, failure);
+  if (failure) throw_io_error("create", folder, failure);
+}
 
 staged_folder::staged_folder(fs::path final_folder, bool replace, const fs::path& staging_parent)
     : final_(without_trailing_slash(std::move(final_folder))) {
-  if (!replace && fs::exists(fs::symlink_status(final_))) {
+  if (!replace && is_taken(final_)) {
     throw option_error(final_.string() + " exists already; choose another place, or --force to replace it");
   }
   std::error_code failure;
   const fs::path parent = staging_parent.empty() ? final_.parent_path() : staging_parent;
-  for (const fs::path& needed : {final_.parent_path(), parent}) {
-    fs::create_directories(needed, failure);
-    if (failure) throw_io_error("create", needed, failure);
-  }
+  if (staging_parent.empty()) fs::create_directories(parent, failure);
+  if (failure) throw_io_error("create", parent, failure);
   // The process id keeps two runs apart; a leftover of a killed run with the same id is cleared.
   staging_ = parent / ("." + final_.filename().string() + ".partial-" + std::to_string(::getpid()));
   fs::remove_all(staging_, failure);
@@ -164,16 +195,21 @@ staged_folder::staged_folder(fs::path final_folder, bool replace, const fs::path
 }
 
 staged_folder::~staged_folder() {
-  if (published_) return;
   std::error_code ignored;
-  fs::remove_all(staging_, ignored);
+  fs::remove_all(published_ ? replaced() : staging_, ignored);
 }
 
 void staged_folder::publish() {
+  publish_unsynced();
+  sync_folder(final_.parent_path());
+}
+
+void staged_folder::publish_unsynced() {
   sync_folder(staging_);
+  make_folder(final_.parent_path());
   // A folder cannot be renamed over a full one: the old one steps aside first and is removed last.
-  const fs::path old = staging_.string() + ".old";
-  const bool replacing = fs::exists(fs::symlink_status(final_));
+  const fs::path old = replaced();
+  const bool replacing = is_taken(final_);
   if (replacing && ::rename(final_.c_str(), old.c_str()) != 0) throw_io_error("replace", final_);
   if (::rename(staging_.c_str(), final_.c_str()) != 0) {
     const int code = errno;
@@ -182,9 +218,8 @@ void staged_folder::publish() {
     throw_io_error("rename to", final_);
   }
   published_ = true;
-  sync_folder(final_.parent_path());
-  std::error_code ignored;
-  if (replacing) fs::remove_all(old, ignored);
 }
+
+fs::path staged_folder::replaced() const { return staging_.string() + ".old"; }
 
 }  // namespace negpipe::support

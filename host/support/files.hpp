@@ -34,6 +34,9 @@ class file {
   void start_writeback(std::uint64_t offset, std::uint64_t length) noexcept;
   /// Waits until everything is on disk.
   void sync();
+  /// Whether the path still leads to this file, and not to none or another. A file system that does not answer is not
+  /// taken for a removal. Any thread.
+  bool is_in_place() const;
   /// Closes and reports what a delayed write has to say.
   void close();
 
@@ -64,22 +67,35 @@ void publish_file(const std::filesystem::path& path, std::string_view text);
 /// Syncs a folder, so that renames within it are on disk.
 void sync_folder(const std::filesystem::path& folder);
 
+/// As the standard library's, but what the system refuses is an io_error: no permission to look, or to remove.
+bool exists(const std::filesystem::path& path);
+void remove_all(const std::filesystem::path& path);
+/// Makes a folder, and none above it. One that is there already is fine.
+void make_folder(const std::filesystem::path& folder);
+
 /// A folder in the making: work happens in a hidden sibling, which publish() renames to the final name. Without
 /// publish() the sibling is removed again.
 class staged_folder {
  public:
   /// The final folder's parents are created. The sibling stands in staging_parent if one is given, which must be on
-  /// the same file system. Throws option_error if the final folder exists and replace is false.
+  /// the same file system; then both parents must exist, so that a folder which somebody removes does not come back.
+  /// Throws option_error if the final folder exists and replace is false.
   staged_folder(std::filesystem::path final_folder, bool replace, const std::filesystem::path& staging_parent = {});
   ~staged_folder();
   staged_folder(const staged_folder&) = delete;
   staged_folder& operator=(const staged_folder&) = delete;
 
   const std::filesystem::path& path() const { return staging_; }
-  /// Syncs the folder and renames it. Files in it must have been synced.
+  /// Syncs the folder, renames it, and syncs the rename. Files in it must have been synced. A parent that went
+  /// meanwhile is made again, but nothing above it.
   void publish();
+  /// The same without the last step: the caller does sync_folder() on the parent. When this throws, nothing is to be
+  /// seen; when that does, the folder is published already.
+  void publish_unsynced();
 
  private:
+  std::filesystem::path replaced() const;
+
   std::filesystem::path final_;
   std::filesystem::path staging_;
   bool published_ = false;

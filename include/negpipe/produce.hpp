@@ -74,14 +74,16 @@ struct produce_report {
 using backend_maker = std::function<std::unique_ptr<backend>(unsigned threads)>;
 
 /// Works until there is a reason to end. In the cache folder appear
-///   subproc.alive                       pid and start time, as JSON; gone when this returns or throws
+///   subproc.alive                       pid, start time, and among which processes the pid counts, as JSON; gone
+///                                       when this returns or throws
 ///   training_epochs/cycle_00000 ...     one after the other, each whole; a cycle is consumed when its folder is gone
 ///   eval_data                           once, after the first cycle
 ///   producer.json, producer.lock        for resume, and against a second producer
-/// The first cycle is made by control.thread_count() threads. A full disk is waited out. With resume the next cycle
-/// that was not made yet comes first, with the bytes it would have had; if a crash fell between the publication of a
-/// cycle and the note of it, and a consumer took the cycle in that moment, it is made once more. Only monotonic
-/// clocks are consulted.
+/// The first cycle is made by control.thread_count() threads. A full disk is waited out, from the cache folder on. It
+/// ends when subproc.alive goes, whatever it is at, and leaves nothing of a folder that somebody removes; a consumer that
+/// removes all of training_epochs has consumed what lay in it. With resume the next cycle that was not made yet comes
+/// first, with the bytes it would have had; if a crash fell between the publication of a cycle and the note of it, and a
+/// consumer took the cycle in that moment, it is made once more. Only monotonic clocks are consulted.
 ///
 /// Throws option_error (also: another producer has the cache; the cache holds an earlier run and neither resume nor
 /// replace is set; resume with options that give other bytes), infeasible_error, io_error, backend_error, and

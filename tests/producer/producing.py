@@ -81,6 +81,26 @@ class Producer:
         return self.process.wait(PATIENCE_SECONDS)
 
 
+    def makes(self, name):
+        """Whether a folder is in the making, such as "cycle_00001"."""
+        return any(name in path.name for path in (self.cache / ".partial").glob(".*"))
+
+    def wait_until_it_makes(self, name):
+        wait_until(lambda: self.makes(name), f"{name}; {self.said()}")
+
+
+# Work that takes longer than any test waits, or at least some seconds: a billion points, and thirty million.
+ENDLESS_CYCLE = ("--epochs-per-cycle", 100_000, "--compression", "gzip")
+ENDLESS_EVALUATION = ("--mlperf", "--eval-negatives", 499_999, "--eval-batch-size", 500_000, "--compression", "gzip")
+
+# What a producer may be at: the arguments that let it stay there, and how to wait for it.
+PHASES = {
+    "first_cycle": (ENDLESS_CYCLE, lambda producer: producer.wait_until_it_makes("cycle_00000")),
+    "evaluation": (ENDLESS_EVALUATION, lambda producer: producer.wait_until_it_makes("eval_data")),
+    "waiting": ((), Producer.wait_until_idle),
+}
+
+
 @contextlib.contextmanager
 def producing(data_dir, *arguments, **options):
     """A producer that is killed at the end if a test left it alive."""

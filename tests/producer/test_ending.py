@@ -9,12 +9,8 @@ import sys
 import time
 
 import pytest
-from producing import producing, small, wait_until
+from producing import ENDLESS_CYCLE, PHASES, producing, small, wait_until
 from program import INTERRUPTED, OK, PROGRAM, leftovers
-
-# Work that takes longer than any test waits, or at least some seconds: a billion points, and thirty million.
-ENDLESS_CYCLE = ("--epochs-per-cycle", 100_000, "--compression", "gzip")
-ENDLESS_EVALUATION = ("--mlperf", "--eval-negatives", 499_999, "--eval-batch-size", 500_000, "--compression", "gzip")
 
 
 def require_clean(producer):
@@ -23,39 +19,12 @@ def require_clean(producer):
     assert all((cycle / "ready.json").exists() for cycle in producer.cycles)
 
 
-def in_the_making(producer, name):
-    return lambda: any(name in path.name for path in (producer.cache / ".partial").glob(".*"))
-
-
-def first_cycle(producer):
-    wait_until(in_the_making(producer, "cycle_00000"), "the first cycle")
-
-
-def evaluation(producer):
-    wait_until(in_the_making(producer, "eval_data"), "the evaluation data")
-
-
-def waiting(producer):
-    producer.wait_until_idle()
-
-
-def starting(_):
-    pass
-
-
 @pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize(
-    ("phase", "arguments"),
-    [
-        (first_cycle, ENDLESS_CYCLE),
-        (evaluation, ENDLESS_EVALUATION),
-        (waiting, ()),
-    ],
-    ids=lambda value: getattr(value, "__name__", ""),
-)
-def test_a_signal(which, phase, arguments, dataset, tmp_path):
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_signal(which, phase, dataset, tmp_path):
+    arguments, reached = PHASES[phase]
     with producing(tmp_path / "data", *small(dataset, *arguments)) as producer:
-        phase(producer)
+        reached(producer)
         begin = time.monotonic()
         assert producer.stop(which) == INTERRUPTED
         assert time.monotonic() - begin < 2
@@ -154,15 +123,6 @@ def test_it_goes_on_without_a_parent_where_that_is_asked_for(dataset, tmp_path):
     with producing(tmp_path / "data", *small(dataset, "--parent", 0)) as producer:
         producer.wait_until_idle()
         assert producer.process.poll() is None
-
-
-def test_the_cache_is_removed_under_it(dataset, tmp_path):
-    with producing(tmp_path / "data", *small(dataset)) as producer:
-        producer.wait_until_idle()
-        shutil.rmtree(producer.cache)
-        assert producer.status() == OK
-        assert "subproc.alive was removed" in producer.said()
-        assert not producer.cache.exists()
 
 
 def test_subproc_alive_names_the_process(dataset, tmp_path):

@@ -1,0 +1,89 @@
+"""Folders that go under a producer: it ends when its cache does, and goes on when only what it made is gone."""
+
+import shutil
+import time
+
+import pytest
+from producing import ENDLESS_CYCLE, PHASES, producing, require_equal, small
+from program import INTERRUPTED, OK, negpipe
+
+# Cycles that take a good part of a second, so that a test meets them half-made.
+LONG_CYCLE = ("--epochs-per-cycle", 150, "--compression", "gzip", "--threads", 1)
+
+
+def require_removed(producer, begin):
+    """It must have ended at once, for that reason, and left nothing."""
+    assert producer.status() == OK, producer.said()
+    assert time.monotonic() - begin < 2
+    assert "subproc.alive was removed" in producer.said()
+    assert list(producer.cache.glob("**/*")) == [] and not producer.cache.exists(), producer.said()
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_the_cache_is_removed(phase, dataset, tmp_path):
+    arguments, reached = PHASES[phase]
+    with producing(tmp_path / "data", *small(dataset, *arguments)) as producer:
+        reached(producer)
+        begin = time.monotonic()
+        shutil.rmtree(producer.cache, ignore_errors=True)
+        require_removed(producer, begin)
+
+
+@pytest.mark.parametrize("trial", range(5))
+def test_the_cache_is_removed_while_cycle_follows_cycle(trial, dataset, tmp_path):
+    # Whatever comes into the folder while it is being removed must go as well.
+    with producing(tmp_path / "data", *small(dataset, "--cycles-ahead", 100_000)) as producer:
+        producer.wait_for_cycles(2 + 3 * trial)
+        begin = time.monotonic()
+        shutil.rmtree(producer.cache, ignore_errors=True)
+        require_removed(producer, begin)
+
+
+def test_subproc_alive_is_removed_while_a_cycle_is_made(dataset, tmp_path):
+    with producing(tmp_path / "data", *small(dataset, *ENDLESS_CYCLE)) as producer:
+        producer.wait_until_it_makes("cycle_00000")
+        begin = time.monotonic()
+        producer.alive_file.unlink()
+        assert producer.status() == OK, producer.said()
+        assert time.monotonic() - begin < 2
+        assert "subproc.alive was removed" in producer.said()
+        assert sorted(path.name for path in producer.cache.iterdir()) == [
+            "producer.json",
+            "producer.lock",
+            "training_epochs",
+        ]
+
+
+def test_another_cache_in_its_place_is_let_alone(dataset, tmp_path):
+    with producing(tmp_path / "data", *small(dataset, *ENDLESS_CYCLE)) as producer:
+        producer.wait_until_it_makes("cycle_00000")
+        producer.cache.rename(tmp_path / "data/moved")
+        theirs = producer.cache / "training_epochs/cycle_00007"
+        theirs.mkdir(parents=True)
+        (producer.cache / ".partial").mkdir()
+        assert producer.status() == OK, producer.said()
+        assert theirs.exists() and (producer.cache / ".partial").exists()
+        assert len(list(producer.cache.iterdir())) == 2
+
+
+def test_the_folder_of_all_cycles_is_moved_away(dataset, undisturbed, tmp_path):
+    with producing(tmp_path / "data", *small(dataset, "--cycles-ahead", 2)) as producer:
+        producer.wait_until_idle()
+        (producer.cache / "training_epochs").rename(tmp_path / "moved")
+        producer.wait_for_cycles(2)
+        assert [cycle.name for cycle in producer.cycles] == ["cycle_00002", "cycle_00003"]
+        for cycle in producer.cycles:
+            require_equal(cycle, undisturbed)
+        assert producer.stop() == INTERRUPTED
+
+
+@pytest.mark.parametrize("ahead", [1, 2], ids=["waiting", "making"])
+def test_all_cycles_are_removed(ahead, dataset, tmp_path):
+    with producing(tmp_path / "data", *small(dataset, *LONG_CYCLE, "--cycles-ahead", ahead)) as producer:
+        producer.wait_until_idle() if ahead == 1 else producer.wait_until_it_makes("cycle_00001")
+        shutil.rmtree(producer.cache / "training_epochs")
+        producer.wait_until_it_makes("cycle_00001")
+        producer.wait_for_cycles(1)
+        assert producer.cycles[0].name == "cycle_00001"
+        negpipe("verify", dataset, producer.cache)
+        assert producer.stop() == INTERRUPTED
