@@ -1,6 +1,7 @@
 """After a crash the next producer goes on where it happened, with the bytes there would have been."""
 
 import random
+import re
 import shutil
 import signal
 import time
@@ -10,40 +11,56 @@ from producing import Producer, producing, require_equal, small, wait_until
 from program import INTERRUPTED, OK, SMALL, USAGE, leftovers, negpipe
 
 
-@pytest.fixture(scope="module")
-def larger(dataset, tmp_path_factory):
-    """Options of cycles that take long enough to be struck in the middle, and what generate makes of them."""
-    options = (*SMALL, "--seed", 7, "--epochs-per-cycle", 40)
-    path = tmp_path_factory.mktemp("larger") / "run"
-    negpipe("generate", dataset, "--out", path, "--cycles", 3, *options)
-    return options, path
+def resume_and_compare(producer, arguments, whole):
+    """Starts over where a producer was killed: in the end everything is as if nothing had happened."""
+    for published in producer.cycles:  # what was published before the crash is whole
+        require_equal(published, whole)
+    resumed = Producer(producer.data_dir, *arguments, "--resume")
+    assert resumed.status() == OK, resumed.said()
+    assert len(resumed.cycles) == 3
+    for published in (*resumed.cycles, resumed.cache / "eval_data"):
+        require_equal(published, whole)
+    assert leftovers(resumed.cache) == []
+    shutil.rmtree(resumed.data_dir)
 
 
-def test_killed_at_twenty_moments(dataset, larger, tmp_path):
-    options, whole = larger
+@pytest.mark.parametrize("form", [("none", 80), ("gzip", 15)], ids=["plain", "gzip"])
+def test_killed_at_ten_moments_of_a_cycle(form, dataset, tmp_path):
+    # Cycles that take long enough to be struck in the middle.
+    compression, epochs = form
+    options = (*SMALL, "--seed", 7, "--epochs-per-cycle", epochs, "--compression", compression, "--threads", 1)
     arguments = (dataset, *options, "--cycles", 3)
+    negpipe("generate", dataset, "--out", tmp_path / "whole", "--cycles", 3, *options)
+    rehearsal = Producer(tmp_path / "rehearsal", *arguments)
+    assert rehearsal.status() == OK
+    seconds = float(re.search(r"cycle 1: .* in (\S+) s", rehearsal.said())[1])
+    generator = random.Random(20)
+    struck_in_the_making = 0
+    for trial in range(10):
+        producer = Producer(tmp_path / f"trial{trial}", *arguments)
+        cycle = f"cycle_{trial % 3:05}"
+        producer.wait_until_it_makes(cycle)
+        time.sleep(generator.uniform(0, 0.8 * seconds))
+        assert producer.stop(signal.SIGKILL) == -signal.SIGKILL
+        struck_in_the_making += producer.makes(cycle)
+        resume_and_compare(producer, arguments, tmp_path / "whole")
+    assert struck_in_the_making >= 6, "most blows fell between two cycles: the test tests little"
+
+
+def test_killed_at_any_moment(dataset, tmp_path):
+    # While it starts, between cycles, while it notes what it did.
+    options = (*SMALL, "--seed", 7, "--epochs-per-cycle", 5)
+    arguments = (dataset, *options, "--cycles", 3)
+    negpipe("generate", dataset, "--out", tmp_path / "whole", "--cycles", 3, *options)
     begin = time.monotonic()
-    assert Producer(tmp_path / "timing", *arguments).status() == OK
+    assert Producer(tmp_path / "rehearsal", *arguments).status() == OK
     seconds = time.monotonic() - begin
     generator = random.Random(20)
-    struck = 0
     for trial in range(20):
-        folder = tmp_path / f"trial{trial}"
-        producer = Producer(folder, *arguments)
-        wait_until(producer.alive_file.exists, "the producer") if trial % 2 else None
+        producer = Producer(tmp_path / f"trial{trial}", *arguments)
         time.sleep(generator.uniform(0, seconds))
-        producer.process.send_signal(signal.SIGKILL)
-        struck += producer.status() == -signal.SIGKILL
-        for cycle in producer.cycles:  # what was published before the crash is whole
-            require_equal(cycle, whole)
-        resumed = Producer(folder, *arguments, "--resume")
-        assert resumed.status() == OK, resumed.said()
-        for cycle in range(3):
-            require_equal(resumed.cache / "training_epochs" / f"cycle_{cycle:05}", whole)
-        require_equal(resumed.cache / "eval_data", whole)
-        assert leftovers(resumed.cache) == []
-        shutil.rmtree(folder)
-    assert struck >= 10, "the producer was mostly done before it was struck: the test tests little"
+        producer.stop(signal.SIGKILL)
+        resume_and_compare(producer, arguments, tmp_path / "whole")
 
 
 def test_consumed_cycles_are_not_made_again(dataset, undisturbed, tmp_path):
