@@ -7,7 +7,7 @@ import time
 
 import pytest
 from producing import producing, require_equal, small, wait_until
-from program import INTERRUPTED, OK, digests, leftovers, negpipe
+from program import INTERRUPTED, OK, SMALL, digests, leftovers, negpipe
 
 
 def test_what_is_made_is_what_generate_makes(dataset, undisturbed, tmp_path):
@@ -54,6 +54,23 @@ def test_a_consumer_reads_while_the_next_cycle_is_written(dataset, tmp_path):
         assert negpipe("verify", dataset, producer.cache, "--quiet").returncode == 0
 
 
+def test_a_consumer_verifies_a_cycle_while_the_next_is_written(dataset, tmp_path):
+    slow = (*SMALL, "--seed", 9, "--epochs-per-cycle", 30, "--compression", "gzip", "--threads", 1)
+    negpipe("generate", dataset, "--out", tmp_path / "whole", "--cycles", 5, "--no-eval", *slow)
+    side_by_side = 0
+    with producing(tmp_path / "data", dataset, *slow, "--cycles-ahead", 2) as producer:
+        for number in range(5):
+            producer.wait_for_cycles(1)
+            cycle, following = producer.cycles[0], f"cycle_{number + 1:05}"
+            wait_until(lambda: producer.makes(following) or len(producer.cycles) == 2, f"{following} to be begun")
+            for _ in range(3):
+                require_equal(cycle, tmp_path / "whole")
+                side_by_side += producer.makes(following)
+            shutil.rmtree(cycle)
+        assert producer.stop() == INTERRUPTED
+    assert side_by_side >= 8, "the next cycle was mostly there before this one was read: the test tests little"
+
+
 def test_without_a_consumer_it_keeps_as_many_as_asked(dataset, tmp_path):
     with producing(tmp_path / "data", *small(dataset, "--cycles-ahead", 4)) as producer:
         producer.wait_until_idle()
@@ -64,12 +81,43 @@ def test_without_a_consumer_it_keeps_as_many_as_asked(dataset, tmp_path):
         assert producer.stop() == INTERRUPTED
 
 
-def test_it_is_woken_rather_than_looks(dataset, tmp_path):
+def wait_until_it_rests(producer, cycles_made):
+    wait_until(lambda: producer.said().count("waiting for one to be consumed") == cycles_made, "the producer to wait")
+
+
+def test_it_is_woken_rather_than_looks(dataset, tmp_path, preload):
+    # One who looks would not come back at all here, however often: only a wake-up ends its sleep.
+    environment = {**preload, "ONLY_WOKEN": "1"}
+    with producing(tmp_path / "data", *small(dataset, "--cycles-ahead", 1), env=environment) as producer:
+        for cycle in range(3):
+            wait_until_it_rests(producer, cycle + 1)
+            shutil.rmtree(producer.cycles[0])
+        # The folder above it, too, may go and come back: whichever bears the name is watched.
+        wait_until_it_rests(producer, 4)
+        (producer.cache / "training_epochs").rename(tmp_path / "moved")
+        wait_until_it_rests(producer, 5)
+        shutil.rmtree(producer.cycles[0])
+        wait_until_it_rests(producer, 6)
+        assert [cycle.name for cycle in producer.cycles] == ["cycle_00005"]
+        assert producer.stop() == INTERRUPTED
+
+
+def test_one_who_looks_is_not_woken(dataset, tmp_path, preload):
+    # What the test above stands on.
+    environment = {**preload, "ONLY_WOKEN": "1"}
+    with producing(tmp_path / "data", *small(dataset, "--cycles-ahead", 1, "--poll"), env=environment) as producer:
+        wait_until_it_rests(producer, 1)
+        shutil.rmtree(producer.cycles[0])
+        time.sleep(1)
+        assert producer.cycles == []
+        assert producer.stop() == INTERRUPTED  # by the monitor's descriptor
+
+
+def test_a_consumed_cycle_is_replaced_soon(dataset, tmp_path):
     # Looking would take up to 5 s, being woken takes as long as making a cycle.
     with producing(tmp_path / "data", *small(dataset, "--cycles-ahead", 1)) as producer:
         for cycle in range(3):
-            wait_until(lambda: len(producer.cycles) == 1, "a cycle")
-            time.sleep(0.2)
+            wait_until_it_rests(producer, cycle + 1)
             begin = time.monotonic()
             shutil.rmtree(producer.cycles[0])
             producer.wait_for_cycles(1)

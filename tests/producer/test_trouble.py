@@ -39,12 +39,18 @@ def test_two_that_start_at_once(dataset, tmp_path):
         assert sorted(process.poll() is None for process in both) == [False, True]
 
 
-def on_small_disk(size, folder):
-    """What to put before a command so that a file system of its own, so many bytes large, lies on a folder."""
+def on_small_disk(size, folder, files=100_000, taken=0):
+    """What to put before a command so that a file system of its own lies on a folder.
+
+    It has room for so many bytes and files; files named taken_1, taken_2 and so on are there already.
+    """
     unshare = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "--map-root-user"]
     if not works(*unshare, "mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", "/mnt"):
         pytest.skip("a file system of a test's own needs root or user namespaces, which are not to be had here")
-    return [*unshare, "sh", "-c", f'mount -t tmpfs -o size={size} tmpfs "{folder}" && exec "$@"', "sh"]
+    # Its top folder counts as a file too.
+    mount = f'mount -t tmpfs -o size={size},nr_inodes={files + 1} tmpfs "{folder}"'
+    take = f'for i in $(seq {taken}); do touch "{folder}/taken_$i"; done'
+    return [*unshare, "sh", "-c", f'{mount} && {take} && exec "$@"', "sh"]
 
 
 def test_a_full_disk_is_waited_out(dataset, undisturbed, tmp_path):
@@ -90,6 +96,41 @@ def test_a_write_that_finds_no_room(dataset, undisturbed, tmp_path, preload):
         time.sleep(0.3)
         assert not producer.cycles and leftovers(producer.cache / "training_epochs") == []
         flag.unlink()
+        producer.wait_for_cycles(1)
+        require_equal(producer.cycles[0], undisturbed)
+        assert producer.stop() == INTERRUPTED
+
+
+def test_an_entry_that_finds_no_room(dataset, undisturbed, tmp_path, preload):
+    # The cycle is to be seen by then, and a consumer may take it: it must not be made again, nor be in the way.
+    flag = tmp_path / "full"
+    environment = {**preload, "FULL_FOLDER_FLAG": str(flag)}
+    with producing(tmp_path / "data", *small(dataset, "--cycles-ahead", 1), env=environment) as producer:
+        producer.wait_until_idle()
+        flag.touch()
+        shutil.rmtree(producer.cycles[0])
+        wait_until(lambda: "no room for the entry of cycle 1" in producer.said(), "the disk to be full")
+        require_equal(producer.cycles[0], undisturbed)
+        shutil.rmtree(producer.cycles[0])
+        flag.unlink()
+        producer.wait_for_cycles(1)
+        assert producer.cycles[0].name == "cycle_00002"
+        require_equal(producer.cycles[0], undisturbed)
+        assert producer.stop() == INTERRUPTED
+
+
+@pytest.mark.parametrize("left", [0, 1], ids=["folder", "lock"])
+def test_a_disk_without_room_for_the_cache_folder(left, dataset, undisturbed, tmp_path):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    prefix = on_small_disk("8m", folder, files=100, taken=100 - left)
+    arguments = small(dataset, "--cycles-ahead", 1, "--parent", 0)
+    with producing(folder, *arguments, prefix=prefix, messages=tmp_path / "messages") as producer:
+        inside = pathlib.Path(f"/proc/{producer.process.pid}/root{folder}")
+        producer.cache = inside / producer.cache.name
+        wait_until(lambda: "no room for the cache folder" in producer.said(), "the disk to be full")
+        for file in inside.glob("taken_*"):
+            file.unlink()
         producer.wait_for_cycles(1)
         require_equal(producer.cycles[0], undisturbed)
         assert producer.stop() == INTERRUPTED
