@@ -35,20 +35,21 @@ struct produce_arguments {
 /// Messages with time stamps, in a file or on standard error, and on a terminal a line that says how things stand.
 class produce_log {
  public:
-  produce_log(const fs::path& file, bool quiet)
-      : file_(file.empty() ? nullptr : std::fopen(file.c_str(), "ae")),
-        quiet_(quiet),
-        line_wanted_(!quiet && ::isatty(STDERR_FILENO) == 1) {
-    if (!file.empty() && file_ == nullptr) {
-      throw io_error("cannot write the log " + file.string() + "; choose another place for --log-file");
-    }
-  }
+  explicit produce_log(bool quiet) : quiet_(quiet), line_wanted_(!quiet && ::isatty(STDERR_FILENO) == 1) {}
   ~produce_log() {
     end_line();
     if (file_ != nullptr) std::fclose(file_);
   }
   produce_log(const produce_log&) = delete;
   produce_log& operator=(const produce_log&) = delete;
+
+  /// From now on messages are appended to a file. Throws io_error.
+  void open(const fs::path& file) {
+    file_ = std::fopen(file.c_str(), "ae");
+    if (file_ != nullptr) return;
+    throw io_error("cannot write the log " + file.string() + "; choose another place for --log-file");
+  }
+  bool is_in_file() const { return file_ != nullptr; }
 
   void say(const std::string& message) {
     const auto now = std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
@@ -88,7 +89,7 @@ class produce_log {
     line_open_ = false;
   }
 
-  std::FILE* file_;
+  std::FILE* file_ = nullptr;
   bool quiet_;
   bool line_wanted_;
   bool line_open_ = false;
@@ -111,16 +112,26 @@ void take(const CLI::App& command, const char* option, const char* flag, const s
   }
 }
 
-void require_same(const char* name, const std::optional<std::string>& given, const std::string& wanted) {
-  if (!given || *given == wanted) return;
-  throw option_error(fmt::format("--{}={} in the flag file, but {} on the command line", name, *given, wanted));
+bool is_same_folder(const fs::path& one, const fs::path& other) {
+  std::error_code unknown;
+  if (fs::equivalent(one, other, unknown)) return true;
+  // Those that are not there are what they are called.
+  return (fs::absolute(one) / "").lexically_normal() == (fs::absolute(other) / "").lexically_normal();
+}
+
+void refuse(const char* name, const std::string& given, const std::string& wanted) {
+  throw option_error(fmt::format("--{}={} in the flag file, but {} on the command line", name, given, wanted));
 }
 
 void apply_flags(const CLI::App& command, const pipeline_flags& flags, produce_arguments& arguments) {
   generation_arguments& generation = arguments.generation;
   training_options& training = generation.options.training;
-  require_same("data_dir", flags.data_dir, arguments.data_dir.string());
-  require_same("cache_id", flags.cache_id, arguments.cache_id);
+  if (flags.data_dir && !is_same_folder(*flags.data_dir, arguments.data_dir)) {
+    refuse("data_dir", *flags.data_dir, arguments.data_dir.string());
+  }
+  if (flags.cache_id && *flags.cache_id != arguments.cache_id) {
+    refuse("cache_id", *flags.cache_id, arguments.cache_id);
+  }
   take(command, "--background-threads", "num_workers", flags.num_workers, arguments.options.background_threads);
   take(command, "--readers", "num_readers", flags.num_readers, generation.options.readers);
   take(command, "--num-neg", "num_neg", flags.num_neg, training.negatives);
@@ -129,9 +140,26 @@ void apply_flags(const CLI::App& command, const pipeline_flags& flags, produce_a
   take(command, "--eval-batch-size", "eval_batch_size", flags.eval_batch_size, generation.evaluation.batch_size);
   take(command, "--seed", "seed", flags.seed, generation.seed);
   take(command, "--mlperf", "ml_perf", flags.ml_perf, generation.evaluation.mlperf);
-  if (flags.redirect_logs.value_or(false) && arguments.log_file.empty()) {
-    arguments.log_file = arguments.data_dir / fmt::format("data_gen_proc_{}.log", arguments.cache_id);
+}
+
+/// Takes over what the flag file says, once it is there. False when the parent ended first.
+bool take_flagfile(const CLI::App& command, produce_arguments& arguments, pipeline_flags& flags,
+                   const run_control& control, produce_log& log) {
+  const fs::path& file = arguments.flagfile;
+  if (std::error_code unknown; !fs::exists(file, unknown)) log.say(fmt::format("waiting for the flag file {}", file.string()));
+  if (!wait_for_flagfile(file, arguments.options.timeout, arguments.options.parent, control)) return false;
+  std::exception_ptr failure;
+  try {
+    read_flagfile(file, flags);
+  } catch (const error&) {
+    failure = std::current_exception();
   }
+  if (flags.redirect_logs.value_or(false) && !log.is_in_file()) {
+    log.open(arguments.data_dir / fmt::format("data_gen_proc_{}.log", arguments.cache_id));
+  }
+  if (failure) std::rethrow_exception(failure);
+  apply_flags(command, flags, arguments);
+  return true;
 }
 
 std::string to_text(produce_end end) {
@@ -154,8 +182,8 @@ const char* to_name(produce_end end) {
   return "";
 }
 
-produce_report run_logged(produce_arguments& arguments, const pipeline_flags& flags, const run_control& control,
-                          produce_log& log) {
+produce_report run_on_dataset(produce_arguments& arguments, const pipeline_flags& flags, const run_control& control,
+                              produce_log& log) {
   generation_arguments& generation = arguments.generation;
   const auto say = [&](const std::string& message) { log.say(message); };
   const fs::path cache = cache_folder(arguments.data_dir, arguments.cache_id);
@@ -174,8 +202,17 @@ produce_report run_logged(produce_arguments& arguments, const pipeline_flags& fl
     return filler;
   };
   const produce_listener listener{say, [&](const produce_status& status) { log.show(status); }};
-  const produce_report report = produce(data, make_filler, arguments.options, listener, control);
-  say(fmt::format("{}; made {} cycles, {} points", to_text(report.end), report.cycles_made, report.point_count));
+  return produce(data, make_filler, arguments.options, listener, control);
+}
+
+produce_report run_logged(const CLI::App& command, produce_arguments& arguments, const run_control& control,
+                          produce_log& log) {
+  produce_report report{.end = produce_end::parent_ended};
+  pipeline_flags flags;
+  if (arguments.flagfile.empty() || take_flagfile(command, arguments, flags, control, log)) {
+    report = run_on_dataset(arguments, flags, control, log);
+  }
+  log.say(fmt::format("{}; made {} cycles, {} points", to_text(report.end), report.cycles_made, report.point_count));
   return report;
 }
 
@@ -192,24 +229,21 @@ void run_produce(const CLI::App& command, produce_arguments& arguments) {
   arguments.options.timeout = std::chrono::seconds(arguments.timeout_seconds);
   arguments.options.parent = arguments.parent.value_or(::getppid());
 
-  pipeline_flags flags;
   if (arguments.flagfile.empty() && arguments.generation.dataset_folder.empty()) {
     arguments.flagfile = cache_folder(arguments.data_dir, arguments.cache_id) / "flagfile";
   }
-  if (!arguments.flagfile.empty()) {
-    flags = wait_for_flagfile(arguments.flagfile, arguments.options.timeout, control);
-    apply_flags(command, flags, arguments);
-  }
-  produce_log log(arguments.log_file, arguments.generation.common.quiet);
+  produce_log log(arguments.generation.common.quiet);
+  if (!arguments.log_file.empty()) log.open(arguments.log_file);
   try {
-    const produce_report report = run_logged(arguments, flags, control, log);
-    const nlohmann::ordered_json summary{{"end", to_name(report.end)},
-                                         {"seed", *arguments.generation.seed},
-                                         {"cycles", report.cycles_made},
-                                         {"points", report.point_count}};
+    const produce_report report = run_logged(command, arguments, control, log);
+    nlohmann::ordered_json summary{{"end", to_name(report.end)},
+                                   {"seed", nullptr},
+                                   {"cycles", report.cycles_made},
+                                   {"points", report.point_count}};
+    if (arguments.generation.seed) summary["seed"] = *arguments.generation.seed;
     print_outcome(arguments.generation.common, summary, {});
-  } catch (const error& failure) {
-    if (!arguments.log_file.empty()) log.say(failure.what());
+  } catch (const std::exception& failure) {
+    if (log.is_in_file()) log.say(failure.what());
     throw;
   }
 }

@@ -1,16 +1,18 @@
-#include "negpipe/produce.hpp"
-
 #include <fmt/core.h>
+#include <poll.h>
 
+#include <algorithm>
 #include <charconv>
 #include <fstream>
 #include <initializer_list>
 #include <string_view>
-#include <thread>
 #include <utility>
 #include <variant>
 
+#include "files.hpp"
 #include "negpipe/error.hpp"
+#include "negpipe/produce.hpp"
+#include "stop_monitor.hpp"
 
 namespace negpipe {
 
@@ -54,6 +56,18 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(first, text.find_last_not_of(blanks) - first + 1);
 }
 
+std::string in_lower_case(std::string_view text) {
+  std::string lower(text);
+  for (char& letter : lower) {
+    if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter - 'A' + 'a');
+  }
+  return lower;
+}
+
+bool is_one_of(std::string_view text, std::initializer_list<std::string_view> wanted) {
+  return std::find(wanted.begin(), wanted.end(), text) != wanted.end();
+}
+
 /// One line of a flag file, and where it stands.
 class flag_line {
  public:
@@ -88,11 +102,12 @@ class flag_line {
   void read(std::optional<std::string>& out) { out = std::string(wanted("a text")); }
 
   void read(std::optional<bool>& out) {
-    if (!value_ || *value_ == "True" || *value_ == "true" || *value_ == "1") {
+    const std::string value = in_lower_case(value_.value_or("true"));
+    if (is_one_of(value, {"true", "t", "yes", "y", "1"})) {
       out = true;
-    } else if (*value_ == "False" || *value_ == "false" || *value_ == "0") {
+    } else if (is_one_of(value, {"false", "f", "no", "n", "0"})) {
       out = false;
-    } else if (*value_ == "None") {
+    } else if (value == "none") {
       out.reset();
     } else {
       fail(fmt::format("--{} is \"{}\", True or False wanted", name_, *value_));
@@ -137,34 +152,42 @@ void check_count(const char* name, std::optional<std::uint64_t> given, std::uint
 
 }  // namespace
 
-pipeline_flags read_flagfile(const fs::path& file) {
+void read_flagfile(const fs::path& file, pipeline_flags& flags) {
   std::ifstream in(file);
   if (!in) throw io_error("cannot open the flag file " + file.string());
-  pipeline_flags flags;
+  std::optional<option_error> first_failure;
   std::size_t number = 0;
   for (std::string line; std::getline(in, line);) {
     ++number;
     const std::string_view text = trimmed(line);
     if (text.empty() || text.front() == '#') continue;
-    flag_line(fmt::format("{}:{}", file.string(), number), text).store(flags);
+    try {
+      flag_line(fmt::format("{}:{}", file.string(), number), text).store(flags);
+    } catch (const option_error& failure) {
+      if (!first_failure) first_failure = failure;
+    }
   }
   if (in.bad()) throw io_error("cannot read the flag file " + file.string());
-  return flags;
+  if (first_failure) throw option_error(*first_failure);
 }
 
-pipeline_flags wait_for_flagfile(const fs::path& file, std::chrono::seconds timeout, const run_control& control) {
+bool wait_for_flagfile(const fs::path& file, std::chrono::seconds timeout, std::int64_t parent,
+                       const run_control& control) {
   using clock = std::chrono::steady_clock;
+  const pipeline::stop_monitor monitor(control.stop_requested, parent);
   // The trainer may still be making the folder: there is nothing yet that could be watched.
-  for (const auto deadline = clock::now() + timeout; !fs::exists(file);) {
+  for (const auto deadline = clock::now() + timeout; !support::exists(file);) {
+    if (monitor.requested() && monitor.reason() == pipeline::stop_reason::parent_ended) return false;
     control.throw_if_stopped();
     if (clock::now() >= deadline) {
       throw option_error(fmt::format("the flag file {} has not appeared for {} s; start the trainer, or give DATASET "
                                      "and the options here",
                                      file.string(), timeout.count()));
     }
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    pollfd stop{monitor.descriptor(), POLLIN, 0};
+    (void)::poll(&stop, 1, 100);
   }
-  return read_flagfile(file);
+  return true;
 }
 
 void check_counts(const pipeline_flags& flags, const dataset& data) {

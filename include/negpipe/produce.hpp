@@ -114,13 +114,16 @@ struct pipeline_flags {
 };
 
 /// Reads lines of the form --name=value; blank lines and those that begin with # are passed over, and a truth value
-/// may also be written --name or --noname. Throws io_error, and option_error (file, line, name) for an unknown name
-/// or a value of another kind.
-pipeline_flags read_flagfile(const std::filesystem::path& file);
+/// may also be written --name or --noname; true, t, yes, y, 1 and their opposites are values in any case of letters.
+/// Throws io_error, and option_error (file, line, name) for an unknown name or a value of another kind; what the other
+/// lines say is in flags then, too.
+void read_flagfile(const std::filesystem::path& file, pipeline_flags& flags);
 
-/// The same once the file exists. Throws option_error when it has not appeared within the timeout.
-pipeline_flags wait_for_flagfile(const std::filesystem::path& file, std::chrono::seconds timeout,
-                                 const run_control& control = {});
+/// Waits for a file by the rules of produce(): until it exists, or the parent process is no longer this one (0: that
+/// does not matter). Returns whether it exists. Throws io_error, option_error when it has not appeared within the
+/// timeout, and interrupted_error once a stop was requested.
+bool wait_for_flagfile(const std::filesystem::path& file, std::chrono::seconds timeout, std::int64_t parent,
+                       const run_control& control = {});
 
 /// Throws option_error (name, what the flags say and what the dataset has) unless the counts are the dataset's.
 void check_counts(const pipeline_flags& flags, const dataset& data);

@@ -1,11 +1,15 @@
 """The call and the flag file of 2018."""
 
 import json
+import re
+import signal
+import subprocess
+import sys
 import time
 
 import pytest
-from producing import producing, require_equal
-from program import OK, USAGE
+from producing import producing, require_equal, wait_until
+from program import INTERRUPTED, OK, PROGRAM, USAGE
 
 FLAGS = {
     "num_workers": 1,
@@ -49,8 +53,8 @@ def write_flags(folder, **changed):
 
 def test_the_old_call_works(data_dir, undisturbed):
     with producing(data_dir, "--eval-negatives", 20) as producer:
-        time.sleep(0.3)
-        assert producer.process.poll() is None and not producer.cycles  # it waits for the flag file
+        wait_until(lambda: "waiting for the flag file" in producer.said(), "the producer to wait")
+        assert producer.process.poll() is None and not producer.cycles
         write_flags(data_dir)
         producer.wait_for_cycles(3)
         for cycle in producer.cycles:
@@ -92,6 +96,7 @@ def test_redirected_logs(data_dir):
         ({"num_items": 5}, ["--num_items=5"]),
         ({"num_train_positives": 5}, ["--num_train_positives=5"]),
         ({"cache_id": "other"}, ["--cache_id=other", "test"]),
+        ({"data_dir": "/tmp"}, ["--data_dir=/tmp", "data"]),
     ],
 )
 def test_what_is_wrong_is_refused_by_name(changed, named, data_dir):
@@ -100,6 +105,25 @@ def test_what_is_wrong_is_refused_by_name(changed, named, data_dir):
         assert producer.status() == USAGE
         assert [word for word in named if word not in producer.said()] == []
         assert not producer.cycles
+
+
+@pytest.mark.parametrize("way", ["--log-file", "redirect_logs"])
+def test_what_is_wrong_is_in_the_log_too(way, data_dir, tmp_path):
+    # The faulty line stands before the one that redirects the logs.
+    write_flags(data_dir, num_neg="four", redirect_logs=str(way == "redirect_logs"))
+    log = tmp_path / "log" if way == "--log-file" else data_dir / "data_gen_proc_test.log"
+    with producing(data_dir, *(["--log-file", log] if way == "--log-file" else [])) as producer:
+        assert producer.status() == USAGE
+        assert "--num_neg" in producer.said()
+        assert '--num_neg is "four"' in log.read_text()
+
+
+@pytest.mark.parametrize("spelling", ["{}", "{}/", "{}/../data/.", "{}/../link", "data"])
+def test_the_same_data_folder_by_another_name(spelling, data_dir):
+    (data_dir.parent / "link").symlink_to(data_dir)
+    write_flags(data_dir, data_dir=spelling.format(data_dir))
+    with producing(data_dir, "--eval-negatives", 20, "--cycles", 1, cwd=data_dir.parent) as producer:
+        assert producer.status() == OK, producer.said()
 
 
 def test_truth_values_without_a_value(data_dir):
@@ -114,6 +138,50 @@ def test_truth_values_without_a_value(data_dir):
     (cache / "flagfile").write_text(text)
     with producing(data_dir, "--eval-negatives", 20, "--cycles", 1) as producer:
         assert producer.status() == OK, producer.said()
+
+
+@pytest.mark.parametrize("text", ["true", "TRUE", "t", "Yes", "y", "1", "false", "f", "NO", "n", "0"])
+def test_truth_values_in_any_spelling(text, data_dir):
+    write_flags(data_dir, ml_perf=text)
+    with producing(data_dir, "--eval-negatives", 20, "--cycles", 1) as producer:
+        assert producer.status() == OK, producer.said()
+        mlperf = json.loads((producer.cache / "eval_data/ready.json").read_text())["mlperf"]
+        assert mlperf == (text.lower() in ("true", "t", "yes", "y", "1"))
+
+
+@pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_while_it_waits_for_the_flag_file(which, data_dir, tmp_path):
+    log = tmp_path / "log"
+    with producing(data_dir, "--log-file", log) as producer:
+        wait_until(lambda: log.exists() and "waiting for the flag file" in log.read_text(), "the producer to wait")
+        begin = time.monotonic()
+        assert producer.stop(which) == INTERRUPTED
+        assert time.monotonic() - begin < 2
+        assert log.read_text().splitlines()[-1].endswith("what was unfinished has been removed")
+        assert sorted(path.name for path in producer.cache.iterdir()) == ["dataset"]
+
+
+def test_the_death_of_the_parent_while_it_waits_for_the_flag_file(data_dir, tmp_path):
+    log = tmp_path / "log"
+    command = [PROGRAM, "produce", "--data-dir", data_dir, "--cache-id", "test", "--log-file", log]
+    script = "import subprocess, sys, time\nsubprocess.Popen(sys.argv[1:])\ntime.sleep(600)"
+    parent = subprocess.Popen([sys.executable, "-c", script, *map(str, command)])
+    wait_until(lambda: log.exists() and "waiting for the flag file" in log.read_text(), "the producer to wait")
+    parent.kill()
+    parent.wait()
+    begin = time.monotonic()
+    wait_until(lambda: "the parent process ended; made 0 cycles" in log.read_text(), "the producer to end")
+    assert time.monotonic() - begin < 2
+    pid = re.search(r"produce \[(\d+)\]", log.read_text())[1]
+    wait_until(lambda: not alive(pid), "the process to be gone")
+
+
+def alive(pid):
+    """Whether a process runs; one that nobody has asked for its status does not."""
+    try:
+        return open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def test_a_flag_file_that_never_comes(tmp_path):

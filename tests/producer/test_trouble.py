@@ -9,7 +9,7 @@ import time
 
 import pytest
 from producing import producing, require_equal, small, wait_until
-from program import BAD_DATA, INFEASIBLE, INTERRUPTED, OK, SYSTEM, USAGE, digests, leftovers
+from program import BAD_DATA, INFEASIBLE, INTERRUPTED, OK, SMALL, SYSTEM, USAGE, digests, leftovers
 
 
 @functools.cache
@@ -148,18 +148,62 @@ def test_a_signal_while_it_waits_for_room(dataset, tmp_path, preload):
         assert leftovers(producer.cache) == [] and not producer.alive_file.exists()
 
 
-def test_a_folder_that_may_not_be_written(dataset, tmp_path):
-    prefix = []
-    if os.geteuid() == 0:
-        prefix = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
-        if not works(*prefix, "true"):
-            pytest.skip("root writes everywhere, and setpriv cannot take that right away here")
+@pytest.fixture
+def as_others():
+    """What to put before a command so that permissions hold for it, whoever runs the tests."""
+    if os.geteuid() != 0:
+        return []
+    prefix = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+    if not works(*prefix, "true"):
+        pytest.skip("root writes everywhere, and setpriv cannot take that right away here")
+    return prefix
+
+
+def test_a_folder_that_may_not_be_written(dataset, tmp_path, as_others):
     folder = tmp_path / "locked"
     folder.mkdir(mode=0o555)
-    with producing(folder / "data", *small(dataset), prefix=prefix, messages=tmp_path / "messages") as producer:
+    with producing(folder / "data", *small(dataset), prefix=as_others, messages=tmp_path / "messages") as producer:
         assert producer.status() == SYSTEM
         assert "Permission denied" in producer.said() and str(folder) in producer.said()
     assert list(folder.iterdir()) == []
+
+
+def test_leavings_that_may_not_be_removed(dataset, tmp_path, as_others):
+    leavings = tmp_path / "data/test_ncf_recommendation_cache/.partial/.cycle_00000.partial-1"
+    leavings.mkdir(parents=True)
+    (leavings / "train_0.tfrecords").touch()
+    leavings.chmod(0o555)
+    log = tmp_path / "log"
+    with producing(tmp_path / "data", *small(dataset, "--log-file", log), prefix=as_others) as producer:
+        assert producer.status() == SYSTEM, producer.said()
+        for text in (producer.said(), log.read_text()):
+            assert ".partial: Permission denied" in text and "choose a place" in text
+
+
+@pytest.mark.parametrize("name", ["producer.json", "eval_data", "flagfile"])
+def test_a_link_that_leads_to_itself(name, dataset, tmp_path):
+    cache = tmp_path / "data/test_ncf_recommendation_cache"
+    cache.mkdir(parents=True)
+    (cache / name).symlink_to(cache / name)
+    log = tmp_path / "log"
+    arguments = ("--log-file", log) if name == "flagfile" else small(dataset, "--log-file", log)
+    with producing(tmp_path / "data", *arguments) as producer:
+        assert producer.status() == SYSTEM, producer.said()
+        for text in (producer.said(), log.read_text()):
+            assert f"{cache / name}: Too many levels" in text
+
+
+@pytest.mark.parametrize("seed", ['"many"', '"-1"', '"18446744073709551616"', '""', "7", "null"])
+def test_a_damaged_note(seed, dataset, tmp_path):
+    with producing(tmp_path / "data", *small(dataset, "--cycles", 1)) as producer:
+        assert producer.status() == OK
+        note = producer.cache / "producer.json"
+        note.write_text(note.read_text().replace('"--seed": "42"', f'"--seed": {seed}'))
+    log = tmp_path / "log"
+    with producing(tmp_path / "data", dataset, *SMALL, "--resume", "--log-file", log) as producer:
+        assert producer.status() == BAD_DATA, producer.said()
+        for text in (producer.said(), log.read_text()):
+            assert "producer.json is not what a producer notes; start again with --force" in text
 
 
 def test_a_log_that_cannot_be_written(dataset, tmp_path):
