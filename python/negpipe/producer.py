@@ -2,8 +2,8 @@
 
 import atexit
 import dataclasses
+import itertools
 import json
-import logging
 import os
 import pathlib
 import shutil
@@ -14,12 +14,14 @@ import time
 import numpy as np
 
 from negpipe import program
+from negpipe.messages import log, tell
 
 ALIVE_FILE = "subproc.alive"
 FLAGFILE = "flagfile"
 
+# Users and items of the data sets that are known by name, as `negpipe prepare --expect` has them.
+_KNOWN_COUNTS = {"ml-1m": (6_040, 3_706), "ml-20m": (138_493, 26_744)}
 _PAUSE_SECONDS = 0.05
-_log = logging.getLogger("negpipe")
 
 
 class ProducerError(ValueError):
@@ -31,6 +33,8 @@ class ProducerError(ValueError):
 
 def make_cache(data_dir, cache_id):
     """Creates the cache folder. Raises ValueError when it exists."""
+    if "/" in cache_id:
+        raise ValueError(f"cache_id is {cache_id!r}: it becomes part of a file's name, which has no place for a /")
     cache_root = pathlib.Path(data_dir) / f"{cache_id}_ncf_recommendation_cache"
     try:
         cache_root.mkdir(parents=True)
@@ -41,10 +45,11 @@ def make_cache(data_dir, cache_id):
 
 def settle_dataset(dataset, data_dir, cache_root, match_mlperf, min_ratings, seed):
     """The folder of a prepared dataset: the one given, or one prepared below the cache folder."""
-    source, expected = _find_dataset(dataset, data_dir)
+    source, expected = _find_dataset(dataset, pathlib.Path(data_dir))
     folder = cache_root / "dataset"
     if (source / "dataset.json").exists():
-        folder.symlink_to(source.resolve())  # where a producer looks that is told the cache alone
+        _check_counts(source, expected)
+        folder.symlink_to(source)  # where a producer looks that is told the cache alone
         return source
     options = ["--min-ratings", min_ratings, "--quiet"]
     if match_mlperf:
@@ -56,22 +61,35 @@ def settle_dataset(dataset, data_dir, cache_root, match_mlperf, min_ratings, see
 
 
 def _find_dataset(dataset, data_dir):
+    """The path of a dataset, absolute, and the known name by which it was asked for, if it was."""
     path = pathlib.Path(dataset)
-    if path.exists():
-        return path, None
-    if dataset not in ("ml-1m", "ml-20m"):
+    if dataset not in _KNOWN_COUNTS:
+        if path.exists():
+            return path.resolve(), None
         raise ValueError(f"{dataset} is neither a ratings file nor a prepared folder, nor ml-1m or ml-20m")
-    home = pathlib.Path(data_dir) / dataset
-    candidates = [home / name for name in ("ratings.csv", "ratings.csv.gz", "ratings.dat", "ratings.dat.gz")]
+    home = data_dir / dataset
     if (home / "dataset.json").exists():
-        return home, None
-    for candidate in candidates:
+        return home.resolve(), dataset
+    candidates = [home / name for name in ("ratings.csv", "ratings.csv.gz", "ratings.dat", "ratings.dat.gz")]
+    for candidate in (*candidates, path):
         if candidate.exists():
-            return candidate, dataset
+            return candidate.resolve(), dataset
     raise ValueError(
         f"found no {dataset} under {data_dir}: looked for {home}/dataset.json and "
         f"{', '.join(map(str, candidates))}; download it from https://grouplens.org/datasets/movielens"
     )
+
+
+def _check_counts(folder, expected):
+    if expected is None:
+        return
+    counts = read_counts(folder)
+    users, items = _KNOWN_COUNTS[expected]
+    if (counts.users, counts.items) != (users, items):
+        raise ValueError(
+            f"{folder} has {counts.users} users and {counts.items} items, but {expected} has {users} and {items}; "
+            f"give its path, such as ./{expected}, if it is another data set that is meant"
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,8 +165,9 @@ class Producer:
         self.data_dir = pathlib.Path(data_dir)
         self.cache_id = cache_id
         self.cache_root = self.data_dir / f"{cache_id}_ncf_recommendation_cache"
-        self.log_file = pathlib.Path(log_file or self.data_dir / f"data_gen_proc_{cache_id}.log")
+        self.log_file = pathlib.Path(log_file or self.data_dir / f"data_gen_proc_{cache_id}.log").absolute()
         self.process = None
+        self._owner = os.getpid()  # a process that is forked off inherits this object, and its atexit, but no child
         self._cleaned = False
         atexit.register(self.cleanup)
 
@@ -170,6 +189,8 @@ class Producer:
         """Waits for subproc.alive. Raises ProducerError that says why it does not come."""
         alive = self.cache_root / ALIVE_FILE
         deadline = time.monotonic() + timeout
+        if not alive.exists():
+            tell("Waiting for the producer to make %s", alive)
         while not alive.exists():
             if self.process is not None and self.process.poll() is not None:
                 raise ProducerError(f"the producer did not start: {self._last_words()}")
@@ -179,27 +200,32 @@ class Producer:
                 )
             time.sleep(_PAUSE_SECONDS)
 
-    def wait_for(self, look, timeout=None):
+    def wait_for(self, what, look, timeout=None):
         """Calls look() until it answers. Raises ProducerError when nothing more can come, TimeoutError."""
         deadline = None if timeout is None else time.monotonic() + timeout
-        while True:
+        for attempt in itertools.count():
             dead = not self.is_alive()  # asked first: what a producer published before its end is still found
             found = look()
             if found is not None:
                 return found
             if dead:
                 raise ProducerError(f"the producer has died, and its data will not come: {self._last_words()}")
+            if attempt == 0:
+                tell("Waiting for %s", what)
             if deadline is not None and time.monotonic() >= deadline:
                 raise TimeoutError(f"the next data was not ready within {timeout} s; {self._last_words()}")
             time.sleep(_PAUSE_SECONDS)
 
     def is_alive(self):
-        if self.process is not None:
+        if self._has_child():
             return self.process.poll() is None
-        return _names_a_process(self.cache_root / ALIVE_FILE)
+        return _speaks_of_the_living(self.cache_root / ALIVE_FILE)
+
+    def _has_child(self):
+        return self.process is not None and os.getpid() == self._owner
 
     def _last_words(self):
-        status = "" if self.process is None else self.process.poll()
+        status = self.process.poll() if self._has_child() else ""
         ending = "" if not isinstance(status, int) else f"exit status {status}; "
         try:
             lines = self.log_file.read_text(errors="replace").splitlines()[-5:]
@@ -209,14 +235,16 @@ class Producer:
         return f"{ending}its log {self.log_file} ends with: {said}"
 
     def cleanup(self):
-        """Ends the process and removes the cache. Only the first call does anything."""
-        if self._cleaned:
+        """Ends the process and removes the cache. Once it has, and in a process that was forked off, it does nothing."""
+        if self._cleaned or os.getpid() != self._owner:
             return
-        self._cleaned = True
-        atexit.unregister(self.cleanup)
         if self.process is not None:
             self._shut_down()
         shutil.rmtree(self.cache_root, ignore_errors=True)
+        if self.cache_root.exists():
+            log.warning("%s could not be removed", self.cache_root)
+        atexit.unregister(self.cleanup)
+        self._cleaned = True  # last: what Ctrl-C cut short is done by the next call
 
     def _shut_down(self):
         for request, patience in ((signal.SIGINT, 5), (signal.SIGTERM, 1), (signal.SIGKILL, 5)):
@@ -226,14 +254,33 @@ class Producer:
                 return
             except subprocess.TimeoutExpired:
                 continue
-        _log.error("The producer (pid %d) could not be ended", self.process.pid)
+        log.error("The producer (pid %d) could not be ended", self.process.pid)
 
 
-def _names_a_process(alive_file):
-    """Whether the process that wrote subproc.alive still runs: its number may belong to another one by now."""
+def _speaks_of_the_living(alive_file):
+    """Whether subproc.alive is there, and does not name a process that is known to have ended.
+
+    A producer on another machine, or in another container, cannot be looked at from here: that its file is there has
+    to do. Of one nearby the number may belong to another process by now.
+    """
     try:
         content = json.loads(alive_file.read_text())
+        if {name: content[name] for name in ("boot_id", "pid_namespace")} != _whereabouts():
+            return True
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError, KeyError, TypeError):
+        return True
+    try:
         fields = pathlib.Path(f"/proc/{content['pid']}/stat").read_text().rpartition(")")[2].split()
         return fields[0] != "Z" and int(fields[19]) == content["start_ticks"]
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, IndexError):
         return False
+
+
+def _whereabouts():
+    """Among which processes a pid means something, as subproc.alive has it. Raises OSError where that is not known."""
+    return {
+        "boot_id": pathlib.Path("/proc/sys/kernel/random/boot_id").read_text().strip(),
+        "pid_namespace": os.readlink("/proc/self/ns/pid"),
+    }

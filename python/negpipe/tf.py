@@ -6,10 +6,11 @@ for cycle in ncf_dataset.cycles(20):
 cleanup_fn()
 """
 
-import logging
+import math
 import os
 import pathlib
 import secrets
+import shlex
 import shutil
 import time
 
@@ -17,6 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from negpipe import producer, records
+from negpipe.messages import log, tell
 
 USER_COLUMN = records.USER_COLUMN
 ITEM_COLUMN = records.ITEM_COLUMN
@@ -25,10 +27,9 @@ VALID_POINT_MASK = records.VALID_POINT_MASK
 
 NUM_EVAL_NEGATIVES = 999
 SYNTHETIC_BATCHES_PER_EPOCH = 2000
+_MAX_TIMEOUT_SECONDS = 2**31
 
 ProducerError = producer.ProducerError
-
-_log = logging.getLogger("negpipe")
 
 
 class Cycle:
@@ -92,7 +93,10 @@ class NCFDataset:
         self.cleanup()
 
     def cycles(self, count=None, *, timeout=None, params=None):
-        """Yields Cycle after Cycle, `count` of them or without end, and deletes each when the next is asked for."""
+        """Yields Cycle after Cycle, `count` of them or without end, and deletes each when the next is asked for.
+
+        Raises what make_input_fn does, and OSError when a cycle cannot be deleted: it would come again for ever.
+        """
         made = 0
         while count is None or made < count:
             input_fn, record_dir, batch_count = make_input_fn(self, True, timeout=timeout)
@@ -102,13 +106,22 @@ class NCFDataset:
                     number, input_fn({"batch_size": self.batch_size, **(params or {})}), record_dir, batch_count
                 )
             finally:
-                shutil.rmtree(record_dir, ignore_errors=True)
+                _delete(record_dir)
             made += 1
 
     def evaluation_dataset(self, *, timeout=None, params=None):
         """The evaluation data as a tf.data.Dataset; it may be read any number of times."""
         input_fn, _, _ = make_input_fn(self, False, timeout=timeout)
         return input_fn({"eval_batch_size": self.eval_batch_size, **(params or {})})
+
+
+def _delete(record_dir):
+    try:
+        shutil.rmtree(record_dir)
+    except FileNotFoundError:
+        pass  # the trainer has done it
+    except OSError as failure:
+        raise OSError(f"cannot delete {record_dir}, which would come again as the next cycle: {failure}") from failure
 
 
 def instantiate_pipeline(
@@ -131,7 +144,7 @@ def instantiate_pipeline(
     cycles_ahead=3,
     timeout=7200,
     start_timeout=300,
-    device="auto",
+    device="cpu",
     threads=0,
     log_file=None,
 ):
@@ -139,8 +152,9 @@ def instantiate_pipeline(
 
     Args:
       dataset: a ratings file, a folder that `negpipe prepare` made, or "ml-1m" or "ml-20m", which is looked for under
-        data_dir (a prepared folder of that name, or NAME/ratings.csv, .csv.gz or .dat) and checked for its counts.
-      data_dir: where the cache folder is made.
+        data_dir first (a prepared folder of that name, or NAME/ratings.csv, .csv.gz, .dat or .dat.gz) and, prepared or
+        not, checked for its numbers of users and items.
+      data_dir: where the cache folder is made. What a relative path means is settled by this call.
       batch_size: points in a training batch.
       eval_batch_size: a multiple of eval_negatives + 1.
       num_data_readers: record files of a cycle; half the cores by default.
@@ -150,21 +164,27 @@ def instantiate_pipeline(
       deterministic: read in order. Without seed, NumPy's global generator gives one, so np.random.seed() decides all.
       use_subprocess: False leaves it to the caller to run `negpipe produce --data-dir D --cache-id ID`, which finds its
         options in a file that this function writes; what comes by keyword only is then the caller's to repeat.
-      cache_id: names the cache folder, which must not exist; by default the time and a random number.
+      cache_id: names the cache folder, which must not exist; any text without a slash; by default the time and a random
+        number.
       seed: of everything random. Drawn when neither it nor deterministic is given; ready.json records it.
-      eval_negatives, min_ratings, padding, cycles_ahead, timeout, device, threads, log_file: as the options of the
-        program. Messages go to log_file, by default DATA_DIR/data_gen_proc_ID.log.
+      device: as the option of the program, but the CPU unless another is asked for: TensorFlow takes all memory of the
+        GPUs it sees, and the pipeline of 2018 hid them from its subprocess. "cuda:1" is for one that the trainer leaves
+        alone, "auto" for a trainer on the CPU.
+      eval_negatives, min_ratings, padding, cycles_ahead, timeout, threads, log_file: as the options of the program;
+        fractions of a second of the timeout count as whole ones. Messages go to log_file, by default
+        DATA_DIR/data_gen_proc_ID.log.
       start_timeout: seconds to wait for the producer to be alive.
 
     Returns:
       (NCFDataset, cleanup_fn). cleanup_fn() ends the producer and removes the cache; it also runs when the interpreter
-      exits.
+      exits. In a process that was forked off it does nothing.
 
     Raises:
       ValueError, negpipe.program.ProgramError, ProducerError when the producer does not come to life, and says why.
     """
     if deterministic and seed is None:
         seed = int(np.random.randint(2**31))
+    data_dir = pathlib.Path(data_dir).absolute()
     num_data_readers = num_data_readers or max(1, (os.cpu_count() or 1) // 2)
     cache_id = str(cache_id) if cache_id is not None else f"{int(time.time())}_{secrets.token_hex(4)}"
     options = {
@@ -176,7 +196,7 @@ def instantiate_pipeline(
         "--epochs-per-cycle": epochs_per_cycle,
         "--padding": padding,
         "--cycles-ahead": cycles_ahead,
-        "--timeout": timeout,
+        "--timeout": math.ceil(min(timeout, _MAX_TIMEOUT_SECONDS)),
         "--device": device,
         "--threads": threads,
         **({} if seed is None else {"--seed": seed}),
@@ -190,7 +210,8 @@ def instantiate_pipeline(
             handle.start(folder, options, match_mlperf)
         else:
             producer.write_flagfile(data_dir, cache_id, plan, match_mlperf)
-            _log.info("Waiting for a producer: negpipe produce --data-dir %s --cache-id %s", data_dir, cache_id)
+            command = ("negpipe", "produce", "--data-dir", str(data_dir), "--cache-id", cache_id)
+            tell("Waiting for a producer, which is yours to start: %s", shlex.join(command))
         handle.wait_until_alive(start_timeout)
     except BaseException:
         handle.cleanup()
@@ -240,7 +261,8 @@ def _wait_for_records(ncf_dataset, is_training, timeout):
         path = ncf_dataset.eval_data_subdir
         return path if (path / records.READY_FILE).exists() else None
 
-    return records.RecordFolder(ncf_dataset.producer.wait_for(look, timeout))
+    what = f"a cycle in {ncf_dataset.train_epoch_dir}" if is_training else f"{ncf_dataset.eval_data_subdir}"
+    return records.RecordFolder(ncf_dataset.producer.wait_for(what, look, timeout))
 
 
 def read_dataset(folder, deterministic=True, int32_items=False):
@@ -305,15 +327,15 @@ def make_synthetic_input_fn(is_training):
 
 
 def hash_pipeline(dataset, deterministic):
-    """Logs (and returns, as a records.RecordHash) the hashes of a dataset's users and items, as `negpipe hash` has.
+    """Tells (and returns, as a records.RecordHash) the hashes of a dataset's users and items, as `negpipe hash` has.
 
     Items that were widened to int32 for a TPU hash otherwise.
     """
     if not deterministic:
-        _log.warning("The pipeline is not deterministic: its hashes mean nothing")
+        log.warning("The pipeline is not deterministic: its hashes mean nothing")
     features = (batch[0] if isinstance(batch, tuple) else batch for batch in dataset)
     outcome = records.hash_batches("", ({name: column.numpy() for name, column in batch.items()} for batch in features))
-    _log.info("  [pipeline_hash] Batch count: %d", outcome.batch_count)
-    _log.info("  [pipeline_hash] First batch hash: %s", outcome.first_batch)
-    _log.info("  [pipeline_hash] All batches hash: %s", outcome.all_batches)
+    tell("  [pipeline_hash] Batch count: %d", outcome.batch_count)
+    tell("  [pipeline_hash] First batch hash: %s", outcome.first_batch)
+    tell("  [pipeline_hash] All batches hash: %s", outcome.all_batches)
     return outcome

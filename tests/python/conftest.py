@@ -23,6 +23,27 @@ def dataset(ratings, tmp_path_factory):
     return path
 
 
+@pytest.fixture
+def pipeline(dataset, tmp_path):
+    """Starts pipelines, and ends them when the test does."""
+    from negpipe import tf as negpipe_tf  # here: not all tests need TensorFlow
+    from pipelines import USUAL
+
+    started = []
+
+    def start(source=dataset, **options):
+        started.append(
+            negpipe_tf.instantiate_pipeline(
+                source, tmp_path / "data", **{**USUAL, "deterministic": True, "seed": 42, **options}
+            )
+        )
+        return started[-1]
+
+    yield start
+    for _, cleanup_fn in started:
+        cleanup_fn()
+
+
 @pytest.fixture(scope="session")
 def run(dataset, tmp_path_factory):
     """Two cycles and the evaluation data, seed 42; not to be changed."""

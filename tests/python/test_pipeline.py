@@ -14,35 +14,8 @@ import numpy as np
 import pytest
 from negpipe import program, records
 from negpipe import tf as negpipe_tf
+from pipelines import PARAMS, USUAL, hashes
 from program import PROGRAM, negpipe
-
-# As the program's tests have it: 20 negatives for each evaluated user.
-USUAL = {"batch_size": 512, "eval_batch_size": 210, "num_data_readers": 3, "eval_negatives": 20}
-PARAMS = {"batch_size": 512, "eval_batch_size": 210}
-
-
-@pytest.fixture
-def pipeline(dataset, tmp_path):
-    """Starts pipelines, and ends them when the test does."""
-    started = []
-
-    def start(source=dataset, **options):
-        started.append(
-            negpipe_tf.instantiate_pipeline(
-                source, tmp_path / "data", **{**USUAL, "deterministic": True, "seed": 42, **options}
-            )
-        )
-        return started[-1]
-
-    yield start
-    for _, cleanup_fn in started:
-        cleanup_fn()
-
-
-def hashes(input_fn):
-    outcome = negpipe_tf.hash_pipeline(input_fn(PARAMS), True)
-    return outcome.batch_count, outcome.all_batches, outcome.first_batch
-
 
 def test_two_cycles_are_what_the_program_says(pipeline, run):
     ncf_dataset, cleanup_fn = pipeline()
@@ -254,12 +227,60 @@ def test_known_names_are_checked_for_their_counts(ratings, pipeline, tmp_path):
         pipeline("ml-1m")
 
 
-def test_known_names_may_be_prepared_already(dataset, pipeline, tmp_path):
-    shutil.copytree(dataset, tmp_path / "data/ml-20m")
-    ncf_dataset, cleanup_fn = pipeline("ml-20m")
-    assert ncf_dataset.num_users == 60
+@pytest.fixture(scope="module")
+def ml_1m_shape(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("shape") / "prepared"
+    negpipe("synth", "--like", "ml-1m", "--seed", 1, "--out", folder)
+    return folder
+
+
+def test_known_names_may_be_prepared_already(ml_1m_shape, pipeline, tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/ml-1m").symlink_to(ml_1m_shape)
+    ncf_dataset, cleanup_fn = pipeline("ml-1m")
+    assert (ncf_dataset.num_users, ncf_dataset.num_items) == (6040, 3706)
     cleanup_fn()
-    assert (tmp_path / "data/ml-20m/dataset.json").exists()
+    assert (tmp_path / "data/ml-1m/dataset.json").exists()
+
+
+def test_prepared_folders_too_are_checked_for_their_counts(dataset, pipeline, tmp_path):
+    shutil.copytree(dataset, tmp_path / "data/ml-20m")
+    with pytest.raises(ValueError, match="60 users and 300 items, but ml-20m has 138493 and 26744"):
+        pipeline("ml-20m")
+
+
+def test_known_names_are_looked_for_in_the_data_folder_first(dataset, ml_1m_shape, pipeline, tmp_path, monkeypatch):
+    here = tmp_path / "here"
+    here.mkdir()
+    (here / "ml-1m").symlink_to(dataset)
+    monkeypatch.chdir(here)
+    with pytest.raises(ValueError, match="60 users"):
+        pipeline("ml-1m")
+    assert pipeline("./ml-1m")[0].num_users == 60
+    (tmp_path / "data/ml-1m").symlink_to(ml_1m_shape)
+    assert pipeline("ml-1m")[0].num_users == 6040
+
+
+@pytest.mark.parametrize("timeout", [7200.0, np.float32(0.5), float("inf")])
+def test_timeouts_of_any_kind(timeout, pipeline):
+    assert next(pipeline(timeout=timeout)[0].cycles(1)).number == 0
+
+
+def test_a_slash_in_the_name_is_refused(pipeline, tmp_path):
+    with pytest.raises(ValueError, match="cache_id is 'a/b'.*no place for a /"):
+        pipeline(cache_id="a/b")
+    assert not (tmp_path / "data").exists()
+
+
+def test_the_producer_keeps_off_the_trainers_gpu_unless_asked(pipeline):
+    def said(**options):
+        ncf_dataset, _ = pipeline(**options)
+        negpipe_tf.make_input_fn(ncf_dataset, True)
+        return ncf_dataset.producer.log_file.read_text()
+
+    text = said()
+    assert "backend: cpu" in text and "is not used" not in text  # no other device was thought of
+    assert "cuda is not used" in said(device="auto")
 
 
 def test_a_cache_in_use_is_refused(pipeline, tmp_path):
