@@ -88,6 +88,8 @@ def compute_top_k_and_ndcg(logits, duplicate_mask, match_mlperf=False, k=TOP_K, 
     import tensorflow as tf  # pylint: disable=import-outside-toplevel
 
     logits = tf.reshape(logits, (-1, num_neg + 1))
+    if not logits.dtype.is_floating:
+        logits = tf.cast(logits, tf.float64)  # minus infinity is no integer
     duplicates = tf.reshape(tf.cast(duplicate_mask, tf.bool), (-1, num_neg + 1))
     if match_mlperf:
         logits = tf.where(duplicates, tf.constant(-np.inf, logits.dtype), logits)

@@ -100,8 +100,15 @@ def test_batches_add_up():
     assert found.ndcg == pytest.approx(whole.ndcg, abs=1e-12)
 
 
-def test_integer_scores_do_not_overflow():
-    assert metrics.hit_rate_and_ndcg(np.int8([1, 0, 0, 0]), [0, 1, 0, 0], 1, 3, match_mlperf=True).hit_rate == 1
+@pytest.mark.parametrize("compute", [metrics.hit_rate_and_ndcg, tensorflow_metrics], ids=["numpy", "tensorflow"])
+@pytest.mark.parametrize("match_mlperf", [False, True])
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int32, np.int64])
+def test_integer_scores_do_not_overflow(compute, match_mlperf, dtype):
+    # There is no integer below the positive's that a duplicate could be given. (Doubles tell whole numbers to 2^53.)
+    least, most = max(np.iinfo(dtype).min, -(2**52)), np.iinfo(dtype).max
+    scores = np.array([least + 1, most, least, least], dtype)
+    found = compute(scores, np.int8([0, 1, 0, 0]), 1, 3, match_mlperf)
+    assert found.hit_rate == (1 if match_mlperf else 0)
 
 
 def test_no_rows():
