@@ -4,8 +4,12 @@ import json
 import os
 import pathlib
 import re
+import shutil
+import signal
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 from program import negpipe
@@ -37,13 +41,36 @@ def test_a_seed_decides_a_run(shape, tmp_path):
     second = train(shape, tmp_path / "second", "--train-epochs=2", "--seed=3")
 
     def without_times(text):
-        return [line for line in text.splitlines() if not line.startswith("Trained")]
+        return [line for line in text.splitlines() if not line.startswith(("Trained", "Waiting for"))]
 
     assert without_times(second) == without_times(first)
     history = json.loads((tmp_path / "first/metrics.json").read_text())["history"]
     assert [f"{entry['hr']:.4f}" for entry in history] == [line[1] for line in lines]
     assert (tmp_path / "first/metrics.png").stat().st_size > 0
     assert list((tmp_path / "first").glob("*_cache")) == []
+
+
+def test_waiting_for_the_first_cycle_counts(shape, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(EXAMPLES)
+    import train_neumf
+
+    instantiate_pipeline = train_neumf.negpipe_tf.instantiate_pipeline
+    cycles_late_seconds = 1.5
+
+    def with_a_producer_that_rests(*arguments, **options):
+        ncf_dataset, cleanup_fn = instantiate_pipeline(*arguments, **options)
+        pid = ncf_dataset.producer.process.pid
+        os.kill(pid, signal.SIGSTOP)
+        while f"{pid} (negpipe) T " not in pathlib.Path(f"/proc/{pid}/stat").read_text():
+            time.sleep(0.005)
+        shutil.rmtree(ncf_dataset.train_epoch_dir)  # what it had made by then
+        threading.Timer(cycles_late_seconds, os.kill, (pid, signal.SIGCONT)).start()
+        return ncf_dataset, cleanup_fn
+
+    monkeypatch.setattr(train_neumf.negpipe_tf, "instantiate_pipeline", with_a_producer_that_rests)
+    words = ["--dataset", shape, "--data_dir", tmp_path, "--train_epochs", 1, *SMALL_MODEL]
+    (found,) = train_neumf.run(train_neumf.parse_arguments(train_neumf.make_parser(), list(map(str, words))))
+    assert 2 / 3 * cycles_late_seconds < found["waiting_seconds"] < found["training_seconds"]
 
 
 def test_the_threshold_ends_a_timed_run(shape, tmp_path):
