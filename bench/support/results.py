@@ -29,14 +29,18 @@ def portable(word):
     return option + equals + (os.path.basename(os.path.normpath(value)) if below.startswith("..") else below)
 
 
+def circumstances(command=None):
+    """Machine, commit, date, load and the command that was run."""
+    command = command or [os.path.relpath(sys.argv[0], ROOT)] + sys.argv[1:]
+    return {"date": datetime.date.today().isoformat(), "commit": commit(), "cpu": cpu_model(),
+            "cores": os.cpu_count(), "load_before": os.getloadavg()[0], "command": " ".join(map(portable, command))}
+
+
 def save(name, figures, command=None):
-    """Writes the figures under a name, with machine, commit, date and the command that was run."""
+    """Writes the figures under a name, with the circumstances."""
     folder = os.path.join(ROOT, "bench", "results")
     os.makedirs(folder, exist_ok=True)
-    command = command or [os.path.relpath(sys.argv[0], ROOT)] + sys.argv[1:]
-    record = {"date": datetime.date.today().isoformat(), "commit": commit(), "cpu": cpu_model(),
-              "cores": os.cpu_count(), "load_before": os.getloadavg()[0],
-              "command": " ".join(map(portable, command)), **figures}
+    record = {**circumstances(command), **figures}
     path = os.path.join(folder, name + ".json")
     with open(path, "w") as f:
         json.dump(record, f, indent=2)

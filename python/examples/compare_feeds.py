@@ -1,11 +1,19 @@
 #!/usr/bin/env python3
 """Trains the same NeuMF on two feeds: negpipe, and the pipeline of 2018 in NumPy (bench/peers/numpy_2018.py).
 
-    compare_feeds.py --dataset DATASET --out FOLDER [--seeds 5] [--train_epochs 8]
+    compare_feeds.py --dataset DATASET --out FOLDER [--first-seed 1] [--seeds 5] [--train_epochs 8]
 
 Both run as a process beside the trainer, with the same batches, initial weights and evaluation data; only what is drawn
-differs. The statement to be checked is that the mean hit rates differ by less than 0.005. Leaves in FOLDER runs.json
-(every run; a second call adds what is missing), table.md and hit_rate.png.
+differs. The rule by which they are judged was fixed before the runs:
+
+- Of each run one figure counts: HR@10 averaged over its last three cycles. (From one cycle to the next a single run
+  swings by 0.01, so the last one alone says little.)
+- The feeds are compared by the mean of that figure over all seeds for which both were trained.
+- The statement is that the two means differ by at most 0.005. The standard error of the difference is given beside it.
+
+NDCG@10 is reported in the same way and not judged. Leaves in FOLDER runs.json (every run, with machine, commit, load
+and options; a further call, with other seeds as well, adds what is missing), table.md, which ends with the verdict, and
+hit_rate.png.
 """
 
 import json
@@ -23,6 +31,13 @@ import tensorflow as tf
 from negpipe import program, records
 from negpipe import tf as negpipe_tf
 
+sys.path.insert(0, str(train_neumf.ROOT / "bench/support"))
+import results  # noqa: E402
+
+CYCLES_THAT_COUNT = 3
+GREATEST_DIFFERENCE = 0.005
+# What decides a run besides dataset, feed and seed; whatever else train_neumf.py offers is not used here.
+OPTIONS = ("train_epochs", "batch_size", "eval_batch_size", "num_factors", "layers", "learning_rate")
 PEER = train_neumf.ROOT / "bench/peers/numpy_2018.py"
 EVALUATION_SEED = 2018
 # The peer gives cycle c of seed s the generator s + c: seeds stand so far apart that no two runs share one.
@@ -66,6 +81,7 @@ FEEDS = {"negpipe": negpipe_cycles, "numpy_2018": peer_cycles}
 
 
 def train(feed, seed, arguments, counts, evaluation):
+    circumstances = results.circumstances()
     tf.keras.utils.set_random_seed(seed)
     layers = [int(size) for size in arguments.layers.split(",")]
     model = train_neumf.NeuMF(*counts, arguments.num_factors, layers, 0.0, 0.0)
@@ -81,29 +97,89 @@ def train(feed, seed, arguments, counts, evaluation):
         outcome["ndcg"].append(found.ndcg)
         print(f"{feed}, seed {seed}, cycle {len(outcome['hr'])}: HR = {found.hit_rate:.4f}", flush=True)
     shutil.rmtree(folder)
-    return outcome | {"training_seconds": trainer.training_seconds, "waiting_seconds": trainer.waiting_seconds}
+    outcome |= {"training_seconds": trainer.training_seconds, "waiting_seconds": trainer.waiting_seconds}
+    return outcome | {name: circumstances[name] for name in ("date", "commit", "load_before")}
+
+
+# ---- runs.json
+
+
+def read_runs(file, options):
+    """The runs of earlier calls. They must have been made with the same options."""
+    if not file.exists():
+        return []
+    content = json.loads(file.read_text())
+    if content["options"] != options:
+        raise SystemExit(
+            f"{file} holds runs with other options, {content['options']}; now {options}: give the same or another --out"
+        )
+    return content["runs"]
+
+
+def write_runs(file, runs, circumstances, options):
+    staging = file.with_suffix(".temp")
+    staging.write_text(json.dumps({**circumstances, "options": options, "runs": runs}, indent=2) + "\n")
+    os.replace(staging, file)
+
+
+# ---- outcome
+
+
+def paired(runs):
+    """{feed: its runs, by seed}, of the seeds for which all feeds were trained."""
+    by_feed = {feed: {run["seed"]: run for run in runs if run["feed"] == feed} for feed in FEEDS}
+    seeds = sorted(set.intersection(*(set(of_feed) for of_feed in by_feed.values())))
+    return {feed: [of_feed[seed] for seed in seeds] for feed, of_feed in by_feed.items()}
+
+
+def spread(values):
+    """The standard deviation; not known of a single value."""
+    return values.std(ddof=1) if len(values) > 1 else float("nan")
+
+
+def compare(first, second):
+    """The difference of two means, and its standard error."""
+    error = np.sqrt(sum(spread(values) ** 2 / len(values) for values in (first, second)))
+    return float(first.mean() - second.mean()), float(error)
+
+
+def cells(of_feeds):
+    """What a table says of one figure: by feed, and the difference."""
+    difference, error = compare(*of_feeds)
+    return [f"{values.mean():.4f} ({spread(values):.4f})" for values in of_feeds] + [f"{difference:+.4f} ({error:.4f})"]
 
 
 def make_table(runs, arguments):
-    """Mean and standard deviation over seeds of HR@10 by cycle, and what waiting took."""
+    """HR@10 and NDCG@10 by cycle, the figures that count, what waiting took, and the verdict."""
+    by_feed = paired(runs)
+    curves = {key: [np.array([run[key] for run in of_feed]) for of_feed in by_feed.values()] for key in ("hr", "ndcg")}
+    rows = {str(cycle + 1): (cycle, cycle + 1) for cycle in range(arguments.train_epochs)}
+    last = min(CYCLES_THAT_COUNT, arguments.train_epochs)
+    rows[f"last {last}"] = (arguments.train_epochs - last, arguments.train_epochs)
+    heads = [f"{key}, {column}" for key in ("HR@10", "NDCG@10") for column in (*FEEDS, "difference")]
     lines = [
         f"NeuMF on {pathlib.Path(arguments.dataset).name}: batch {arguments.batch_size}, learning rate "
-        f"{arguments.learning_rate}, layers {arguments.layers}, {arguments.num_factors} factors, 4 negatives; "
-        "HR@10 among 999 negatives, mean (standard deviation) over seeds.",
+        f"{arguments.learning_rate}, layers {arguments.layers}, {arguments.num_factors} factors, 4 negatives; HR@10 "
+        "and NDCG@10 among 999 negatives: mean (standard deviation) over seeds, difference (standard error). The last "
+        "row is of each run's average over so many cycles.",
         "",
-        "| cycle | " + " | ".join(f"{feed}" for feed in FEEDS) + " | difference (standard error) |",
-        "|---|" + "---|" * (len(FEEDS) + 1),
+        "| cycle | " + " | ".join(heads) + " |",
+        "|---|" + "---|" * len(heads),
     ]
-    rates = {feed: np.array([run["hr"] for run in runs if run["feed"] == feed]) for feed in FEEDS}
-    for cycle in range(arguments.train_epochs):
-        cells = [f"{rate[:, cycle].mean():.4f} ({rate[:, cycle].std(ddof=1):.4f})" for rate in rates.values()]
-        first, second = (rate[:, cycle].mean() for rate in rates.values())
-        error = np.sqrt(sum(rate[:, cycle].var(ddof=1) / len(rate) for rate in rates.values()))
-        lines.append(f"| {cycle + 1} | " + " | ".join(cells) + f" | {first - second:+.4f} ({error:.4f}) |")
-    lines += ["", f"Seeds: {len(rates['negpipe'])} for each feed. Share of training time spent waiting for data:"]
-    for feed in FEEDS:
-        shares = [run["waiting_seconds"] / run["training_seconds"] for run in runs if run["feed"] == feed]
+    for name, (begin, end) in rows.items():
+        row = [cell for key in curves for cell in cells([curve[:, begin:end].mean(axis=1) for curve in curves[key]])]
+        lines.append(f"| {name} | " + " | ".join(row) + " |")
+    lines += ["", f"Seeds: {len(curves['hr'][0])} for each feed. Share of training time spent waiting for data:"]
+    for feed, of_feed in by_feed.items():
+        shares = [run["waiting_seconds"] / run["training_seconds"] for run in of_feed]
         lines.append(f"{feed} {np.mean(shares):.1%} (of {min(shares):.1%} to {max(shares):.1%}).")
+    difference, error = compare(*(curve[:, -last:].mean(axis=1) for curve in curves["hr"]))
+    verdict = "holds" if abs(difference) <= GREATEST_DIFFERENCE else "does not hold"
+    lines += [
+        "",
+        f"Wanted: HR@10, averaged over each run's last {last} cycles, differs by at most {GREATEST_DIFFERENCE} in the "
+        f"mean over the seeds. Found: {difference:+.4f}, standard error {error:.4f}. It {verdict}.",
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -114,8 +190,8 @@ def draw(runs, file):
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(6, 4))
-    for feed, colour in zip(FEEDS, ("tab:blue", "tab:orange"), strict=True):
-        rates = np.array([run["hr"] for run in runs if run["feed"] == feed])
+    for (feed, of_feed), colour in zip(paired(runs).items(), ("tab:blue", "tab:orange"), strict=True):
+        rates = np.array([run["hr"] for run in of_feed])
         cycles = np.arange(1, rates.shape[1] + 1)
         axes.plot(cycles, rates.T, color=colour, alpha=0.25, linewidth=1)
         axes.plot(cycles, rates.mean(axis=0), "o-", color=colour, label=f"{feed} (mean of {len(rates)})")
@@ -129,26 +205,29 @@ def main():
     parser = train_neumf.make_parser()
     parser.description = __doc__
     parser.add_argument("--out", type=pathlib.Path, required=True)
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=5, help="so many of them")
+    parser.add_argument("--first_seed", type=int, default=1, help="the first; the others follow it")
     parser.set_defaults(train_epochs=8)
     arguments = train_neumf.parse_arguments(parser, sys.argv[1:])
+    arguments.dataset = str(pathlib.Path(arguments.dataset).resolve())
+    circumstances = results.circumstances()
+    described = json.loads((pathlib.Path(arguments.dataset) / "dataset.json").read_text())
+    counts = described["users"], described["items"]
+    options = {"dataset": pathlib.Path(arguments.dataset).name, "dataset_digest": described["digest"]}
+    options |= {name: getattr(arguments, name) for name in OPTIONS}
     out = arguments.out
     out.mkdir(parents=True, exist_ok=True)
     runs_file = out / "runs.json"
-    runs = json.loads(runs_file.read_text()) if runs_file.exists() else []
+    runs = read_runs(runs_file, options)
 
     if not (out / "common").exists():
         program.run("generate", arguments.dataset, "--out", out / "common", "--seed", EVALUATION_SEED, "--quiet")
     evaluation = negpipe_tf.read_dataset(records.RecordFolder(out / "common/eval_data")).cache()
-    described = json.loads((pathlib.Path(arguments.dataset) / "dataset.json").read_text())
-    counts = described["users"], described["items"]
-    for seed in range(1, arguments.seeds + 1):
+    for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
         for feed in FEEDS:
             if not any(run["feed"] == feed and run["seed"] == seed for run in runs):
                 runs.append(train(feed, seed, arguments, counts, evaluation))
-                staging = out / "runs.json.temp"
-                staging.write_text(json.dumps(runs, indent=2))
-                os.replace(staging, runs_file)
+                write_runs(runs_file, runs, circumstances, options)
     table = make_table(runs, arguments)
     (out / "table.md").write_text(table)
     print(table)

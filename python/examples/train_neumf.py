@@ -5,8 +5,8 @@
 
 After each cycle it evaluates and prints "Iteration N: HR = 0.####, NDCG = 0.####": hit rate and NDCG at 10 of the
 held-out item among 999 others. It ends after --train_epochs, or once the hit rate reaches --hr_threshold. In
---model_dir it leaves metrics.json and metrics.png. Options have their names of 2018; hyphens do as well. What it says of
-waiting for data counts from the moment the producer is alive: the first cycle, which nobody made ahead, included.
+--model_dir it leaves metrics.json and metrics.png. Options have their names of 2018; hyphens do as well. What it says
+of waiting for data counts from the moment the producer is alive: the first cycle, which nobody made ahead, included.
 """
 
 import argparse

@@ -235,7 +235,7 @@ class Producer:
         return f"{ending}its log {self.log_file} ends with: {said}"
 
     def cleanup(self):
-        """Ends the process and removes the cache. Once it has, and in a process that was forked off, it does nothing."""
+        """Ends the process and removes the cache. Once it has, or in a process that was forked off, it does nothing."""
         if self._cleaned or os.getpid() != self._owner:
             return
         if self.process is not None:

@@ -84,6 +84,58 @@ def test_the_threshold_ends_a_timed_run(shape, tmp_path):
     assert "Reached the hit rate 0.0" in (tmp_path / "run_1.log").read_text()
 
 
+def test_two_feeds_are_compared(shape, tmp_path, monkeypatch):
+    command = [sys.executable, EXAMPLES / "compare_feeds.py", "--dataset", shape, "--out", tmp_path, *SMALL_MODEL]
+    command += ["--train-epochs", 1, "--seeds", 1, "--first-seed", 7]
+    outcome = subprocess.run([*map(str, command)], capture_output=True, text=True, check=False)
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    table = (tmp_path / "table.md").read_text()
+    assert re.search(r"Found: [+-]0\.\d{4}, standard error nan\. It (holds|does not hold)\.\n$", table)
+    content = json.loads((tmp_path / "runs.json").read_text())
+    assert content.keys() >= {"cpu", "cores", "date", "commit", "load_before", "command", "options"}
+    assert content["options"]["train_epochs"] == 1 and "--first-seed 7" in content["command"]
+    assert [(run["feed"], run["seed"], len(run["hr"])) for run in content["runs"]] == [
+        ("negpipe", 7, 1),
+        ("numpy_2018", 7, 1),
+    ]
+    assert (tmp_path / "hit_rate.png").stat().st_size > 0
+    monkeypatch.syspath_prepend(EXAMPLES)
+    import compare_feeds
+
+    assert compare_feeds.read_runs(tmp_path / "runs.json", content["options"]) == content["runs"]
+    with pytest.raises(SystemExit, match="other options"):
+        compare_feeds.read_runs(tmp_path / "runs.json", {**content["options"], "batch_size": 7})
+
+
+def test_the_rule_of_the_comparison(monkeypatch):
+    monkeypatch.syspath_prepend(EXAMPLES)
+    import compare_feeds
+    import train_neumf
+
+    arguments = train_neumf.make_parser().parse_args(["--train_epochs", "5"])
+
+    def runs(feed, last_cycles):
+        """Runs of seeds 1, 2 and so on, whose first cycles are to have no weight."""
+        return [
+            {"feed": feed, "seed": seed, "hr": [0.9, 0.0, *rates], "ndcg": [0.1] * 5}
+            | {"waiting_seconds": 1.0, "training_seconds": 4.0}
+            for seed, rates in enumerate(last_cycles, 1)
+        ]
+
+    first = runs("negpipe", [(0.300, 0.310, 0.320), (0.320, 0.330, 0.340)])  # 0.31 and 0.33
+    near = runs("numpy_2018", [(0.300, 0.301, 0.320), (0.331, 0.320, 0.328)])  # 0.307 and 0.3263
+    table = compare_feeds.make_table(first + near, arguments)
+    # The errors of the means: 0.02 / 2 and 0.0193 / 2.
+    assert "HR@10, averaged over each run's last 3 cycles, differs by at most 0.005 in the mean over the seeds" in table
+    assert table.endswith("Found: +0.0033, standard error 0.0139. It holds.\n")
+    far = runs("numpy_2018", [(0.300, 0.290, 0.310), (0.320, 0.320, 0.335)])  # 0.3 and 0.325
+    unpaired = [{**far[0], "seed": 3, "hr": [0.0] * 5}]
+    table = compare_feeds.make_table(first + far + unpaired, arguments)
+    assert table.endswith("Found: +0.0075, standard error 0.0160. It does not hold.\n")
+    assert "| last 3 | 0.3200 (0.0141) | 0.3125 (0.0177) | +0.0075 (0.0160) | 0.1000 (0.0000) |" in table
+    assert "negpipe 25.0% (of 25.0% to 25.0%)." in table
+
+
 def test_a_failure_is_shown(tmp_path):
     outcome = subprocess.run(
         [EXAMPLES / "run.sh", tmp_path / "none"],
