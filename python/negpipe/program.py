@@ -13,24 +13,23 @@ class ProgramError(RuntimeError):
 def find_program():
     """The path of the program.
 
-    NEGPIPE_PROGRAM if it is set; else a program beside this package (a wheel may carry one) or in the build folders of
-    the source tree the package stands in; else the PATH. Raises ProgramError.
+    NEGPIPE_PROGRAM if it is set; else build/release/negpipe of the source tree the package stands in; else what the
+    PATH has. Raises ProgramError.
     """
     named = os.environ.get("NEGPIPE_PROGRAM")
     if named:
         if os.access(named, os.X_OK):
             return named
         raise ProgramError(f"NEGPIPE_PROGRAM is {named}, which is no program")
-    package = pathlib.Path(__file__).resolve().parent
-    for candidate in (package / "bin" / "negpipe", package.parents[1] / "build" / "release" / "negpipe"):
-        if os.access(candidate, os.X_OK):
-            return str(candidate)
+    built = pathlib.Path(__file__).resolve().parents[2] / "build" / "release" / "negpipe"
+    if os.access(built, os.X_OK):
+        return str(built)
     found = shutil.which("negpipe")
     if found:
         return found
     raise ProgramError(
-        "found no program negpipe; build it (cmake --preset release && cmake --build --preset release), "
-        "or give its path in NEGPIPE_PROGRAM"
+        "found no program negpipe; build it (cmake --preset release && cmake --build --preset release) and put it on "
+        "the PATH (cmake --install build/release), or give its path in NEGPIPE_PROGRAM"
     )
 
 

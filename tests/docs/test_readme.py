@@ -11,17 +11,19 @@ import pytest
 ROOT = pathlib.Path(__file__).parents[2]
 PROGRAM = pathlib.Path(os.environ["NEGPIPE_PROGRAM"])
 README = (ROOT / "README.md").read_text()
+PYTHON_README = (ROOT / "python/README.md").read_text()
 SUBCOMMANDS = re.findall(r"^\| `negpipe (\w+) ", README, re.MULTILINE)
 
 
-def blocks(language):
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+def blocks(language, text=README):
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
 def run(command, folder):
     path = f"{PROGRAM.parent}{os.pathsep}{os.environ['PATH']}"
-    result = subprocess.run(command, cwd=folder, env={**os.environ, "PATH": path}, capture_output=True, text=True,
-                            check=False, stdin=subprocess.DEVNULL)
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT / "python")}
+    result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False,
+                            stdin=subprocess.DEVNULL)
     assert result.returncode == 0, f"{command}\n{result.stdout}\n{result.stderr}"
     return result.stdout
 
@@ -36,7 +38,7 @@ def folder(tmp_path_factory):
 
 
 def test_there_are_blocks():
-    assert len(blocks("sh")) >= 2 and len(blocks("python")) == 1
+    assert len(blocks("sh")) >= 2 and len(blocks("python")) == 2 and len(blocks("python", PYTHON_README)) == 1
 
 
 def test_commands_run_as_they_stand(folder):
@@ -73,6 +75,31 @@ assert points == ready["batch_size"] * ready["batch_count"] >= ready["point_coun
 assert positives >= ready["dataset"]["positive_count"], positives
 """
     run([sys.executable, "-c", reader + check], folder)
+
+
+@pytest.fixture(scope="module")
+def ratings_folder(tmp_path_factory):
+    """Where a ratings.csv lies whose users have 999 items left."""
+    folder = tmp_path_factory.mktemp("ratings")
+    shape = ["--users", "100", "--items", "2000", "--positives", "6000", "--seed", "1"]
+    run([PROGRAM, "synth", *shape, "--out", "dataset", "--csv", "ratings.csv"], folder)
+    return folder
+
+
+def test_a_trainer_is_fed_as_the_readme_says(ratings_folder):
+    pytest.importorskip("tensorflow")
+    check = """
+assert cycle.number == 9
+assert users.shape == items.shape == labels.shape == [65536]
+assert not ncf_dataset.cache_root.exists()
+"""
+    run([sys.executable, "-c", blocks("python")[1] + check], ratings_folder)
+
+
+def test_a_trainer_is_fed_as_the_packages_readme_says(ratings_folder):
+    pytest.importorskip("tensorflow")
+    told = run([sys.executable, "-c", blocks("python", PYTHON_README)[0]], ratings_folder)
+    assert re.fullmatch(r"(Iteration [123]: HR = 0\.\d{4}, NDCG = 0\.\d{4}\n){3}", told), told
 
 
 def test_the_table_lists_every_subcommand(folder):

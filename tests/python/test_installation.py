@@ -5,6 +5,8 @@ import shutil
 import subprocess
 import sys
 
+from program import PROGRAM
+
 SOURCE = pathlib.Path(__file__).resolve().parents[2] / "python"
 
 
@@ -28,3 +30,19 @@ def test_pip_installs_it(run, tmp_path):
         env={"PYTHONPATH": str(tmp_path / "site")},
     ).stdout
     assert path.split() == [str(tmp_path / "site/negpipe/records.py"), "3"]
+
+    def find_program(**environment):
+        script = "from negpipe import program\ntry: print(program.find_program())\nexcept Exception as e: print([e])"
+        return subprocess.run(
+            [sys.executable, "-c", script],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={"PYTHONPATH": str(tmp_path / "site"), **environment},
+        ).stdout.strip()
+
+    # Away from a checkout it is found on the PATH, where cmake --install has put it, or by name; else the way is told.
+    assert find_program(PATH=str(pathlib.Path(PROGRAM).parent)) == PROGRAM
+    assert find_program(PATH="/nowhere", NEGPIPE_PROGRAM=PROGRAM) == PROGRAM
+    told = find_program(PATH="/nowhere")
+    assert told.startswith("[ProgramError") and "cmake --install" in told and "NEGPIPE_PROGRAM" in told
