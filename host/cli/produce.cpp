@@ -146,7 +146,8 @@ void apply_flags(const CLI::App& command, const pipeline_flags& flags, produce_a
 bool take_flagfile(const CLI::App& command, produce_arguments& arguments, pipeline_flags& flags,
                    const run_control& control, produce_log& log) {
   const fs::path& file = arguments.flagfile;
-  if (std::error_code unknown; !fs::exists(file, unknown)) log.say(fmt::format("waiting for the flag file {}", file.string()));
+  std::error_code unknown;
+  if (!fs::exists(file, unknown)) log.say(fmt::format("waiting for the flag file {}", file.string()));
   if (!wait_for_flagfile(file, arguments.options.timeout, arguments.options.parent, control)) return false;
   std::exception_ptr failure;
   try {

@@ -119,9 +119,10 @@ class producer {
       say(fmt::format("resuming with cycle {}", next_cycle_));
     } else if (note || cache_->has_records()) {
       const char* doubt = note ? "" : " (not possible here: there is no producer.json)";
-      throw option_error(fmt::format("{} holds an earlier run; continue it with --resume{}, replace it with --force, "
-                                     "or choose another --cache-id",
-                                     cache_->root().string(), doubt));
+      throw option_error(
+          fmt::format("{} holds an earlier run; continue it with --resume{}, replace it with --force, "
+                      "or choose another --cache-id",
+                      cache_->root().string(), doubt));
     }
     with_room("the notes", note_bytes, [&] { cache_->write_note({next_cycle_, wanted}); });
   }
@@ -152,8 +153,9 @@ class producer {
     ++report_.cycles_made;
     report_.point_count += published.point_count;
     last_cycle_bytes_ = published.byte_count;
-    with_room("the notes", note_bytes,
-              [&] { cache_->write_note({next_cycle_, options_json(data_, options_.records)}); });
+    with_room("the notes", note_bytes, [&] {
+      cache_->write_note({next_cycle_, options_json(data_, options_.records)});
+    });
     tell_of(name, published);
   }
 

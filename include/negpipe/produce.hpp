@@ -80,10 +80,10 @@ using backend_maker = std::function<std::unique_ptr<backend>(unsigned threads)>;
 ///   eval_data                           once, after the first cycle
 ///   producer.json, producer.lock        for resume, and against a second producer
 /// The first cycle is made by control.thread_count() threads. A full disk is waited out, from the cache folder on. It
-/// ends when subproc.alive goes, whatever it is at, and leaves nothing of a folder that somebody removes; a consumer that
-/// removes all of training_epochs has consumed what lay in it. With resume the next cycle that was not made yet comes
-/// first, with the bytes it would have had; if a crash fell between the publication of a cycle and the note of it, and a
-/// consumer took the cycle in that moment, it is made once more. Only monotonic clocks are consulted.
+/// ends when subproc.alive goes, whatever it is at, and leaves nothing of a folder that somebody removes; a consumer
+/// that removes all of training_epochs has consumed what lay in it. With resume the next cycle that was not made yet
+/// comes first, with the bytes it would have had; if a crash fell between the publication of a cycle and the note of
+/// it, and a consumer took the cycle in that moment, it is made once more. Only monotonic clocks are consulted.
 ///
 /// Throws option_error (also: another producer has the cache; the cache holds an earlier run and neither resume nor
 /// replace is set; resume with options that give other bytes), infeasible_error, io_error, backend_error, and
