@@ -241,7 +241,7 @@ class Producer:
         if self.process is not None:
             self._shut_down()
         shutil.rmtree(self.cache_root, ignore_errors=True)
-        if self.cache_root.exists():
+        if self.process is not None and self.cache_root.exists():  # somebody else's ends and tidies up by itself
             log.warning("%s could not be removed", self.cache_root)
         atexit.unregister(self.cleanup)
         self._cleaned = True  # last: what Ctrl-C cut short is done by the next call
