@@ -1,5 +1,8 @@
-#include "fill_job.hpp"
 #include "fill_points.hpp"
+
+#include <type_traits>
+
+#include "fill_job.hpp"
 #include "negpipe/core/neighbours.hpp"
 #include "negpipe/error.hpp"
 #include "nvtx.hpp"

@@ -1,8 +1,9 @@
+#include "lane.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cstring>
 
-#include "lane.hpp"
 #include "nvtx.hpp"
 
 namespace negpipe::cuda {
