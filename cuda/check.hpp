@@ -16,6 +16,11 @@ bool is_sticky(cudaError_t status);
 /// Throws device_memory_error, device_lost_error or backend_error, naming the call. Clears the runtime's last error.
 [[noreturn]] void throw_cuda_error(cudaError_t status, const char* call);
 
+/// For destructors, which cannot report: what failed there must not surface at somebody's next launch.
+inline void ignore(cudaError_t status) noexcept {
+  if (status != cudaSuccess) static_cast<void>(cudaGetLastError());
+}
+
 inline void check(cudaError_t status, const char* call) {
   if (status != cudaSuccess) throw_cuda_error(status, call);
 }

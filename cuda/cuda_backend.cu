@@ -43,7 +43,7 @@ class device_part {
     data_.reset();
     setup_.reset();
     memory_.reset();
-    if (known) static_cast<void>(cudaSetDevice(former));
+    if (known) ignore(cudaSetDevice(former));
   }
   device_part(const device_part&) = delete;
   device_part& operator=(const device_part&) = delete;

@@ -52,7 +52,7 @@ void transfer_lane::run(std::uint64_t count, std::uint64_t unit, std::span<const
   struct drain {
     const half* halves;
     ~drain() {
-      for (int h = 0; h < 2; ++h) static_cast<void>(cudaStreamSynchronize(halves[h].work.get()));
+      for (int h = 0; h < 2; ++h) ignore(cudaStreamSynchronize(halves[h].work.get()));
     }
   } const at_end{halves_};
 

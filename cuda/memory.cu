@@ -16,11 +16,11 @@ class pool_memory final : public device_memory {
     std::uint64_t keep_all = UINT64_MAX;
     const cudaError_t status = cudaMemPoolSetAttribute(pool_, cudaMemPoolAttrReleaseThreshold, &keep_all);
     if (status != cudaSuccess) {
-      static_cast<void>(cudaMemPoolDestroy(pool_));
+      ignore(cudaMemPoolDestroy(pool_));
       throw_cuda_error(status, "cudaMemPoolSetAttribute");
     }
   }
-  ~pool_memory() override { static_cast<void>(cudaMemPoolDestroy(pool_)); }
+  ~pool_memory() override { ignore(cudaMemPoolDestroy(pool_)); }
   pool_memory(const pool_memory&) = delete;
   pool_memory& operator=(const pool_memory&) = delete;
 
@@ -31,7 +31,7 @@ class pool_memory final : public device_memory {
   }
 
   void deallocate(void* pointer, std::size_t, cudaStream_t stream) noexcept override {
-    static_cast<void>(cudaFreeAsync(pointer, stream));
+    ignore(cudaFreeAsync(pointer, stream));
   }
 
  private:
@@ -47,7 +47,7 @@ class plain_memory final : public device_memory {
   }
 
   void deallocate(void* pointer, std::size_t, cudaStream_t) noexcept override {
-    static_cast<void>(cudaFree(pointer));
+    ignore(cudaFree(pointer));
   }
 };
 
@@ -58,8 +58,10 @@ std::unique_ptr<device_memory> make_pool_memory() {
   int has_pools = 0;
   NEGPIPE_CUDA_CHECK(cudaGetDevice(&device));
   NEGPIPE_CUDA_CHECK(cudaDeviceGetAttribute(&has_pools, cudaDevAttrMemoryPoolsSupported, device));
-  if (has_pools == 0) return std::make_unique<plain_memory>();
+  if (has_pools == 0) return make_plain_memory();
   return std::make_unique<pool_memory>(device);
 }
+
+std::unique_ptr<device_memory> make_plain_memory() { return std::make_unique<plain_memory>(); }
 
 }  // namespace negpipe::cuda

@@ -27,6 +27,10 @@ class device_memory {
 /// allocations cost no call into the driver. Plain allocations where the device has no pools.
 std::unique_ptr<device_memory> make_pool_memory();
 
+/// Plain allocations of the current device's memory: each is a call into the driver, and each return waits for the
+/// device.
+std::unique_ptr<device_memory> make_plain_memory();
+
 /// count values of T in device memory, not initialised. Move-only. The stream and the memory must outlive it.
 template <typename T>
 class device_buffer {
@@ -69,7 +73,7 @@ class pinned_buffer {
     if (count_ != 0) NEGPIPE_CUDA_CHECK(cudaMallocHost(reinterpret_cast<void**>(&data_), count_ * sizeof(T)));
   }
   ~pinned_buffer() {
-    if (data_ != nullptr) static_cast<void>(cudaFreeHost(data_));
+    if (data_ != nullptr) ignore(cudaFreeHost(data_));
   }
   pinned_buffer(pinned_buffer&& other) noexcept { *this = std::move(other); }
   pinned_buffer& operator=(pinned_buffer&& other) noexcept {

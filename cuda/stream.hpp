@@ -19,7 +19,7 @@ class device_guard {
     changed_ = true;
   }
   ~device_guard() {
-    if (changed_) static_cast<void>(cudaSetDevice(former_));
+    if (changed_) ignore(cudaSetDevice(former_));
   }
   device_guard(const device_guard&) = delete;
   device_guard& operator=(const device_guard&) = delete;
@@ -34,7 +34,7 @@ class stream {
  public:
   stream() { NEGPIPE_CUDA_CHECK(cudaStreamCreateWithFlags(&handle_, cudaStreamNonBlocking)); }
   ~stream() {
-    if (handle_ != nullptr) static_cast<void>(cudaStreamDestroy(handle_));
+    if (handle_ != nullptr) ignore(cudaStreamDestroy(handle_));
   }
   stream(stream&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
   stream& operator=(stream&& other) noexcept {
@@ -57,7 +57,7 @@ class event {
     NEGPIPE_CUDA_CHECK(cudaEventCreateWithFlags(&handle_, timing ? cudaEventDefault : cudaEventDisableTiming));
   }
   ~event() {
-    if (handle_ != nullptr) static_cast<void>(cudaEventDestroy(handle_));
+    if (handle_ != nullptr) ignore(cudaEventDestroy(handle_));
   }
   event(event&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
   event& operator=(event&& other) noexcept {

@@ -41,9 +41,20 @@ TEST_F(cuda_memory, more_than_the_device_has_is_refused_and_the_rest_goes_on) {
   std::size_t free = 0;
   std::size_t total = 0;
   ASSERT_EQ(cudaMemGetInfo(&free, &total), cudaSuccess);
-  EXPECT_THROW(cuda::device_buffer<std::byte>(2 * total, *memory, stream->get()), device_memory_error);
-  EXPECT_NO_THROW(cuda::device_buffer<std::byte>(1024, *memory, stream->get()));
-  EXPECT_EQ(cudaGetLastError(), cudaSuccess);
+  const auto plain = cuda::make_plain_memory();  // what serves devices without pools
+  for (cuda::device_memory* source : {memory.get(), plain.get()}) {
+    EXPECT_THROW(cuda::device_buffer<std::byte>(2 * total, *source, stream->get()), device_memory_error);
+    const std::vector<std::int32_t> values{1, 2, 3};
+    const auto copy = cuda::upload_async(values.data(), values.size(), *source, stream->get());
+    EXPECT_EQ(download(copy.data(), copy.size()), values);
+    EXPECT_EQ(cudaGetLastError(), cudaSuccess);
+  }
+}
+
+TEST_F(cuda_memory, what_fails_when_something_is_destroyed_does_not_surface_at_the_next_launch) {
+  EXPECT_NE(cudaSetDevice(1 << 20), cudaSuccess);
+  cuda::ignore(cudaPeekAtLastError());
+  EXPECT_EQ(cudaPeekAtLastError(), cudaSuccess);
 }
 
 // A caller's own allocator serves everything, and gets everything back.

@@ -1,12 +1,16 @@
 // One small run of everything that the backend does, for inject_failures: the exit status says how it ended.
+#include <algorithm>
 #include <cstdio>
 #include <exception>
+#include <vector>
 
 #include "cuda_backend.hpp"
 #include "equality/reference_columns.hpp"
 #include "negpipe/backend_factory.hpp"
 #include "negpipe/error.hpp"
 #include "negpipe/plan.hpp"
+#include "rows_from_columns.hpp"
+#include "stream.hpp"
 #include "support/datasets.hpp"
 
 namespace negpipe::test {
@@ -42,12 +46,36 @@ bool rows_are_equal(const backend& filler, const positives_index& index) {
   return true;
 }
 
+// Rows made on the device, by Thrust, from the pairs in reverse order.
+bool columns_build_the_same(const dataset& data) {
+  std::vector<std::int32_t> users;
+  for (std::int32_t u = data.user_count(); u-- > 0;) {
+    const auto row = static_cast<std::size_t>(u);
+    users.insert(users.end(), static_cast<std::size_t>(data.user_offsets()[row + 1] - data.user_offsets()[row]), u);
+  }
+  const std::vector<std::int32_t> items(data.positive_items().rbegin(), data.positive_items().rend());
+  const auto memory = cuda::make_pool_memory();
+  const cuda::stream stream;
+  const auto device_users = cuda::upload_async(users.data(), users.size(), *memory, stream.get());
+  const auto device_items = cuda::upload_async(items.data(), items.size(), *memory, stream.get());
+  auto heldout = cuda::upload_async(data.heldout_items().data(), data.heldout_items().size(), *memory, stream.get());
+  const auto rows = cuda::rows_from_columns(device_users.data(), device_items.data(), users.size(), data.user_count(),
+                                            std::move(heldout), *memory, stream.get());
+  std::vector<std::int32_t> found(rows.positive_items.size());
+  NEGPIPE_CUDA_CHECK(cudaMemcpyAsync(found.data(), rows.positive_items.data(), rows.positive_items.size_bytes(),
+                                     cudaMemcpyDeviceToHost, stream.get()));
+  stream.synchronize();
+  return std::ranges::equal(found, data.positive_items());
+}
+
 outcome run() {
   const dataset data = edge_dataset(400);
   const positives_index index(data);
   const auto filler = make_cuda_backend("cuda", index, 0);
   static_cast<void>(filler->description());
-  return points_are_equal(*filler, index) && rows_are_equal(*filler, index) ? equal : different;
+  const bool all_equal =
+      points_are_equal(*filler, index) && rows_are_equal(*filler, index) && columns_build_the_same(data);
+  return all_equal ? equal : different;
 }
 
 outcome guarded_run() {
