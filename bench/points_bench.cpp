@@ -25,8 +25,7 @@ struct columns_in_memory {
 bool equals_core(const training_plan& plan, const core::cycle_key& key, const positives_index& index,
                  std::uint64_t first, const columns_in_memory& made) {
   for (std::uint64_t i = 0; i < checked_points; ++i) {
-    const core::point wanted =
-        core::point_at(plan, key, index.view(), first + i, core::philox_source{plan.seed});
+    const core::point wanted = core::point_at(plan, key, index.view(), first + i, core::philox_source{plan.seed});
     if (made.users[i] != negpipe::index(wanted.user) || made.items[i] != negpipe::index(wanted.item) ||
         made.labels[i] != wanted.label) {
       return false;
@@ -55,7 +54,7 @@ void fill(benchmark::State& state, std::string_view shape, core::membership form
   const auto points = static_cast<double>(state.iterations()) * static_cast<double>(points_per_call);
   state.SetLabel(filler->description());
   state.counters["points/s"] = benchmark::Counter(points, benchmark::Counter::kIsRate);
-  if (form != core::membership::bitset) return;
+  if (form == core::membership::sorted_search) return;
   // Every point reads one place at random: its positive's item, or the word that says whether its item is taken.
   const std::uint64_t footprint = index.memory_bytes() + index.source().positive_items().size_bytes();
   const double ceiling = random_lines_per_second(footprint) * threads;
@@ -66,15 +65,16 @@ void fill(benchmark::State& state, std::string_view shape, core::membership form
 void register_all() {
   const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
   for (const std::string_view shape : shapes) {
-    for (const core::membership form : {core::membership::bitset, core::membership::sorted_search}) {
-      const std::string name = std::string("points/") + std::string(shape) +
-                               (form == core::membership::bitset ? "/bitset" : "/search");
+    for (const auto& [form, form_name] : {std::pair{core::membership::bitset, "/bitset"},
+                                          {core::membership::pair_filter, "/filter"},
+                                          {core::membership::sorted_search, "/search"}}) {
+      const std::string name = "points/" + std::string(shape) + form_name;
       benchmark::RegisterBenchmark((name + "/one_core").c_str(),
-                                   [=](benchmark::State& state) { fill(state, shape, form, 1); });
+                                   [=, form = form](benchmark::State& state) { fill(state, shape, form, 1); });
       if (cores == 1) continue;
-      benchmark::RegisterBenchmark((name + "/all_cores").c_str(),
-                                   [=](benchmark::State& state) { fill(state, shape, form, cores); })
-          ->UseRealTime();
+      benchmark::RegisterBenchmark((name + "/all_cores").c_str(), [=, form = form](benchmark::State& state) {
+        fill(state, shape, form, cores);
+      })->UseRealTime();
     }
   }
 }

@@ -33,7 +33,7 @@ struct device_view {
 
   /// The view that the core's own functions take: exact, by bitset or by search.
   NEGPIPE_HD core::positives_view positives() const {
-    return {csr, bitset, heldout, user_count, item_count,
+    return {csr, bitset, {}, heldout, user_count, item_count,
             bitset.words != nullptr ? core::membership::bitset : core::membership::sorted_search};
   }
 };

@@ -70,8 +70,7 @@ const positives_index& index_of(std::string_view shape, core::membership form) {
   const std::pair key(std::string(shape), form);
   auto found = made.find(key);
   if (found == made.end()) {
-    const std::uint64_t budget = form == core::membership::bitset ? default_bitset_budget_bytes : 0;
-    found = made.emplace(key, positives_index(dataset_of(shape), budget)).first;
+    found = made.emplace(key, positives_index(dataset_of(shape), default_bitset_budget_bytes, {}, form)).first;
   }
   return found->second;
 }

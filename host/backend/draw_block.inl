@@ -80,6 +80,45 @@ struct search_lookup {
   }
 };
 
+/// Membership in a pair filter: one word settles nearly every candidate; those that it lets through are searched.
+struct filter_lookup {
+  static const std::uint32_t* where(const core::positives_view& view, std::int32_t user, std::uint32_t item) {
+    return view.filter.words + view.filter.place_of(user_id{user}, static_cast<std::int32_t>(item)).word;
+  }
+
+  static void find_taken(const core::positives_view& view, const candidates& asked, const std::uint32_t* values,
+                         std::uint8_t* taken) {
+    const core::pair_filter_view filter = view.filter;
+    for (std::uint32_t i = 0; i < asked.count; ++i) {
+      const auto item = static_cast<std::int32_t>(asked.items[i]);
+      taken[i] = filter.place_of(user_id{asked.users[i]}, item).both_in(values[i]) & 1U;
+    }
+    std::uint32_t column[block_points];
+    std::int32_t users[block_points];
+    std::uint32_t items[block_points];
+    std::uint8_t confirmed[block_points];
+    std::uint32_t count = 0;
+    for (std::uint32_t i = 0; i < asked.count; ++i) {
+      column[count] = i;
+      users[count] = asked.users[i];
+      items[count] = asked.items[i];
+      count += taken[i];
+    }
+    search_lookup::find_taken(view, {users, items, count}, nullptr, confirmed);
+    for (std::uint32_t k = 0; k < count; ++k) taken[column[k]] = confirmed[k];
+  }
+};
+
+/// Calls work with the lookup of a form.
+template <typename Work>
+void with_lookup(core::membership form, const Work& work) {
+  switch (form) {
+    case core::membership::bitset: return work(bitset_lookup{});
+    case core::membership::pair_filter: return work(filter_lookup{});
+    case core::membership::sorted_search: return work(search_lookup{});
+  }
+}
+
 inline void draw_words(const draw_job& job, std::uint32_t attempt, const std::uint64_t* indices, std::uint32_t count,
                        std::uint32_t* words) {
   const core::counter c = core::make_counter(job.stream.candidates, job.stream.cycle, 0, attempt);

@@ -61,11 +61,6 @@ void fill_drawn(const core::evaluation_plan& plan, const core::positives_view& v
 
 void fill_negatives(const core::evaluation_plan& plan, const core::positives_view& view, user_id user,
                     std::int32_t* items) {
-  if (!plan.with_replacement) {
-    fill_distinct(plan, view, user, items);
-  } else if (view.form == core::membership::bitset) {
-    fill_drawn<bitset_lookup>(plan, view, user, items);
-  } else {
-    fill_drawn<search_lookup>(plan, view, user, items);
-  }
+  if (!plan.with_replacement) return fill_distinct(plan, view, user, items);
+  with_lookup(view.form, [&]<typename Lookup>(Lookup) { fill_drawn<Lookup>(plan, view, user, items); });
 }

@@ -148,10 +148,10 @@ void fill_all(const core::training_plan& plan, const core::cycle_key& key, const
 void fill_points(const core::training_plan& plan, const core::cycle_key& key, const core::positives_view& view,
                  std::uint64_t first, std::uint64_t count, const training_columns& out) {
   const bool narrow = plan.point_count < narrow_point_limit;
-  const bool bitset = view.form == core::membership::bitset;
-  const auto fill = narrow ? (bitset ? fill_all<std::uint32_t, bitset_lookup> : fill_all<std::uint32_t, search_lookup>)
-                           : (bitset ? fill_all<std::uint64_t, bitset_lookup> : fill_all<std::uint64_t, search_lookup>);
-  fill(plan, key, view, first, count, out);
+  with_lookup(view.form, [&]<typename Lookup>(Lookup) {
+    const auto fill = narrow ? fill_all<std::uint32_t, Lookup> : fill_all<std::uint64_t, Lookup>;
+    fill(plan, key, view, first, count, out);
+  });
 }
 
 #include "evaluation_kernel.inl"

@@ -1,6 +1,7 @@
 #include "negpipe/positives.hpp"
 
 #include <algorithm>
+#include <atomic>
 
 #include "huge_array.hpp"
 #include "negpipe/core/arith.hpp"
@@ -27,37 +28,63 @@ void set_bits(core::item_row row, std::uint32_t* words) {
   }
 }
 
+void add_to_filter(user_id user, core::item_row row, std::uint32_t word_count, std::uint32_t* words) {
+  for (std::uint32_t k = 0; k < row.count; ++k) {
+    const auto at = core::pair_filter_view::place_of(user, row.items[k], word_count);
+    std::atomic_ref(words[at.word]).fetch_or(at.mask(), std::memory_order_relaxed);
+  }
+}
+
 }  // namespace
 
 struct positives_index::storage {
   huge_array<std::int32_t> user_samples;
   huge_array<std::uint32_t> bitset_words;
+  huge_array<std::uint32_t> filter_words;
 };
 
 std::uint64_t bitset_bytes(std::int32_t user_count, std::int32_t item_count) {
-  return static_cast<std::uint64_t>(user_count) *
-         core::bitset_view::row_words(static_cast<std::uint32_t>(item_count)) * sizeof(std::uint32_t);
+  return static_cast<std::uint64_t>(user_count) * core::bitset_view::row_words(static_cast<std::uint32_t>(item_count)) *
+         sizeof(std::uint32_t);
 }
 
-positives_index::positives_index(const dataset& data, std::uint64_t bitset_budget_bytes, const run_control& control)
+std::uint64_t pair_filter_bytes(std::uint64_t positive_count) {
+  return std::uint64_t{core::pair_filter_view::words_for(positive_count)} * sizeof(std::uint32_t);
+}
+
+core::membership choose_membership(std::int32_t user_count, std::int32_t item_count, std::uint64_t positive_count,
+                                   std::uint64_t budget_bytes) {
+  if (bitset_bytes(user_count, item_count) <= budget_bytes) return core::membership::bitset;
+  if (pair_filter_bytes(positive_count) <= budget_bytes) return core::membership::pair_filter;
+  return core::membership::sorted_search;
+}
+
+positives_index::positives_index(const dataset& data, std::uint64_t budget_bytes, const run_control& control,
+                                 std::optional<core::membership> form)
     : data_(data) {
   auto built = std::make_shared<storage>();
   const std::int32_t users = data.user_count();
   const std::uint32_t row_words = core::bitset_view::row_words(static_cast<std::uint32_t>(data.item_count()));
-  const bool with_bitset = bitset_bytes(users, data.item_count()) <= bitset_budget_bytes;
+  const core::membership chosen =
+      form.value_or(choose_membership(users, data.item_count(), data.positive_count(), budget_bytes));
+  const bool with_bitset = chosen == core::membership::bitset;
+  const std::uint32_t filter_words =
+      chosen == core::membership::pair_filter ? core::pair_filter_view::words_for(data.positive_count()) : 0;
   built->user_samples = huge_array<std::int32_t>(core::csr_view::sample_count(data.positive_count()));
   built->user_samples[built->user_samples.size() - 1] = users - 1;
   if (with_bitset) {
     built->bitset_words = huge_array<std::uint32_t>(static_cast<std::uint64_t>(users) * row_words);
   }
+  built->filter_words = huge_array<std::uint32_t>(filter_words);
   view_ = {{data.user_offsets().data(), data.positive_items().data(), built->user_samples.data()},
            {built->bitset_words.data(), with_bitset ? row_words : 0},
+           {built->filter_words.data(), filter_words},
            data.heldout_items().data(),
            users,
            data.item_count(),
-           with_bitset ? core::membership::bitset : core::membership::sorted_search};
+           chosen};
 
-  // Every user writes samples and words of its own, so blocks of users need no order.
+  // Every user writes samples and words of its own, and filter words by single bits, so blocks of users need no order.
   support::thread_pool pool(control.thread_count());
   pool.for_each(core::ceil_div(static_cast<std::uint64_t>(users), users_per_block), [&](std::uint64_t block) {
     control.throw_if_stopped();
@@ -70,13 +97,16 @@ positives_index::positives_index(const dataset& data, std::uint64_t bitset_budge
         set_bits(view_.csr.row(user_id{user}),
                  built->bitset_words.data() + static_cast<std::uint64_t>(user) * row_words);
       }
+      if (filter_words != 0) {
+        add_to_filter(user_id{user}, view_.csr.row(user_id{user}), filter_words, built->filter_words.data());
+      }
     }
   });
   owner_ = std::move(built);
 }
 
 std::uint64_t positives_index::memory_bytes() const {
-  return owner_->user_samples.size_bytes() + owner_->bitset_words.size_bytes();
+  return owner_->user_samples.size_bytes() + owner_->bitset_words.size_bytes() + owner_->filter_words.size_bytes();
 }
 
 }  // namespace negpipe

@@ -13,8 +13,9 @@ void add_generation_options(CLI::App& command, generation_arguments& arguments) 
   command.add_option("--epochs-per-cycle", options.training.epochs_per_cycle, "epochs that are shuffled together")
       ->capture_default_str();
   command.add_option("--batch-size", options.training.batch_size, "points in a training batch")->capture_default_str();
-  command.add_option("--eval-batch-size", arguments.evaluation.batch_size,
-                     "rows times (1 + --eval-negatives) in an evaluation batch")
+  command
+      .add_option("--eval-batch-size", arguments.evaluation.batch_size,
+                  "rows times (1 + --eval-negatives) in an evaluation batch")
       ->capture_default_str();
   command.add_option("--num-neg", options.training.negatives, "negatives for each positive")->capture_default_str();
   command.add_option("--eval-negatives", arguments.evaluation.negatives, "negatives for each evaluated user")
@@ -30,7 +31,8 @@ void add_generation_options(CLI::App& command, generation_arguments& arguments) 
   command.add_option("--device", arguments.device, "auto, cpu, cuda, cuda:N or cuda:all")->capture_default_str();
   command
       .add_option("--bitset-budget", arguments.bitset_budget_bytes,
-                  "bytes that bitsets of positives may take (suffixes k, M, G); beyond it rows are searched")
+                  "bytes that bitsets of positives may take (suffixes k, M, G); beyond it a filter in front of "
+                  "their sorted rows, if it fits, or the rows alone")
       ->transform(byte_count())
       ->capture_default_str();
   take_one_of<compression_type>(command.add_option("--compression", options.compression, "none or gzip"),

@@ -79,9 +79,11 @@ TEST(positives, every_form_gives_one_answer) {
   for (const positives_owner& data : edge_datasets()) {
     const auto bits = data.view(membership::bitset);
     const auto search = data.view(membership::sorted_search);
+    const auto filter = data.view(membership::pair_filter);
     for (std::int32_t u = 0; u < bits.user_count; ++u) {
       for (std::int32_t item = 0; item < bits.item_count; ++item) {
         ASSERT_EQ(bits.contains(user_id{u}, item), search.contains(user_id{u}, item));
+        ASSERT_EQ(bits.contains(user_id{u}, item), filter.contains(user_id{u}, item));
       }
     }
   }

@@ -35,6 +35,7 @@ TEST(draw, never_gives_a_positive_in_any_form) {
     const auto data = test::random_positives(test::edge_degrees(items), items, 7);
     const auto bits = data.view(membership::bitset);
     const auto search = data.view(membership::sorted_search);
+    const auto filter = data.view(membership::pair_filter);
     const auto item_draw = bounded32::make(static_cast<std::uint32_t>(items));
     for (std::int32_t u = 0; u < bits.user_count; ++u) {
       const user_id user{u};
@@ -44,6 +45,7 @@ TEST(draw, never_gives_a_positive_in_any_form) {
         ASSERT_LT(item, items);
         ASSERT_FALSE(search.contains(user, item)) << "user " << u << ", position " << position;
         ASSERT_EQ(item, draw_negative(search, user, item_draw, stream, position, philox_source{42}));
+        ASSERT_EQ(item, draw_negative(filter, user, item_draw, stream, position, philox_source{42}));
       }
     }
   }

@@ -30,8 +30,12 @@ inline std::ostream& operator<<(std::ostream& out, const backend_case& which) { 
 
 class backend_contract : public testing::TestWithParam<backend_case> {
  protected:
-  static constexpr std::uint64_t no_bitset = 0;  // a budget that only sorted search fits
-  static constexpr std::uint64_t budgets[] = {default_bitset_budget_bytes, no_bitset};
+  static constexpr core::membership forms[] = {core::membership::bitset, core::membership::pair_filter,
+                                               core::membership::sorted_search};
+
+  static positives_index index_of(const dataset& data, core::membership form) {
+    return positives_index(data, default_bitset_budget_bytes, {}, form);
+  }
 
   static std::unique_ptr<backend> make(const positives_index& index) { return GetParam().make(index); }
 
@@ -63,8 +67,8 @@ class backend_contract : public testing::TestWithParam<backend_case> {
 
   static void expect_cycle(const dataset& data, const training_options& options, std::uint32_t cycle) {
     const training_plan plan = plan_training(data, options);
-    for (const std::uint64_t budget : budgets) {
-      const positives_index index(data, budget);
+    for (const core::membership form : forms) {
+      const positives_index index = index_of(data, form);
       const auto filler = make(index);
       expect_points(*filler, index, plan, make_cycle_key(plan, cycle), 0, plan.padded_count());
       if (HasFatalFailure()) return;
@@ -73,8 +77,8 @@ class backend_contract : public testing::TestWithParam<backend_case> {
 
   static void expect_evaluation(const dataset& data, const evaluation_options& options) {
     const evaluation_plan plan = plan_evaluation(data, options);
-    for (const std::uint64_t budget : budgets) {
-      const positives_index index(data, budget);
+    for (const core::membership form : forms) {
+      const positives_index index = index_of(data, form);
       const auto filler = make(index);
       expect_rows(*filler, index, plan, 0, plan.padded_count() / plan.row_length());
       if (HasFatalFailure()) return;
@@ -152,8 +156,8 @@ TEST_P(backend_contract, any_range_equals_the_core) {
   const dataset data = edge_dataset();
   const training_plan plan = plan_training(data, {5, 4, 1, 100, padding_policy::mask});
   const core::cycle_key key = make_cycle_key(plan, 2);
-  for (const std::uint64_t budget : budgets) {
-    const positives_index index(data, budget);
+  for (const core::membership form : forms) {
+    const positives_index index = index_of(data, form);
     const auto filler = make(index);
     for (const std::uint64_t first : {0ULL, 1ULL, 2ULL, 3ULL, 5ULL, 99ULL, 255ULL, 257ULL, 700ULL}) {
       for (const std::uint64_t count : {0ULL, 1ULL, 3ULL, 4ULL, 5ULL, 100ULL, 255ULL, 256ULL, 257ULL, 515ULL}) {
@@ -224,8 +228,8 @@ TEST_P(backend_contract, points_past_32_bits_equal_the_core) {
       SCOPED_TRACE(describe(options, data.positive_count()));
       const training_plan plan = plan_training(data, options);
       const core::cycle_key key = make_cycle_key(plan, 5);
-      for (const std::uint64_t budget : budgets) {
-        const positives_index index(data, budget);
+      for (const core::membership form : forms) {
+        const positives_index index = index_of(data, form);
         const auto filler = make(index);
         const std::uint64_t count = 700;
         for (std::uint64_t first : {std::uint64_t{0}, std::uint64_t{1} << 31, std::uint64_t{1} << 32,

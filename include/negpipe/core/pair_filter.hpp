@@ -46,6 +46,11 @@ struct pair_filter_view {
   }
 
   NEGPIPE_HD place place_of(user_id user, std::int32_t item) const { return place_of(user, item, word_count); }
+  /// False only of pairs that are not in the filter.
+  NEGPIPE_HD bool may_contain(user_id user, std::int32_t item) const {
+    const place at = place_of(user, item);
+    return (at.both_in(words[at.word]) & 1U) != 0;
+  }
 };
 
 }  // namespace negpipe::core

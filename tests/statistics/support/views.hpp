@@ -33,6 +33,12 @@ class positives_owner {
       }
       offsets_.push_back(static_cast<std::int64_t>(items_.size()));
     }
+    filter_.assign(core::pair_filter_view::words_for(items_.size()), 0);
+    for (std::size_t p = 0; p < items_.size(); ++p) {
+      const auto at = core::pair_filter_view::place_of(user_id{users_[p]}, items_[p],
+                                                       static_cast<std::uint32_t>(filter_.size()));
+      filter_[at.word] |= at.mask();
+    }
     constexpr std::size_t step = std::size_t{1} << core::csr_view::sample_shift;
     for (std::size_t p = 0; p < items_.size(); p += step) samples_.push_back(users_[p]);
     samples_.push_back(static_cast<std::int32_t>(rows.size()) - 1);
@@ -41,6 +47,8 @@ class positives_owner {
   core::positives_view view(core::membership form = core::membership::bitset) const {
     return {.csr = {offsets_.data(), items_.data(), samples_.data()},
             .bitset = {form == core::membership::bitset ? bits_.data() : nullptr, words_per_row_},
+            .filter = {form == core::membership::pair_filter ? filter_.data() : nullptr,
+                       static_cast<std::uint32_t>(filter_.size())},
             .heldout = heldout_.data(),
             .user_count = static_cast<std::int32_t>(heldout_.size()),
             .item_count = item_count_,
@@ -58,6 +66,7 @@ class positives_owner {
   std::vector<std::int32_t> users_;
   std::vector<std::int32_t> samples_;
   std::vector<std::uint32_t> bits_;
+  std::vector<std::uint32_t> filter_;
   std::vector<std::int32_t> heldout_;
   std::int32_t item_count_;
   std::uint32_t words_per_row_;
