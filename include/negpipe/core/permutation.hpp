@@ -43,7 +43,8 @@ struct permutation {
   std::uint32_t right_radix;
   int rounds;  ///< half rounds of the network; 0 for a small, exact shuffle
 
-  /// Half rounds for a size above small_size: 16, 12 and 8, against 12, 8 and 6 that pass the tests.
+  /// Half rounds for a size above small_size: 16, 12 and 8, against 10, 8 and 6 that are the fewest to pass all tests
+  /// (tests/statistics/nightly/README.md has the table).
   static NEGPIPE_HD constexpr int rounds_for(std::uint64_t size) { return size < 1024 ? 16 : size < 65536 ? 12 : 8; }
 
   /// The permutation that (purpose, cycle, index) names in the given source's stream. 1 <= size <= max_size.
