@@ -10,6 +10,7 @@
 #include "negpipe/error.hpp"
 #include "negpipe/version.hpp"
 #include "npy_file.hpp"
+#include "staging.hpp"
 #include "storage.hpp"
 
 namespace negpipe {

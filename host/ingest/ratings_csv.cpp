@@ -2,13 +2,9 @@
 
 #include <charconv>
 #include <cstdint>
-#include <cstdio>
 #include <span>
 #include <string_view>
-#include <utility>
 #include <vector>
-
-#include "files.hpp"
 
 namespace negpipe::ingest {
 
@@ -77,29 +73,10 @@ void write_rows(support::file& out, const dataset& data, const run_control& cont
 
 }  // namespace
 
-staged_ratings::staged_ratings(std::filesystem::path path, const dataset& data, const run_control& control)
-    : path_(std::move(path)), staging_(path_.string() + ".partial") {
-  try {
-    auto out = support::file::create(staging_);
-    write_rows(out, data, control);
-    out.sync();
-    out.close();
-  } catch (...) {
-    std::error_code ignored;
-    std::filesystem::remove(staging_, ignored);
-    throw;
-  }
-}
-
-staged_ratings::~staged_ratings() {
-  std::error_code ignored;
-  if (!staging_.empty()) std::filesystem::remove(staging_, ignored);
-}
-
-void staged_ratings::publish() {
-  if (std::rename(staging_.c_str(), path_.c_str()) != 0) support::throw_io_error("rename to", path_);
-  staging_.clear();
-  support::sync_folder(path_.parent_path().empty() ? "." : path_.parent_path());
+staged_ratings::staged_ratings(const std::filesystem::path& path, const dataset& data, const run_control& control)
+    : staged_(path) {
+  write_rows(staged_.out(), data, control);
+  staged_.finish();
 }
 
 }  // namespace negpipe::ingest

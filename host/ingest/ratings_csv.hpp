@@ -5,6 +5,7 @@
 
 #include "negpipe/dataset.hpp"
 #include "negpipe/run_control.hpp"
+#include "staging.hpp"
 
 namespace negpipe::ingest {
 
@@ -13,17 +14,13 @@ namespace negpipe::ingest {
 class staged_ratings {
  public:
   /// Writes them beside their place, to the last byte on disk. Throws io_error, interrupted_error.
-  staged_ratings(std::filesystem::path path, const dataset& data, const run_control& control);
-  ~staged_ratings();
-  staged_ratings(const staged_ratings&) = delete;
-  staged_ratings& operator=(const staged_ratings&) = delete;
+  staged_ratings(const std::filesystem::path& path, const dataset& data, const run_control& control);
 
   /// Renames them to their place, in which they replace a file. Throws io_error.
-  void publish();
+  void publish() { staged_.publish(); }
 
  private:
-  std::filesystem::path path_;
-  std::filesystem::path staging_;
+  support::staged_file staged_;
 };
 
 }  // namespace negpipe::ingest

@@ -9,10 +9,10 @@
 #include <vector>
 
 #include "batch_buffers.hpp"
-#include "files.hpp"
 #include "format.hpp"
 #include "ready_file.hpp"
 #include "record_set.hpp"
+#include "staging.hpp"
 #include "thread_pool.hpp"
 
 namespace negpipe {

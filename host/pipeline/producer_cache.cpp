@@ -19,6 +19,7 @@
 #include "format.hpp"
 #include "negpipe/error.hpp"
 #include "negpipe/produce.hpp"
+#include "staging.hpp"
 
 namespace negpipe {
 
@@ -176,12 +177,13 @@ void producer_cache::clear_records() const {
 
 void producer_cache::write_note(const producer_note& note) const {
   const nlohmann::ordered_json content{{"next_cycle", note.next_cycle}, {"options", note.options}};
-  support::publish_file(root_ / note_name, content.dump(2) + "\n");
+  support::make_folder(staging());
+  support::publish_file(root_ / note_name, content.dump(2) + "\n", staging());
 }
 
 void producer_cache::announce() {
   make_folders();
-  support::publish_file(root_ / alive_name, alive_text());
+  support::publish_file(root_ / alive_name, alive_text(), staging());
   alive_ = support::file::open_read(root_ / alive_name);
 }
 

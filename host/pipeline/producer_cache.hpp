@@ -32,7 +32,7 @@ class producer_cache {
 
   const std::filesystem::path& root() const { return root_; }
   std::filesystem::path cycles() const;
-  /// Where unfinished folders stand, out of sight of those who list cycles.
+  /// Where unfinished folders and files stand, out of sight of those who list cycles.
   std::filesystem::path staging() const { return root_ / ".partial"; }
 
   /// Removes what killed producers left unfinished.

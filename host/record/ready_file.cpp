@@ -11,6 +11,7 @@
 #include "files.hpp"
 #include "json_text.hpp"
 #include "negpipe/error.hpp"
+#include "staging.hpp"
 
 namespace negpipe::record {
 

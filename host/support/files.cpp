@@ -37,6 +37,13 @@ file file::create(const fs::path& path) {
   return {descriptor, path};
 }
 
+std::optional<file> file::create_new(const fs::path& path) {
+  const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  if (descriptor >= 0) return file(descriptor, path);
+  if (errno == EEXIST) return {};
+  throw_io_error("create", path);
+}
+
 file::~file() {
   if (descriptor_ >= 0) ::close(descriptor_);
 }
@@ -123,46 +130,30 @@ mapped_file& mapped_file::operator=(mapped_file&& other) noexcept {
 
 void sync_folder(const fs::path& folder) { file::open_read(folder).sync(); }
 
-void publish_file(const fs::path& path, std::string_view text) {
-  const fs::path staging = path.string() + ".temp";
-  try {
-    file out = file::create(staging);
-    out.write(std::as_bytes(std::span(text)));
-    out.sync();
-    out.close();
-    if (::rename(staging.c_str(), path.c_str()) != 0) throw_io_error("rename to", path);
-    sync_folder(path.parent_path().empty() ? "." : path.parent_path());
-  } catch (...) {
-    std::error_code ignored;
-    fs::remove(staging, ignored);
-    throw;
-  }
-}
-
 namespace {
 [[noreturn]] void throw_io_error(std::string_view what, const fs::path& path, const std::error_code& failure) {
   errno = failure.value();
   support::throw_io_error(what, path);
 }
-
-// A folder's own name, also when the path ends in a slash.
-fs::path without_trailing_slash(fs::path path) {
-  path = fs::absolute(path).lexically_normal();
-  return path.has_filename() ? path : path.parent_path();
-}
-
-// Links that lead nowhere are in the way as well.
-bool is_taken(const fs::path& path) {
-  std::error_code failure;
-  const fs::file_status status = fs::symlink_status(path, failure);
-  if (status.type() == fs::file_type::none) throw_io_error("examine", path, failure);
-  return fs::exists(status);
-}
 }  // namespace
+
+fs::path full_path(const fs::path& path) {
+  std::error_code failure;
+  const fs::path full = fs::absolute(path, failure).lexically_normal();
+  if (failure) throw_io_error("find", path, failure);
+  return full.has_filename() ? full : full.parent_path();
+}
 
 bool exists(const fs::path& path) {
   std::error_code failure;
   const fs::file_status status = fs::status(path, failure);
+  if (status.type() == fs::file_type::none) throw_io_error("examine", path, failure);
+  return fs::exists(status);
+}
+
+bool is_taken(const fs::path& path) {
+  std::error_code failure;
+  const fs::file_status status = fs::symlink_status(path, failure);
   if (status.type() == fs::file_type::none) throw_io_error("examine", path, failure);
   return fs::exists(status);
 }
@@ -178,48 +169,5 @@ void make_folder(const fs::path& folder) {
   fs::create_directory(folder, failure);
   if (failure) throw_io_error("create", folder, failure);
 }
-
-staged_folder::staged_folder(fs::path final_folder, bool replace, const fs::path& staging_parent)
-    : final_(without_trailing_slash(std::move(final_folder))) {
-  if (!replace && is_taken(final_)) {
-    throw option_error(final_.string() + " exists already; choose another place, or --force to replace it");
-  }
-  std::error_code failure;
-  const fs::path parent = staging_parent.empty() ? final_.parent_path() : staging_parent;
-  if (staging_parent.empty()) fs::create_directories(parent, failure);
-  if (failure) throw_io_error("create", parent, failure);
-  // The process id keeps two runs apart; a leftover of a killed run with the same id is cleared.
-  staging_ = parent / ("." + final_.filename().string() + ".partial-" + std::to_string(::getpid()));
-  fs::remove_all(staging_, failure);
-  if (!fs::create_directory(staging_, failure)) throw_io_error("create", staging_, failure);
-}
-
-staged_folder::~staged_folder() {
-  std::error_code ignored;
-  fs::remove_all(published_ ? replaced() : staging_, ignored);
-}
-
-void staged_folder::publish() {
-  publish_unsynced();
-  sync_folder(final_.parent_path());
-}
-
-void staged_folder::publish_unsynced() {
-  sync_folder(staging_);
-  make_folder(final_.parent_path());
-  // A folder cannot be renamed over a full one: the old one steps aside first and is removed last.
-  const fs::path old = replaced();
-  const bool replacing = is_taken(final_);
-  if (replacing && ::rename(final_.c_str(), old.c_str()) != 0) throw_io_error("replace", final_);
-  if (::rename(staging_.c_str(), final_.c_str()) != 0) {
-    const int code = errno;
-    if (replacing) (void)::rename(old.c_str(), final_.c_str());
-    errno = code;
-    throw_io_error("rename to", final_);
-  }
-  published_ = true;
-}
-
-fs::path staged_folder::replaced() const { return staging_.string() + ".old"; }
 
 }  // namespace negpipe::support

@@ -1,9 +1,10 @@
-// Files and folders that appear whole or not at all.
+// Open files, and what is asked of the file system: whatever it refuses is an io_error.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -20,6 +21,8 @@ class file {
   static file open_read(const std::filesystem::path& path);
   /// Creates or truncates.
   static file create(const std::filesystem::path& path);
+  /// Creates a file that was not there; empty when the name is taken, even by a link that leads nowhere.
+  static std::optional<file> create_new(const std::filesystem::path& path);
   ~file();
   file(file&& other) noexcept;
   file& operator=(file&& other) noexcept;
@@ -61,44 +64,18 @@ class mapped_file {
   std::size_t size_ = 0;
 };
 
-/// Writes a small file beside its final name, syncs it and renames it over that name.
-void publish_file(const std::filesystem::path& path, std::string_view text);
-
 /// Syncs a folder, so that renames within it are on disk.
 void sync_folder(const std::filesystem::path& folder);
 
+/// From the root on, and without a slash at its end.
+std::filesystem::path full_path(const std::filesystem::path& path);
+
 /// As the standard library's, but what the system refuses is an io_error: no permission to look, or to remove.
 bool exists(const std::filesystem::path& path);
+/// Whether there is anything of that name: a link that leads nowhere is in the way, too.
+bool is_taken(const std::filesystem::path& path);
 void remove_all(const std::filesystem::path& path);
 /// Makes a folder, and none above it. One that is there already is fine.
 void make_folder(const std::filesystem::path& folder);
-
-/// A folder in the making: work happens in a hidden sibling, which publish() renames to the final name. Without
-/// publish() the sibling is removed again.
-class staged_folder {
- public:
-  /// The final folder's parents are created. The sibling stands in staging_parent if one is given, which must be on
-  /// the same file system; then both parents must exist, so that a folder which somebody removes does not come back.
-  /// Throws option_error if the final folder exists and replace is false.
-  staged_folder(std::filesystem::path final_folder, bool replace, const std::filesystem::path& staging_parent = {});
-  ~staged_folder();
-  staged_folder(const staged_folder&) = delete;
-  staged_folder& operator=(const staged_folder&) = delete;
-
-  const std::filesystem::path& path() const { return staging_; }
-  /// Syncs the folder, renames it, and syncs the rename. Files in it must have been synced. A parent that went
-  /// meanwhile is made again, but nothing above it.
-  void publish();
-  /// The same without the last step: the caller does sync_folder() on the parent. When this throws, nothing is to be
-  /// seen; when that does, the folder is published already.
-  void publish_unsynced();
-
- private:
-  std::filesystem::path replaced() const;
-
-  std::filesystem::path final_;
-  std::filesystem::path staging_;
-  bool published_ = false;
-};
 
 }  // namespace negpipe::support

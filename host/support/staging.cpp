@@ -1,0 +1,117 @@
+#include "staging.hpp"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdint>
+#include <cstdio>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "negpipe/error.hpp"
+
+namespace negpipe::support {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+/// A hidden name beside others that nobody else has. Not even the process is a mark: its number occurs again in every
+/// container, and on every machine, that shares the folder.
+fs::path staging_name(const fs::path& parent, const fs::path& final_name) {
+  std::uint64_t bits = 0;
+  if (::getentropy(&bits, sizeof bits) != 0) throw_io_error("draw a name beside", final_name);
+  std::array<char, 17> digits;
+  std::snprintf(digits.data(), digits.size(), "%016llx", static_cast<unsigned long long>(bits));
+  // A name has at most 255 bytes: one that fits must not fail for what is added to it here.
+  constexpr std::size_t most_bytes = 200;
+  return parent / ("." + final_name.filename().string().substr(0, most_bytes) + ".partial-" + digits.data());
+}
+
+fs::path folder_of(const fs::path& file) { return file.parent_path().empty() ? "." : file.parent_path(); }
+
+file create_staging(const fs::path& parent, const fs::path& final_name) {
+  for (;;) {
+    if (auto made = file::create_new(staging_name(parent, final_name))) return std::move(*made);
+  }
+}
+
+}  // namespace
+
+staged_file::staged_file(fs::path final_file, const fs::path& staging_parent)
+    : final_(std::move(final_file)),
+      out_(create_staging(staging_parent.empty() ? folder_of(final_) : staging_parent, final_)) {}
+
+staged_file::~staged_file() {
+  std::error_code ignored;
+  if (!published_) fs::remove(out_.path(), ignored);
+}
+
+void staged_file::finish() {
+  out_.sync();
+  out_.close();
+}
+
+void staged_file::publish() {
+  if (::rename(out_.path().c_str(), final_.c_str()) != 0) throw_io_error("rename to", final_);
+  published_ = true;
+  sync_folder(folder_of(final_));
+}
+
+void publish_file(const fs::path& path, std::string_view text, const fs::path& staging_parent) {
+  staged_file staged(path, staging_parent);
+  staged.out().write(std::as_bytes(std::span(text)));
+  staged.finish();
+  staged.publish();
+}
+
+staged_folder::staged_folder(const fs::path& final_folder, bool replace, const fs::path& staging_parent)
+    : final_(full_path(final_folder)) {
+  if (!replace && is_taken(final_)) {
+    throw option_error(final_.string() + " exists already; choose another place, or --force to replace it");
+  }
+  std::error_code failure;
+  const fs::path parent = staging_parent.empty() ? final_.parent_path() : staging_parent;
+  if (staging_parent.empty()) fs::create_directories(parent, failure);
+  errno = failure.value();
+  if (failure) throw_io_error("create", parent);
+  do {
+    staging_ = staging_name(parent, final_);
+    // As for any other folder, the umask says who may enter.
+    if (::mkdir(staging_.c_str(), 0777) == 0) return;
+  } while (errno == EEXIST);
+  throw_io_error("create", staging_);
+}
+
+staged_folder::~staged_folder() {
+  std::error_code ignored;
+  fs::remove_all(published_ ? replaced() : staging_, ignored);
+}
+
+void staged_folder::publish() {
+  publish_unsynced();
+  sync_folder(final_.parent_path());
+}
+
+void staged_folder::publish_unsynced() {
+  sync_folder(staging_);
+  make_folder(final_.parent_path());
+  // A folder cannot be renamed over a full one: the old one steps aside first and is removed last.
+  const fs::path old = replaced();
+  const bool replacing = is_taken(final_);
+  if (replacing && ::rename(final_.c_str(), old.c_str()) != 0) throw_io_error("replace", final_);
+  if (::rename(staging_.c_str(), final_.c_str()) != 0) {
+    const int code = errno;
+    if (replacing) (void)::rename(old.c_str(), final_.c_str());
+    errno = code;
+    throw_io_error("rename to", final_);
+  }
+  published_ = true;
+}
+
+fs::path staged_folder::replaced() const { return staging_.string() + ".old"; }
+
+}  // namespace negpipe::support

@@ -1,0 +1,66 @@
+// Files and folders that appear whole or not at all.
+#pragma once
+
+#include <filesystem>
+#include <string_view>
+
+#include "files.hpp"
+
+namespace negpipe::support {
+
+/// A file in the making: a hidden sibling of a name that nobody else has, which publish() renames to the final one.
+/// Without publish() the sibling is removed again.
+class staged_file {
+ public:
+  /// The sibling stands in staging_parent if one is given, which must be on the same file system. Throws io_error.
+  explicit staged_file(std::filesystem::path final_file, const std::filesystem::path& staging_parent = {});
+  ~staged_file();
+  staged_file(const staged_file&) = delete;
+  staged_file& operator=(const staged_file&) = delete;
+
+  file& out() { return out_; }
+  /// Syncs and closes what was written: all that is missing is the name.
+  void finish();
+  /// After finish(): renames the file, over one that is there, and syncs the rename.
+  void publish();
+
+ private:
+  std::filesystem::path final_;
+  file out_;
+  bool published_ = false;
+};
+
+/// Writes a small file as a staged_file, over one that is there.
+void publish_file(const std::filesystem::path& path, std::string_view text,
+                  const std::filesystem::path& staging_parent = {});
+
+/// A folder in the making: work happens in a hidden sibling of a name that nobody else has, which publish() renames to
+/// the final name. Without publish() the sibling is removed again.
+class staged_folder {
+ public:
+  /// The final folder's parents are created. The sibling stands in staging_parent if one is given, which must be on
+  /// the same file system; then both parents must exist, so that a folder which somebody removes does not come back.
+  /// Throws option_error if the final folder exists and replace is false.
+  staged_folder(const std::filesystem::path& final_folder, bool replace,
+                const std::filesystem::path& staging_parent = {});
+  ~staged_folder();
+  staged_folder(const staged_folder&) = delete;
+  staged_folder& operator=(const staged_folder&) = delete;
+
+  const std::filesystem::path& path() const { return staging_; }
+  /// Syncs the folder, renames it, and syncs the rename. Files in it must have been synced. A parent that went
+  /// meanwhile is made again, but nothing above it.
+  void publish();
+  /// The same without the last step: the caller does sync_folder() on the parent. When this throws, nothing is to be
+  /// seen; when that does, the folder is published already.
+  void publish_unsynced();
+
+ private:
+  std::filesystem::path replaced() const;
+
+  std::filesystem::path final_;
+  std::filesystem::path staging_;
+  bool published_ = false;
+};
+
+}  // namespace negpipe::support

@@ -1,0 +1,86 @@
+"""Where outputs appear: two runs in one place do not harm each other."""
+
+import functools
+import os
+import shutil
+import stat
+import subprocess
+import time
+
+import pytest
+from program import OK, PROGRAM, SMALL, USAGE, digests, leftovers, negpipe
+
+SHAPE = ("--users", 50, "--items", 100, "--positives", 1500)
+
+
+@functools.cache
+def works(*command):
+    return shutil.which(command[0]) and subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+@pytest.fixture(scope="session")
+def as_in_a_container():
+    """What to put before a command so that its pid is 1, as it is in any other container."""
+    prefix = ["unshare", "--pid", "--fork"] if os.geteuid() == 0 else ["unshare", "--pid", "--fork", "--map-root-user"]
+    if not works(*prefix, "true"):
+        pytest.skip("processes among which pids count anew need root or user namespaces, which are not to be had here")
+    return prefix
+
+
+def wait_until(condition, what):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, f"waited 60 s for {what}"
+        time.sleep(0.002)
+
+
+def start(*arguments, prefix=(), **options):
+    return subprocess.Popen([*prefix, PROGRAM, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                            text=True, stdin=subprocess.DEVNULL, **options)
+
+
+def in_the_making(folder):
+    return [path for path in folder.glob(".*") if "partial" in path.name] if folder.exists() else []
+
+
+# ---- two runs in one place
+
+def test_two_runs_of_one_pid(as_in_a_container, dataset, tmp_path):
+    # Cycles that take seconds, of two seeds: what is published must be all of one, and the other must say so.
+    out = tmp_path / "run"
+    long = ("--epochs-per-cycle", 300, "--threads", 1, "--no-eval", "--compression", "gzip", *SMALL)
+    runs = []
+    for seed in (1, 2):
+        runs.append(start("generate", dataset, "--out", out, "--seed", seed, *long, prefix=as_in_a_container))
+        wait_until(lambda: len(in_the_making(out / "training_epochs")) == seed, f"run {seed} to begin")
+    said = [run.communicate(timeout=300)[1] for run in runs]
+    assert OK in [run.returncode for run in runs], said
+    negpipe("verify", dataset, out)
+    assert leftovers(out) == []
+
+
+def test_two_datasets_of_one_pid(as_in_a_container, tmp_path):
+    out = tmp_path / "data"
+    runs = []
+    for seed in (1, 2):
+        runs.append(start("synth", *SHAPE, "--out", out, "--csv", tmp_path / "r.csv", "--seed", seed, "--force",
+                          prefix=as_in_a_container))
+    said = [run.communicate(timeout=300)[1] for run in runs]
+    assert [run.returncode for run in runs] == [OK, OK], said
+    negpipe("info", out)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "r.csv"]
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077, 0o002], ids=oct)
+def test_permissions_are_those_that_the_umask_leaves(umask, dataset, tmp_path):
+    run = tmp_path / "run"
+    negpipe("synth", *SHAPE, "--out", tmp_path / "data", "--csv", tmp_path / "r.csv", umask=umask)
+    negpipe("generate", dataset, "--out", run, *SMALL, umask=umask)
+    for path in [*tmp_path.glob("data/**/*"), *run.glob("**/*"), tmp_path / "r.csv", tmp_path / "data", run]:
+        assert stat.S_IMODE(path.stat().st_mode) == (0o777 if path.is_dir() else 0o666) & ~umask, path
+
+
+def test_a_name_as_long_as_names_may_be(dataset, tmp_path):
+    out = tmp_path / ("n" * 255)
+    negpipe("synth", *SHAPE, "--out", out, "--csv", tmp_path / ("c" * 255))
+    assert len(digests(tmp_path)) == 7

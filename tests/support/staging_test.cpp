@@ -1,0 +1,92 @@
+// Files and folders in the making: nobody else's name, nothing left of what is not published.
+#include "staging.hpp"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <iterator>
+#include <set>
+#include <string>
+
+#include "support/temporary_folder.hpp"
+
+namespace negpipe::support {
+namespace {
+
+namespace fs = std::filesystem;
+
+void write_file(const fs::path& path, const std::string& text) { std::ofstream(path) << text; }
+
+std::string read_file(const fs::path& path) {
+  std::ifstream in(path);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+std::set<std::string> names(const fs::path& folder) {
+  std::set<std::string> found;
+  for (const auto& entry : fs::directory_iterator(folder)) found.insert(entry.path().filename());
+  return found;
+}
+
+TEST(StagedFolder, HasANameThatNobodyElseHas) {
+  const test::temporary_folder folder;
+  {
+    const staged_folder one(folder / "made", false);
+    write_file(one.path() / "of_one", "");
+    const staged_folder other(folder / "made", false);
+    EXPECT_NE(one.path(), other.path());
+    EXPECT_TRUE(fs::exists(one.path() / "of_one"));
+    EXPECT_TRUE(one.path().filename().string().starts_with(".made.partial-"));
+    EXPECT_EQ(one.path().parent_path(), folder.path());
+  }
+  EXPECT_TRUE(fs::is_empty(folder.path())) << "nothing was published";
+}
+
+TEST(StagedFile, HasANameThatNobodyElseHas) {
+  const test::temporary_folder folder;
+  {
+    staged_file one(folder / "made");
+    staged_file other(folder / "made");
+    one.out().write(std::as_bytes(std::span(std::string_view("one"))));
+    other.out().write(std::as_bytes(std::span(std::string_view("other"))));
+    for (staged_file* staged : {&one, &other}) staged->finish();
+    EXPECT_EQ(names(folder.path()).size(), 2U);
+    one.publish();
+    EXPECT_EQ(read_file(folder / "made"), "one");
+    other.publish();
+  }
+  EXPECT_EQ(read_file(folder / "made"), "other");
+  EXPECT_EQ(names(folder.path()), std::set<std::string>{"made"});
+}
+
+TEST(StagedFile, LeavesNothingUnlessItIsPublished) {
+  const test::temporary_folder folder;
+  write_file(folder / "made", "before");
+  { staged_file(folder / "made").finish(); }
+  { const staged_file unfinished(folder / "made"); }
+  EXPECT_EQ(read_file(folder / "made"), "before");
+  EXPECT_EQ(names(folder.path()), std::set<std::string>{"made"});
+}
+
+TEST(PublishFile, MayStageElsewhere) {
+  const test::temporary_folder folder;
+  fs::create_directory(folder / "elsewhere");
+  publish_file(folder / "note", "first", folder / "elsewhere");
+  publish_file(folder / "note", "second");
+  EXPECT_EQ(read_file(folder / "note"), "second");
+  EXPECT_TRUE(fs::is_empty(folder / "elsewhere"));
+  EXPECT_EQ(names(folder.path()), (std::set<std::string>{"elsewhere", "note"}));
+}
+
+TEST(CreateNew, TakesNoNameThatIsTaken) {
+  const test::temporary_folder folder;
+  write_file(folder / "file", "before");
+  fs::create_symlink("nowhere", folder / "link");
+  EXPECT_FALSE(file::create_new(folder / "file"));
+  EXPECT_FALSE(file::create_new(folder / "link"));
+  EXPECT_TRUE(file::create_new(folder / "new"));
+  EXPECT_EQ(read_file(folder / "file"), "before");
+}
+
+}  // namespace
+}  // namespace negpipe::support
