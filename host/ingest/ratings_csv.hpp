@@ -16,8 +16,8 @@ class staged_ratings {
   /// Writes them beside their place, to the last byte on disk. Throws io_error, interrupted_error.
   staged_ratings(const std::filesystem::path& path, const dataset& data, const run_control& control);
 
-  /// Renames them to their place, in which they replace a file. Throws io_error.
-  void publish() { staged_.publish(); }
+  /// Renames them to their place. Throws io_error, and option_error if something is there and replace is false.
+  void publish(bool replace) { staged_.publish(replace); }
 
  private:
   support::staged_file staged_;

@@ -247,7 +247,7 @@ dataset synthesize(const synth_options& options, const run_control& control, con
                 .options = fmt::format(R"({{"command":"synth","min_ratings":{}}})", options.min_ratings),
                 .seed = options.seed,
                 .row_count = options.interactions});
-  if (!csv.empty()) staged_ratings(csv, made, control).publish();
+  if (!csv.empty()) staged_ratings(csv, made, control).publish(/*replace=*/true);
   return made;
 }
 
@@ -260,7 +260,7 @@ void save_with_ratings(const dataset& data, const std::filesystem::path& folder,
   staged_ratings ratings(csv, data, control);
   data.save(folder, replace);
   try {
-    ratings.publish();
+    ratings.publish(replace);
   } catch (...) {
     std::error_code ignored;
     fs::remove_all(folder, ignored);

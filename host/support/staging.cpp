@@ -1,5 +1,6 @@
 #include "staging.hpp"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -39,6 +40,25 @@ file create_staging(const fs::path& parent, const fs::path& final_name) {
   }
 }
 
+/// Renames what is to be replaced by nothing; false where the new name is taken.
+bool rename_new(const fs::path& from, const fs::path& to) {
+  if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return true;
+  if (errno == EEXIST) return false;
+  if (errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP) throw_io_error("rename to", to);
+  // The file system, such as NFS, or the kernel does not know the flag. What comes between this look and the rename is
+  // lost if it is a file; a folder stays, unless it is empty.
+  if (is_taken(to)) return false;
+  if (::rename(from.c_str(), to.c_str()) == 0) return true;
+  if (errno != ENOTEMPTY && errno != EEXIST) throw_io_error("rename to", to);
+  return false;
+}
+
+void publish_new(const fs::path& from, const fs::path& to) {
+  if (rename_new(from, to)) return;
+  throw option_error(to.string() +
+                     " exists already: it came while this was made; choose another place, or --force to replace it");
+}
+
 }  // namespace
 
 staged_file::staged_file(fs::path final_file, const fs::path& staging_parent)
@@ -55,8 +75,12 @@ void staged_file::finish() {
   out_.close();
 }
 
-void staged_file::publish() {
-  if (::rename(out_.path().c_str(), final_.c_str()) != 0) throw_io_error("rename to", final_);
+void staged_file::publish(bool replace) {
+  if (!replace) {
+    publish_new(out_.path(), final_);
+  } else if (::rename(out_.path().c_str(), final_.c_str()) != 0) {
+    throw_io_error("rename to", final_);
+  }
   published_ = true;
   sync_folder(folder_of(final_));
 }
@@ -65,11 +89,11 @@ void publish_file(const fs::path& path, std::string_view text, const fs::path& s
   staged_file staged(path, staging_parent);
   staged.out().write(std::as_bytes(std::span(text)));
   staged.finish();
-  staged.publish();
+  staged.publish(/*replace=*/true);
 }
 
 staged_folder::staged_folder(const fs::path& final_folder, bool replace, const fs::path& staging_parent)
-    : final_(full_path(final_folder)) {
+    : final_(full_path(final_folder)), replace_(replace) {
   if (!replace && is_taken(final_)) {
     throw option_error(final_.string() + " exists already; choose another place, or --force to replace it");
   }
@@ -99,6 +123,15 @@ void staged_folder::publish() {
 void staged_folder::publish_unsynced() {
   sync_folder(staging_);
   make_folder(final_.parent_path());
+  if (replace_) {
+    replace();
+  } else {
+    publish_new(staging_, final_);
+  }
+  published_ = true;
+}
+
+void staged_folder::replace() {
   // A folder cannot be renamed over a full one: the old one steps aside first and is removed last.
   const fs::path old = replaced();
   const bool replacing = is_taken(final_);
@@ -109,7 +142,6 @@ void staged_folder::publish_unsynced() {
     errno = code;
     throw_io_error("rename to", final_);
   }
-  published_ = true;
 }
 
 fs::path staged_folder::replaced() const { return staging_.string() + ".old"; }

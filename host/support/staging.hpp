@@ -21,8 +21,9 @@ class staged_file {
   file& out() { return out_; }
   /// Syncs and closes what was written: all that is missing is the name.
   void finish();
-  /// After finish(): renames the file, over one that is there, and syncs the rename.
-  void publish();
+  /// After finish(): renames the file and syncs the rename. With replace over a file that is there; else throws
+  /// option_error if there is anything by now.
+  void publish(bool replace);
 
  private:
   std::filesystem::path final_;
@@ -40,7 +41,7 @@ class staged_folder {
  public:
   /// The final folder's parents are created. The sibling stands in staging_parent if one is given, which must be on
   /// the same file system; then both parents must exist, so that a folder which somebody removes does not come back.
-  /// Throws option_error if the final folder exists and replace is false.
+  /// Throws option_error if the final folder exists and replace is false; so does publish(), if it has come meanwhile.
   staged_folder(const std::filesystem::path& final_folder, bool replace,
                 const std::filesystem::path& staging_parent = {});
   ~staged_folder();
@@ -57,9 +58,11 @@ class staged_folder {
 
  private:
   std::filesystem::path replaced() const;
+  void replace();
 
   std::filesystem::path final_;
   std::filesystem::path staging_;
+  bool replace_;
   bool published_ = false;
 };
 

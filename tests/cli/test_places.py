@@ -2,6 +2,7 @@
 
 import functools
 import os
+import pathlib
 import shutil
 import stat
 import subprocess
@@ -25,6 +26,17 @@ def as_in_a_container():
     if not works(*prefix, "true"):
         pytest.skip("processes among which pids count anew need root or user namespaces, which are not to be had here")
     return prefix
+
+
+@pytest.fixture(scope="session")
+def renames(sanitized):
+    """The environment of a program whose renames a test controls."""
+    library = os.environ.get("NEGPIPE_RENAMES", "")
+    if sanitized:
+        pytest.skip("a sanitizer's runtime wants to be loaded first, before anything that a test preloads")
+    if not pathlib.Path(library).is_file():
+        pytest.skip(f"there is no {library or 'NEGPIPE_RENAMES'}: run this test by CTest")
+    return {**os.environ, "LD_PRELOAD": library}
 
 
 def wait_until(condition, what):
@@ -54,7 +66,8 @@ def test_two_runs_of_one_pid(as_in_a_container, dataset, tmp_path):
         runs.append(start("generate", dataset, "--out", out, "--seed", seed, *long, prefix=as_in_a_container))
         wait_until(lambda: len(in_the_making(out / "training_epochs")) == seed, f"run {seed} to begin")
     said = [run.communicate(timeout=300)[1] for run in runs]
-    assert OK in [run.returncode for run in runs], said
+    assert sorted(run.returncode for run in runs) == [OK, USAGE], said
+    assert "cycle_00000 exists already" in said[0 if runs[0].returncode == USAGE else 1]
     negpipe("verify", dataset, out)
     assert leftovers(out) == []
 
@@ -69,6 +82,59 @@ def test_two_datasets_of_one_pid(as_in_a_container, tmp_path):
     assert [run.returncode for run in runs] == [OK, OK], said
     negpipe("info", out)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "r.csv"]
+
+
+@pytest.fixture
+def until_it_appears(renames, tmp_path):
+    """Runs the program as far as the rename by which a place appears, then lets something happen, and goes on."""
+    def run(arguments, place, happen, **environment):
+        flag = tmp_path.parent / f"{tmp_path.name}.waits"
+        environment = {**renames, "RENAME_PLACE": str(place), "RENAME_WAITS": str(flag), **environment}
+        process = start(*arguments, env=environment)
+        try:
+            wait_until(lambda: flag.exists() or process.poll() is not None, "the rename")
+            assert process.poll() is None, process.communicate()
+            happen()
+            flag.unlink()
+            said = process.communicate(timeout=60)[1]
+        finally:
+            process.kill()
+        return process.returncode, said
+    return run
+
+
+@pytest.fixture
+def places(ratings, dataset, tmp_path):
+    """By subcommand: its arguments without --seed, and the place that appears first."""
+    data = tmp_path / "data"
+    run = tmp_path / "run"
+    return {"prepare": (("prepare", ratings, "--ties", "shuffled", "--out", data), data),
+            "synth": (("synth", *SHAPE, "--out", data), data),
+            "csv": (("synth", *SHAPE, "--out", tmp_path / "own", "--csv", tmp_path / "r.csv"), tmp_path / "r.csv"),
+            "cycle": (("generate", dataset, "--out", run, *SMALL), run / "training_epochs/cycle_00000"),
+            "evaluation": (("generate", dataset, "--out", run, *SMALL, "--cycles", 2), run / "eval_data")}
+
+
+@pytest.mark.parametrize("flags", [{}, {"NO_RENAME_FLAGS": "1"}], ids=["flags", "no flags"])
+@pytest.mark.parametrize("what", ["prepare", "synth", "csv", "cycle", "evaluation"])
+def test_the_second_of_two_runs_is_refused(what, flags, places, until_it_appears, tmp_path):
+    arguments, place = places[what]
+    theirs = {}
+
+    def happen():
+        # Another run comes first, whole: the same command with another seed, which does not find what is not there yet.
+        other = [tmp_path / "another" if word == tmp_path / "own" else word for word in arguments]
+        if what == "evaluation":
+            other = [*other[:-1], 1, "--first-cycle", 2]
+        negpipe(*other, "--seed", 2)
+        theirs.update(digests(place.parent, f"{place.name}/**/*") or digests(place.parent, place.name))
+
+    status, said = until_it_appears([*arguments, "--seed", 1], place, happen, **flags)
+    assert status == USAGE, said
+    assert str(place) in said and "exists already" in said and "--force" in said
+    assert theirs and theirs == (digests(place.parent, f"{place.name}/**/*") or digests(place.parent, place.name))
+    assert leftovers(tmp_path) == []
+    assert not (tmp_path / "own").exists(), "of a dataset and its ratings there are both or neither"
 
 
 @pytest.mark.parametrize("umask", [0o022, 0o077, 0o002], ids=oct)

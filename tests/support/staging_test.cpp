@@ -8,6 +8,7 @@
 #include <set>
 #include <string>
 
+#include "negpipe/error.hpp"
 #include "support/temporary_folder.hpp"
 
 namespace negpipe::support {
@@ -42,6 +43,21 @@ TEST(StagedFolder, HasANameThatNobodyElseHas) {
   EXPECT_TRUE(fs::is_empty(folder.path())) << "nothing was published";
 }
 
+TEST(StagedFolder, DoesNotReplaceWhatCameMeanwhile) {
+  const test::temporary_folder folder;
+  for (const auto make : {+[](const fs::path& path) { fs::create_directory(path); },
+                          +[](const fs::path& path) { write_file(path, "theirs"); },
+                          +[](const fs::path& path) { fs::create_symlink("nowhere", path); }}) {
+    {
+      staged_folder staged(folder / "made", false);
+      make(folder / "made");
+      EXPECT_THROW(staged.publish(), option_error);
+    }
+    EXPECT_EQ(names(folder.path()), std::set<std::string>{"made"});
+    fs::remove(folder / "made");
+  }
+}
+
 TEST(StagedFile, HasANameThatNobodyElseHas) {
   const test::temporary_folder folder;
   {
@@ -51,9 +67,10 @@ TEST(StagedFile, HasANameThatNobodyElseHas) {
     other.out().write(std::as_bytes(std::span(std::string_view("other"))));
     for (staged_file* staged : {&one, &other}) staged->finish();
     EXPECT_EQ(names(folder.path()).size(), 2U);
-    one.publish();
+    one.publish(false);
+    EXPECT_THROW(other.publish(false), option_error);
     EXPECT_EQ(read_file(folder / "made"), "one");
-    other.publish();
+    other.publish(true);
   }
   EXPECT_EQ(read_file(folder / "made"), "other");
   EXPECT_EQ(names(folder.path()), std::set<std::string>{"made"});
