@@ -40,13 +40,15 @@ file create_staging(const fs::path& parent, const fs::path& final_name) {
   }
 }
 
-/// Renames what is to be replaced by nothing; false where the new name is taken.
+/// Whether a file system (such as NFS) or a kernel does not know the flags of renameat2.
+bool lacks_flags(int code) { return code == EINVAL || code == ENOSYS || code == EOPNOTSUPP; }
+
+/// Renames without replacing anything; false where the new name is taken.
 bool rename_new(const fs::path& from, const fs::path& to) {
   if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return true;
   if (errno == EEXIST) return false;
-  if (errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP) throw_io_error("rename to", to);
-  // The file system, such as NFS, or the kernel does not know the flag. What comes between this look and the rename is
-  // lost if it is a file; a folder stays, unless it is empty.
+  if (!lacks_flags(errno)) throw_io_error("rename to", to);
+  // What comes between this look and the rename is lost if it is a file; a folder stays, unless it is empty.
   if (is_taken(to)) return false;
   if (::rename(from.c_str(), to.c_str()) == 0) return true;
   if (errno != ENOTEMPTY && errno != EEXIST) throw_io_error("rename to", to);
@@ -105,45 +107,64 @@ staged_folder::staged_folder(const fs::path& final_folder, bool replace, const f
   do {
     staging_ = staging_name(parent, final_);
     // As for any other folder, the umask says who may enter.
-    if (::mkdir(staging_.c_str(), 0777) == 0) return;
+    if (::mkdir(staging_.c_str(), 0777) == 0) {
+      leaving_ = staging_;
+      return;
+    }
   } while (errno == EEXIST);
   throw_io_error("create", staging_);
 }
 
 staged_folder::~staged_folder() {
   std::error_code ignored;
-  fs::remove_all(published_ ? replaced() : staging_, ignored);
+  if (!leaving_.empty()) fs::remove_all(leaving_, ignored);
 }
 
 void staged_folder::publish() {
   publish_unsynced();
   sync_folder(final_.parent_path());
+  if (leaving_.empty()) return;
+  support::remove_all(leaving_);
+  leaving_.clear();
 }
 
 void staged_folder::publish_unsynced() {
   sync_folder(staging_);
   make_folder(final_.parent_path());
   if (replace_) {
-    replace();
+    while (!(is_taken(final_) ? replace() : appear())) continue;
   } else {
     publish_new(staging_, final_);
+    leaving_.clear();
   }
-  published_ = true;
 }
 
-void staged_folder::replace() {
-  // A folder cannot be renamed over a full one: the old one steps aside first and is removed last.
-  const fs::path old = replaced();
-  const bool replacing = is_taken(final_);
-  if (replacing && ::rename(final_.c_str(), old.c_str()) != 0) throw_io_error("replace", final_);
+// What is to be replaced may come and go until the very rename: then there is another look.
+bool staged_folder::appear() {
+  if (!rename_new(staging_, final_)) return false;
+  leaving_.clear();
+  return true;
+}
+
+bool staged_folder::replace() {
+  // At no moment is there no folder, and the old one bears the other's name.
+  if (::renameat2(AT_FDCWD, staging_.c_str(), AT_FDCWD, final_.c_str(), RENAME_EXCHANGE) == 0) return true;
+  if (errno == ENOENT && !is_taken(final_)) return false;
+  if (!lacks_flags(errno)) throw_io_error("replace", final_);
+  // A folder cannot be renamed over a full one: the old one steps aside.
+  const fs::path old = staging_.string() + "-old";
+  if (::rename(final_.c_str(), old.c_str()) != 0) {
+    if (errno == ENOENT && !is_taken(final_)) return false;
+    throw_io_error("replace", final_);
+  }
   if (::rename(staging_.c_str(), final_.c_str()) != 0) {
     const int code = errno;
-    if (replacing) (void)::rename(old.c_str(), final_.c_str());
+    (void)::rename(old.c_str(), final_.c_str());
     errno = code;
     throw_io_error("rename to", final_);
   }
+  leaving_ = old;
+  return true;
 }
-
-fs::path staged_folder::replaced() const { return staging_.string() + ".old"; }
 
 }  // namespace negpipe::support

@@ -50,20 +50,22 @@ class staged_folder {
 
   const std::filesystem::path& path() const { return staging_; }
   /// Syncs the folder, renames it, and syncs the rename. Files in it must have been synced. A parent that went
-  /// meanwhile is made again, but nothing above it.
+  /// meanwhile is made again, but nothing above it. A folder that is replaced trades places with this one, and is
+  /// removed then: there is a whole one at any time, except for a moment where the file system knows no such trade.
   void publish();
-  /// The same without the last step: the caller does sync_folder() on the parent. When this throws, nothing is to be
-  /// seen; when that does, the folder is published already.
+  /// The renaming alone: the caller does sync_folder() on the parent. When this throws, nothing is to be seen; when
+  /// that does, the folder is published already.
   void publish_unsynced();
 
  private:
-  std::filesystem::path replaced() const;
-  void replace();
+  /// Both return false when there is something, or nothing, at the final name after all.
+  bool appear();
+  bool replace();
 
   std::filesystem::path final_;
   std::filesystem::path staging_;
+  std::filesystem::path leaving_;  ///< what is removed in the end: what was not published, or was replaced
   bool replace_;
-  bool published_ = false;
 };
 
 }  // namespace negpipe::support

@@ -1,10 +1,14 @@
 """Runs the program negpipe, and looks at what it leaves on disk."""
 
+import functools
 import hashlib
 import os
 import pathlib
 import random
+import shutil
 import subprocess
+
+import pytest
 
 PROGRAM = os.environ["NEGPIPE_PROGRAM"]
 SUBCOMMANDS = ("prepare", "synth", "info", "generate", "verify", "hash")
@@ -47,6 +51,21 @@ def refuses(status, *arguments, naming, **options):
     missing = [str(word) for word in naming if str(word) not in result.stderr]
     assert not missing, f"{missing} not in the message: {result.stderr}"
     return result.stderr
+
+
+@functools.cache
+def works(*command):
+    return shutil.which(command[0]) and subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def as_ordinary_user():
+    """What to put before a command so that root's right to write everywhere is gone."""
+    if os.geteuid() != 0:
+        return []
+    prefix = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+    if not works(*prefix, "true"):
+        pytest.skip("root writes everywhere, and setpriv cannot take that right away here")
+    return prefix
 
 
 def digests(folder, pattern="**/*"):

@@ -1,22 +1,17 @@
 """Where outputs appear: two runs in one place do not harm each other."""
 
-import functools
 import os
 import pathlib
 import shutil
+import signal
 import stat
 import subprocess
 import time
 
 import pytest
-from program import OK, PROGRAM, SMALL, USAGE, digests, leftovers, negpipe
+from program import OK, PROGRAM, SMALL, SYSTEM, USAGE, as_ordinary_user, digests, leftovers, negpipe, works
 
 SHAPE = ("--users", 50, "--items", 100, "--positives", 1500)
-
-
-@functools.cache
-def works(*command):
-    return shutil.which(command[0]) and subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 @pytest.fixture(scope="session")
@@ -136,6 +131,71 @@ def test_the_second_of_two_runs_is_refused(what, flags, places, until_it_appears
     assert leftovers(tmp_path) == []
     assert not (tmp_path / "own").exists(), "of a dataset and its ratings there are both or neither"
 
+
+# ---- what is replaced
+
+@pytest.fixture
+def made(places):
+    """The place of a subcommand where its output is already, made with seed 1, and the arguments that replace it."""
+    def make(what):
+        arguments, place = places[what]
+        negpipe(*arguments, "--seed", 1)
+        return [*arguments, "--force", "--seed", 2], place
+    return make
+
+
+@pytest.mark.parametrize("what", ["prepare", "synth", "cycle", "evaluation"])
+def test_killed_while_it_replaces(what, made, renames):
+    # After whatever rename the blow falls: there is a whole folder, the old one or the new one.
+    arguments, place = made(what)
+    before = digests(place)
+    process = start(*arguments, env={**renames, "RENAME_PLACE": str(place), "RENAME_KILLS": "1"})
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    assert set(digests(place)) == set(before)
+    assert digests(place) != before, "the blow fell after the replacement"
+    negpipe(*arguments)
+
+
+@pytest.mark.parametrize("flags", [{}, {"NO_RENAME_FLAGS": "1"}], ids=["flags", "no flags"])
+@pytest.mark.parametrize("what", ["prepare", "synth", "cycle", "evaluation"])
+def test_replacing_leaves_nothing_of_the_old(what, flags, made, renames, tmp_path):
+    arguments, place = made(what)
+    before = digests(place)
+    (place / "more").mkdir()
+    (place / "more/file").touch()
+    negpipe(*arguments, env={**renames, **flags})
+    after = digests(place)
+    assert set(after) == set(before) and after != before
+    assert leftovers(tmp_path) == []
+
+
+@pytest.mark.parametrize("flags", [{}, {"NO_RENAME_FLAGS": "1"}], ids=["flags", "no flags"])
+@pytest.mark.parametrize("what", ["prepare", "cycle"])
+def test_what_was_to_be_replaced_goes_or_comes_meanwhile(what, flags, made, until_it_appears, tmp_path):
+    arguments, place = made(what)
+    whole = set(digests(place))
+    status, said = until_it_appears(arguments, place, lambda: shutil.rmtree(place), **flags)
+    assert status == OK, said
+    assert set(digests(place)) == whole
+    shutil.rmtree(place)
+    status, said = until_it_appears(arguments, place, lambda: negpipe(*arguments), **flags)
+    assert status == OK, said
+    assert set(digests(place)) == whole
+    assert leftovers(tmp_path) == []
+
+
+def test_an_old_folder_that_may_not_be_removed_is_told_of(made):
+    arguments, place = made("prepare")
+    place.chmod(0o555)
+    command = [*as_ordinary_user(), PROGRAM, *map(str, arguments)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == SYSTEM, result.stderr
+    assert "cannot remove" in result.stderr and ".data.partial-" in result.stderr
+    negpipe("info", place)
+
+
+# ---- names and permissions
 
 @pytest.mark.parametrize("umask", [0o022, 0o077, 0o002], ids=oct)
 def test_permissions_are_those_that_the_umask_leaves(umask, dataset, tmp_path):

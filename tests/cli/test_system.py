@@ -1,6 +1,5 @@
 """The operating system gets in the way: no space, no permission, a signal. Nothing half-made stays."""
 
-import functools
 import os
 import pathlib
 import resource
@@ -10,14 +9,9 @@ import subprocess
 import time
 
 import pytest
-from program import INTERRUPTED, PROGRAM, SMALL, SYSTEM, digests, leftovers, negpipe
+from program import INTERRUPTED, PROGRAM, SMALL, SYSTEM, as_ordinary_user, digests, leftovers, negpipe, works
 
 LARGE = ("--batch-size", 4096, "--eval-negatives", 20, "--eval-batch-size", 210, "--num-neg", 50)
-
-
-@functools.cache
-def works(*command):
-    return shutil.which(command[0]) and subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def start(*arguments, **options):
@@ -76,16 +70,6 @@ def test_a_file_larger_than_is_allowed(dataset, tmp_path):
 
 
 # ---- permission
-
-def as_ordinary_user():
-    """What to put before a command so that root's right to write everywhere is gone."""
-    if os.geteuid() != 0:
-        return []
-    prefix = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
-    if not works(*prefix, "true"):
-        pytest.skip("root writes everywhere, and setpriv cannot take that right away here")
-    return prefix
-
 
 @pytest.mark.parametrize("subcommand", ["prepare", "synth", "generate"])
 def test_a_folder_that_may_not_be_written(subcommand, ratings, dataset, tmp_path):

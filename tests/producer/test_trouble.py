@@ -1,6 +1,5 @@
 """Two producers, a full disk, folders that may not be written, files that are not there."""
 
-import functools
 import os
 import pathlib
 import shutil
@@ -9,12 +8,8 @@ import time
 
 import pytest
 from producing import producing, require_equal, small, wait_until
-from program import BAD_DATA, INFEASIBLE, INTERRUPTED, OK, SMALL, SYSTEM, USAGE, digests, leftovers
-
-
-@functools.cache
-def works(*command):
-    return shutil.which(command[0]) and subprocess.run(command, capture_output=True, check=False).returncode == 0
+from program import (BAD_DATA, INFEASIBLE, INTERRUPTED, OK, SMALL, SYSTEM, USAGE, as_ordinary_user, digests, leftovers,
+                     works)
 
 
 def test_a_second_producer_is_refused(dataset, tmp_path):
@@ -151,12 +146,7 @@ def test_a_signal_while_it_waits_for_room(dataset, tmp_path, preload):
 @pytest.fixture
 def as_others():
     """What to put before a command so that permissions hold for it, whoever runs the tests."""
-    if os.geteuid() != 0:
-        return []
-    prefix = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
-    if not works(*prefix, "true"):
-        pytest.skip("root writes everywhere, and setpriv cannot take that right away here")
-    return prefix
+    return as_ordinary_user()
 
 
 def test_a_folder_that_may_not_be_written(dataset, tmp_path, as_others):

@@ -58,6 +58,26 @@ TEST(StagedFolder, DoesNotReplaceWhatCameMeanwhile) {
   }
 }
 
+TEST(StagedFolder, TradesPlacesWithWhatItReplaces) {
+  const test::temporary_folder folder;
+  for (const std::string turn : {"first", "second", "third"}) {
+    staged_folder staged(folder / "made", true);
+    write_file(staged.path() / turn, turn);
+    staged.publish();
+    EXPECT_EQ(names(folder / "made"), std::set<std::string>{turn});
+    EXPECT_EQ(names(folder.path()), std::set<std::string>{"made"}) << "what was replaced is gone by then";
+  }
+}
+
+TEST(StagedFolder, IsNotReplacedUnlessItIsPublished) {
+  const test::temporary_folder folder;
+  fs::create_directory(folder / "made");
+  write_file(folder / "made" / "before", "");
+  { const staged_folder staged(folder / "made", true); }
+  EXPECT_EQ(names(folder / "made"), std::set<std::string>{"before"});
+  EXPECT_EQ(names(folder.path()), std::set<std::string>{"made"});
+}
+
 TEST(StagedFile, HasANameThatNobodyElseHas) {
   const test::temporary_folder folder;
   {
