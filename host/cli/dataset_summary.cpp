@@ -2,14 +2,7 @@
 
 #include <fmt/core.h>
 
-#include "negpipe/error.hpp"
-
 namespace negpipe::cli {
-
-void refuse_existing(const std::filesystem::path& folder, bool replace) {
-  if (replace || !std::filesystem::exists(std::filesystem::symlink_status(folder))) return;
-  throw option_error(folder.string() + " exists already; choose another place, or --force to replace it");
-}
 
 bool is_synthetic(const dataset_origin& origin) {
   const auto options = nlohmann::json::parse(origin.options, nullptr, /*allow_exceptions=*/false);

@@ -9,10 +9,6 @@
 
 namespace negpipe::cli {
 
-/// Throws option_error if the folder exists and may not be replaced: before the work that would be lost, where
-/// dataset::save would say so after it.
-void refuse_existing(const std::filesystem::path& folder, bool replace);
-
 /// Whether a dataset was made by synth, so that it has no ratings and no ties among them.
 bool is_synthetic(const dataset_origin& origin);
 

@@ -71,7 +71,8 @@ void add_generate(CLI::App& app) {
   command.add_option("--out", options.out, "folder to write to")->required();
   command.add_option("--cycles", options.cycle_count, "how many cycles to write")->capture_default_str();
   add_generation_options(command, *arguments);
-  command.add_flag("--force", options.replace, "replace cycle and evaluation folders that exist");
+  command.add_flag("--force", options.replace,
+                   "replace cycle and evaluation folders that have a ready.json, or are empty");
   add_common_options(command, arguments->common,
                      "negpipe generate ml-1m --out run --cycles 3 --batch-size 65536 --seed 42");
   command.callback([arguments] { run_generate(*arguments); });

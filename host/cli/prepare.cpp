@@ -40,7 +40,7 @@ void settle_seed(prepare_arguments& arguments) {
 }
 
 void run_prepare(prepare_arguments& arguments) {
-  refuse_existing(arguments.out, arguments.replace);
+  dataset::check_place(arguments.out, arguments.replace, arguments.ratings);
   const run_control control = make_control(arguments.common);
   settle_seed(arguments);
   prepare_summary rows;
@@ -91,7 +91,7 @@ void add_prepare(CLI::App& app) {
       {{"ml-1m", known_dataset::ml_1m}, {"ml-20m", known_dataset::ml_20m}});
   command.add_flag("--mlperf", arguments->mlperf, "the same as --ties shuffled");
   command.add_option("--seed", arguments->seed, "seed of --ties shuffled; drawn, shown and recorded if not given");
-  command.add_flag("--force", arguments->replace, "replace the dataset if the folder exists");
+  command.add_flag("--force", arguments->replace, "replace the folder if it is a dataset, or empty");
   add_common_options(command, arguments->common, "negpipe prepare ratings.csv --out ml-1m --expect ml-1m");
   command.callback([arguments] { run_prepare(*arguments); });
 }

@@ -43,8 +43,11 @@ synth_options shape_of(const synth_arguments& arguments) {
 
 void run_synth(synth_arguments& arguments) {
   synth_options options = shape_of(arguments);
-  refuse_existing(arguments.out, arguments.replace);
-  if (!arguments.csv.empty()) refuse_existing(arguments.csv, arguments.replace);
+  if (arguments.csv.empty()) {
+    dataset::check_place(arguments.out, arguments.replace);
+  } else {
+    check_places(arguments.out, arguments.csv, arguments.replace);
+  }
   const run_control control = make_control(arguments.common);
   if (!arguments.seed) {
     arguments.seed = random_seed();
@@ -84,7 +87,7 @@ void add_synth(CLI::App& app) {
   command.add_option("--min-ratings", arguments->min_ratings, "pairs that each user has at least (default: 20)");
   command.add_option("--csv", arguments->csv, "also write ratings that prepare turns into the same dataset");
   command.add_option("--seed", arguments->seed, "drawn, shown and recorded if not given");
-  command.add_flag("--force", arguments->replace, "replace the dataset and the CSV file if they exist");
+  command.add_flag("--force", arguments->replace, "replace the folder if it is a dataset, or empty, and the CSV file");
   add_common_options(command, arguments->common, "negpipe synth --like ml-1m --out ml-1m --seed 1");
   command.callback([arguments] { run_synth(*arguments); });
 }

@@ -22,6 +22,7 @@ using json = nlohmann::ordered_json;
 
 constexpr std::string_view format_name = "negpipe dataset";
 constexpr std::string_view description_file = "dataset.json";
+constexpr support::folder_mark dataset_mark{"a dataset", description_file, format_name};
 constexpr std::string_view remedy = "prepare the dataset again";
 
 std::string hex(std::uint32_t crc) { return fmt::format("{:08x}", crc); }
@@ -39,6 +40,10 @@ std::string checksum_of(json description) {
 }
 
 // ---- writing
+
+std::optional<support::folder_mark> replaceable(bool replace) {
+  return replace ? std::optional(dataset_mark) : std::nullopt;
+}
 
 class folder_writer {
  public:
@@ -159,8 +164,16 @@ dataset_origin parse_origin(const json& origin) {
 
 }  // namespace
 
+void dataset::check_place(const fs::path& folder, bool replace, const fs::path& kept) {
+  support::check_folder_place(folder, replaceable(replace));
+  if (kept.empty() || !support::lies_in(kept, folder)) return;
+  throw option_error(
+      fmt::format("{} lies in {}, whose place the dataset takes as a whole; choose another place for one",
+                  kept.string(), folder.string()));
+}
+
 void dataset::save(const fs::path& folder, bool replace) const {
-  support::staged_folder staging(folder, replace);
+  support::staged_folder staging(folder, replaceable(replace));
   folder_writer writer(staging.path());
   writer.add("user_offsets", user_offsets_);
   writer.add("positive_items", positive_items_);

@@ -251,19 +251,21 @@ dataset synthesize(const synth_options& options, const run_control& control, con
   return made;
 }
 
+void check_places(const std::filesystem::path& folder, const std::filesystem::path& csv, bool replace) {
+  dataset::check_place(folder, replace, csv);
+  support::check_file_place(csv, replace);
+}
+
 void save_with_ratings(const dataset& data, const std::filesystem::path& folder, const std::filesystem::path& csv,
                        bool replace, const run_control& control) {
-  namespace fs = std::filesystem;
-  if (!replace && fs::exists(fs::symlink_status(csv))) {
-    throw option_error(csv.string() + " exists already; choose another place, or --force to replace it");
-  }
+  check_places(folder, csv, replace);
   staged_ratings ratings(csv, data, control);
   data.save(folder, replace);
   try {
     ratings.publish(replace);
   } catch (...) {
     std::error_code ignored;
-    fs::remove_all(folder, ignored);
+    std::filesystem::remove_all(folder, ignored);
     throw;
   }
 }

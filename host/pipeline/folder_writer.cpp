@@ -5,6 +5,7 @@
 #include <chrono>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -67,7 +68,8 @@ struct folder_job {
 /// Makes one folder: fills, encodes and writes batches in parallel, each in one thread from end to end.
 published_folder write_folder(const folder_job& job, const folder_options& options, const run_control& control) {
   const auto begin = clock::now();
-  support::staged_folder staging(job.folder, options.replace, options.staging);
+  support::staged_folder staging(job.folder, options.replace ? std::optional(record_mark) : std::nullopt,
+                                 options.staging);
   const file_layout layout{job.batch_count, options.readers};
   const record::record_template shape(job.shape.columns);
   record::record_set files(staging.path(), job.prefix, layout, shape.record_bytes(), options.compression);

@@ -4,24 +4,33 @@
 #include <cstdint>
 #include <filesystem>
 
+#include "format.hpp"
 #include "negpipe/backend.hpp"
 #include "negpipe/dataset.hpp"
 #include "negpipe/pipeline.hpp"
 #include "negpipe/plan.hpp"
 #include "negpipe/run_control.hpp"
 #include "negpipe/tfrecord.hpp"
+#include "place.hpp"
 
 namespace negpipe {
+
+/// By what a folder of records is known, whichever it is.
+inline constexpr support::folder_mark record_mark{
+    "a folder of records with its ready.json", record::ready_file_name, {}};
 
 /// How folders are written, whatever they hold.
 struct folder_options {
   std::filesystem::path out;     ///< the folder above training_epochs and eval_data
   std::uint32_t readers;
   compression_type compression;
-  bool replace;
+  bool replace;                  ///< what bears record_mark, or is empty
   std::filesystem::path staging{};  ///< where folders are made, which must exist then; empty: beside their place
   bool synced = true;               ///< whether the publication itself is synced; if not, the caller sees to it
 };
+
+/// Throws option_error, infeasible_error for what cannot be made, wherever it is to stand.
+void check_feasible(const dataset& data, const generate_options& options);
 
 /// OUT/training_epochs/cycle_NNNNN
 std::filesystem::path cycle_folder(const std::filesystem::path& out, std::uint64_t cycle);

@@ -1,5 +1,6 @@
 #include "batch_buffers.hpp"
 #include "example_encoder.hpp"
+#include "files.hpp"
 #include "folder_writer.hpp"
 #include "negpipe/error.hpp"
 #include "negpipe/pipeline.hpp"
@@ -17,7 +18,7 @@ namespace fs = std::filesystem;
 
 }  // namespace
 
-void check_generate(const dataset& data, const generate_options& options) {
+void check_feasible(const dataset& data, const generate_options& options) {
   check_cycles(options.first_cycle, options.cycle_count);
   if (options.readers == 0) throw option_error("--readers: 0 given, 1 or more wanted");
   const training_plan plan = plan_training(data, options.training);
@@ -29,13 +30,22 @@ void check_generate(const dataset& data, const generate_options& options) {
     const evaluation_plan evaluation = plan_evaluation(data, *options.evaluation);
     (void)record::record_template(evaluation_shape(evaluation.batch_size, items).columns);
   }
-  if (options.replace) return;
-  if (const auto taken = pipeline::find_cycle_folder(options.out, options.first_cycle, options.cycle_count)) {
-    refuse_taken(*taken, "continue with --first-cycle, choose another --out, or --force to replace it");
+}
+
+void check_generate(const dataset& data, const generate_options& options) {
+  check_feasible(data, options);
+  const auto cycles = pipeline::find_cycle_folders(options.out, options.first_cycle, options.cycle_count);
+  const fs::path evaluation = evaluation_folder(options.out);
+  if (options.replace) {
+    for (const fs::path& cycle : cycles) support::check_folder_place(cycle, record_mark);
+    if (options.evaluation) support::check_folder_place(evaluation, record_mark);
+    return;
   }
-  if (const fs::path folder = evaluation_folder(options.out);
-      options.evaluation && fs::exists(fs::symlink_status(folder))) {
-    refuse_taken(folder, "keep it with --no-eval, choose another --out, or --force to replace it");
+  if (!cycles.empty()) {
+    refuse_taken(cycles.front(), "continue with --first-cycle, choose another --out, or --force to replace it");
+  }
+  if (options.evaluation && support::is_taken(evaluation)) {
+    refuse_taken(evaluation, "keep it with --no-eval, choose another --out, or --force to replace it");
   }
 }
 

@@ -338,8 +338,7 @@ class producer {
 void check_produce(const dataset& data, const produce_options& options) {
   generate_options one = options.records;
   one.cycle_count = 1;
-  one.replace = true;  // what is in the way is looked at under the lock
-  check_generate(data, one);
+  check_feasible(data, one);  // what is in the way is looked at under the lock
   if (options.cycles_ahead == 0) throw option_error("--cycles-ahead: 0 given, 1 or more wanted");
   if (options.timeout.count() <= 0) {
     throw option_error(fmt::format("--timeout: {} given, 1 second or more wanted", options.timeout.count()));

@@ -2,8 +2,9 @@
 
 #include <charconv>
 #include <map>
-#include <system_error>
+#include <optional>
 
+#include "files.hpp"
 #include "format.hpp"
 #include "negpipe/error.hpp"
 
@@ -27,13 +28,9 @@ std::optional<std::uint64_t> number_in(std::string_view name, std::string_view p
 std::multimap<std::uint64_t, fs::path> numbered_entries(const fs::path& folder, std::string_view prefix,
                                                         std::string_view suffix) {
   std::multimap<std::uint64_t, fs::path> entries;
-  std::error_code failure;
-  for (fs::directory_iterator entry(folder, failure), end; !failure && entry != end; entry.increment(failure)) {
-    if (const auto number = number_in(entry->path().filename().string(), prefix, suffix)) {
-      entries.emplace(*number, entry->path());
-    }
-  }
-  if (failure) throw io_error("cannot list " + folder.string() + ": " + failure.message());
+  support::visit_entries(folder, [&](const fs::path& entry) {
+    if (const auto number = number_in(entry.filename().string(), prefix, suffix)) entries.emplace(*number, entry);
+  });
   return entries;
 }
 
@@ -42,13 +39,13 @@ std::multimap<std::uint64_t, fs::path> numbered_entries(const fs::path& folder, 
 std::vector<record_folder> find_record_folders(const fs::path& out) {
   std::vector<record_folder> folders;
   const fs::path training = out / record::training_folder;
-  if (fs::is_directory(training)) {
+  if (support::is_folder(training)) {
     for (const auto& [cycle, path] : numbered_entries(training, "cycle_", "")) {
       folders.push_back({path, path.filename().string(), false, cycle});
     }
   }
   const fs::path evaluation = out / record::evaluation_folder;
-  if (fs::is_directory(evaluation)) folders.push_back({evaluation, std::string(record::evaluation_folder), true});
+  if (support::is_folder(evaluation)) folders.push_back({evaluation, std::string(record::evaluation_folder), true});
   if (folders.empty()) {
     throw format_error(out.string() + " holds no records: neither " + std::string(record::training_folder) +
                        "/cycle_* nor " + std::string(record::evaluation_folder) +
@@ -57,14 +54,16 @@ std::vector<record_folder> find_record_folders(const fs::path& out) {
   return folders;
 }
 
-std::optional<fs::path> find_cycle_folder(const fs::path& out, std::uint64_t first, std::uint64_t count) {
+std::vector<fs::path> find_cycle_folders(const fs::path& out, std::uint64_t first, std::uint64_t count) {
+  std::vector<fs::path> found;
   const fs::path training = out / record::training_folder;
-  if (!fs::is_directory(training)) return {};
+  if (!support::is_folder(training)) return found;
   for (const auto& [cycle, path] : numbered_entries(training, "cycle_", "")) {
     // A name such as cycle_7 is in nobody's way.
-    if (cycle >= first && cycle - first < count && path.filename() == record::cycle_folder_name(cycle)) return path;
+    const bool is_one = cycle >= first && cycle - first < count && path.filename() == record::cycle_folder_name(cycle);
+    if (is_one) found.push_back(path);
   }
-  return {};
+  return found;
 }
 
 std::vector<fs::path> find_record_files(const record_folder& folder) {

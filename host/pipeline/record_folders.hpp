@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,10 +21,10 @@ struct record_folder {
 /// io_error, and format_error when there is neither.
 std::vector<record_folder> find_record_folders(const std::filesystem::path& out);
 
-/// The folder of the lowest cycle in [first, first + count) that is there, by one look at the folder above it, however
-/// large count is. Throws io_error.
-std::optional<std::filesystem::path> find_cycle_folder(const std::filesystem::path& out, std::uint64_t first,
-                                                       std::uint64_t count);
+/// The folders of the cycles in [first, first + count) that are there, ascending, by one look at the folder above them,
+/// however large count is. Throws io_error.
+std::vector<std::filesystem::path> find_cycle_folders(const std::filesystem::path& out, std::uint64_t first,
+                                                      std::uint64_t count);
 
 /// The record files in a folder, "PREFIX_0.tfrecords" and so on, by number: train_10 after train_9.
 std::vector<std::filesystem::path> find_record_files(const record_folder& folder);

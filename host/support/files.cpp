@@ -135,6 +135,17 @@ namespace {
   errno = failure.value();
   support::throw_io_error(what, path);
 }
+
+constexpr mode_t nothing = 0;
+
+/// The kind of what bears a name, nothing if none does. The standard library also takes a name below a file for
+/// one that nothing bears.
+mode_t type_of(const fs::path& path, int (*look)(const char*, struct stat*)) {
+  struct stat status {};
+  if (look(path.c_str(), &status) == 0) return status.st_mode & S_IFMT;
+  if (errno != ENOENT) support::throw_io_error("examine", path);
+  return nothing;
+}
 }  // namespace
 
 fs::path full_path(const fs::path& path) {
@@ -144,18 +155,20 @@ fs::path full_path(const fs::path& path) {
   return full.has_filename() ? full : full.parent_path();
 }
 
-bool exists(const fs::path& path) {
-  std::error_code failure;
-  const fs::file_status status = fs::status(path, failure);
-  if (status.type() == fs::file_type::none) throw_io_error("examine", path, failure);
-  return fs::exists(status);
-}
+bool exists(const fs::path& path) { return type_of(path, ::stat) != nothing; }
 
-bool is_taken(const fs::path& path) {
+bool is_folder(const fs::path& path) { return type_of(path, ::stat) == S_IFDIR; }
+
+bool is_file(const fs::path& path) { return type_of(path, ::stat) == S_IFREG; }
+
+bool is_taken(const fs::path& path) { return type_of(path, ::lstat) != nothing; }
+
+void visit_entries(const fs::path& folder, const std::function<void(const fs::path& entry)>& visit) {
   std::error_code failure;
-  const fs::file_status status = fs::symlink_status(path, failure);
-  if (status.type() == fs::file_type::none) throw_io_error("examine", path, failure);
-  return fs::exists(status);
+  for (fs::directory_iterator entry(folder, failure), end; !failure && entry != end; entry.increment(failure)) {
+    visit(entry->path());
+  }
+  if (failure) throw_io_error("list", folder, failure);
 }
 
 void remove_all(const fs::path& path) {

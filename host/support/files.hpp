@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -70,11 +71,17 @@ void sync_folder(const std::filesystem::path& folder);
 /// From the root on, and without a slash at its end.
 std::filesystem::path full_path(const std::filesystem::path& path);
 
-/// As the standard library's, but what the system refuses is an io_error: no permission to look, or to remove.
+/// As the standard library's, links followed, but what the system refuses is an io_error: no permission to look or to
+/// remove, a link that leads to itself, a name that is too long, a file where a folder should be on the way.
 bool exists(const std::filesystem::path& path);
+bool is_folder(const std::filesystem::path& path);
+bool is_file(const std::filesystem::path& path);
 /// Whether there is anything of that name: a link that leads nowhere is in the way, too.
 bool is_taken(const std::filesystem::path& path);
 void remove_all(const std::filesystem::path& path);
+/// Calls visit for every entry of a folder.
+void visit_entries(const std::filesystem::path& folder,
+                   const std::function<void(const std::filesystem::path& entry)>& visit);
 /// Makes a folder, and none above it. One that is there already is fine.
 void make_folder(const std::filesystem::path& folder);
 

@@ -94,11 +94,10 @@ void publish_file(const fs::path& path, std::string_view text, const fs::path& s
   staged.publish(/*replace=*/true);
 }
 
-staged_folder::staged_folder(const fs::path& final_folder, bool replace, const fs::path& staging_parent)
-    : final_(full_path(final_folder)), replace_(replace) {
-  if (!replace && is_taken(final_)) {
-    throw option_error(final_.string() + " exists already; choose another place, or --force to replace it");
-  }
+staged_folder::staged_folder(const fs::path& final_folder, const std::optional<folder_mark>& replaces,
+                             const fs::path& staging_parent)
+    : final_(full_path(final_folder)), replaces_(replaces) {
+  check_folder_place(final_, replaces_);
   std::error_code failure;
   const fs::path parent = staging_parent.empty() ? final_.parent_path() : staging_parent;
   if (staging_parent.empty()) fs::create_directories(parent, failure);
@@ -131,7 +130,7 @@ void staged_folder::publish() {
 void staged_folder::publish_unsynced() {
   sync_folder(staging_);
   make_folder(final_.parent_path());
-  if (replace_) {
+  if (replaces_) {
     while (!(is_taken(final_) ? replace() : appear())) continue;
   } else {
     publish_new(staging_, final_);
@@ -147,6 +146,7 @@ bool staged_folder::appear() {
 }
 
 bool staged_folder::replace() {
+  check_folder_place(final_, replaces_);
   // At no moment is there no folder, and the old one bears the other's name.
   if (::renameat2(AT_FDCWD, staging_.c_str(), AT_FDCWD, final_.c_str(), RENAME_EXCHANGE) == 0) return true;
   if (errno == ENOENT && !is_taken(final_)) return false;

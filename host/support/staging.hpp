@@ -2,9 +2,11 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string_view>
 
 #include "files.hpp"
+#include "place.hpp"
 
 namespace negpipe::support {
 
@@ -41,8 +43,8 @@ class staged_folder {
  public:
   /// The final folder's parents are created. The sibling stands in staging_parent if one is given, which must be on
   /// the same file system; then both parents must exist, so that a folder which somebody removes does not come back.
-  /// Throws option_error if the final folder exists and replace is false; so does publish(), if it has come meanwhile.
-  staged_folder(const std::filesystem::path& final_folder, bool replace,
+  /// Throws what check_folder_place throws; so does publish(), when something has come meanwhile.
+  staged_folder(const std::filesystem::path& final_folder, const std::optional<folder_mark>& replaces,
                 const std::filesystem::path& staging_parent = {});
   ~staged_folder();
   staged_folder(const staged_folder&) = delete;
@@ -65,7 +67,7 @@ class staged_folder {
   std::filesystem::path final_;
   std::filesystem::path staging_;
   std::filesystem::path leaving_;  ///< what is removed in the end: what was not published, or was replaced
-  bool replace_;
+  std::optional<folder_mark> replaces_;
 };
 
 }  // namespace negpipe::support

@@ -77,8 +77,14 @@ class dataset {
   /// A digest of counts and training arrays, hexadecimal: equal digests mean equal outputs.
   const std::string& digest() const { return digest_; }
 
-  /// Writes the folder under another name and renames it when it is whole on disk. Throws io_error, and
-  /// option_error when the folder exists and replace is false.
+  /// Throws what save would throw for what is in the folder's place, before the work of making a dataset; and
+  /// option_error if the file kept, which the same run reads or writes, lies in the folder.
+  static void check_place(const std::filesystem::path& folder, bool replace = false,
+                          const std::filesystem::path& kept = {});
+  /// Writes the folder under another name and renames it when it is whole on disk. Throws io_error, and option_error
+  /// when there is something in its place, also when it has come meanwhile, unless replace is true and it is a dataset
+  /// or an empty folder, and not the working directory or one above it. At no time is there neither the old dataset
+  /// nor the new one, where the file system can exchange two folders.
   void save(const std::filesystem::path& folder, bool replace = false) const;
   /// Opens a folder by mapping its arrays. Checks version, shapes, ranges, order and checksums. Throws
   /// format_error or io_error.

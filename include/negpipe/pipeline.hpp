@@ -23,7 +23,7 @@ struct generate_options {
   training_options training;
   std::optional<evaluation_options> evaluation; ///< absent: no evaluation data is written
   compression_type compression = compression_type::none;
-  bool replace = false;                         ///< replace folders that exist
+  bool replace = false;                         ///< replace folders of records, which have a ready.json, and empty ones
 };
 
 /// One folder that generate published.
@@ -40,7 +40,7 @@ struct generate_report {
 };
 
 /// Checks everything that can be checked before the first byte is written: counts, plans, and that no folder is in
-/// the way. Throws option_error, infeasible_error. generate does the same first.
+/// the way but one that may be replaced. Throws option_error, infeasible_error, io_error. generate does the same first.
 void check_generate(const dataset& data, const generate_options& options);
 
 /// Writes OUT/training_epochs/cycle_NNNNN and OUT/eval_data, each published whole by rename and its ready.json last.

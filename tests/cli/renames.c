@@ -1,7 +1,7 @@
 /* Preloaded into the program: stops it at a rename, as the system might between any two of its steps. What is renamed
    to or from the path in RENAME_PLACE is meant. If RENAME_WAITS names a file, it is made before the first such rename,
-   which waits until somebody removes it. With RENAME_KILLS the program is killed after the first one that succeeds. With
-   NO_RENAME_FLAGS the file system knows none. */
+   which waits until somebody removes it. With RENAME_KILLS the program is killed after the first one that succeeds.
+   With NO_RENAME_FLAGS the file system knows none. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>

@@ -9,7 +9,7 @@ import subprocess
 import time
 
 import pytest
-from program import OK, PROGRAM, SMALL, SYSTEM, USAGE, as_ordinary_user, digests, leftovers, negpipe, works
+from program import OK, PROGRAM, SMALL, SYSTEM, USAGE, as_ordinary_user, digests, leftovers, negpipe, refuses, works
 
 SHAPE = ("--users", 50, "--items", 100, "--positives", 1500)
 
@@ -193,6 +193,77 @@ def test_an_old_folder_that_may_not_be_removed_is_told_of(made):
     assert result.returncode == SYSTEM, result.stderr
     assert "cannot remove" in result.stderr and ".data.partial-" in result.stderr
     negpipe("info", place)
+
+
+def refuses_to_replace(arguments, place, *naming, **options):
+    """The run must refuse by force, too, and leave what stands in the place."""
+    before = {path: path.is_file() and path.read_bytes() for path in place.rglob("*")}
+    refuses(USAGE, *arguments, "--force", naming=["--force" if naming else "working directory", place, *naming],
+            **options)
+    assert {path: path.is_file() and path.read_bytes() for path in place.rglob("*")} == before
+    assert place.exists() or place.is_symlink()
+    assert leftovers(place.parent) == []
+
+
+@pytest.mark.parametrize("what", ["prepare", "synth", "cycle", "evaluation"])
+def test_by_force_only_what_is_ours_is_replaced(what, places, tmp_path):
+    arguments, place = places[what]
+    mark = "dataset.json" if what in ("prepare", "synth") else "ready.json"
+    place.mkdir(parents=True)
+    (place / "thesis.tex").write_text("years of work")
+    refuses_to_replace(arguments, place, "thesis.tex", f"no {mark}")
+    if mark == "dataset.json":
+        (place / mark).write_text('{"format": "pictures"}')  # a common name
+        refuses_to_replace(arguments, place, mark)
+    shutil.rmtree(place)
+    place.write_text("years of work")
+    refuses_to_replace(arguments, place, "no folder")
+    place.unlink()
+    place.symlink_to(tmp_path / "nowhere")
+    refuses_to_replace(arguments, place, "no folder")
+    place.unlink()
+    place.mkdir()
+    negpipe(*arguments, "--force")  # an empty folder
+    negpipe(*arguments, "--force")  # and what that wrote
+    assert (place / mark).exists()
+
+
+def test_a_cycle_further_on_is_looked_at_before_the_first_byte(places):
+    arguments, place = places["cycle"]
+    foreign = place.parent / "cycle_00003"
+    foreign.mkdir(parents=True)
+    (foreign / "thesis.tex").touch()
+    refuses(USAGE, *arguments, "--cycles", 5, "--force", naming=[foreign, "thesis.tex"])
+    assert list(place.parent.iterdir()) == [foreign]
+
+
+@pytest.mark.parametrize("where", [".", "below", "below/further"])
+def test_the_working_directory_is_not_replaced(where, made):
+    for what in ("prepare", "cycle"):
+        arguments, place = made(what)
+        (place / where).mkdir(parents=True, exist_ok=True)
+        refuses_to_replace([word for word in arguments if word != "--force"], place, cwd=place / where)
+        shutil.rmtree(place)
+
+
+def test_the_working_directory_by_its_short_name(ratings, tmp_path):
+    for where in (".", "./", "..", "/"):
+        refuses(USAGE, "prepare", ratings, "--out", where, "--force", cwd=tmp_path, naming=["working directory"])
+    (tmp_path / "file").touch()
+    refuses(USAGE, "prepare", ratings, "--out", ".", cwd=tmp_path, naming=["exists already"])
+
+
+def test_what_a_run_reads_or_writes_besides_is_not_replaced(ratings, tmp_path):
+    data = tmp_path / "data"
+    negpipe("prepare", ratings, "--out", data)
+    shutil.copy(ratings, data / "r.csv")
+    refuses(USAGE, "prepare", data / "r.csv", "--out", data, "--force", naming=[data / "r.csv", "another place"])
+    refuses(USAGE, "synth", *SHAPE, "--out", data, "--csv", data / "s.csv", "--force", naming=[data / "s.csv"])
+    refuses(USAGE, "synth", *SHAPE, "--out", tmp_path / "new", "--csv", data, "--force", naming=[data, "no file"])
+    refuses(USAGE, "synth", *SHAPE, "--out", tmp_path / "new", "--csv", "/dev/null", "--force", naming=["/dev/null"])
+    assert (data / "r.csv").read_bytes() == ratings.read_bytes()
+    negpipe("info", data)
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
 # ---- names and permissions

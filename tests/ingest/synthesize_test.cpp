@@ -144,7 +144,7 @@ TEST(SaveWithRatings, PublishesBothOrNeither) {
   // What takes the place of the ratings while they are written is met last of all.
   run_control control;
   control.on_progress = [&](const progress&) { std::filesystem::create_directory(csv); };
-  EXPECT_THROW(save_with_ratings(data, out, csv, false, control), io_error);
+  EXPECT_THROW(save_with_ratings(data, out, csv, false, control), option_error);
   std::filesystem::remove(csv);
   EXPECT_EQ(entries(), 1);
 

@@ -16,6 +16,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr folder_mark mark{"a thing", "mark", {}};
+
 void write_file(const fs::path& path, const std::string& text) { std::ofstream(path) << text; }
 
 std::string read_file(const fs::path& path) {
@@ -32,9 +34,9 @@ std::set<std::string> names(const fs::path& folder) {
 TEST(StagedFolder, HasANameThatNobodyElseHas) {
   const test::temporary_folder folder;
   {
-    const staged_folder one(folder / "made", false);
+    const staged_folder one(folder / "made", {});
     write_file(one.path() / "of_one", "");
-    const staged_folder other(folder / "made", false);
+    const staged_folder other(folder / "made", {});
     EXPECT_NE(one.path(), other.path());
     EXPECT_TRUE(fs::exists(one.path() / "of_one"));
     EXPECT_TRUE(one.path().filename().string().starts_with(".made.partial-"));
@@ -49,7 +51,7 @@ TEST(StagedFolder, DoesNotReplaceWhatCameMeanwhile) {
                           +[](const fs::path& path) { write_file(path, "theirs"); },
                           +[](const fs::path& path) { fs::create_symlink("nowhere", path); }}) {
     {
-      staged_folder staged(folder / "made", false);
+      staged_folder staged(folder / "made", {});
       make(folder / "made");
       EXPECT_THROW(staged.publish(), option_error);
     }
@@ -61,10 +63,11 @@ TEST(StagedFolder, DoesNotReplaceWhatCameMeanwhile) {
 TEST(StagedFolder, TradesPlacesWithWhatItReplaces) {
   const test::temporary_folder folder;
   for (const std::string turn : {"first", "second", "third"}) {
-    staged_folder staged(folder / "made", true);
+    staged_folder staged(folder / "made", mark);
+    write_file(staged.path() / "mark", turn);
     write_file(staged.path() / turn, turn);
     staged.publish();
-    EXPECT_EQ(names(folder / "made"), std::set<std::string>{turn});
+    EXPECT_EQ(names(folder / "made"), (std::set<std::string>{turn, "mark"}));
     EXPECT_EQ(names(folder.path()), std::set<std::string>{"made"}) << "what was replaced is gone by then";
   }
 }
@@ -72,9 +75,21 @@ TEST(StagedFolder, TradesPlacesWithWhatItReplaces) {
 TEST(StagedFolder, IsNotReplacedUnlessItIsPublished) {
   const test::temporary_folder folder;
   fs::create_directory(folder / "made");
-  write_file(folder / "made" / "before", "");
-  { const staged_folder staged(folder / "made", true); }
-  EXPECT_EQ(names(folder / "made"), std::set<std::string>{"before"});
+  write_file(folder / "made" / "mark", "before");
+  { const staged_folder staged(folder / "made", mark); }
+  EXPECT_EQ(read_file(folder / "made" / "mark"), "before");
+  EXPECT_EQ(names(folder.path()), std::set<std::string>{"made"});
+}
+
+TEST(StagedFolder, ReplacesNothingElseThatCameMeanwhile) {
+  const test::temporary_folder folder;
+  {
+    staged_folder staged(folder / "made", mark);
+    fs::create_directory(folder / "made");
+    write_file(folder / "made" / "thesis", "");
+    EXPECT_THROW(staged.publish(), option_error);
+  }
+  EXPECT_EQ(names(folder / "made"), std::set<std::string>{"thesis"});
   EXPECT_EQ(names(folder.path()), std::set<std::string>{"made"});
 }
 
