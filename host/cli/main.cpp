@@ -3,7 +3,6 @@
 // not there or failed; 8 a bug or no memory; 130 interrupted.
 #include <cstdio>
 #include <exception>
-#include <filesystem>
 #include <iostream>
 #include <new>
 
@@ -44,8 +43,6 @@ int run(CLI::App& app, int argc, char** argv) {
     return complain(failure.what(), 7);
   } catch (const negpipe::interrupted_error& failure) {
     return complain(failure.what(), 130);
-  } catch (const std::filesystem::filesystem_error& failure) {
-    return complain(failure.what(), 6);
   } catch (const std::bad_alloc&) {
     return complain("out of memory; close other programs, or use a smaller batch or --bitset-budget", 8);
   } catch (const std::exception& failure) {

@@ -4,9 +4,11 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 #include <limits>
 #include <memory>
 
@@ -47,7 +49,8 @@ class produce_log {
   void open(const fs::path& file) {
     file_ = std::fopen(file.c_str(), "ae");
     if (file_ != nullptr) return;
-    throw io_error("cannot write the log " + file.string() + "; choose another place for --log-file");
+    throw io_error(fmt::format("cannot write the log {}: {}; choose another place for --log-file", file.string(),
+                               std::strerror(errno)));
   }
   bool is_in_file() const { return file_ != nullptr; }
 
@@ -116,7 +119,12 @@ bool is_same_folder(const fs::path& one, const fs::path& other) {
   std::error_code unknown;
   if (fs::equivalent(one, other, unknown)) return true;
   // Those that are not there are what they are called.
-  return (fs::absolute(one) / "").lexically_normal() == (fs::absolute(other) / "").lexically_normal();
+  const auto full = [](const fs::path& path) {
+    std::error_code gone;  // the working directory may be
+    const fs::path from_root = fs::absolute(path, gone);
+    return ((gone ? path : from_root) / "").lexically_normal();
+  };
+  return full(one) == full(other);
 }
 
 void refuse(const char* name, const std::string& given, const std::string& wanted) {

@@ -95,7 +95,7 @@ json describe(const dataset& data) {
 
 json parse_description(const fs::path& folder) {
   const fs::path path = folder / description_file;
-  if (fs::is_directory(folder) && !fs::exists(path)) {
+  if (support::is_folder(folder) && !support::exists(path)) {
     throw format_error(fmt::format("{} has no {}: it is not a dataset; give a folder that negpipe prepare made",
                                    folder.string(), description_file));
   }
@@ -127,7 +127,7 @@ class folder_reader {
     const json& entry = arrays_.at(name);
     const auto count = entry.at("length").get<std::uint64_t>();
     const fs::path path = folder_ / (name + ".npy");
-    if (!fs::exists(path)) {
+    if (!support::exists(path)) {
       throw format_error(fmt::format("{} is missing, which {} speaks of; {}", path.string(), description_file, remedy));
     }
     support::mapped_file& mapping = mappings_.emplace_back(path);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "digest.hpp"
+#include "files.hpp"
 #include "format.hpp"
 #include "negpipe/error.hpp"
 #include "negpipe/pipeline.hpp"
@@ -22,7 +23,7 @@ std::span<const std::byte> bytes_of(const std::vector<feature>& features, std::s
 }
 
 record::ready_file read_ready(const fs::path& folder) {
-  if (!fs::exists(folder / record::ready_file_name)) {
+  if (!support::exists(folder / record::ready_file_name)) {
     throw format_error(
         fmt::format("{} has no {}: it was not finished; generate it again", folder.string(), record::ready_file_name));
   }
@@ -32,7 +33,7 @@ record::ready_file read_ready(const fs::path& folder) {
 /// Hashes one file on, and counts its records into the result. Throws format_error unless there are as many as wanted.
 void hash_file(const fs::path& file, std::uint64_t wanted, std::uint64_t total, support::md5& hash, record_hash& result,
                const run_control& control) {
-  if (!fs::exists(file)) {
+  if (!support::exists(file)) {
     throw format_error(fmt::format("{} is missing, which {} lists; generate the folder again", file.string(),
                                    record::ready_file_name));
   }

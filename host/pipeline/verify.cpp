@@ -102,7 +102,7 @@ class folder_verifier {
 };
 
 bool folder_verifier::read_ready() {
-  if (!fs::exists(ready_path_)) {
+  if (!support::exists(ready_path_)) {
     run_.fail(ready_path_, "is missing: the folder was not finished; generate it again");
     return false;
   }
@@ -191,7 +191,7 @@ void folder_verifier::check_file_names() const {
 bool folder_verifier::check_file(const fs::path& path, const record::record_file& listed,
                                  std::uint64_t records) const {
   expect(listed.name + ": record_count", listed.record_count, records);
-  if (!fs::exists(path)) {
+  if (!support::exists(path)) {
     run_.fail(path, "is missing");
     return false;
   }
@@ -206,7 +206,7 @@ bool folder_verifier::check_file(const fs::path& path, const record::record_file
 
 void folder_verifier::check_index(const fs::path& path, const std::string& wanted) const {
   const fs::path index = path.string() + std::string(record::index_suffix);
-  if (!fs::exists(index)) {
+  if (!support::exists(index)) {
     run_.fail(index, "is missing");
     return;
   }

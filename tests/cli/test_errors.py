@@ -2,12 +2,13 @@
 
 import gzip
 import json
+import pathlib
 import shutil
 import subprocess
 
 import pytest
-from program import (BAD_DATA, BAD_INPUT, FOUND_FAILURES, INFEASIBLE, PROGRAM, SMALL, SYSTEM, USAGE, digests, negpipe,
-                     refuses, small, write_ratings)
+from program import (BAD_DATA, BAD_INPUT, FOUND_FAILURES, INFEASIBLE, PROGRAM, SMALL, SYSTEM, USAGE, as_ordinary_user,
+                     digests, negpipe, refuses, small, write_ratings)
 
 HEADER = "user_id,item_id,rating,timestamp\n"
 
@@ -186,6 +187,95 @@ def test_ten_items_and_999_negatives_need_mlperf(tmp_path):
 ], ids=lambda values: " ".join(map(str, values)))
 def test_counts_that_do_not_fit(options, naming, dataset, tmp_path):
     refuses_run(USAGE, dataset, tmp_path, *small(*options), naming=naming)
+
+
+# ---- paths that the system refuses
+
+# By name: the arguments with a path that is refused, the dataset, the run, the ratings, and a folder to write to.
+PATHS = {
+    "info": lambda bad, data, run, ratings, out: ("info", bad),
+    "generate, dataset": lambda bad, data, run, ratings, out: ("generate", bad, "--out", out / "run", *SMALL),
+    "generate, out": lambda bad, data, run, ratings, out: ("generate", data, "--out", bad, *SMALL),
+    "generate, out, force": lambda bad, data, run, ratings, out: ("generate", data, "--out", bad, *SMALL, "--force"),
+    "verify, dataset": lambda bad, data, run, ratings, out: ("verify", bad, run),
+    "verify, run": lambda bad, data, run, ratings, out: ("verify", data, bad),
+    "hash": lambda bad, data, run, ratings, out: ("hash", bad),
+    "prepare, ratings": lambda bad, data, run, ratings, out: ("prepare", bad, "--out", out / "data"),
+    "prepare, out": lambda bad, data, run, ratings, out: ("prepare", ratings, "--out", bad),
+    "prepare, out, force": lambda bad, data, run, ratings, out: ("prepare", ratings, "--out", bad, "--force"),
+    "synth, out": lambda bad, data, run, ratings, out: ("synth", *SHAPE, "--out", bad),
+    "synth, out beside csv": lambda bad, data, run, ratings, out: (
+        "synth", *SHAPE, "--out", bad, "--csv", out / "r.csv"),
+    "synth, csv": lambda bad, data, run, ratings, out: ("synth", *SHAPE, "--out", out / "data", "--csv", bad),
+    "synth, csv, force": lambda bad, data, run, ratings, out: (
+        "synth", *SHAPE, "--out", out / "data", "--csv", bad, "--force"),
+    "produce, dataset": lambda bad, data, run, ratings, out: (
+        "produce", bad, "--data-dir", out, "--cache-id", 1, *SMALL),
+    "produce, data dir": lambda bad, data, run, ratings, out: (
+        "produce", data, "--data-dir", bad, "--cache-id", 1, *SMALL),
+    "produce, data dir, resume": lambda bad, data, run, ratings, out: (
+        "produce", data, "--data-dir", bad, "--cache-id", 1, *SMALL, "--resume"),
+    "produce, cache id": lambda bad, data, run, ratings, out: (
+        "produce", data, "--data-dir", bad.parent, "--cache-id", bad.name, *SMALL),
+    "produce, flag file": lambda bad, data, run, ratings, out: (
+        "produce", data, "--data-dir", out, "--cache-id", 1, *SMALL, "--flagfile", bad),
+    "produce, no flag file": lambda bad, data, run, ratings, out: ("produce", "--data-dir", bad, "--cache-id", 1),
+    "produce, log": lambda bad, data, run, ratings, out: (
+        "produce", data, "--data-dir", out, "--cache-id", 1, *SMALL, "--log-file", bad),
+}
+SHAPE = ("--users", 50, "--items", 100, "--positives", 1500)
+
+
+@pytest.mark.parametrize("arguments", PATHS.values(), ids=PATHS.keys())
+@pytest.mark.parametrize("kind", ["below a file", "too long", "below a loop", "not to be searched"])
+def test_a_path_that_the_system_refuses(kind, arguments, ratings, dataset, run, tmp_path):
+    bad, reason = {"below a file": (tmp_path / "file/below", "Not a directory"),
+                   "too long": (tmp_path / ("n" * 256), "File name too long"),
+                   "below a loop": (tmp_path / "loop/below", "Too many levels"),
+                   "not to be searched": (tmp_path / "locked/below", "Permission denied")}[kind]
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "locked").mkdir(mode=0)
+    (tmp_path / "out").mkdir()
+    prefix = as_ordinary_user() if kind == "not to be searched" else []
+    command = [*prefix, PROGRAM, *map(str, arguments(bad, dataset, run, ratings, tmp_path / "out"))]
+    result = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60, check=False)
+    assert result.returncode == SYSTEM, result.stderr
+    assert str(bad) in result.stderr and reason in result.stderr and "filesystem error" not in result.stderr
+    assert result.stdout == ""
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "locked", "loop", "out"]
+    assert [path.name for path in (tmp_path / "out").rglob("*")] == []
+
+
+@pytest.mark.parametrize("name", ["training_epochs", "eval_data", "training_epochs/cycle_00000/ready.json",
+                                  "training_epochs/cycle_00000/train_0.tfrecords"])
+def test_a_link_that_leads_to_itself_among_records(name, dataset, run, tmp_path):
+    shutil.copytree(run, tmp_path / "run")
+    place = tmp_path / "run" / name
+    shutil.rmtree(place) if place.is_dir() else place.unlink()
+    place.symlink_to(place)
+    for arguments in (("verify", dataset, tmp_path / "run"), ("hash", tmp_path / "run")):
+        refuses(SYSTEM, *arguments, naming=[place, "Too many levels"])
+
+
+@pytest.mark.parametrize("name", DATASET_FILES)
+def test_a_link_that_leads_to_itself_in_a_dataset(name, copied):
+    (copied / name).unlink()
+    (copied / name).symlink_to(name)
+    refuses(SYSTEM, "info", copied, naming=[copied / name, "Too many levels"])
+
+
+# A flag file that is not there yet is waited for, wherever it is to come.
+@pytest.mark.parametrize("name", [name for name in PATHS if "flag file" not in name])
+def test_a_working_directory_that_is_gone(name, ratings, dataset, run, tmp_path):
+    command = PATHS[name](pathlib.Path("a_name"), dataset, run, ratings, tmp_path)
+    script = f'mkdir "{tmp_path}/gone" && cd "{tmp_path}/gone" && rmdir "{tmp_path}/gone" && exec "$0" "$@"'
+    result = subprocess.run(["sh", "-c", script, PROGRAM, *map(str, command)], capture_output=True, text=True,
+                            timeout=60, check=False)
+    # A folder that is not there is one without records.
+    assert result.returncode == (BAD_DATA if name in ("verify, run", "hash") else SYSTEM), result.stderr
+    assert "a_name" in result.stderr and result.stdout == ""
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_damaged_ready_json(dataset, tmp_path):

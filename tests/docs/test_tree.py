@@ -106,6 +106,44 @@ def test_who_includes_whom():
     assert not wrong, "\n".join(wrong)
 
 
+# Of std::filesystem, what throws its own exception unless it is given an error_code; by this name, in host.
+ASKS_THE_SYSTEM = ("absolute|canonical|copy|copy_file|copy_symlink|create_directories|create_directory|create_symlink|"
+                   "current_path|directory_iterator|equivalent|exists|file_size|hard_link_count|is_directory|is_empty|"
+                   "is_regular_file|is_symlink|last_write_time|permissions|proximate|read_symlink|"
+                   "recursive_directory_iterator|relative|remove|remove_all|rename|resize_file|space|status|"
+                   "symlink_status|temp_directory_path|weakly_canonical")
+ERROR_CODES = {"failure", "ignored", "unknown", "gone"}
+
+
+def careless_calls(text):
+    """Calls of std::filesystem whose failure would come as an exception that is not of our tree."""
+    found = []
+    for call in re.finditer(rf"\b(?:fs|filesystem)::(?:{ASKS_THE_SYSTEM})\b(?: \w+)?([({{])", text):
+        end = depth = 0
+        for end in range(call.end() - 1, len(text)):
+            depth += {"(": 1, "{": 1, ")": -1, "}": -1}.get(text[end], 0)
+            if depth == 0:
+                break
+        last = text[call.end():end].rpartition(",")[2].strip()
+        if last not in ERROR_CODES:
+            found.append(text[call.start():end + 1])
+    return found
+
+
+def test_careless_calls_are_found():
+    assert careless_calls("if (fs::exists(path / f(1, failure))) std::filesystem::remove(path);") == [
+        "fs::exists(path / f(1, failure))", "filesystem::remove(path)"]
+    assert careless_calls("for (fs::directory_iterator i(folder); ; ) {}") == ["fs::directory_iterator i(folder)"]
+    assert careless_calls("fs::remove(a(b), ignored); support::exists(path); fs::path(path);") == []
+
+
+def test_the_file_system_is_asked_with_an_error_code():
+    sources = [path for path in tracked() if path.is_relative_to(ROOT / "host") and path.suffix in CODE]
+    assert sources
+    wrong = [f"{path.relative_to(ROOT)}: {call}" for path in sources for call in careless_calls(path.read_text())]
+    assert not wrong, "\n".join(wrong)
+
+
 def test_the_page_of_the_rooms_names_each():
     page = (ROOT / "ARCHITECTURE.md").read_text()
     rooms = {path.name for path in (ROOT / "host").iterdir() if path.is_dir()}
