@@ -61,7 +61,7 @@ support::file lock_folder(const fs::path& root) {
   fs::create_directories(root, failure);
   if (failure) {
     errno = failure.value();
-    support::throw_io_error("create", root);
+    support::throw_write_error("create", root);
   }
   support::file lock = support::file::create(root / lock_name);
   if (::flock(lock.descriptor(), LOCK_EX | LOCK_NB) == 0) return lock;

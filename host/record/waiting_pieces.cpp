@@ -12,7 +12,7 @@ namespace {
 
 support::file nameless_file(const std::filesystem::path& name) {
   auto file = support::file::create(name);
-  if (::unlink(file.path().c_str()) != 0) support::throw_io_error("remove", file.path());
+  if (::unlink(file.path().c_str()) != 0) support::throw_write_error("remove", file.path());
   return file;
 }
 

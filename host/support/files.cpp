@@ -15,9 +15,17 @@ namespace negpipe::support {
 
 namespace fs = std::filesystem;
 
-void throw_io_error(std::string_view what, const fs::path& path) {
+namespace {
+std::string complaint(std::string_view what, const fs::path& path, int code) {
+  return "cannot " + std::string(what) + " " + path.string() + ": " + std::strerror(code);
+}
+}  // namespace
+
+void throw_io_error(std::string_view what, const fs::path& path) { throw io_error(complaint(what, path, errno)); }
+
+void throw_write_error(std::string_view what, const fs::path& path) {
   const int code = errno;
-  std::string message = "cannot " + std::string(what) + " " + path.string() + ": " + std::strerror(code);
+  std::string message = complaint(what, path, code);
   if (code == ENOSPC || code == EDQUOT) throw disk_full_error(message + "; free some space or choose another place");
   if (code == EACCES || code == EPERM || code == EROFS) message += "; choose a place that you may write to";
   throw io_error(message);
@@ -33,7 +41,7 @@ file file::open_read(const fs::path& path) {
 
 file file::create(const fs::path& path) {
   const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  if (descriptor < 0) throw_io_error("create", path);
+  if (descriptor < 0) throw_write_error("create", path);
   return {descriptor, path};
 }
 
@@ -41,7 +49,7 @@ std::optional<file> file::create_new(const fs::path& path) {
   const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   if (descriptor >= 0) return file(descriptor, path);
   if (errno == EEXIST) return {};
-  throw_io_error("create", path);
+  throw_write_error("create", path);
 }
 
 file::~file() {
@@ -67,7 +75,7 @@ void file::write(std::span<const std::byte> bytes) {
     const ssize_t written = ::write(descriptor_, bytes.data(), bytes.size());
     if (written < 0) {
       if (errno == EINTR) continue;
-      throw_io_error("write", path_);
+      throw_write_error("write", path_);
     }
     bytes = bytes.subspan(static_cast<std::size_t>(written));
   }
@@ -78,7 +86,7 @@ void file::write_at(std::uint64_t offset, std::span<const std::byte> bytes) {
     const ssize_t written = ::pwrite(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
     if (written < 0) {
       if (errno == EINTR) continue;
-      throw_io_error("write", path_);
+      throw_write_error("write", path_);
     }
     offset += static_cast<std::uint64_t>(written);
     bytes = bytes.subspan(static_cast<std::size_t>(written));
@@ -92,7 +100,7 @@ void file::start_writeback(std::uint64_t offset, std::uint64_t length) noexcept 
 }
 
 void file::sync() {
-  if (::fsync(descriptor_) != 0) throw_io_error("sync", path_);
+  if (::fsync(descriptor_) != 0) throw_write_error("sync", path_);
 }
 
 bool file::is_in_place() const {
@@ -103,7 +111,7 @@ bool file::is_in_place() const {
 }
 
 void file::close() {
-  if (::close(std::exchange(descriptor_, -1)) != 0) throw_io_error("close", path_);
+  if (::close(std::exchange(descriptor_, -1)) != 0) throw_write_error("close", path_);
 }
 
 mapped_file::mapped_file(const fs::path& path) {
@@ -128,14 +136,17 @@ mapped_file& mapped_file::operator=(mapped_file&& other) noexcept {
   return *this;
 }
 
-void sync_folder(const fs::path& folder) { file::open_read(folder).sync(); }
-
-namespace {
-[[noreturn]] void throw_io_error(std::string_view what, const fs::path& path, const std::error_code& failure) {
-  errno = failure.value();
-  support::throw_io_error(what, path);
+void sync_folder(const fs::path& folder) {
+  const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) throw_write_error("sync", folder);
+  const bool synced = ::fsync(descriptor) == 0;
+  const int code = errno;
+  ::close(descriptor);
+  errno = code;
+  if (!synced) throw_write_error("sync", folder);
 }
 
+namespace {
 constexpr mode_t nothing = 0;
 
 /// The kind of what bears a name, nothing if none does. The standard library also takes a name below a file for
@@ -143,7 +154,7 @@ constexpr mode_t nothing = 0;
 mode_t type_of(const fs::path& path, int (*look)(const char*, struct stat*)) {
   struct stat status {};
   if (look(path.c_str(), &status) == 0) return status.st_mode & S_IFMT;
-  if (errno != ENOENT) support::throw_io_error("examine", path);
+  if (errno != ENOENT) throw_io_error("examine", path);
   return nothing;
 }
 }  // namespace
@@ -151,7 +162,8 @@ mode_t type_of(const fs::path& path, int (*look)(const char*, struct stat*)) {
 fs::path full_path(const fs::path& path) {
   std::error_code failure;
   const fs::path full = fs::absolute(path, failure).lexically_normal();
-  if (failure) throw_io_error("find", path, failure);
+  errno = failure.value();
+  if (failure) throw_io_error("find", path);
   return full.has_filename() ? full : full.parent_path();
 }
 
@@ -168,19 +180,22 @@ void visit_entries(const fs::path& folder, const std::function<void(const fs::pa
   for (fs::directory_iterator entry(folder, failure), end; !failure && entry != end; entry.increment(failure)) {
     visit(entry->path());
   }
-  if (failure) throw_io_error("list", folder, failure);
+  errno = failure.value();
+  if (failure) throw_io_error("list", folder);
 }
 
 void remove_all(const fs::path& path) {
   std::error_code failure;
   fs::remove_all(path, failure);
-  if (failure) throw_io_error("remove", path, failure);
+  errno = failure.value();
+  if (failure) throw_write_error("remove", path);
 }
 
 void make_folder(const fs::path& folder) {
   std::error_code failure;
   fs::create_directory(folder, failure);
-  if (failure) throw_io_error("create", folder, failure);
+  errno = failure.value();
+  if (failure) throw_write_error("create", folder);
 }
 
 }  // namespace negpipe::support

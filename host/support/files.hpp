@@ -12,9 +12,11 @@
 
 namespace negpipe::support {
 
-/// Throws io_error: "cannot WHAT PATH: REASON", from errno, with advice where there is some (no permission); and
-/// disk_full_error where there is no space.
+/// Throws io_error: "cannot WHAT PATH: REASON", from errno.
 [[noreturn]] void throw_io_error(std::string_view what, const std::filesystem::path& path);
+/// The same where something was to be written, made, renamed or removed: with the advice to choose another place where
+/// there is no permission, and as disk_full_error where there is no space.
+[[noreturn]] void throw_write_error(std::string_view what, const std::filesystem::path& path);
 
 /// An open file descriptor. Writing is checked; destruction closes without complaint.
 class file {

@@ -47,11 +47,11 @@ bool lacks_flags(int code) { return code == EINVAL || code == ENOSYS || code == 
 bool rename_new(const fs::path& from, const fs::path& to) {
   if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return true;
   if (errno == EEXIST) return false;
-  if (!lacks_flags(errno)) throw_io_error("rename to", to);
+  if (!lacks_flags(errno)) throw_write_error("rename to", to);
   // What comes between this look and the rename is lost if it is a file; a folder stays, unless it is empty.
   if (is_taken(to)) return false;
   if (::rename(from.c_str(), to.c_str()) == 0) return true;
-  if (errno != ENOTEMPTY && errno != EEXIST) throw_io_error("rename to", to);
+  if (errno != ENOTEMPTY && errno != EEXIST) throw_write_error("rename to", to);
   return false;
 }
 
@@ -81,7 +81,7 @@ void staged_file::publish(bool replace) {
   if (!replace) {
     publish_new(out_.path(), final_);
   } else if (::rename(out_.path().c_str(), final_.c_str()) != 0) {
-    throw_io_error("rename to", final_);
+    throw_write_error("rename to", final_);
   }
   published_ = true;
   sync_folder(folder_of(final_));
@@ -102,7 +102,7 @@ staged_folder::staged_folder(const fs::path& final_folder, const std::optional<f
   const fs::path parent = staging_parent.empty() ? final_.parent_path() : staging_parent;
   if (staging_parent.empty()) fs::create_directories(parent, failure);
   errno = failure.value();
-  if (failure) throw_io_error("create", parent);
+  if (failure) throw_write_error("create", parent);
   do {
     staging_ = staging_name(parent, final_);
     // As for any other folder, the umask says who may enter.
@@ -111,7 +111,7 @@ staged_folder::staged_folder(const fs::path& final_folder, const std::optional<f
       return;
     }
   } while (errno == EEXIST);
-  throw_io_error("create", staging_);
+  throw_write_error("create", staging_);
 }
 
 staged_folder::~staged_folder() {
@@ -150,18 +150,18 @@ bool staged_folder::replace() {
   // At no moment is there no folder, and the old one bears the other's name.
   if (::renameat2(AT_FDCWD, staging_.c_str(), AT_FDCWD, final_.c_str(), RENAME_EXCHANGE) == 0) return true;
   if (errno == ENOENT && !is_taken(final_)) return false;
-  if (!lacks_flags(errno)) throw_io_error("replace", final_);
+  if (!lacks_flags(errno)) throw_write_error("replace", final_);
   // A folder cannot be renamed over a full one: the old one steps aside.
   const fs::path old = staging_.string() + "-old";
   if (::rename(final_.c_str(), old.c_str()) != 0) {
     if (errno == ENOENT && !is_taken(final_)) return false;
-    throw_io_error("replace", final_);
+    throw_write_error("replace", final_);
   }
   if (::rename(staging_.c_str(), final_.c_str()) != 0) {
     const int code = errno;
     (void)::rename(old.c_str(), final_.c_str());
     errno = code;
-    throw_io_error("rename to", final_);
+    throw_write_error("rename to", final_);
   }
   leaving_ = old;
   return true;

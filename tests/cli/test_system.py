@@ -80,8 +80,25 @@ def test_a_folder_that_may_not_be_written(subcommand, ratings, dataset, tmp_path
     command = [*as_ordinary_user(), PROGRAM, subcommand, *map(str, arguments), "--out", str(folder / "out")]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == SYSTEM, result.stderr
-    assert "Permission denied" in result.stderr and str(folder) in result.stderr
+    assert "Permission denied; choose a place that you may write to" in result.stderr and str(folder) in result.stderr
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("subcommand", ["prepare", "info", "verify", "hash"])
+def test_a_file_that_may_not_be_read(subcommand, ratings, dataset, run, tmp_path):
+    shutil.copy(ratings, tmp_path / "ratings.csv")
+    shutil.copytree(dataset, tmp_path / "data")
+    shutil.copytree(run, tmp_path / "run")
+    arguments, locked = {
+        "prepare": ((tmp_path / "ratings.csv", "--out", tmp_path / "new"), "ratings.csv"),
+        "info": ((tmp_path / "data",), "data/user_offsets.npy"),
+        "verify": ((tmp_path / "data", tmp_path / "run"), "run/training_epochs/cycle_00001/train_0.tfrecords"),
+        "hash": ((tmp_path / "run",), "run/eval_data/ready.json")}[subcommand]
+    (tmp_path / locked).chmod(0)
+    command = [*as_ordinary_user(), PROGRAM, subcommand, *map(str, arguments)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == SYSTEM, result.stderr
+    assert f"cannot open {tmp_path / locked}: Permission denied\n" in result.stderr, "and no advice on writing"
 
 
 def test_a_place_below_a_file(dataset, tmp_path):
