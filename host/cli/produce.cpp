@@ -249,7 +249,7 @@ void run_produce(const CLI::App& command, produce_arguments& arguments) {
                                    {"seed", nullptr},
                                    {"cycles", report.cycles_made},
                                    {"points", report.point_count}};
-    if (arguments.generation.seed) summary["seed"] = *arguments.generation.seed;
+    if (arguments.generation.seed) summary["seed"] = std::to_string(*arguments.generation.seed);
     print_outcome(arguments.generation.common, summary, {});
   } catch (const std::exception& failure) {
     if (log.is_in_file()) log.say(failure.what());

@@ -113,6 +113,12 @@ def test_json_gives_seeds_as_text(subcommand, ratings, dataset, run, tmp_path):
     assert found["seed"] == str(seed)
 
 
+def test_the_json_of_produce_gives_the_seed_as_text_too(dataset, tmp_path):
+    command = ("produce", dataset, "--data-dir", tmp_path, "--cache-id", 1, "--cycles", 1, *SMALL, "--parent", 0)
+    found = json.loads(negpipe(*command, "--seed", 2**64 - 1, "--json").stdout)
+    assert (found["seed"], found["cycles"]) == (str(2**64 - 1), 1)
+
+
 @pytest.mark.parametrize("subcommand", SUBCOMMANDS)
 @pytest.mark.parametrize("form", ["--json", None])
 def test_an_outcome_that_cannot_be_printed_is_an_error(form, subcommand, ratings, dataset, run, tmp_path):
