@@ -17,6 +17,7 @@
 
 #include "folder_writer.hpp"
 #include "format.hpp"
+#include "json_text.hpp"
 #include "negpipe/error.hpp"
 #include "negpipe/produce.hpp"
 #include "staging.hpp"
@@ -134,8 +135,7 @@ std::optional<producer_note> read_note(const fs::path& cache) {
   const fs::path path = cache / note_name;
   if (!support::exists(path)) return {};
   const support::mapped_file file(path);
-  const auto* text = reinterpret_cast<const char*>(file.bytes().data());
-  const auto content = nlohmann::ordered_json::parse(text, text + file.bytes().size(), nullptr, false);
+  const nlohmann::ordered_json content = support::parse_json(file.bytes());
   const bool whole = content.is_object() && content.contains("next_cycle") && content.contains("options") &&
                      content["next_cycle"].is_number_unsigned() && content["options"].is_object() &&
                      parse_seed(content["options"]);

@@ -196,6 +196,19 @@ def test_a_damaged_note(seed, dataset, tmp_path):
             assert "producer.json is not what a producer notes; start again with --force" in text
 
 
+@pytest.mark.parametrize("depth", [40, 300_000])
+def test_a_note_that_nests_without_end(depth, dataset, tmp_path):
+    with producing(tmp_path / "data", *small(dataset, "--cycles", 1)) as producer:
+        assert producer.status() == OK
+        note = producer.cache / "producer.json"
+        # In a value that would be printed beside the other one.
+        nest = "[" * depth + "]" * depth
+        note.write_text(note.read_text().replace('"--readers": 3', f'"--readers": {nest}'))
+    with producing(tmp_path / "data", *small(dataset, "--resume")) as producer:
+        assert producer.status() == BAD_DATA, producer.said()
+        assert "producer.json is not what a producer notes; start again with --force" in producer.said()
+
+
 def test_a_log_that_cannot_be_written(dataset, tmp_path):
     with producing(tmp_path / "data", *small(dataset, "--log-file", tmp_path / "no/such/log")) as producer:
         assert producer.status() == SYSTEM
