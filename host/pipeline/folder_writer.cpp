@@ -65,15 +65,9 @@ struct folder_job {
   record::ready_file ready;     ///< all but the files
 };
 
-/// Makes one folder: fills, encodes and writes batches in parallel, each in one thread from end to end.
-published_folder write_folder(const folder_job& job, const folder_options& options, const run_control& control) {
-  const auto begin = clock::now();
-  support::staged_folder staging(job.folder, options.replace ? std::optional(record_mark) : std::nullopt,
-                                 options.staging);
-  const file_layout layout{job.batch_count, options.readers};
-  const record::record_template shape(job.shape.columns);
-  record::record_set files(staging.path(), job.prefix, layout, shape.record_bytes(), options.compression);
-
+/// Fills, encodes and writes all batches in parallel, each in one thread from end to end.
+void write_batches(const folder_job& job, const file_layout& layout, const record::record_template& shape,
+                   record::record_set& files, const run_control& control) {
   batch_order order(layout);
   std::atomic<bool> failed{false};
   std::mutex progress_mutex;
@@ -100,6 +94,17 @@ published_folder write_folder(const folder_job& job, const folder_options& optio
       throw;
     }
   });
+}
+
+/// Makes one folder and publishes it.
+published_folder write_folder(const folder_job& job, const folder_options& options, const run_control& control) {
+  const auto begin = clock::now();
+  support::staged_folder staging(job.folder, options.replace ? std::optional(record_mark) : std::nullopt,
+                                 options.staging);
+  const file_layout layout{job.batch_count, options.readers};
+  const record::record_template shape(job.shape.columns);
+  record::record_set files(staging.path(), job.prefix, layout, shape.record_bytes(), options.compression);
+  write_batches(job, layout, shape, files, control);
 
   published_folder published{.path = job.folder, .point_count = job.batch_count * job.batch_size};
   record::ready_file ready = job.ready;
