@@ -94,24 +94,41 @@ void publish_file(const fs::path& path, std::string_view text, const fs::path& s
   staged.publish(/*replace=*/true);
 }
 
+made_folders::~made_folders() {
+  // One that others use meanwhile is not empty, and is let alone.
+  for (auto folder = made_.rbegin(); folder != made_.rend() && ::rmdir(folder->c_str()) == 0; ++folder) continue;
+}
+
+void made_folders::make(const fs::path& folder) {
+  if (is_folder(folder)) return;
+  make(folder.parent_path());
+  if (::mkdir(folder.c_str(), 0777) == 0) {
+    made_.push_back(folder);
+  } else if (errno != EEXIST && errno != ENOENT) {
+    throw_write_error("create", folder);
+  }
+}
+
+void made_folders::keep() {
+  for (const fs::path& folder : std::exchange(made_, {})) sync_folder(folder.parent_path());
+}
+
 staged_folder::staged_folder(const fs::path& final_folder, const std::optional<folder_mark>& replaces,
                              const fs::path& staging_parent)
     : final_(full_path(final_folder)), replaces_(replaces) {
   check_folder_place(final_, replaces_);
-  std::error_code failure;
-  const fs::path parent = staging_parent.empty() ? final_.parent_path() : staging_parent;
-  if (staging_parent.empty()) fs::create_directories(parent, failure);
-  errno = failure.value();
-  if (failure) throw_write_error("create", parent);
-  do {
-    staging_ = staging_name(parent, final_);
+  const bool beside = staging_parent.empty();
+  constexpr int most_attempts = 100;
+  for (int attempt = 1;; ++attempt) {
+    if (beside) parents_.make(final_.parent_path());
+    staging_ = staging_name(beside ? final_.parent_path() : staging_parent, final_);
     // As for any other folder, the umask says who may enter.
-    if (::mkdir(staging_.c_str(), 0777) == 0) {
-      leaving_ = staging_;
-      return;
-    }
-  } while (errno == EEXIST);
-  throw_write_error("create", staging_);
+    if (::mkdir(staging_.c_str(), 0777) == 0) break;
+    // A parent that another run has made, and used for nothing, goes with it.
+    const bool passing = errno == EEXIST || (errno == ENOENT && beside);
+    if (!passing || attempt == most_attempts) throw_write_error("create", staging_);
+  }
+  leaving_ = staging_;
 }
 
 staged_folder::~staged_folder() {
@@ -122,6 +139,7 @@ staged_folder::~staged_folder() {
 void staged_folder::publish() {
   publish_unsynced();
   sync_folder(final_.parent_path());
+  parents_.keep();
   if (leaving_.empty()) return;
   support::remove_all(leaving_);
   leaving_.clear();

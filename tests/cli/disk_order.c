@@ -1,5 +1,5 @@
-/* Preloaded into the program: notes in the file named in DISK_LOG, a line each, what is written, made durable and
-   renamed, in the order in which it happens. Paths are those at the time of the call. */
+/* Preloaded into the program: notes in the file named in DISK_LOG, a line each, what is written, made, made durable
+   and renamed, in the order in which it happens. Paths are those at the time of the call. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <limits.h>
@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -51,6 +52,12 @@ int fsync(int file) {
 }
 
 int fdatasync(int file) { return fsync(file); }
+
+int mkdir(const char* path, mode_t mode) {
+  const int outcome = (int)syscall(SYS_mkdirat, AT_FDCWD, path, mode);
+  if (outcome == 0) note("mkdir", path, "");
+  return outcome;
+}
 
 static const char* absolute(const char* path, char* buffer) {
   if (path[0] == '/' || getcwd(buffer, PATH_MAX) == NULL) return path;

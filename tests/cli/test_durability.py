@@ -53,6 +53,9 @@ class Disk:
             self.name(path)
         self.contents.add(path)
 
+    def mkdir(self, path, _):
+        self.name(path)
+
     def sync(self, path, _):
         self.contents.discard(path)
         self.names.pop(path, None)

@@ -7,6 +7,7 @@
 #include <iterator>
 #include <set>
 #include <string>
+#include <thread>
 
 #include "negpipe/error.hpp"
 #include "support/temporary_folder.hpp"
@@ -57,6 +58,43 @@ TEST(StagedFolder, DoesNotReplaceWhatCameMeanwhile) {
     }
     EXPECT_EQ(names(folder.path()), std::set<std::string>{"made"});
     fs::remove(folder / "made");
+  }
+}
+
+TEST(StagedFolder, LeavesNoParentsThatItMadeForNothing) {
+  const test::temporary_folder folder;
+  fs::create_directory(folder / "theirs");
+  { const staged_folder staged(folder / "theirs/a/b/made", {}); }
+  EXPECT_EQ(names(folder / "theirs"), std::set<std::string>{});
+  {
+    const staged_folder staged(folder / "theirs/a/b/made", {});
+    write_file(folder / "theirs/a/used", "by another");
+  }
+  EXPECT_EQ(names(folder / "theirs/a"), std::set<std::string>{"used"});
+  write_file(folder / "file", "");
+  EXPECT_THROW(staged_folder(folder / "file/made", {}), io_error);
+  EXPECT_THROW(staged_folder(folder / "new" / std::string(256, 'n') / "made", {}), io_error);
+  EXPECT_EQ(names(folder.path()), (std::set<std::string>{"theirs", "file"}));
+  staged_folder(folder / "b/c/made", {}).publish();
+  EXPECT_TRUE(fs::is_empty(folder / "b/c/made"));
+}
+
+TEST(StagedFolder, OutlivesOthersThatRemoveTheirParents) {
+  const test::temporary_folder folder;
+  const auto begin_and_fail = [&](const std::string& name) {
+    for (int i = 0; i < 1000; ++i) {
+      const staged_folder staged(folder / "out/training" / name, {});
+      write_file(staged.path() / "file", name);
+      ASSERT_EQ(read_file(staged.path() / "file"), name);
+    }
+  };
+  {
+    const std::jthread one([&] { begin_and_fail("one"); });
+    const std::jthread other([&] { begin_and_fail("other"); });
+  }
+  // A parent that one has made, and another was still in, is nobody's in the end.
+  for (const auto& entry : fs::recursive_directory_iterator(folder.path())) {
+    EXPECT_TRUE(entry.path() == folder / "out" || entry.path() == folder / "out/training") << entry.path();
   }
 }
 
