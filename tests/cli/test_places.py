@@ -157,6 +157,17 @@ def test_killed_while_it_replaces(what, made, renames):
     negpipe(*arguments)
 
 
+def test_killed_between_the_two_steps_of_a_file_system_that_knows_no_exchange(made, renames, tmp_path):
+    arguments, place = made("prepare")
+    before = digests(place)
+    environment = {**renames, "RENAME_PLACE": str(place), "RENAME_KILLS": "1", "NO_RENAME_FLAGS": "1"}
+    process = start(*arguments, env=environment)
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL and not place.exists()
+    old, = tmp_path.glob(".data.partial-*-old")
+    assert digests(old) == before
+
+
 @pytest.mark.parametrize("flags", [{}, {"NO_RENAME_FLAGS": "1"}], ids=["flags", "no flags"])
 @pytest.mark.parametrize("what", ["prepare", "synth", "cycle", "evaluation"])
 def test_replacing_leaves_nothing_of_the_old(what, flags, made, renames, tmp_path):
