@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import math
+import os
 import pathlib
 import signal
 import subprocess
@@ -12,13 +14,15 @@ from program import PROGRAM, SMALL, digests
 CACHE_ID = "test"
 # Nothing here takes so long; a machine that does other work at the same time may.
 PATIENCE_SECONDS = 60
+# How soon a producer must end that is told to. A sanitizer makes everything slower, by no known factor.
+PROMPT_SECONDS = 20 if os.environ.get("NEGPIPE_SANITIZED") == "1" else 2
 
 
-def wait_until(condition, what, patience=PATIENCE_SECONDS):
+def wait_until(condition, what, patience=PATIENCE_SECONDS, every=0.005):
     deadline = time.monotonic() + patience
     while not condition():
         assert time.monotonic() < deadline, f"waited {patience} s for {what}"
-        time.sleep(0.005)
+        time.sleep(every)
 
 
 class Producer:
@@ -87,6 +91,16 @@ class Producer:
 
     def wait_until_it_makes(self, name):
         wait_until(lambda: self.makes(name), f"{name}; {self.said()}")
+
+    def bytes_made(self, name):
+        """The size so far of a folder in the making; all there will be if it was published before this looked."""
+        if any(cycle.name == name for cycle in self.cycles):
+            return math.inf
+        total = 0
+        for path in (self.cache / ".partial").glob(f".*{name}*/*"):
+            with contextlib.suppress(FileNotFoundError):  # published in between
+                total += path.stat().st_size
+        return total
 
 
 # Work that takes longer than any test waits, or at least some seconds: a billion points, and thirty million.
