@@ -1,5 +1,5 @@
 // prepare of ratings of MovieLens-20M's shape, as CSV and gzip-compressed. The dataset must be the one the ratings were
-// written from, or nothing is measured. bench/peers/pandas_prepare.py does the same in pandas.
+// written from, or nothing is measured. compare_pandas holds it to pandas.
 #include <benchmark/benchmark.h>
 #include <sys/resource.h>
 #include <unistd.h>

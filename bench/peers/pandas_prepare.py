@@ -1,10 +1,12 @@
-"""pandas doing what negpipe prepare does, on the same file: the peer of ingest_bench.
+"""pandas doing what negpipe prepare does, on the same file: the peer of compare_pandas.
 
     bench/peers/pandas_prepare.py RATINGS [DATASET]
 
-With DATASET, a folder that negpipe prepare made of RATINGS, the arrays are compared before anything is said.
+With DATASET, a folder that negpipe prepare made of RATINGS, the arrays are compared before anything is said. Prints one
+JSON object: rows, seconds, of them spent reading, and peak resident memory.
 """
 
+import json
 import resource
 import sys
 import time
@@ -20,10 +22,9 @@ ratings = pandas_oracle.read_ratings(sys.argv[1])
 read = time.perf_counter()
 arrays = pandas_oracle.prepare(ratings)
 end = time.perf_counter()
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 if len(sys.argv) > 2:
     for name, expected in arrays.items():
         np.testing.assert_array_equal(np.load(Path(sys.argv[2]) / f"{name}.npy", mmap_mode="r"), expected)
-rows = len(ratings)
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-print(f"pandas: {rows} rows in {end - start:.2f} s ({read - start:.2f} s reading), {rows / (end - start) / 1e6:.2f} M "
-      f"rows/s, peak memory {peak:.2f} GB")
+print(json.dumps({"rows": len(ratings), "seconds": end - start, "reading_seconds": read - start,
+                  "peak_memory_bytes": peak}))
