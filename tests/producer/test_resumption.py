@@ -39,7 +39,7 @@ def test_killed_at_ten_moments_of_a_cycle(form, dataset, tmp_path):
         moment = generator.uniform(0, 0.8) * size
         producer = Producer(tmp_path / f"trial{trial}", *arguments)
         producer.wait_until_it_makes(cycle)
-        wait_until(lambda: producer.bytes_made(cycle) >= moment, f"{moment} bytes of {cycle}", every=0.001)  # noqa: B023
+        wait_until(lambda: producer.bytes_made(cycle) >= moment, f"{moment} bytes of {cycle}", every=0.001)
         producer.stop(signal.SIGKILL)
         struck_in_the_making += producer.makes(cycle)
         resume_and_compare(producer, arguments, whole)
