@@ -64,7 +64,7 @@ struct shared_list {
     do {
       const std::uint32_t bit = core::highest_bit(mask);
       *next++ = static_cast<std::uint16_t>(base + bit);
-      mask ^= 1U << bit;
+      mask = core::lowest_bits(mask, bit);
     } while (mask != 0);
   }
 };

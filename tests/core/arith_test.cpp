@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "negpipe/core/divide.hpp"
+#include "negpipe/core/neighbour_plan.hpp"
 
 namespace negpipe::core {
 namespace {
@@ -99,6 +100,15 @@ TEST(divide, divider32_is_exact_on_31_bits) {
   for (std::uint32_t divisor = 1; divisor < 300; ++divisor) {
     const auto divide = divider32::make(divisor);
     for (std::uint32_t x = 0; x < 70'000; ++x) ASSERT_EQ(divide(x), x / divisor);
+  }
+}
+
+TEST(divide, reciprocal32_is_exact_on_31_bits) {
+  for (const std::uint64_t divisor : edges(1ULL << 31)) {
+    if (divisor >= 2) expect_exact<reciprocal32, std::uint32_t>(static_cast<std::uint32_t>(divisor), (1U << 31) - 1);
+  }
+  for (std::uint32_t divisor = 2; divisor < 70'000; ++divisor) {
+    expect_exact<reciprocal32, std::uint32_t>(divisor, (1U << 31) - 1);
   }
 }
 

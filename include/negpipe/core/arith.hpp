@@ -59,6 +59,19 @@ NEGPIPE_HD constexpr std::uint32_t highest_bit(std::uint32_t bits) {
   return 31U - static_cast<std::uint32_t>(__builtin_clz(bits));
 }
 
+/// The lowest count bits of a value. count <= 31.
+NEGPIPE_HD constexpr std::uint32_t lowest_bits(std::uint32_t value, std::uint32_t count) {
+#if defined(__CUDA_ARCH__)
+  if (!__builtin_is_constant_evaluated()) {
+    std::uint32_t bits = 0;
+    asm("bfe.u32 %0, %1, 0, %2;" : "=r"(bits) : "r"(value), "r"(count));
+    return bits;
+  }
+#endif
+  return value & ((1U << count) - 1);
+}
+static_assert(lowest_bits(0xFFU, 0) == 0 && lowest_bits(0xFFU, 3) == 7);
+
 /// The lowest count bits of a value, moved to the top, zeros below them. count <= 31.
 NEGPIPE_HD constexpr std::uint32_t lowest_on_top(std::uint32_t value, std::uint32_t count) {
 #if defined(__CUDA_ARCH__)

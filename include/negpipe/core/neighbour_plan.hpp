@@ -12,18 +12,24 @@
 
 namespace negpipe::core {
 
-/// Divides x < 2^31 by a divisor of at least 2: divider32 with the doubling of x folded into the shift.
+/// Divides x < 2^31 by a divisor of at least 2, with the smallest shift that is exact: none for 3 and 6.
 struct reciprocal32 {
-  std::uint32_t magic;
+  std::uint32_t magic;  ///< ceil(2^(32 + shift) / divisor)
   std::uint32_t shift;
 
   static NEGPIPE_HD constexpr reciprocal32 make(std::uint32_t divisor) {
-    const auto exact = divider32::make(divisor);
-    return {exact.magic, exact.shift - 1};
+    for (std::uint32_t shift = 0;; ++shift) {
+      const std::uint64_t power = 1ULL << (32 + shift);
+      const std::uint64_t magic = ceil_div(power, divisor);
+      // x * magic / power is too large by x * excess / (power * divisor), which must stay below 1 / divisor.
+      const std::uint64_t excess = magic * divisor - power;
+      if (excess <= 2ULL << shift) return {static_cast<std::uint32_t>(magic), shift};
+    }
   }
   NEGPIPE_HD constexpr std::uint32_t operator()(std::uint32_t x) const { return mul_hi(magic, x) >> shift; }
 };
 static_assert(reciprocal32::make(2)(0x7FFFFFFFU) == 0x3FFFFFFFU && reciprocal32::make(10)(99) == 9);
+static_assert(reciprocal32::make(3).shift == 0 && reciprocal32::make(6).shift == 0);
 
 /// Division of positions of one width.
 template <typename Position>
