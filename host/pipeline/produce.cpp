@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "files.hpp"
 #include "folder_watch.hpp"
@@ -82,6 +83,7 @@ class producer {
 
   produce_report run() {
     try {
+      filler(all_threads_, plan_.batch_count);  // a backend that cannot be had is to leave no folder behind
       with_room("the cache folder", note_bytes, [&] { cache_.emplace(options_.records.out); });
       settle_earlier_run();
       with_room("the notes", note_bytes, [&] { cache_->announce(); });
@@ -96,14 +98,20 @@ class producer {
       if (monitor_.reason() == stop_reason::asked) throw;
       report_.end = end_for(monitor_.reason());
     } catch (const io_error&) {
-      // Whoever removes the cache folder under a producer wants it to end, not to complain.
-      if (!watch_ || cache_->is_announced()) throw;
+      if (!watch_ || !cache_is_removed()) throw;
       report_.end = produce_end::cache_removed;
     }
     return report_;
   }
 
  private:
+  /// Whoever removes the cache folder under a producer wants it to end, not to complain of what is missing already;
+  /// subproc.alive may be the last to go.
+  bool cache_is_removed() const {
+    for (int i = 0; i < 50 && cache_->is_announced(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    return !cache_->is_announced();
+  }
+
   static produce_end end_for(stop_reason reason) {
     return reason == stop_reason::parent_ended ? produce_end::parent_ended : produce_end::cache_removed;
   }

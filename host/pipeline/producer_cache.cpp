@@ -14,12 +14,14 @@
 #include <sstream>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "folder_writer.hpp"
 #include "format.hpp"
 #include "json_text.hpp"
 #include "negpipe/error.hpp"
 #include "negpipe/produce.hpp"
+#include "place.hpp"
 #include "staging.hpp"
 
 namespace negpipe {
@@ -57,17 +59,27 @@ constexpr const char* note_name = "producer.json";
 constexpr const char* alive_name = "subproc.alive";
 constexpr const char* lock_name = "producer.lock";
 
+/// False when another process has the lock.
+bool try_lock(const support::file& file) {
+  if (::flock(file.descriptor(), LOCK_EX | LOCK_NB) == 0) return true;
+  if (errno != EWOULDBLOCK) support::throw_io_error("lock", file.path());
+  return false;
+}
+
 support::file lock_folder(const fs::path& root) {
-  std::error_code failure;
-  fs::create_directories(root, failure);
-  if (failure) {
-    errno = failure.value();
-    support::throw_write_error("create", root);
+  for (;;) {
+    std::error_code failure;
+    fs::create_directories(root, failure);
+    if (failure) {
+      errno = failure.value();
+      support::throw_write_error("create", root);
+    }
+    support::file lock = support::file::open_or_create(root / lock_name);
+    if (!try_lock(lock)) {
+      throw option_error(root.string() + " has a producer already; stop it, or choose another --cache-id");
+    }
+    if (lock.is_in_place()) return lock;  // else whoever had it has just removed it
   }
-  support::file lock = support::file::create(root / lock_name);
-  if (::flock(lock.descriptor(), LOCK_EX | LOCK_NB) == 0) return lock;
-  if (errno != EWOULDBLOCK) support::throw_io_error("lock", lock.path());
-  throw option_error(root.string() + " has a producer already; stop it, or choose another --cache-id");
 }
 
 /// When this process began, in clock ticks since the machine did: with the pid it names the process for good.
@@ -116,13 +128,13 @@ std::optional<std::uint64_t> cycle_number(const std::string& name) {
   return number;
 }
 
-/// Calls visit(number) for every cycle below a folder, which may be missing or go while it is read. Throws io_error
+/// Calls visit(path, number) for every cycle below a folder, which may be missing or go while it is read. Throws io_error
 /// where it cannot be read: what is not seen would count as consumed.
 template <typename Visit>
 void for_each_cycle(const fs::path& folder, Visit visit) {
   std::error_code failure;
   for (fs::directory_iterator entry(folder, failure), end; !failure && entry != end; entry.increment(failure)) {
-    if (const auto number = cycle_number(entry->path().filename().string())) visit(*number);
+    if (const auto number = cycle_number(entry->path().filename().string())) visit(entry->path(), *number);
   }
   if (!failure || failure == std::errc::no_such_file_or_directory || failure == std::errc::not_a_directory) return;
   errno = failure.value();
@@ -153,16 +165,30 @@ producer_cache::~producer_cache() {
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
   if (!folder_.is_in_place()) return;
+  const bool lock_removed = !lock_.is_in_place();
+  if (lock_removed && !lock_again()) return;
   std::error_code ignored;
   fs::remove_all(staging(), ignored);
-  if (withdrawn && !lock_.is_in_place()) {
+  if (withdrawn && lock_removed) {
     // What came into the folder while it was being removed stands there still, and so does the folder.
     fs::remove_all(cycles(), ignored);
     fs::remove_all(evaluation_folder(root_), ignored);
     fs::remove(root_ / note_name, ignored);
+    fs::remove(lock_.path(), ignored);
     fs::remove(root_, ignored);  // if it is empty
   }
   if (is_announced()) fs::remove(alive_->path(), ignored);  // last: whoever waits for our end finds all in order
+}
+
+bool producer_cache::lock_again() noexcept {
+  try {
+    auto lock = support::file::create_new(root_ / lock_name);
+    if (!lock || !try_lock(*lock)) return false;
+    lock_ = std::move(*lock);
+    return true;
+  } catch (const io_error&) {
+    return false;
+  }
 }
 
 fs::path producer_cache::cycles() const { return root_ / record::training_folder; }
@@ -170,8 +196,10 @@ fs::path producer_cache::cycles() const { return root_ / record::training_folder
 void producer_cache::clear_unfinished() const { support::remove_all(staging()); }
 
 void producer_cache::clear_records() const {
-  support::remove_all(cycles());
-  support::remove_all(evaluation_folder(root_));
+  std::vector<fs::path> records{evaluation_folder(root_)};
+  for_each_cycle(cycles(), [&](const fs::path& cycle, std::uint64_t) { records.push_back(cycle); });
+  for (const fs::path& folder : records) support::check_folder_place(folder, record_mark);  // before any is gone
+  for (const fs::path& folder : records) support::remove_all(folder);
   support::remove_all(root_ / note_name);
 }
 
@@ -194,13 +222,13 @@ void producer_cache::make_folders() const {
 
 std::uint64_t producer_cache::unconsumed_count() const {
   std::uint64_t count = 0;
-  for_each_cycle(cycles(), [&](std::uint64_t) { ++count; });
+  for_each_cycle(cycles(), [&](const fs::path&, std::uint64_t) { ++count; });
   return count;
 }
 
 std::uint64_t producer_cache::cycle_after_last() const {
   std::uint64_t after = 0;
-  for_each_cycle(cycles(), [&](std::uint64_t cycle) { after = std::max(after, cycle + 1); });
+  for_each_cycle(cycles(), [&](const fs::path&, std::uint64_t cycle) { after = std::max(after, cycle + 1); });
   return after;
 }
 

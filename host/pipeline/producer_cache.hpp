@@ -25,7 +25,8 @@ class producer_cache {
   /// Creates the folder and locks it. Throws io_error, option_error when another producer has it.
   explicit producer_cache(std::filesystem::path root);
   /// Removes what is unfinished, then subproc.alive if it is still the one that was put there. Of a folder that
-  /// somebody removed meanwhile nothing is left; one that somebody else has put in its place is let alone.
+  /// somebody removed meanwhile nothing is left; one that somebody else has put in its place, or that another producer
+  /// has by now, is let alone.
   ~producer_cache();
   producer_cache(const producer_cache&) = delete;
   producer_cache& operator=(const producer_cache&) = delete;
@@ -37,7 +38,8 @@ class producer_cache {
 
   /// Removes what killed producers left unfinished.
   void clear_unfinished() const;
-  /// Removes cycles, evaluation data and note.
+  /// Removes cycles, evaluation data and note. Throws option_error, and removes nothing, where one of the folders does
+  /// not bear record_mark.
   void clear_records() const;
   void write_note(const producer_note& note) const;
 
@@ -58,6 +60,9 @@ class producer_cache {
   bool has_records() const { return cycle_after_last() != 0 || has_evaluation(); }
 
  private:
+  /// Takes the place of a lock that somebody removed; false when another producer has.
+  bool lock_again() noexcept;
+
   std::filesystem::path root_;
   support::file lock_;
   support::file folder_;  ///< the root itself, to know it from a later one of its name

@@ -52,6 +52,12 @@ std::optional<file> file::create_new(const fs::path& path) {
   throw_write_error("create", path);
 }
 
+file file::open_or_create(const fs::path& path) {
+  const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666);
+  if (descriptor < 0) throw_write_error("create", path);
+  return {descriptor, path};
+}
+
 file::~file() {
   if (descriptor_ >= 0) ::close(descriptor_);
 }

@@ -26,6 +26,8 @@ class file {
   static file create(const std::filesystem::path& path);
   /// Creates a file that was not there; empty when the name is taken, even by a link that leads nowhere.
   static std::optional<file> create_new(const std::filesystem::path& path);
+  /// For reading and writing, as it is, or created when there is none. A link in its place is refused.
+  static file open_or_create(const std::filesystem::path& path);
   ~file();
   file(file&& other) noexcept;
   file& operator=(file&& other) noexcept;

@@ -44,7 +44,7 @@ TEST_F(backends, both_kinds_are_listed_and_the_cpu_is_always_there) {
 TEST_F(backends, cpu_is_made_by_name_with_the_threads_asked_for) {
   EXPECT_NE(make_backend("cpu", index_, 3)->description().find("cpu ("), std::string::npos);
   EXPECT_NE(make_backend("cpu", index_, 3)->description().find("3 threads"), std::string::npos);
-  EXPECT_NE(make_backend("cpu", index_, 1)->description().find("1 thread)"), std::string::npos);
+  EXPECT_NE(make_backend("cpu", index_, 1)->description().find("1 thread a batch)"), std::string::npos);
 }
 
 TEST_F(backends, auto_takes_the_best_available) {

@@ -1,6 +1,8 @@
 """Folders that go under a producer: it ends when its cache does, and goes on when only what it made is gone."""
 
+import contextlib
 import shutil
+import signal
 import time
 
 import pytest
@@ -27,6 +29,24 @@ def test_the_cache_is_removed(phase, dataset, tmp_path):
         begin = time.monotonic()
         shutil.rmtree(producer.cache, ignore_errors=True)
         require_removed(producer, begin)
+
+
+def test_the_next_producer_of_an_emptied_cache_keeps_its_cycles(dataset, undisturbed, tmp_path):
+    with producing(tmp_path / "data", *small(dataset)) as producer, contextlib.ExitStack() as stack:
+        producer.wait_until_idle()
+        producer.process.send_signal(signal.SIGSTOP)
+        for path in producer.cache.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        messages = tmp_path / "successor.messages"
+        successor = stack.enter_context(producing(tmp_path / "data", *small(dataset), messages=messages))
+        successor.wait_until_idle()
+        producer.process.send_signal(signal.SIGCONT)
+        assert producer.status() == OK, producer.said()
+        assert [cycle.name for cycle in successor.cycles] == ["cycle_00000", "cycle_00001", "cycle_00002"]
+        for cycle in successor.cycles:
+            require_equal(cycle, undisturbed)
+        assert successor.alive_file.exists()
+        assert successor.stop() == INTERRUPTED
 
 
 @pytest.mark.parametrize("trial", range(5))

@@ -8,8 +8,8 @@ import time
 
 import pytest
 from producing import PROMPT_SECONDS, producing, require_equal, small, wait_until
-from program import (BAD_DATA, INFEASIBLE, INTERRUPTED, OK, SMALL, SYSTEM, USAGE, as_ordinary_user, digests, leftovers,
-                     works)
+from program import (BACKEND, BAD_DATA, INFEASIBLE, INTERRUPTED, OK, SMALL, SYSTEM, USAGE, as_ordinary_user, digests,
+                     leftovers, works)
 
 
 def test_a_second_producer_is_refused(dataset, tmp_path):
@@ -237,3 +237,44 @@ def test_a_dataset_that_is_none(tmp_path):
     with producing(tmp_path / "data", tmp_path / "nothing") as producer:
         assert producer.status() in (BAD_DATA, SYSTEM)
         assert str(tmp_path / "nothing") in producer.said()
+
+
+def test_a_backend_that_cannot_be_had_leaves_no_folder(dataset, tmp_path):
+    with producing(tmp_path / "data", *small(dataset, "--device", "cuda:999")) as producer:
+        assert producer.status() == BACKEND
+    assert not (tmp_path / "data").exists()
+    with producing(tmp_path / "data", *small(dataset, "--cycles", 1)) as producer:
+        assert producer.status() == OK
+
+
+@pytest.mark.parametrize("mine", ["eval_data/mine.txt", "training_epochs/cycle_00007/mine.txt"])
+def test_force_removes_records_only(mine, dataset, tmp_path):
+    with producing(tmp_path / "data", *small(dataset, "--cycles", 1)) as producer:
+        assert producer.status() == OK
+    theirs = producer.cache / mine
+    shutil.rmtree(theirs.parent, ignore_errors=True)
+    theirs.parent.mkdir()
+    theirs.touch()
+    other = producer.cache / "training_epochs/notes"
+    other.mkdir()
+    before = digests(producer.cache)
+    with producing(tmp_path / "data", *small(dataset, "--cycles", 1, "--force")) as producer:
+        assert producer.status() == USAGE
+        assert theirs.parent.name in producer.said()
+    assert digests(producer.cache) == before
+    shutil.rmtree(theirs.parent)
+    with producing(tmp_path / "data", *small(dataset, "--cycles", 1, "--force")) as producer:
+        assert producer.status() == OK
+    assert other.exists() and len(producer.cycles) == 2
+
+
+def test_the_lock_is_no_way_to_other_files(dataset, tmp_path):
+    theirs = tmp_path / "theirs"
+    theirs.write_text("theirs")
+    cache = tmp_path / "data/test_ncf_recommendation_cache"
+    cache.mkdir(parents=True)
+    (cache / "producer.lock").symlink_to(theirs)
+    with producing(tmp_path / "data", *small(dataset)) as producer:
+        assert producer.status() == SYSTEM
+        assert "producer.lock" in producer.said()
+    assert theirs.read_text() == "theirs"

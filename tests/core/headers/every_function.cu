@@ -13,7 +13,8 @@ __device__ std::uint64_t call_integers(std::uint64_t x) {
   std::uint64_t sum =
       core::ceil_div(x, 3) + core::lesser(word, 5) + core::mul_wide(word, word) + product.hi + product.lo;
   sum += core::mul_hi(word, word) + core::mul_hi_add(word, word, word);
-  sum += core::count_ones(word) + core::highest_bit(word | 1) + core::lowest_on_top(word, 3);
+  sum += core::count_ones(word) + core::highest_bit(word | 1);
+  sum += core::lowest_bits(word, 3) + core::lowest_on_top(word, 3);
   sum += core::shift_down(word, 3) + core::with_bit(word & ~8U, 3, word) + core::half_of(word, word, 3);
   sum += core::join_halves(word, word);
   sum += core::isqrt(x) + core::bit_width(x);
