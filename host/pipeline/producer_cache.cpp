@@ -128,8 +128,8 @@ std::optional<std::uint64_t> cycle_number(const std::string& name) {
   return number;
 }
 
-/// Calls visit(path, number) for every cycle below a folder, which may be missing or go while it is read. Throws io_error
-/// where it cannot be read: what is not seen would count as consumed.
+/// Calls visit(path, number) for every cycle below a folder, which may be missing or go while it is read. Throws
+/// io_error where it cannot be read: what is not seen would count as consumed.
 template <typename Visit>
 void for_each_cycle(const fs::path& folder, Visit visit) {
   std::error_code failure;
