@@ -172,7 +172,7 @@ void dataset::check_place(const fs::path& folder, bool replace, const fs::path& 
                   kept.string(), folder.string()));
 }
 
-void dataset::save(const fs::path& folder, bool replace) const {
+void dataset::save(const fs::path& folder, bool replace, const std::function<void()>& appear_with) const {
   support::staged_folder staging(folder, replaceable(replace));
   folder_writer writer(staging.path());
   writer.add("user_offsets", user_offsets_);
@@ -184,7 +184,10 @@ void dataset::save(const fs::path& folder, bool replace) const {
   description["arrays"] = writer.arrays();
   description["checksum"] = checksum_of(description);
   support::publish_file(staging.path() / description_file, dump(description, 2) + "\n");
-  staging.publish();
+  staging.appear();
+  if (appear_with) appear_with();
+  staging.commit();
+  staging.settle();
 }
 
 dataset dataset::load(const fs::path& folder) {

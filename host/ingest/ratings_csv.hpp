@@ -18,6 +18,9 @@ class staged_ratings {
 
   /// Renames them to their place. Throws io_error, and option_error if something is there and replace is false.
   void publish(bool replace) { staged_.publish(replace); }
+  /// The same in two steps: the renaming, and what makes it durable. The ratings are there also when the second throws.
+  void appear(bool replace) { staged_.appear(replace); }
+  void settle() { staged_.settle(); }
 
  private:
   support::staged_file staged_;

@@ -260,14 +260,8 @@ void save_with_ratings(const dataset& data, const std::filesystem::path& folder,
                        bool replace, const run_control& control) {
   check_places(folder, csv, replace);
   staged_ratings ratings(csv, data, control);
-  data.save(folder, replace);
-  try {
-    ratings.publish(replace);
-  } catch (...) {
-    std::error_code ignored;
-    std::filesystem::remove_all(folder, ignored);
-    throw;
-  }
+  data.save(folder, replace, [&] { ratings.appear(replace); });
+  ratings.settle();
 }
 
 }  // namespace negpipe

@@ -92,8 +92,19 @@ bool lies_in(const fs::path& path, const fs::path& folder) {
     const fs::path known = fs::weakly_canonical(full_path(any), unknown);
     return unknown ? full_path(any) : known;
   };
-  const fs::path rest = resolved(path).lexically_relative(resolved(folder));
-  return !rest.empty() && *rest.begin() != "..";
+  const fs::path whole = resolved(folder);
+  const auto holds = [&](const fs::path& any) {
+    const fs::path rest = resolved(any).lexically_relative(whole);
+    return !rest.empty() && *rest.begin() != "..";
+  };
+  if (holds(path)) return true;
+  // A link in the folder may lead out of it again: what is reached by it is out of reach without the folder.
+  std::error_code unknown;
+  for (fs::path part = fs::absolute(path, unknown).lexically_normal(); part.has_relative_path();) {
+    part = part.parent_path();
+    if (holds(part)) return true;
+  }
+  return false;
 }
 
 }  // namespace negpipe::support

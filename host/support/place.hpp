@@ -22,7 +22,8 @@ void check_folder_place(const std::filesystem::path& folder, const std::optional
 /// The same for a file: with replace, it may be a file of any kind that holds bytes.
 void check_file_place(const std::filesystem::path& file, bool replace);
 
-/// Whether a path is a folder, or something in it or below it; neither needs to be there. Throws io_error.
+/// Whether a path is a folder, or something in it or below it, or leads through it to elsewhere; neither needs to be
+/// there. Throws io_error.
 bool lies_in(const std::filesystem::path& path, const std::filesystem::path& folder);
 
 }  // namespace negpipe::support

@@ -55,6 +55,17 @@ bool rename_new(const fs::path& from, const fs::path& to) {
   return false;
 }
 
+bool exchange(const fs::path& one, const fs::path& other) noexcept {
+  return ::renameat2(AT_FDCWD, one.c_str(), AT_FDCWD, other.c_str(), RENAME_EXCHANGE) == 0;
+}
+
+/// That of nothing where there is nothing.
+folder_identity identity_of(const fs::path& folder) noexcept {
+  struct stat status {};
+  if (::lstat(folder.c_str(), &status) != 0) return {};
+  return {status.st_dev, status.st_ino};
+}
+
 void publish_new(const fs::path& from, const fs::path& to) {
   if (rename_new(from, to)) return;
   throw option_error(to.string() +
@@ -78,14 +89,20 @@ void staged_file::finish() {
 }
 
 void staged_file::publish(bool replace) {
+  appear(replace);
+  settle();
+}
+
+void staged_file::appear(bool replace) {
   if (!replace) {
     publish_new(out_.path(), final_);
   } else if (::rename(out_.path().c_str(), final_.c_str()) != 0) {
     throw_write_error("rename to", final_);
   }
   published_ = true;
-  sync_folder(folder_of(final_));
 }
+
+void staged_file::settle() { sync_folder(folder_of(final_)); }
 
 void publish_file(const fs::path& path, std::string_view text, const fs::path& staging_parent) {
   staged_file staged(path, staging_parent);
@@ -132,12 +149,35 @@ staged_folder::staged_folder(const fs::path& final_folder, const std::optional<f
 }
 
 staged_folder::~staged_folder() {
+  if (state_ == state::shown) withdraw();
   std::error_code ignored;
   if (!leaving_.empty()) fs::remove_all(leaving_, ignored);
 }
 
 void staged_folder::publish() {
   publish_unsynced();
+  settle();
+}
+
+void staged_folder::publish_unsynced() {
+  appear();
+  commit();
+}
+
+void staged_folder::appear() {
+  sync_folder(staging_);
+  make_folder(final_.parent_path());
+  shown_ = identity_of(staging_);
+  if (replaces_) {
+    while (!(is_taken(final_) ? replace() : take_free_place())) continue;
+  } else {
+    publish_new(staging_, final_);
+    leaving_.clear();
+  }
+  state_ = state::shown;
+}
+
+void staged_folder::settle() {
   sync_folder(final_.parent_path());
   parents_.keep();
   if (leaving_.empty()) return;
@@ -145,19 +185,18 @@ void staged_folder::publish() {
   leaving_.clear();
 }
 
-void staged_folder::publish_unsynced() {
-  sync_folder(staging_);
-  make_folder(final_.parent_path());
-  if (replaces_) {
-    while (!(is_taken(final_) ? replace() : appear())) continue;
-  } else {
-    publish_new(staging_, final_);
-    leaving_.clear();
-  }
+// What cannot be put back stays under its hidden name: it must not be lost for a thing that failed.
+void staged_folder::withdraw() noexcept {
+  if (identity_of(final_) != shown_) return;  // another run has replaced this folder, and so the one before it
+  if (!leaving_.empty() && exchange(leaving_, final_)) return;
+  const fs::path old = std::exchange(leaving_, {});
+  if (old == staging_ || ::rename(final_.c_str(), staging_.c_str()) != 0) return;
+  leaving_ = staging_;
+  if (!old.empty()) (void)::rename(old.c_str(), final_.c_str());
 }
 
 // What is to be replaced may come and go until the very rename: then there is another look.
-bool staged_folder::appear() {
+bool staged_folder::take_free_place() {
   if (!rename_new(staging_, final_)) return false;
   leaving_.clear();
   return true;
@@ -166,7 +205,7 @@ bool staged_folder::appear() {
 bool staged_folder::replace() {
   check_folder_place(final_, replaces_);
   // At no moment is there no folder, and the old one bears the other's name.
-  if (::renameat2(AT_FDCWD, staging_.c_str(), AT_FDCWD, final_.c_str(), RENAME_EXCHANGE) == 0) return true;
+  if (exchange(staging_, final_)) return true;
   if (errno == ENOENT && !is_taken(final_)) return false;
   if (!lacks_flags(errno)) throw_write_error("replace", final_);
   // A folder cannot be renamed over a full one: the old one steps aside.

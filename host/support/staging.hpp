@@ -1,6 +1,7 @@
 // Files and folders that appear whole or not at all.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string_view>
@@ -24,9 +25,12 @@ class staged_file {
   file& out() { return out_; }
   /// Syncs and closes what was written: all that is missing is the name.
   void finish();
-  /// After finish(): renames the file and syncs the rename. With replace over a file that is there; else throws
-  /// option_error if there is anything by now.
+  /// After finish(): appear(), then settle().
   void publish(bool replace);
+  /// Renames the file, with replace over one that is there; else throws option_error if there is anything by now.
+  void appear(bool replace);
+  /// After appear(): syncs the rename. The file is there also when this throws.
+  void settle();
 
  private:
   std::filesystem::path final_;
@@ -56,8 +60,16 @@ class made_folders {
   std::vector<std::filesystem::path> made_;  ///< each above the next
 };
 
+/// What stays the same of a folder when it is renamed.
+struct folder_identity {
+  std::uint64_t device = 0;
+  std::uint64_t number = 0;
+  bool operator==(const folder_identity&) const = default;
+};
+
 /// A folder in the making: work happens in a hidden sibling of a name that nobody else has, which publish() renames to
-/// the final name. Without publish() the sibling is removed again.
+/// the final name. Without publish() the sibling is removed again. Where something else is to appear with the folder,
+/// or neither, publish() is done in its three steps, the other thing between the first and the second.
 class staged_folder {
  public:
   /// The final folder's parents are created, and removed again if nothing comes into them. The sibling stands in
@@ -71,25 +83,36 @@ class staged_folder {
   staged_folder& operator=(const staged_folder&) = delete;
 
   const std::filesystem::path& path() const { return staging_; }
-  /// Syncs the folder, renames it, and syncs the rename and the parents that were created. Files in it must have been
-  /// synced. A parent that went meanwhile is made again, but nothing above it. A folder that is replaced trades places
-  /// with this one, and is removed then: there is a whole one at any time, except for a moment where the file system
-  /// knows no such trade.
+  /// appear(), commit(), settle(). Files in the folder must have been synced.
   void publish();
-  /// The renaming alone: the caller does sync_folder() on the parent. When this throws, nothing is to be seen; when
+  /// The first two alone: the caller does sync_folder() on the parent. When this throws, nothing is to be seen; when
   /// that does, the folder is published already.
   void publish_unsynced();
 
+  /// Syncs the folder and renames it. A parent that went meanwhile is made again, but nothing above it. A folder that
+  /// is replaced trades places with this one: there is a whole one at any time, except for a moment where the file
+  /// system knows no such trade. Unless commit() follows, the destructor puts things back as they were.
+  void appear();
+  /// From now on the folder stays, and the one that it replaced goes in the end.
+  void commit() noexcept { state_ = state::published; }
+  /// Syncs the rename and the parents that were created, and removes the folder that was replaced.
+  void settle();
+
  private:
+  enum class state { hidden, shown, published };
+
   /// Both return false when there is something, or nothing, at the final name after all.
-  bool appear();
+  bool take_free_place();
   bool replace();
+  void withdraw() noexcept;
 
   std::filesystem::path final_;
   made_folders parents_;
   std::filesystem::path staging_;
   std::filesystem::path leaving_;  ///< what is removed in the end: what was not published, or was replaced
   std::optional<folder_mark> replaces_;
+  state state_ = state::hidden;
+  folder_identity shown_{};  ///< tells this folder from one that another run puts in its place
 };
 
 }  // namespace negpipe::support

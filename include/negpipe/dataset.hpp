@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -85,7 +86,10 @@ class dataset {
   /// when there is something in its place, also when it has come meanwhile, unless replace is true and it is a dataset
   /// or an empty folder, and not the working directory or one above it. At no time is there neither the old dataset
   /// nor the new one, where the file system can exchange two folders.
-  void save(const std::filesystem::path& folder, bool replace = false) const;
+  /// Calls appear_with, if there is one, once the folder has its name; when that throws, what was in the folder's place
+  /// before is there again.
+  void save(const std::filesystem::path& folder, bool replace = false,
+            const std::function<void()>& appear_with = {}) const;
   /// Opens a folder by mapping its arrays. Checks version, shapes, ranges, order and checksums. Throws
   /// format_error or io_error.
   static dataset load(const std::filesystem::path& folder);

@@ -1,11 +1,14 @@
 /* Preloaded into the program: stops it at a rename, as the system might between any two of its steps. What is renamed
    to or from the path in RENAME_PLACE is meant. If RENAME_WAITS names a file, it is made before the first such rename,
    which waits until somebody removes it. With RENAME_KILLS the program is killed after the first one that succeeds.
-   With NO_RENAME_FLAGS the file system knows none. */
+   With RENAME_ERROR all such renames fail, for the reason of that number. With NO_RENAME_FLAGS the file system knows
+   none. With SYNC_ERROR it is the sync of SYNC_PLACE that fails. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -25,9 +28,30 @@ static void wait_once(void) {
   while (access(flag, F_OK) == 0) usleep(1000);
 }
 
+static int fails(const char* reason) {
+  const char* number = getenv(reason);
+  if (number == NULL) return 0;
+  errno = atoi(number);
+  return 1;
+}
+
+int fsync(int file) {
+  char link[64];
+  char path[PATH_MAX];
+  const char* place = getenv("SYNC_PLACE");
+  snprintf(link, sizeof link, "/proc/self/fd/%d", file);
+  const ssize_t length = readlink(link, path, sizeof path - 1);
+  if (place != NULL && length >= 0) {
+    path[length] = '\0';
+    if (strcmp(path, place) == 0 && fails("SYNC_ERROR")) return -1;
+  }
+  return (int)syscall(SYS_fsync, file);
+}
+
 int renameat2(int from_folder, const char* from, int to_folder, const char* to, unsigned flags) {
   const int meant = is_meant(from) || is_meant(to);
   if (meant) wait_once();
+  if (meant && fails("RENAME_ERROR")) return -1;
   if (flags != 0 && getenv("NO_RENAME_FLAGS") != NULL) {
     errno = EINVAL;
     return -1;

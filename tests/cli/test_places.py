@@ -1,5 +1,6 @@
 """Where outputs appear: two runs in one place do not harm each other."""
 
+import errno
 import os
 import pathlib
 import shutil
@@ -182,6 +183,33 @@ def test_replacing_leaves_nothing_of_the_old(what, flags, made, renames, tmp_pat
 
 
 @pytest.mark.parametrize("flags", [{}, {"NO_RENAME_FLAGS": "1"}], ids=["flags", "no flags"])
+@pytest.mark.parametrize("before", ["nothing", "an empty folder", "both", "a dataset alone"])
+def test_ratings_that_cannot_appear_leave_what_was_there(before, flags, made, renames, tmp_path):
+    arguments, csv = made("csv")
+    if before in ("nothing", "an empty folder"):
+        shutil.rmtree(tmp_path / "own")
+    if before == "an empty folder":
+        (tmp_path / "own").mkdir()
+    if before != "both":
+        csv.unlink()
+    there = sorted(tmp_path.rglob("*"))
+    contents = digests(tmp_path)
+    environment = {**renames, **flags, "RENAME_PLACE": str(csv), "RENAME_ERROR": str(errno.EIO)}
+    refuses(SYSTEM, *arguments, naming=["cannot rename to", csv], env=environment)
+    assert digests(tmp_path) == contents
+    assert sorted(tmp_path.rglob("*")) == there
+
+
+def test_what_appeared_stays_when_it_cannot_be_synced(places, renames, tmp_path):
+    arguments, csv = places["csv"]
+    refuses(SYSTEM, *arguments, naming=["cannot sync", tmp_path],
+            env={**renames, "SYNC_PLACE": str(tmp_path), "SYNC_ERROR": str(errno.EIO)})
+    negpipe("prepare", csv, "--out", tmp_path / "again")
+    assert digests(tmp_path / "own", "*_items.npy") == digests(tmp_path / "again", "*_items.npy") != {}
+    assert leftovers(tmp_path) == []
+
+
+@pytest.mark.parametrize("flags", [{}, {"NO_RENAME_FLAGS": "1"}], ids=["flags", "no flags"])
 @pytest.mark.parametrize("what", ["prepare", "cycle"])
 def test_what_was_to_be_replaced_goes_or_comes_meanwhile(what, flags, made, until_it_appears, tmp_path):
     arguments, place = made(what)
@@ -270,6 +298,11 @@ def test_what_a_run_reads_or_writes_besides_is_not_replaced(ratings, tmp_path):
     shutil.copy(ratings, data / "r.csv")
     refuses(USAGE, "prepare", data / "r.csv", "--out", data, "--force", naming=[data / "r.csv", "another place"])
     refuses(USAGE, "synth", *SHAPE, "--out", data, "--csv", data / "s.csv", "--force", naming=[data / "s.csv"])
+    (tmp_path / "elsewhere").mkdir()
+    (data / "sub").symlink_to("../elsewhere")
+    refuses(USAGE, "synth", *SHAPE, "--out", data, "--csv", data / "sub/s.csv", "--force", naming=[data / "sub/s.csv"])
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+    (tmp_path / "elsewhere").rmdir()
     refuses(USAGE, "synth", *SHAPE, "--out", tmp_path / "new", "--csv", data, "--force", naming=[data, "no file"])
     refuses(USAGE, "synth", *SHAPE, "--out", tmp_path / "new", "--csv", "/dev/null", "--force", naming=["/dev/null"])
     assert (data / "r.csv").read_bytes() == ratings.read_bytes()

@@ -145,5 +145,16 @@ TEST_F(Place, LiesInAFolderByWhateverName) {
   EXPECT_FALSE(lies_in(folder_ / "place/../file", folder_ / "place"));
 }
 
+TEST_F(Place, HoldsWhatALinkInItLeadsTo) {
+  fs::create_directory(folder_ / "elsewhere");
+  fs::create_symlink("../elsewhere", folder_ / "place/sub");
+  fs::create_symlink("place", folder_ / "link");
+  EXPECT_TRUE(lies_in(folder_ / "place/sub/file", folder_ / "place"));
+  EXPECT_TRUE(lies_in(folder_ / "link/sub/not/there", folder_ / "place"));
+  EXPECT_TRUE(lies_in(folder_ / "place/sub/file", folder_ / "link"));
+  EXPECT_FALSE(lies_in(folder_ / "elsewhere/file", folder_ / "place"));
+  EXPECT_FALSE(lies_in(folder_ / "link/../elsewhere/file", folder_ / "place"));
+}
+
 }  // namespace
 }  // namespace negpipe::support

@@ -119,6 +119,45 @@ TEST(StagedFolder, IsNotReplacedUnlessItIsPublished) {
   EXPECT_EQ(names(folder.path()), std::set<std::string>{"made"});
 }
 
+TEST(StagedFolder, GivesItsPlaceBackUnlessItIsCommitted) {
+  const test::temporary_folder folder;
+  const auto appear = [&](const std::string& turn, bool committed) {
+    staged_folder staged(folder / "parent/made", mark);
+    write_file(staged.path() / "mark", turn);
+    staged.appear();
+    EXPECT_EQ(read_file(folder / "parent/made/mark"), turn);
+    if (committed) staged.commit();
+  };
+  appear("first", false);
+  EXPECT_TRUE(fs::is_empty(folder.path()));
+  appear("second", true);
+  appear("third", false);
+  EXPECT_EQ(read_file(folder / "parent/made/mark"), "second");
+  EXPECT_EQ(names(folder / "parent"), std::set<std::string>{"made"});
+}
+
+TEST(StagedFolder, GivesNoPlaceBackThatAnotherHasTaken) {
+  const test::temporary_folder folder;
+  const auto make = [&](staged_folder& staged, const std::string& text) {
+    write_file(staged.path() / "mark", text);
+    staged.appear();
+  };
+  {
+    staged_folder first(folder / "made", mark);
+    make(first, "first");
+    first.commit();
+  }
+  {
+    staged_folder withdrawn(folder / "made", mark);
+    make(withdrawn, "withdrawn");
+    staged_folder other(folder / "made", mark);
+    make(other, "other");
+    other.commit();
+  }
+  EXPECT_EQ(read_file(folder / "made/mark"), "other");
+  EXPECT_EQ(names(folder.path()), std::set<std::string>{"made"});
+}
+
 TEST(StagedFolder, ReplacesNothingElseThatCameMeanwhile) {
   const test::temporary_folder folder;
   {
