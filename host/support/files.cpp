@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -165,12 +166,28 @@ mode_t type_of(const fs::path& path, int (*look)(const char*, struct stat*)) {
 }
 }  // namespace
 
+namespace {
+/// A path with no slash or dot at its end.
+fs::path without_end(fs::path path) {
+  while (path.has_relative_path() && (!path.has_filename() || path.filename() == ".")) path = path.parent_path();
+  return path;
+}
+
+/// A full path without "..", which after a link means the folder above the one that the link leads to.
+fs::path without_steps_up(const fs::path& full, std::error_code& failure) {
+  if (std::find(full.begin(), full.end(), "..") == full.end()) return full.lexically_normal();
+  if (full.filename() == "..") return fs::weakly_canonical(full, failure);
+  return fs::weakly_canonical(full.parent_path(), failure) / full.filename();
+}
+}  // namespace
+
 fs::path full_path(const fs::path& path) {
   std::error_code failure;
-  const fs::path full = fs::absolute(path, failure).lexically_normal();
+  fs::path full = without_end(fs::absolute(path, failure));
+  if (!failure) full = without_steps_up(full, failure);
   errno = failure.value();
   if (failure) throw_io_error("find", path);
-  return full.has_filename() ? full : full.parent_path();
+  return full;
 }
 
 bool exists(const fs::path& path) { return type_of(path, ::stat) != nothing; }

@@ -72,7 +72,8 @@ class mapped_file {
 /// Syncs a folder, so that renames within it are on disk.
 void sync_folder(const std::filesystem::path& folder);
 
-/// From the root on, and without a slash at its end.
+/// From the root on, without a slash at its end and without "..": the folder that the system means, links followed. A
+/// link at the end stays one.
 std::filesystem::path full_path(const std::filesystem::path& path);
 
 /// As the standard library's, links followed, but what the system refuses is an io_error: no permission to look or to

@@ -292,6 +292,19 @@ def test_the_working_directory_by_its_short_name(ratings, tmp_path):
     refuses(USAGE, "prepare", ratings, "--out", ".", cwd=tmp_path, naming=["exists already"])
 
 
+@pytest.mark.parametrize("what", ["prepare", "synth", "cycle"])
+def test_above_a_link_is_the_folder_that_the_system_means(what, places, tmp_path):
+    (tmp_path / "other/folder").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("other/folder")
+    arguments, place = places[what]
+    out = arguments[arguments.index("--out") + 1]
+    negpipe(*arguments, "--seed", 1)
+    before = digests(out)
+    negpipe(*[tmp_path / "link/.." / out.name if word == out else word for word in arguments], "--seed", 2, "--force")
+    assert digests(out) == before, "the folder of that name beside the link"
+    assert set(digests(tmp_path / "other" / out.name)) == set(before)
+
+
 def test_what_a_run_reads_or_writes_besides_is_not_replaced(ratings, tmp_path):
     data = tmp_path / "data"
     negpipe("prepare", ratings, "--out", data)

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <string>
 
+#include "files.hpp"
 #include "negpipe/error.hpp"
 #include "support/temporary_folder.hpp"
 
@@ -112,6 +113,31 @@ TEST_F(Place, IsLookedAtFromAWorkingDirectoryThatIsGone) {
   fs::remove(folder_ / "gone");
   EXPECT_EQ(refusal(folder_ / "place", mark), "");
   EXPECT_THROW(check_folder_place("place", mark), io_error);
+}
+
+TEST_F(Place, AboveALinkIsThatOfTheSystem) {
+  fs::create_directories(folder_ / "other/deep");
+  fs::create_symlink("other/deep", folder_ / "link");
+  fs::create_symlink("place", folder_ / "end");
+  const fs::path root = fs::canonical(folder_.path());
+  EXPECT_EQ(full_path(folder_ / "link/../out"), root / "other/out");
+  EXPECT_EQ(full_path(folder_ / "link/.././out/."), root / "other/out");
+  EXPECT_EQ(full_path(folder_ / "link/.."), root / "other");
+  EXPECT_EQ(full_path(folder_ / "link/../"), root / "other");
+  EXPECT_EQ(full_path(folder_ / "place/../end/"), root / "end") << "a link at the end stays one";
+  EXPECT_EQ(full_path(folder_ / "place/not/../there"), root / "place/there");
+  EXPECT_EQ(full_path(folder_ / "./link//"), folder_ / "link");
+  EXPECT_EQ(full_path("/"), "/");
+  EXPECT_EQ(full_path("/.."), "/");
+  EXPECT_EQ(full_path("/."), "/");
+  fs::current_path(folder_ / "link");
+  EXPECT_EQ(full_path("."), root / "other/deep");
+  EXPECT_EQ(full_path("../out"), root / "other/out");
+  fs::create_symlink("loop", folder_ / "loop");
+  EXPECT_THROW(full_path(folder_ / "loop/../out"), io_error);
+  write_file(folder_ / "out/dataset.json");
+  write_file(folder_ / "other/out");
+  EXPECT_NE(refusal(folder_ / "link/../out", mark).find("other/out is no folder"), std::string::npos);
 }
 
 TEST_F(Place, OfAFileIsTakenByAFileAlone) {
