@@ -20,6 +20,13 @@ namespace {
 std::string complaint(std::string_view what, const fs::path& path, int code) {
   return "cannot " + std::string(what) + " " + path.string() + ": " + std::strerror(code);
 }
+
+bool sync_descriptor(int descriptor) {
+  while (::fsync(descriptor) != 0) {
+    if (errno != EINTR) return false;
+  }
+  return true;
+}
 }  // namespace
 
 void throw_io_error(std::string_view what, const fs::path& path) { throw io_error(complaint(what, path, errno)); }
@@ -107,7 +114,7 @@ void file::start_writeback(std::uint64_t offset, std::uint64_t length) noexcept 
 }
 
 void file::sync() {
-  if (::fsync(descriptor_) != 0) throw_write_error("sync", path_);
+  if (!sync_descriptor(descriptor_)) throw_write_error("sync", path_);
 }
 
 bool file::is_in_place() const {
@@ -145,8 +152,11 @@ mapped_file& mapped_file::operator=(mapped_file&& other) noexcept {
 
 void sync_folder(const fs::path& folder) {
   const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  // A folder may be written to by those who may not list it, and then there is no way to sync it.
+  if (descriptor < 0 && errno == EACCES) return;
   if (descriptor < 0) throw_write_error("sync", folder);
-  const bool synced = ::fsync(descriptor) == 0;
+  // A file system that does not know how to sync a folder, such as some on a network, has its own ways to keep one.
+  const bool synced = sync_descriptor(descriptor) || errno == EINVAL || errno == ENOTSUP;
   const int code = errno;
   ::close(descriptor);
   errno = code;

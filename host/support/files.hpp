@@ -69,7 +69,7 @@ class mapped_file {
   std::size_t size_ = 0;
 };
 
-/// Syncs a folder, so that renames within it are on disk.
+/// Syncs a folder, so that renames within it are on disk; where that is not to be had, does nothing.
 void sync_folder(const std::filesystem::path& folder);
 
 /// From the root on, without a slash at its end and without "..": the folder that the system means, links followed. A

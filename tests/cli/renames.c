@@ -2,7 +2,7 @@
    to or from the path in RENAME_PLACE is meant. If RENAME_WAITS names a file, it is made before the first such rename,
    which waits until somebody removes it. With RENAME_KILLS the program is killed after the first one that succeeds.
    With RENAME_ERROR all such renames fail, for the reason of that number. With NO_RENAME_FLAGS the file system knows
-   none. With SYNC_ERROR it is the sync of SYNC_PLACE that fails. */
+   none. With SYNC_ERROR it is the sync of SYNC_PLACE that fails; every sync is interrupted once with SYNC_INTERRUPTED. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -35,7 +35,15 @@ static int fails(const char* reason) {
   return 1;
 }
 
+static int is_interrupted(void) {
+  static int syncs = 0;
+  if (getenv("SYNC_INTERRUPTED") == NULL || syncs++ % 2 != 0) return 0;
+  errno = EINTR;
+  return 1;
+}
+
 int fsync(int file) {
+  if (is_interrupted()) return -1;
   char link[64];
   char path[PATH_MAX];
   const char* place = getenv("SYNC_PLACE");

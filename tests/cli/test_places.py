@@ -292,6 +292,37 @@ def test_the_working_directory_by_its_short_name(ratings, tmp_path):
     refuses(USAGE, "prepare", ratings, "--out", ".", cwd=tmp_path, naming=["exists already"])
 
 
+@pytest.mark.parametrize("reason", [errno.EINVAL, errno.ENOTSUP], ids=errno.errorcode.get)
+@pytest.mark.parametrize("what", ["prepare", "csv", "cycle"])
+def test_a_file_system_that_cannot_sync_folders(what, reason, places, renames, tmp_path):
+    arguments, place = places[what]
+    negpipe(*arguments, env={**renames, "SYNC_PLACE": str(place.parent), "SYNC_ERROR": str(reason)})
+    assert place.exists()
+    assert leftovers(tmp_path) == []
+
+
+@pytest.mark.parametrize("what", ["prepare", "csv", "cycle"])
+def test_a_sync_that_is_interrupted_is_done_again(what, places, renames, tmp_path):
+    arguments, place = places[what]
+    negpipe(*arguments, "--threads", 1, env={**renames, "SYNC_INTERRUPTED": "1"})
+    assert place.exists()
+    assert leftovers(tmp_path) == []
+
+
+def test_a_folder_that_may_be_written_to_but_not_listed(dataset, tmp_path):
+    dropbox = tmp_path / "dropbox"
+    dropbox.mkdir()
+    dropbox.chmod(0o300)
+    for arguments in (("synth", *SHAPE, "--out", dropbox / "data", "--csv", dropbox / "r.csv"),
+                      ("generate", dataset, "--out", dropbox / "run", *SMALL)):
+        command = [*as_ordinary_user(), PROGRAM, *map(str, arguments)]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert result.returncode == OK, result.stderr
+    dropbox.chmod(0o700)
+    negpipe("verify", dataset, dropbox / "run")
+    assert sorted(path.name for path in dropbox.iterdir()) == ["data", "r.csv", "run"]
+
+
 @pytest.mark.parametrize("what", ["prepare", "synth", "cycle"])
 def test_above_a_link_is_the_folder_that_the_system_means(what, places, tmp_path):
     (tmp_path / "other/folder").mkdir(parents=True)
