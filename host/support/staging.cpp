@@ -208,20 +208,30 @@ bool staged_folder::replace() {
   if (exchange(staging_, final_)) return true;
   if (errno == ENOENT && !is_taken(final_)) return false;
   if (!lacks_flags(errno)) throw_write_error("replace", final_);
-  // A folder cannot be renamed over a full one: the old one steps aside.
+  return replace_in_two_steps();
+}
+
+// A folder cannot be renamed over a full one: the old one steps aside.
+bool staged_folder::replace_in_two_steps() {
   const fs::path old = staging_.string() + "-old";
   if (::rename(final_.c_str(), old.c_str()) != 0) {
     if (errno == ENOENT && !is_taken(final_)) return false;
     throw_write_error("replace", final_);
   }
-  if (::rename(staging_.c_str(), final_.c_str()) != 0) {
-    const int code = errno;
-    (void)::rename(old.c_str(), final_.c_str());
-    errno = code;
-    throw_write_error("rename to", final_);
+  if (::rename(staging_.c_str(), final_.c_str()) == 0) {
+    leaving_ = old;
+    return true;
   }
-  leaving_ = old;
-  return true;
+  const int code = errno;
+  const bool taken = code == EEXIST || code == ENOTEMPTY || code == ENOTDIR;
+  if (::rename(old.c_str(), final_.c_str()) != 0) {
+    if (!taken) throw_write_error("put back what was in " + final_.string() + " and is now", old);
+    throw option_error(final_.string() + " exists already: it came while this was to take the place of what is now " +
+                       old.string() + "; choose another place, or --force once more");
+  }
+  if (taken) return false;
+  errno = code;
+  throw_write_error("rename to", final_);
 }
 
 }  // namespace negpipe::support

@@ -104,6 +104,7 @@ class staged_folder {
   /// Both return false when there is something, or nothing, at the final name after all.
   bool take_free_place();
   bool replace();
+  bool replace_in_two_steps();
   void withdraw() noexcept;
 
   std::filesystem::path final_;

@@ -1,8 +1,9 @@
 /* Preloaded into the program: stops it at a rename, as the system might between any two of its steps. What is renamed
-   to or from the path in RENAME_PLACE is meant. If RENAME_WAITS names a file, it is made before the first such rename,
-   which waits until somebody removes it. With RENAME_KILLS the program is killed after the first one that succeeds.
-   With RENAME_ERROR all such renames fail, for the reason of that number. With NO_RENAME_FLAGS the file system knows
-   none. With SYNC_ERROR it is the sync of SYNC_PLACE that fails; every sync is interrupted once with SYNC_INTERRUPTED. */
+   to or from the path in RENAME_PLACE is meant, the first RENAME_SKIPS times excepted. If RENAME_WAITS names a file,
+   it is made before the first such rename, which waits until somebody removes it. With RENAME_KILLS the program is
+   killed after the first one that succeeds. With RENAME_ERROR all such renames fail, for the reason of that number.
+   With NO_RENAME_FLAGS the file system knows none. With SYNC_ERROR it is the sync of SYNC_PLACE that fails; every
+   sync is interrupted once with SYNC_INTERRUPTED. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -17,6 +18,12 @@
 static int is_meant(const char* path) {
   const char* place = getenv("RENAME_PLACE");
   return place != NULL && strcmp(path, place) == 0;
+}
+
+static int is_due(void) {
+  static int renames = 0;
+  const char* skips = getenv("RENAME_SKIPS");
+  return skips == NULL || renames++ >= atoi(skips);
 }
 
 static void wait_once(void) {
@@ -57,7 +64,7 @@ int fsync(int file) {
 }
 
 int renameat2(int from_folder, const char* from, int to_folder, const char* to, unsigned flags) {
-  const int meant = is_meant(from) || is_meant(to);
+  const int meant = (is_meant(from) || is_meant(to)) && is_due();
   if (meant) wait_once();
   if (meant && fails("RENAME_ERROR")) return -1;
   if (flags != 0 && getenv("NO_RENAME_FLAGS") != NULL) {

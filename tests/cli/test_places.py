@@ -292,6 +292,36 @@ def test_the_working_directory_by_its_short_name(ratings, tmp_path):
     refuses(USAGE, "prepare", ratings, "--out", ".", cwd=tmp_path, naming=["exists already"])
 
 
+@pytest.mark.parametrize("what", ["prepare", "cycle"])
+def test_another_run_comes_between_the_two_steps(what, made, until_it_appears, tmp_path):
+    # The old folder has stepped aside, and cannot go back: whoever reads the message must find it.
+    arguments, place = made(what)
+    before = digests(place)
+    theirs = {}
+
+    def happen():
+        negpipe(*arguments[:-1], 3)
+        theirs.update(digests(place))
+
+    status, said = until_it_appears(arguments, place, happen, NO_RENAME_FLAGS="1", RENAME_SKIPS="2")
+    assert status == USAGE, said
+    assert digests(place) == theirs
+    old, = in_the_making(place.parent)
+    assert str(place) in said and "exists already" in said and str(old) in said
+    assert digests(old) == before
+
+
+def test_an_old_folder_that_cannot_be_put_back_is_told_of(made, renames, tmp_path):
+    arguments, place = made("prepare")
+    before = digests(place)
+    environment = {**renames, "RENAME_PLACE": str(place), "RENAME_ERROR": str(errno.EIO), "RENAME_SKIPS": "2",
+                   "NO_RENAME_FLAGS": "1"}
+    said = negpipe(*arguments, expect=SYSTEM, env=environment).stderr
+    old, = in_the_making(tmp_path)
+    assert str(place) in said and str(old) in said
+    assert digests(old) == before
+
+
 @pytest.mark.parametrize("reason", [errno.EINVAL, errno.ENOTSUP], ids=errno.errorcode.get)
 @pytest.mark.parametrize("what", ["prepare", "csv", "cycle"])
 def test_a_file_system_that_cannot_sync_folders(what, reason, places, renames, tmp_path):
