@@ -208,6 +208,19 @@ bool is_file(const fs::path& path) { return type_of(path, ::stat) == S_IFREG; }
 
 bool is_taken(const fs::path& path) { return type_of(path, ::lstat) != nothing; }
 
+bool is_mount_point(const fs::path& folder) {
+  struct statx status {};
+  if (::statx(AT_FDCWD, folder.c_str(), AT_SYMLINK_NOFOLLOW, STATX_TYPE, &status) == 0 &&
+      (status.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) != 0) {
+    return (status.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+  }
+  // A kernel before 5.8 does not tell: at least another file system has another number.
+  struct stat own {};
+  struct stat above {};
+  if (::lstat(folder.c_str(), &own) != 0) throw_io_error("examine", folder);
+  return ::stat(folder.parent_path().c_str(), &above) == 0 && own.st_dev != above.st_dev && !S_ISLNK(own.st_mode);
+}
+
 void visit_entries(const fs::path& folder, const std::function<void(const fs::path& entry)>& visit) {
   std::error_code failure;
   for (fs::directory_iterator entry(folder, failure), end; !failure && entry != end; entry.increment(failure)) {

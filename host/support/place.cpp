@@ -68,6 +68,9 @@ void check_folder_place(const fs::path& folder, const std::optional<folder_mark>
   if (holds_working_folder(place)) {
     throw option_error(name + " is the working directory, or holds it, and is not replaced; choose another place");
   }
+  if (is_mount_point(place)) {
+    throw option_error(name + " is a mount point, which cannot be replaced; choose a folder inside it");
+  }
   const std::set<std::string> names = entries_of(place);
   if (names.empty() || bears(place, mark)) return;
   const std::string file(mark.file);

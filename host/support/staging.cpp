@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstdio>
+#include <cstring>
 #include <span>
 #include <string>
 #include <utility>
@@ -53,6 +54,13 @@ bool rename_new(const fs::path& from, const fs::path& to) {
   if (::rename(from.c_str(), to.c_str()) == 0) return true;
   if (errno != ENOTEMPTY && errno != EEXIST) throw_write_error("rename to", to);
   return false;
+}
+
+/// From errno. What a mount or a container's image holds in its place was not to be seen before.
+[[noreturn]] void throw_not_replaced(const fs::path& folder) {
+  if (errno != EBUSY && errno != EXDEV) throw_write_error("replace", folder);
+  throw option_error(folder.string() + " cannot be replaced (" + std::strerror(errno) +
+                     "): a mount, or the image of a container, holds it in its place; choose a folder inside it");
 }
 
 bool exchange(const fs::path& one, const fs::path& other) noexcept {
@@ -207,7 +215,7 @@ bool staged_folder::replace() {
   // At no moment is there no folder, and the old one bears the other's name.
   if (exchange(staging_, final_)) return true;
   if (errno == ENOENT && !is_taken(final_)) return false;
-  if (!lacks_flags(errno)) throw_write_error("replace", final_);
+  if (!lacks_flags(errno)) throw_not_replaced(final_);
   return replace_in_two_steps();
 }
 
@@ -216,7 +224,7 @@ bool staged_folder::replace_in_two_steps() {
   const fs::path old = staging_.string() + "-old";
   if (::rename(final_.c_str(), old.c_str()) != 0) {
     if (errno == ENOENT && !is_taken(final_)) return false;
-    throw_write_error("replace", final_);
+    throw_not_replaced(final_);
   }
   if (::rename(staging_.c_str(), final_.c_str()) == 0) {
     leaving_ = old;

@@ -84,10 +84,9 @@ class dataset {
                           const std::filesystem::path& kept = {});
   /// Writes the folder under another name and renames it when it is whole on disk. Throws io_error, and option_error
   /// when there is something in its place, also when it has come meanwhile, unless replace is true and it is a dataset
-  /// or an empty folder, and not the working directory or one above it. At no time is there neither the old dataset
-  /// nor the new one, where the file system can exchange two folders.
-  /// Calls appear_with, if there is one, once the folder has its name; when that throws, what was in the folder's place
-  /// before is there again.
+  /// or an empty folder, and not the working directory or one above it, nor a mount point. At no time is there neither
+  /// the old dataset nor the new one, where the file system can exchange two folders. Calls appear_with, if there is
+  /// one, once the folder has its name; when that throws, what was in the folder's place before is there again.
   void save(const std::filesystem::path& folder, bool replace = false,
             const std::function<void()>& appear_with = {}) const;
   /// Opens a folder by mapping its arrays. Checks version, shapes, ranges, order and checksums. Throws

@@ -25,6 +25,15 @@ def as_in_a_container():
 
 
 @pytest.fixture(scope="session")
+def in_a_mount_namespace():
+    """What to put before a command so that what it mounts is its own."""
+    prefix = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "--map-root-user"]
+    if not works(*prefix, "mount", "-t", "tmpfs", "none", "/mnt"):
+        pytest.skip("mounts need root or user namespaces, which are not to be had here")
+    return prefix
+
+
+@pytest.fixture(scope="session")
 def renames(sanitized):
     """The environment of a program whose renames a test controls."""
     library = os.environ.get("NEGPIPE_RENAMES", "")
@@ -265,6 +274,31 @@ def test_by_force_only_what_is_ours_is_replaced(what, places, tmp_path):
     negpipe(*arguments, "--force")  # an empty folder
     negpipe(*arguments, "--force")  # and what that wrote
     assert (place / mark).exists()
+
+
+@pytest.mark.parametrize("mount", ["mount -t tmpfs none", "mount --bind {}"], ids=["another file system", "the same"])
+@pytest.mark.parametrize("what", ["prepare", "synth", "cycle"])
+def test_a_mount_point_is_not_replaced(what, mount, places, in_a_mount_namespace, tmp_path):
+    arguments, place = places[what]
+    place.mkdir(parents=True)
+    (tmp_path / "shown").mkdir()
+    script = f'{mount.format(tmp_path / "shown")} {place} && exec "$@"'
+    result = subprocess.run([*in_a_mount_namespace, "sh", "-c", script, "sh", PROGRAM, *map(str, arguments), "--force"],
+                            capture_output=True, text=True, check=False)
+    assert result.returncode == USAGE, result.stderr
+    assert f"{place} is a mount point" in result.stderr and "choose a folder inside it" in result.stderr
+    assert leftovers(tmp_path) == []
+
+
+@pytest.mark.parametrize("reason", [errno.EBUSY, errno.EXDEV], ids=errno.errorcode.get)
+@pytest.mark.parametrize("skips", [{}, {"NO_RENAME_FLAGS": "1", "RENAME_SKIPS": "1"}], ids=["flags", "no flags"])
+def test_a_folder_that_is_held_in_its_place(reason, skips, made, renames, tmp_path):
+    arguments, place = made("prepare")
+    before = digests(tmp_path)
+    refuses(USAGE, *arguments, naming=[place, "choose a folder inside it"],
+            env={**renames, **skips, "RENAME_PLACE": str(place), "RENAME_ERROR": str(reason)})
+    assert digests(tmp_path) == before
+    assert leftovers(tmp_path) == []
 
 
 def test_a_cycle_further_on_is_looked_at_before_the_first_byte(places):

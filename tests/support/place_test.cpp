@@ -107,6 +107,16 @@ TEST_F(Place, OfTheWorkingDirectoryAndThoseAboveItIsRefused) {
   EXPECT_EQ(refusal(folder_ / "place/below/further", mark), "");
 }
 
+TEST_F(Place, OfAMountPointIsRefused) {
+  EXPECT_TRUE(is_mount_point("/proc"));
+  EXPECT_FALSE(is_mount_point("/proc/self"));
+  EXPECT_FALSE(is_mount_point(folder_.path()));
+  fs::create_symlink("/proc", folder_ / "link");
+  EXPECT_FALSE(is_mount_point(folder_ / "link")) << "a link can be renamed";
+  EXPECT_THROW(is_mount_point(folder_ / "nothing"), io_error);
+  EXPECT_NE(refusal("/proc", mark).find("choose a folder inside it"), std::string::npos);
+}
+
 TEST_F(Place, IsLookedAtFromAWorkingDirectoryThatIsGone) {
   fs::create_directory(folder_ / "gone");
   fs::current_path(folder_ / "gone");
