@@ -54,11 +54,22 @@ std::string told(const std::set<std::string>& names) {
   return shown == names.size() ? text : text + " and " + std::to_string(names.size() - shown) + " more";
 }
 
+/// Parents that are not there are made, but not where a link stands for one.
+void check_parents(const fs::path& place) {
+  fs::path parent = place.parent_path();
+  while (!is_taken(parent)) parent = parent.parent_path();
+  if (support::exists(parent)) return;
+  std::error_code ignored;
+  throw option_error(place.string() + " cannot be made: " + parent.string() + " is a link to " +
+                     fs::read_symlink(parent, ignored).string() +
+                     ", which is not there; make that, or choose another place");
+}
+
 }  // namespace
 
 void check_folder_place(const fs::path& folder, const std::optional<folder_mark>& replaces) {
   const fs::path place = full_path(folder);
-  if (!is_taken(place)) return;
+  if (!is_taken(place)) return check_parents(place);
   const std::string name = place.string();
   if (!replaces) throw option_error(name + " exists already; choose another place, or --force to replace it");
   const folder_mark& mark = *replaces;

@@ -16,7 +16,7 @@ struct folder_mark {
 
 /// Throws option_error, which says what was found, when something stands in the place of a folder. If replaces is set
 /// it may be a folder that bears the mark, or an empty one; but not the working directory or one that holds it, nor a
-/// mount point. Throws io_error.
+/// mount point. Nor may a link that leads nowhere stand above the place. Throws io_error.
 void check_folder_place(const std::filesystem::path& folder, const std::optional<folder_mark>& replaces);
 
 /// The same for a file: with replace, it may be a file of any kind that holds bytes.

@@ -388,6 +388,16 @@ def test_a_folder_that_may_be_written_to_but_not_listed(dataset, tmp_path):
 
 
 @pytest.mark.parametrize("what", ["prepare", "synth", "cycle"])
+def test_below_a_link_that_leads_nowhere(what, places, tmp_path):
+    arguments, place = places[what]
+    out = arguments[arguments.index("--out") + 1]
+    (tmp_path / "link").symlink_to("nowhere")
+    inside = [tmp_path / "link" / out.name if word == out else word for word in arguments]
+    refuses(USAGE, *inside, naming=[tmp_path / "link", "a link to nowhere", "another place"])
+    assert [path.name for path in tmp_path.iterdir()] == ["link"]
+
+
+@pytest.mark.parametrize("what", ["prepare", "synth", "cycle"])
 def test_above_a_link_is_the_folder_that_the_system_means(what, places, tmp_path):
     (tmp_path / "other/folder").mkdir(parents=True)
     (tmp_path / "link").symlink_to("other/folder")

@@ -170,6 +170,16 @@ TEST_F(Place, BelowAFileIsRefusedByTheSystem) {
   EXPECT_THROW(check_file_place(folder_ / "file/below", true), io_error);
 }
 
+TEST_F(Place, BelowALinkThatLeadsNowhereIsRefused) {
+  fs::create_symlink("nowhere", folder_ / "link");
+  for (const char* below : {"link/below", "link/far/below"}) {
+    EXPECT_NE(refusal(folder_ / below, {}).find("link is a link to nowhere, which is not there"), std::string::npos);
+    EXPECT_NE(refusal(folder_ / below, mark).find("link is a link to nowhere"), std::string::npos);
+  }
+  fs::create_directory(folder_ / "nowhere");
+  EXPECT_EQ(refusal(folder_ / "link/below", {}), "");
+}
+
 TEST_F(Place, LiesInAFolderByWhateverName) {
   fs::create_symlink("place", folder_ / "link");
   EXPECT_TRUE(lies_in(folder_ / "place", folder_ / "place"));
