@@ -2,7 +2,7 @@ import os
 import pathlib
 
 import pytest
-from program import SMALL, negpipe, write_ratings
+from program import SHAPE, SMALL, negpipe, start, wait_until, write_ratings
 
 
 @pytest.fixture(scope="session")
@@ -40,3 +40,55 @@ def movielens():
 @pytest.fixture(scope="session")
 def sanitized():
     return os.environ.get("NEGPIPE_SANITIZED") == "1"
+
+
+@pytest.fixture(scope="session")
+def renames(sanitized):
+    """The environment of a program whose renames a test controls."""
+    library = os.environ.get("NEGPIPE_RENAMES", "")
+    if sanitized:
+        pytest.skip("a sanitizer's runtime wants to be loaded first, before anything that a test preloads")
+    if not pathlib.Path(library).is_file():
+        pytest.skip(f"there is no {library or 'NEGPIPE_RENAMES'}: run this test by CTest")
+    return {**os.environ, "LD_PRELOAD": library}
+
+
+@pytest.fixture
+def until_it_appears(renames, tmp_path):
+    """Runs the program as far as the rename by which a place appears, then lets something happen, and goes on."""
+    def run(arguments, place, happen, **environment):
+        flag = tmp_path.parent / f"{tmp_path.name}.waits"
+        environment = {**renames, "RENAME_PLACE": str(place), "RENAME_WAITS": str(flag), **environment}
+        process = start(*arguments, env=environment)
+        try:
+            wait_until(lambda: flag.exists() or process.poll() is not None, "the rename")
+            assert process.poll() is None, process.communicate()
+            happen()
+            flag.unlink()
+            said = process.communicate(timeout=60)[1]
+        finally:
+            process.kill()
+        return process.returncode, said
+    return run
+
+
+@pytest.fixture
+def places(ratings, dataset, tmp_path):
+    """By subcommand: its arguments without --seed, and the place that appears first."""
+    data = tmp_path / "data"
+    run = tmp_path / "run"
+    return {"prepare": (("prepare", ratings, "--ties", "shuffled", "--out", data), data),
+            "synth": (("synth", *SHAPE, "--out", data), data),
+            "csv": (("synth", *SHAPE, "--out", tmp_path / "own", "--csv", tmp_path / "r.csv"), tmp_path / "r.csv"),
+            "cycle": (("generate", dataset, "--out", run, *SMALL), run / "training_epochs/cycle_00000"),
+            "evaluation": (("generate", dataset, "--out", run, *SMALL, "--cycles", 2), run / "eval_data")}
+
+
+@pytest.fixture
+def made(places):
+    """The place of a subcommand where its output is already, made with seed 1, and the arguments that replace it."""
+    def make(what):
+        arguments, place = places[what]
+        negpipe(*arguments, "--seed", 1)
+        return [*arguments, "--force", "--seed", 2], place
+    return make

@@ -7,6 +7,7 @@ import pathlib
 import random
 import shutil
 import subprocess
+import time
 
 import pytest
 
@@ -19,6 +20,9 @@ INTERRUPTED = 130
 
 # Options that suit the small dataset: batches of a few hundred, 20 negatives for each evaluated user.
 SMALL = ("--batch-size", 512, "--eval-negatives", 20, "--eval-batch-size", 210, "--readers", 3)
+
+# The shape of a small synthetic dataset.
+SHAPE = ("--users", 50, "--items", 100, "--positives", 1500)
 
 
 def small(*overrides):
@@ -53,6 +57,18 @@ def refuses(status, *arguments, naming, **options):
     return result.stderr
 
 
+def start(*arguments, prefix=(), **options):
+    return subprocess.Popen([*prefix, PROGRAM, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                            text=True, stdin=subprocess.DEVNULL, **options)
+
+
+def wait_until(condition, what):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, f"waited 60 s for {what}"
+        time.sleep(0.002)
+
+
 @functools.cache
 def works(*command):
     return shutil.which(command[0]) and subprocess.run(command, capture_output=True, check=False).returncode == 0
@@ -79,6 +95,10 @@ def leftovers(folder):
     """Hidden, partial or temporary entries below a folder: what a run must never leave behind."""
     return [str(path) for path in pathlib.Path(folder).rglob("*")
             if path.name.startswith(".") or "partial" in path.name or path.name.endswith((".temp", ".tmp", ".old"))]
+
+
+def in_the_making(folder):
+    return [path for path in folder.glob(".*") if "partial" in path.name] if folder.exists() else []
 
 
 def write_ratings(path, users=60, items=300, seed=1):

@@ -1,18 +1,14 @@
 """Where outputs appear: two runs in one place do not harm each other."""
 
-import errno
 import os
-import pathlib
 import shutil
 import signal
 import stat
 import subprocess
-import time
 
 import pytest
-from program import OK, PROGRAM, SMALL, SYSTEM, USAGE, as_ordinary_user, digests, leftovers, negpipe, refuses, works
-
-SHAPE = ("--users", 50, "--items", 100, "--positives", 1500)
+from program import (OK, PROGRAM, SHAPE, SMALL, SYSTEM, USAGE, as_ordinary_user, digests, in_the_making, leftovers,
+                     negpipe, refuses, start, wait_until, works)
 
 
 @pytest.fixture(scope="session")
@@ -22,42 +18,6 @@ def as_in_a_container():
     if not works(*prefix, "true"):
         pytest.skip("processes among which pids count anew need root or user namespaces, which are not to be had here")
     return prefix
-
-
-@pytest.fixture(scope="session")
-def in_a_mount_namespace():
-    """What to put before a command so that what it mounts is its own."""
-    prefix = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "--map-root-user"]
-    if not works(*prefix, "mount", "-t", "tmpfs", "none", "/mnt"):
-        pytest.skip("mounts need root or user namespaces, which are not to be had here")
-    return prefix
-
-
-@pytest.fixture(scope="session")
-def renames(sanitized):
-    """The environment of a program whose renames a test controls."""
-    library = os.environ.get("NEGPIPE_RENAMES", "")
-    if sanitized:
-        pytest.skip("a sanitizer's runtime wants to be loaded first, before anything that a test preloads")
-    if not pathlib.Path(library).is_file():
-        pytest.skip(f"there is no {library or 'NEGPIPE_RENAMES'}: run this test by CTest")
-    return {**os.environ, "LD_PRELOAD": library}
-
-
-def wait_until(condition, what):
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, f"waited 60 s for {what}"
-        time.sleep(0.002)
-
-
-def start(*arguments, prefix=(), **options):
-    return subprocess.Popen([*prefix, PROGRAM, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                            text=True, stdin=subprocess.DEVNULL, **options)
-
-
-def in_the_making(folder):
-    return [path for path in folder.glob(".*") if "partial" in path.name] if folder.exists() else []
 
 
 # ---- two runs in one place
@@ -89,37 +49,6 @@ def test_two_datasets_of_one_pid(as_in_a_container, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "r.csv"]
 
 
-@pytest.fixture
-def until_it_appears(renames, tmp_path):
-    """Runs the program as far as the rename by which a place appears, then lets something happen, and goes on."""
-    def run(arguments, place, happen, **environment):
-        flag = tmp_path.parent / f"{tmp_path.name}.waits"
-        environment = {**renames, "RENAME_PLACE": str(place), "RENAME_WAITS": str(flag), **environment}
-        process = start(*arguments, env=environment)
-        try:
-            wait_until(lambda: flag.exists() or process.poll() is not None, "the rename")
-            assert process.poll() is None, process.communicate()
-            happen()
-            flag.unlink()
-            said = process.communicate(timeout=60)[1]
-        finally:
-            process.kill()
-        return process.returncode, said
-    return run
-
-
-@pytest.fixture
-def places(ratings, dataset, tmp_path):
-    """By subcommand: its arguments without --seed, and the place that appears first."""
-    data = tmp_path / "data"
-    run = tmp_path / "run"
-    return {"prepare": (("prepare", ratings, "--ties", "shuffled", "--out", data), data),
-            "synth": (("synth", *SHAPE, "--out", data), data),
-            "csv": (("synth", *SHAPE, "--out", tmp_path / "own", "--csv", tmp_path / "r.csv"), tmp_path / "r.csv"),
-            "cycle": (("generate", dataset, "--out", run, *SMALL), run / "training_epochs/cycle_00000"),
-            "evaluation": (("generate", dataset, "--out", run, *SMALL, "--cycles", 2), run / "eval_data")}
-
-
 @pytest.mark.parametrize("flags", [{}, {"NO_RENAME_FLAGS": "1"}], ids=["flags", "no flags"])
 @pytest.mark.parametrize("what", ["prepare", "synth", "csv", "cycle", "evaluation"])
 def test_the_second_of_two_runs_is_refused(what, flags, places, until_it_appears, tmp_path):
@@ -144,16 +73,6 @@ def test_the_second_of_two_runs_is_refused(what, flags, places, until_it_appears
 
 # ---- what is replaced
 
-@pytest.fixture
-def made(places):
-    """The place of a subcommand where its output is already, made with seed 1, and the arguments that replace it."""
-    def make(what):
-        arguments, place = places[what]
-        negpipe(*arguments, "--seed", 1)
-        return [*arguments, "--force", "--seed", 2], place
-    return make
-
-
 @pytest.mark.parametrize("what", ["prepare", "synth", "cycle", "evaluation"])
 def test_killed_while_it_replaces(what, made, renames):
     # After whatever rename the blow falls: there is a whole folder, the old one or the new one.
@@ -167,17 +86,6 @@ def test_killed_while_it_replaces(what, made, renames):
     negpipe(*arguments)
 
 
-def test_killed_between_the_two_steps_of_a_file_system_that_knows_no_exchange(made, renames, tmp_path):
-    arguments, place = made("prepare")
-    before = digests(place)
-    environment = {**renames, "RENAME_PLACE": str(place), "RENAME_KILLS": "1", "NO_RENAME_FLAGS": "1"}
-    process = start(*arguments, env=environment)
-    process.communicate(timeout=60)
-    assert process.returncode == -signal.SIGKILL and not place.exists()
-    old, = tmp_path.glob(".data.partial-*-old")
-    assert digests(old) == before
-
-
 @pytest.mark.parametrize("flags", [{}, {"NO_RENAME_FLAGS": "1"}], ids=["flags", "no flags"])
 @pytest.mark.parametrize("what", ["prepare", "synth", "cycle", "evaluation"])
 def test_replacing_leaves_nothing_of_the_old(what, flags, made, renames, tmp_path):
@@ -188,33 +96,6 @@ def test_replacing_leaves_nothing_of_the_old(what, flags, made, renames, tmp_pat
     negpipe(*arguments, env={**renames, **flags})
     after = digests(place)
     assert set(after) == set(before) and after != before
-    assert leftovers(tmp_path) == []
-
-
-@pytest.mark.parametrize("flags", [{}, {"NO_RENAME_FLAGS": "1"}], ids=["flags", "no flags"])
-@pytest.mark.parametrize("before", ["nothing", "an empty folder", "both", "a dataset alone"])
-def test_ratings_that_cannot_appear_leave_what_was_there(before, flags, made, renames, tmp_path):
-    arguments, csv = made("csv")
-    if before in ("nothing", "an empty folder"):
-        shutil.rmtree(tmp_path / "own")
-    if before == "an empty folder":
-        (tmp_path / "own").mkdir()
-    if before != "both":
-        csv.unlink()
-    there = sorted(tmp_path.rglob("*"))
-    contents = digests(tmp_path)
-    environment = {**renames, **flags, "RENAME_PLACE": str(csv), "RENAME_ERROR": str(errno.EIO)}
-    refuses(SYSTEM, *arguments, naming=["cannot rename to", csv], env=environment)
-    assert digests(tmp_path) == contents
-    assert sorted(tmp_path.rglob("*")) == there
-
-
-def test_what_appeared_stays_when_it_cannot_be_synced(places, renames, tmp_path):
-    arguments, csv = places["csv"]
-    refuses(SYSTEM, *arguments, naming=["cannot sync", tmp_path],
-            env={**renames, "SYNC_PLACE": str(tmp_path), "SYNC_ERROR": str(errno.EIO)})
-    negpipe("prepare", csv, "--out", tmp_path / "again")
-    assert digests(tmp_path / "own", "*_items.npy") == digests(tmp_path / "again", "*_items.npy") != {}
     assert leftovers(tmp_path) == []
 
 
@@ -276,31 +157,6 @@ def test_by_force_only_what_is_ours_is_replaced(what, places, tmp_path):
     assert (place / mark).exists()
 
 
-@pytest.mark.parametrize("mount", ["mount -t tmpfs none", "mount --bind {}"], ids=["another file system", "the same"])
-@pytest.mark.parametrize("what", ["prepare", "synth", "cycle"])
-def test_a_mount_point_is_not_replaced(what, mount, places, in_a_mount_namespace, tmp_path):
-    arguments, place = places[what]
-    place.mkdir(parents=True)
-    (tmp_path / "shown").mkdir()
-    script = f'{mount.format(tmp_path / "shown")} {place} && exec "$@"'
-    result = subprocess.run([*in_a_mount_namespace, "sh", "-c", script, "sh", PROGRAM, *map(str, arguments), "--force"],
-                            capture_output=True, text=True, check=False)
-    assert result.returncode == USAGE, result.stderr
-    assert f"{place} is a mount point" in result.stderr and "choose a folder inside it" in result.stderr
-    assert leftovers(tmp_path) == []
-
-
-@pytest.mark.parametrize("reason", [errno.EBUSY, errno.EXDEV], ids=errno.errorcode.get)
-@pytest.mark.parametrize("skips", [{}, {"NO_RENAME_FLAGS": "1", "RENAME_SKIPS": "1"}], ids=["flags", "no flags"])
-def test_a_folder_that_is_held_in_its_place(reason, skips, made, renames, tmp_path):
-    arguments, place = made("prepare")
-    before = digests(tmp_path)
-    refuses(USAGE, *arguments, naming=[place, "choose a folder inside it"],
-            env={**renames, **skips, "RENAME_PLACE": str(place), "RENAME_ERROR": str(reason)})
-    assert digests(tmp_path) == before
-    assert leftovers(tmp_path) == []
-
-
 def test_a_cycle_further_on_is_looked_at_before_the_first_byte(places):
     arguments, place = places["cycle"]
     foreign = place.parent / "cycle_00003"
@@ -324,67 +180,6 @@ def test_the_working_directory_by_its_short_name(ratings, tmp_path):
         refuses(USAGE, "prepare", ratings, "--out", where, "--force", cwd=tmp_path, naming=["working directory"])
     (tmp_path / "file").touch()
     refuses(USAGE, "prepare", ratings, "--out", ".", cwd=tmp_path, naming=["exists already"])
-
-
-@pytest.mark.parametrize("what", ["prepare", "cycle"])
-def test_another_run_comes_between_the_two_steps(what, made, until_it_appears, tmp_path):
-    # The old folder has stepped aside, and cannot go back: whoever reads the message must find it.
-    arguments, place = made(what)
-    before = digests(place)
-    theirs = {}
-
-    def happen():
-        negpipe(*arguments[:-1], 3)
-        theirs.update(digests(place))
-
-    status, said = until_it_appears(arguments, place, happen, NO_RENAME_FLAGS="1", RENAME_SKIPS="2")
-    assert status == USAGE, said
-    assert digests(place) == theirs
-    old, = in_the_making(place.parent)
-    assert str(place) in said and "exists already" in said and str(old) in said
-    assert digests(old) == before
-
-
-def test_an_old_folder_that_cannot_be_put_back_is_told_of(made, renames, tmp_path):
-    arguments, place = made("prepare")
-    before = digests(place)
-    environment = {**renames, "RENAME_PLACE": str(place), "RENAME_ERROR": str(errno.EIO), "RENAME_SKIPS": "2",
-                   "NO_RENAME_FLAGS": "1"}
-    said = negpipe(*arguments, expect=SYSTEM, env=environment).stderr
-    old, = in_the_making(tmp_path)
-    assert str(place) in said and str(old) in said
-    assert digests(old) == before
-
-
-@pytest.mark.parametrize("reason", [errno.EINVAL, errno.ENOTSUP], ids=errno.errorcode.get)
-@pytest.mark.parametrize("what", ["prepare", "csv", "cycle"])
-def test_a_file_system_that_cannot_sync_folders(what, reason, places, renames, tmp_path):
-    arguments, place = places[what]
-    negpipe(*arguments, env={**renames, "SYNC_PLACE": str(place.parent), "SYNC_ERROR": str(reason)})
-    assert place.exists()
-    assert leftovers(tmp_path) == []
-
-
-@pytest.mark.parametrize("what", ["prepare", "csv", "cycle"])
-def test_a_sync_that_is_interrupted_is_done_again(what, places, renames, tmp_path):
-    arguments, place = places[what]
-    negpipe(*arguments, "--threads", 1, env={**renames, "SYNC_INTERRUPTED": "1"})
-    assert place.exists()
-    assert leftovers(tmp_path) == []
-
-
-def test_a_folder_that_may_be_written_to_but_not_listed(dataset, tmp_path):
-    dropbox = tmp_path / "dropbox"
-    dropbox.mkdir()
-    dropbox.chmod(0o300)
-    for arguments in (("synth", *SHAPE, "--out", dropbox / "data", "--csv", dropbox / "r.csv"),
-                      ("generate", dataset, "--out", dropbox / "run", *SMALL)):
-        command = [*as_ordinary_user(), PROGRAM, *map(str, arguments)]
-        result = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert result.returncode == OK, result.stderr
-    dropbox.chmod(0o700)
-    negpipe("verify", dataset, dropbox / "run")
-    assert sorted(path.name for path in dropbox.iterdir()) == ["data", "r.csv", "run"]
 
 
 @pytest.mark.parametrize("what", ["prepare", "synth", "cycle"])
