@@ -258,6 +258,12 @@ void launch_layout(const device_view& data, const point_writer<Cursor>& writer, 
   }
 }
 
+// Whether the kernel may count in 32 bits: the points by their positions, and by quads all positions of the cycle, of
+// which a large batch makes many more in padding. Below 2^31 quads, with room for the last tile to reach past the end.
+bool fits_32_bits(const core::training_plan& plan) {
+  return core::neighbour_plan<std::uint32_t>::covers(plan) && plan.padded_count() < 1ULL << 33;
+}
+
 template <typename Cursor>
 void fill(const core::training_plan& plan, const device_view& data, std::uint64_t count, const Cursor& cursor,
           cudaStream_t stream, unsigned block_size) {
@@ -266,7 +272,7 @@ void fill(const core::training_plan& plan, const device_view& data, std::uint64_
   const point_writer<Cursor> writer{plan, data.positives(), cursor};
   if (data.packed_as == packing::none || !core::neighbour_plan<std::uint64_t>::covers(plan)) {
     fill_general_async(writer, count, stream);
-  } else if (core::neighbour_plan<std::uint32_t>::covers(plan)) {
+  } else if (fits_32_bits(plan)) {
     launch_layout<std::uint32_t>(data, writer, count, stream, block_size);
   } else {
     launch_layout<std::uint64_t>(data, writer, count, stream, block_size);

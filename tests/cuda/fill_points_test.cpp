@@ -115,6 +115,26 @@ TEST_F(fill_points, ranges_that_cut_blocks_of_four_and_reach_into_the_padding_eq
   }
 }
 
+// A batch far larger than the cycle: few points, but positions past what 32 bits of quads can count.
+TEST_F(fill_points, padding_at_positions_past_2_to_the_34th_equals_the_core) {
+  const dataset data = kernel_dataset();
+  const positives_index index(data);
+  const auto device = make(index, membership_form::pair_filter);
+  for (const padding_policy padding : {padding_policy::resample, padding_policy::mask}) {
+    const bool masked = padding == padding_policy::mask;
+    for (const std::uint64_t size : {(1ULL << 33) - 4, 1ULL << 33, (1ULL << 34) + 700}) {
+      const training_plan plan = plan_training(data, {5, 4, 1, size, padding});
+      ASSERT_LT(plan.point_count, 1ULL << 31);
+      const core::cycle_key key = make_cycle_key(plan, 3);
+      for (const std::uint64_t first : {plan.point_count - 301, size - 699}) {
+        device_columns found(699, 1, item_type::uint16, masked, *memory, stream->get());
+        cuda::fill_training_async(plan, key, device.view(), first, found.count, found.columns(), stream->get());
+        ASSERT_EQ(difference(found, plan, key, index, first, found.count), "") << size << ", " << first;
+      }
+    }
+  }
+}
+
 TEST_F(fill_points, catalogues_of_more_than_65536_items_equal_the_core) {
   const dataset data = random_dataset({700, 0, 1, 2000, 3000, 20, 0, 60'000, 9000}, 70'000, 5);
   const positives_index index(data);
@@ -166,33 +186,35 @@ TEST_F(fill_points, a_captured_graph_replays_for_any_cursor) {
   const dataset data = kernel_dataset();
   const positives_index index(data);
   const auto device = make(index, membership_form::pair_filter);
-  for (const std::uint32_t epochs : {1U, 0U}) {  // 0: a plan so small that the general way is taken
-    const dataset small_data = edge_dataset();
-    const positives_index small_index(small_data);
-    const auto small_device = make(small_index, membership_form::bitset);
-    const bool small = epochs == 0;
+  const dataset small_data = edge_dataset();  // so small that the general way is taken
+  const positives_index small_index(small_data);
+  const auto small_device = make(small_index, membership_form::bitset);
+  for (const bool small : {false, true}) {
     const training_plan plan = plan_training(small ? small_data : data, {5, 4, 1, 500, padding_policy::resample});
     auto cursor = upload(std::vector<cuda::fill_cursor>(1));
     cuda::device_buffer<cuda::cursor_state> state(1, *memory, stream->get());
     device_columns found(500, 0, item_type::uint16, false, *memory, stream->get());
+    const auto fill = [&] {
+      cuda::fill_training_async(plan, cursor.data(), state.data(), (small ? small_device : device).view(), found.count,
+                                found.columns(), stream->get());
+    };
+    fill();  // kernels are loaded at their first launch, which a capture may refuse
     stream->synchronize();
 
     cudaGraph_t graph = nullptr;
-    cudaGraphExec_t replay = nullptr;
     NEGPIPE_CUDA_CHECK(cudaStreamBeginCapture(stream->get(), cudaStreamCaptureModeGlobal));
-    cuda::fill_training_async(plan, cursor.data(), state.data(), (small ? small_device : device).view(), found.count,
-                              found.columns(), stream->get());
+    fill();
     NEGPIPE_CUDA_CHECK(cudaStreamEndCapture(stream->get(), &graph));
+    cudaGraphExec_t replay = nullptr;
     NEGPIPE_CUDA_CHECK(cudaGraphInstantiate(&replay, graph, 0));
-
     for (const std::uint32_t cycle : {0U, 7U, 0xFFFFFFFFU}) {
       for (const std::uint64_t batch : {std::uint64_t{0}, plan.batch_count / 2, plan.batch_count - 1}) {
         const cuda::fill_cursor at{batch * plan.batch_size, cycle};
         NEGPIPE_CUDA_CHECK(cudaMemcpyAsync(cursor.data(), &at, sizeof at, cudaMemcpyHostToDevice, stream->get()));
         NEGPIPE_CUDA_CHECK(cudaGraphLaunch(replay, stream->get()));
-        ASSERT_EQ(difference(found, plan, make_cycle_key(plan, cycle), small ? small_index : index, at.first,
-                             found.count),
-                  "")
+        ASSERT_EQ(
+            difference(found, plan, make_cycle_key(plan, cycle), small ? small_index : index, at.first, found.count),
+            "")
             << "cycle " << cycle << ", batch " << batch;
       }
     }
