@@ -8,15 +8,16 @@
 
 namespace negpipe::bench {
 
-/// All by CUDA events, the median of several runs.
+/// All by CUDA events, the median of several runs. Bytes read and bytes written both count.
 double copy_bytes_per_second(const protocol& how, cuda::device_memory& memory, cudaStream_t stream,
                              std::uint64_t bytes);
 
-/// Independent reads of 32 bytes at random places of a footprint, eight under way a thread.
+/// Independent reads of sectors of 32 bytes at random places of a footprint, eight under way a thread.
 double random_sectors_per_second(const protocol& how, cuda::device_memory& memory, cudaStream_t stream,
                                  std::uint64_t footprint_bytes);
 
-/// Thread instructions (32-bit multiply-and-adds) issued by all multiprocessors; each loop of a thread has 64.
+/// Thread instructions issued by all multiprocessors, 32-bit multiply-and-adds and exclusive ors in turn, so that both
+/// integer pipes are busy; each loop of a thread has 64.
 double instructions_per_second(const protocol& how, std::uint32_t loops, cuda::device_memory& memory,
                                cudaStream_t stream);
 
