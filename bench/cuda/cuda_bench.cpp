@@ -22,6 +22,7 @@
 #include "negpipe/synth.hpp"
 #include "overlap.hpp"
 #include "shapes.hpp"
+#include "stream.hpp"
 #include "timing.hpp"
 
 namespace negpipe::bench {
@@ -50,8 +51,10 @@ struct context {
 };
 
 json to_json(const timing& t, double count) {
-  return {
-      {"median_seconds", t.median_seconds}, {"p95_seconds", t.p95_seconds}, {"per_second", count / t.median_seconds}};
+  return {{"median_seconds", t.median_seconds},
+          {"p95_seconds", t.p95_seconds},
+          {"per_second", count / t.median_seconds},
+          {"late_runs", t.late_runs}};
 }
 
 struct batch_buffers {
@@ -141,7 +144,7 @@ json time_overlap(const context& on, const positives_index& index, const cuda::d
   const training_plan plan = plan_training(index.source(), {1, 4, 1, 4096, padding_policy::drop});
   const std::uint64_t count = std::min<std::uint64_t>(plan.padded_count(), 1ULL << 25);
   const std::size_t buffer_bytes = on.small ? 1U << 17 : cuda::cuda_backend_options{}.buffer_bytes;
-  return time_way_out(plan, make_cycle_key(plan, 0), data.view(), count, buffer_bytes, on.memory);
+  return time_way_out(on.warm(), plan, make_cycle_key(plan, 0), data.view(), count, buffer_bytes, on.memory);
 }
 
 json time_shape(const context& on, const std::string& name, const dataset& source) {

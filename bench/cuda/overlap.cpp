@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -16,6 +17,7 @@ namespace {
 using json = nlohmann::ordered_json;
 
 struct piece {
+  std::uint64_t count;
   cuda::event begin{true};
   cuda::event filled{true};
   cuda::event copied{true};
@@ -41,10 +43,58 @@ double covered(std::vector<interval> intervals) {
   return length;
 }
 
+training_columns columns_at(std::span<std::byte* const> column, item_type width) {
+  return {reinterpret_cast<std::int32_t*>(column[0]), column[1], width, reinterpret_cast<std::int8_t*>(column[2]),
+          nullptr};
+}
+
+// The kernel's time for a piece of count points, alone on the device.
+double kernel_milliseconds(const protocol& how, const core::training_plan& plan, const core::cycle_key& key,
+                           const cuda::device_view& data, std::uint64_t count, cuda::device_memory& memory) {
+  const cuda::stream stream;
+  const item_type width = item_type_for(data.item_count);
+  cuda::device_buffer<std::byte> users(count * 4, memory, stream.get());
+  cuda::device_buffer<std::byte> items(count * item_bytes(width), memory, stream.get());
+  cuda::device_buffer<std::byte> labels(count, memory, stream.get());
+  const std::array<std::byte*, 3> column{users.data(), items.data(), labels.data()};
+  const timing alone = time_on_device(how, memory, stream.get(), [&](int) {
+    cuda::fill_training_async(plan, key, data, 0, count, columns_at(column, width), stream.get());
+  });
+  return 1e3 * alone.median_seconds;
+}
+
+// The shares of the time line, and its first pieces.
+json describe(const std::vector<piece>& pieces, std::uint64_t count, double piece_milliseconds) {
+  std::vector<interval> kernels;
+  std::vector<interval> copies;
+  json first_pieces = json::array();
+  for (const piece& p : pieces) {
+    const double given = milliseconds_between(pieces.front().begin, p.begin);
+    const double filled = milliseconds_between(pieces.front().begin, p.filled);
+    const double copied = milliseconds_between(pieces.front().begin, p.copied);
+    const double alone = piece_milliseconds * static_cast<double>(p.count) / static_cast<double>(pieces.front().count);
+    // A stream that stands idle stamps the begin at once, before the host has launched the kernel.
+    const double begin = std::max(given, filled - alone);
+    kernels.emplace_back(begin, filled);
+    copies.emplace_back(filled, copied);
+    if (first_pieces.size() < 12) first_pieces.push_back({begin, filled, copied});
+  }
+  const double total = std::max(milliseconds_between(pieces.front().begin, pieces.back().copied), 1e-6);
+  std::vector<interval> all = kernels;
+  all.insert(all.end(), copies.begin(), copies.end());
+  return {{"points", count},
+          {"points_per_second", static_cast<double>(count) / (total / 1e3)},
+          {"computing_share", covered(kernels) / total},
+          {"copying_share", covered(copies) / total},
+          {"idle_share", 1 - covered(all) / total},
+          {"first_pieces_milliseconds", first_pieces}};
+}
+
 }  // namespace
 
-json time_way_out(const core::training_plan& plan, const core::cycle_key& key, const cuda::device_view& data,
-                  std::uint64_t count, std::size_t buffer_bytes, cuda::device_memory& memory) {
+json time_way_out(const protocol& how, const core::training_plan& plan, const core::cycle_key& key,
+                  const cuda::device_view& data, std::uint64_t count, std::size_t buffer_bytes,
+                  cuda::device_memory& memory) {
   const item_type width = item_type_for(data.item_count);
   std::vector<std::int32_t> users(count);
   std::vector<std::byte> items(count * item_bytes(width));
@@ -59,38 +109,16 @@ json time_way_out(const core::training_plan& plan, const core::cycle_key& key, c
     lane.run(
         count, 4, columns,
         [&](std::uint64_t first, std::uint64_t length, std::span<std::byte* const> column, cudaStream_t stream) {
-          pieces.emplace_back().begin.record(stream);
-          cuda::fill_training_async(plan, key, data, first, length,
-                                    {reinterpret_cast<std::int32_t*>(column[0]), column[1], width,
-                                     reinterpret_cast<std::int8_t*>(column[2]), nullptr},
-                                    stream);
+          pieces.push_back({.count = length});
+          pieces.back().begin.record(stream);
+          cuda::fill_training_async(plan, key, data, first, length, columns_at(column, width), stream);
           pieces.back().filled.record(stream);
         },
         [&](cudaStream_t stream) { pieces.back().copied.record(stream); });
   };
   run();  // to warm up
   run();
-
-  std::vector<interval> kernels;
-  std::vector<interval> copies;
-  json first_pieces = json::array();
-  for (const piece& p : pieces) {
-    const double begin = milliseconds_between(pieces.front().begin, p.begin);
-    const double filled = milliseconds_between(pieces.front().begin, p.filled);
-    const double copied = milliseconds_between(pieces.front().begin, p.copied);
-    kernels.emplace_back(begin, filled);
-    copies.emplace_back(filled, copied);
-    if (first_pieces.size() < 12) first_pieces.push_back({begin, filled, copied});
-  }
-  const double total = std::max(milliseconds_between(pieces.front().begin, pieces.back().copied), 1e-6);
-  std::vector<interval> all = kernels;
-  all.insert(all.end(), copies.begin(), copies.end());
-  return {{"points", count},
-          {"points_per_second", static_cast<double>(count) / (total / 1e3)},
-          {"computing_share", covered(kernels) / total},
-          {"copying_share", covered(copies) / total},
-          {"idle_share", 1 - covered(all) / total},
-          {"first_pieces_milliseconds", first_pieces}};
+  return describe(pieces, count, kernel_milliseconds(how, plan, key, data, pieces.front().count, memory));
 }
 
 }  // namespace negpipe::bench
