@@ -5,11 +5,13 @@
 // Before anything is timed its first batch is compared with the core, byte for byte.
 #include <cuda_runtime_api.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <exception>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "ceilings.hpp"
 #include "cuda_backend.hpp"
@@ -31,8 +33,11 @@ namespace {
 using json = nlohmann::ordered_json;
 using cuda::membership_form;
 
-// 7 to 9 bytes written and, of two random sectors at most, 32 bytes each: what a point must move.
-constexpr double random_sectors_a_point = 1.8;
+// Counted at K = 4 by bitset and by pair filter (README.md); a yardstick for other K.
+constexpr double instructions_a_point = 160;
+
+// What a point must read at random: its positive, and of K points in K + 1 a membership word.
+double random_sectors_a_point(std::uint32_t negatives) { return 1 + negatives / (negatives + 1.0); }
 
 struct context {
   bool small;
@@ -45,7 +50,7 @@ struct context {
   protocol warm() const { return small ? protocol{1, 3} : protocol{5, 30}; }
   protocol cold() const {
     protocol how = warm();
-    how.flush_bytes = 4 * static_cast<std::uint64_t>(l2_bytes);
+    how.flush_bytes = small ? 1ULL << 20 : 4 * static_cast<std::uint64_t>(l2_bytes);
     return how;
   }
 };
@@ -73,28 +78,50 @@ struct batch_buffers {
   item_type width;
 };
 
-// Throws unless the users of a batch are the core's.
+// Throws unless the first batch of a cycle is the core's.
 void check_batch(const context& on, const training_plan& plan, const core::cycle_key& key, const positives_index& index,
-                 const batch_buffers& made, std::uint64_t count) {
+                 const batch_buffers& made) {
+  const std::uint64_t count = plan.batch_size;
   std::vector<std::int32_t> users(count);
   std::vector<std::uint8_t> items(count * item_bytes(made.width));
+  std::vector<std::int8_t> labels(count);
   NEGPIPE_CUDA_CHECK(cudaStreamSynchronize(on.stream));
   NEGPIPE_CUDA_CHECK(cudaMemcpy(users.data(), made.users.data(), count * 4, cudaMemcpyDeviceToHost));
   NEGPIPE_CUDA_CHECK(cudaMemcpy(items.data(), made.items.data(), items.size(), cudaMemcpyDeviceToHost));
+  NEGPIPE_CUDA_CHECK(cudaMemcpy(labels.data(), made.flags.data(), count, cudaMemcpyDeviceToHost));
   for (std::uint64_t i = 0; i < count; ++i) {
     const core::point wanted = core::point_at(plan, key, index.view(), i, core::philox_source{plan.seed});
     std::int32_t item = 0;
     std::memcpy(&item, items.data() + i * item_bytes(made.width), item_bytes(made.width));
-    if (users[i] != negpipe::index(wanted.user) || item != negpipe::index(wanted.item)) {
+    if (users[i] != negpipe::index(wanted.user) || item != negpipe::index(wanted.item) || labels[i] != wanted.label) {
       throw backend_error("position " + std::to_string(i) + " differs from the core: nothing is timed");
     }
   }
 }
 
-// One shape, K and batch size, in one form of membership.
+// What the card can do at most for a plan's points. None by sorted search, whose reads and instructions depend on the
+// rows' lengths.
+json ceilings_of(const context& on, const cuda::device_dataset& data, std::uint32_t negatives, double bytes_a_point) {
+  const bool by_search = data.view().form == membership_form::sorted_search;
+  const std::uint64_t rows_bytes = by_search ? sizeof(std::int32_t) * data.view().positive_count : 0;
+  const std::uint64_t footprint = data.packed_bytes() + data.membership_bytes() + rows_bytes;
+  const double sectors = random_sectors_per_second(on.warm(), on.memory, on.stream, footprint);
+  json result{{"footprint_bytes", footprint},
+              {"random_sectors_per_second", sectors},
+              {"memory_ceiling_points_per_second", nullptr},
+              {"instruction_ceiling_points_per_second", nullptr}};
+  if (!by_search) {
+    const double seconds = random_sectors_a_point(negatives) / sectors + bytes_a_point / on.copy_bytes_per_second;
+    result["memory_ceiling_points_per_second"] = 1 / seconds;
+    result["instruction_ceiling_points_per_second"] = on.instructions_per_second / instructions_a_point;
+  }
+  return result;
+}
+
+// One plan in one form of membership, by batches that are all full.
 json time_points(const context& on, const positives_index& index, const cuda::device_dataset& data,
-                 std::uint32_t negatives, std::uint32_t epochs, std::uint64_t batch) {
-  const training_plan plan = plan_training(index.source(), {1, negatives, epochs, batch, padding_policy::resample});
+                 const training_plan& plan) {
+  const std::uint64_t batch = plan.batch_size;
   const core::cycle_key key = make_cycle_key(plan, 0);
   batch_buffers out(batch, item_type_for(index.source().item_count()), on.memory, on.stream);
   const auto fill = [&](int run) {
@@ -102,28 +129,35 @@ json time_points(const context& on, const positives_index& index, const cuda::de
     cuda::fill_training_async(plan, key, data.view(), first, batch, out.training(), on.stream);
   };
   fill(0);
-  check_batch(on, plan, key, index, out, std::min<std::uint64_t>(batch, plan.point_count));
+  check_batch(on, plan, key, index, out);
 
   const auto count = static_cast<double>(batch);
-  const std::uint64_t footprint = data.packed_bytes() + data.membership_bytes();
-  const double sectors = random_sectors_per_second(on.warm(), on.memory, on.stream, footprint);
-  const double written = 5.0 + static_cast<double>(item_bytes(out.width));
-  const double memory_ceiling = 1 / (random_sectors_a_point / sectors + written / (on.copy_bytes_per_second / 2));
+  const std::uint64_t bytes_a_point = 4 + item_bytes(out.width) + 1;
   json result{{"form", cuda::name_of(data.view().form)},
-              {"negatives", negatives},
-              {"epochs", epochs},
+              {"negatives", plan.negatives},
+              {"epochs", plan.epochs},
               {"batch", batch},
               {"points", plan.point_count},
-              {"footprint_bytes", footprint},
-              {"random_sectors_per_second", sectors},
-              {"memory_ceiling_points_per_second", memory_ceiling},
-              {"instruction_ceiling_points_per_second", on.instructions_per_second / 160},
-              {"warm", to_json(time_on_device(on.warm(), on.memory, on.stream, fill), count)},
-              {"cold", to_json(time_on_device(on.cold(), on.memory, on.stream, fill), count)}};
-  std::fprintf(stderr, "  %s K %u B %llu: %.3g points/s warm, %.3g cold\n", cuda::name_of(data.view().form), negatives,
-               static_cast<unsigned long long>(batch), result["warm"]["per_second"].get<double>(),
+              {"bytes_a_point", bytes_a_point}};
+  result.update(ceilings_of(on, data, plan.negatives, static_cast<double>(bytes_a_point)));
+  result["warm"] = to_json(time_on_device(on.warm(), on.memory, on.stream, fill), count);
+  result["cold"] = to_json(time_on_device(on.cold(), on.memory, on.stream, fill), count);
+  std::fprintf(stderr, "  %s K %u B %llu: %.3g points/s warm, %.3g cold\n", cuda::name_of(data.view().form),
+               plan.negatives, static_cast<unsigned long long>(batch), result["warm"]["per_second"].get<double>(),
                result["cold"]["per_second"].get<double>());
   return result;
+}
+
+// Every K and batch size that a cycle has a full batch for.
+void add_points(const context& on, const positives_index& index, const cuda::device_dataset& data, json& points) {
+  for (const std::uint32_t negatives : {4U, 1U, 16U}) {
+    for (const std::uint64_t large : {65'536ULL, 1'048'576ULL}) {
+      const std::uint64_t batch = on.small ? large / 64 : large;
+      if (index.source().positive_count() * (negatives + 1ULL) < batch) continue;
+      points.push_back(
+          time_points(on, index, data, plan_training(index.source(), {1, negatives, 1, batch, padding_policy::drop})));
+    }
+  }
 }
 
 json time_evaluation(const context& on, const positives_index& index, const cuda::device_dataset& data, bool mlperf) {
@@ -135,6 +169,7 @@ json time_evaluation(const context& on, const positives_index& index, const cuda
     cuda::fill_evaluation_async(plan, data.view(), 0, rows, out.evaluation(), on.memory, on.stream);
   });
   json result = to_json(t, static_cast<double>(rows * plan.row_length()));
+  result["form"] = cuda::name_of(data.view().form);
   result["rows"] = rows;
   result["mlperf"] = mlperf;
   return result;
@@ -145,6 +180,12 @@ json time_overlap(const context& on, const positives_index& index, const cuda::d
   const std::uint64_t count = std::min<std::uint64_t>(plan.padded_count(), 1ULL << 25);
   const std::size_t buffer_bytes = on.small ? 1U << 17 : cuda::cuda_backend_options{}.buffer_bytes;
   return time_way_out(on.warm(), plan, make_cycle_key(plan, 0), data.view(), count, buffer_bytes, on.memory);
+}
+
+// The form that the backend would take for this dataset on this card.
+std::string automatic_form(const context& on, const positives_index& index) {
+  return cuda::name_of(
+      cuda::device_dataset::upload_async(index, membership_form::automatic, on.memory, on.stream).view().form);
 }
 
 json time_shape(const context& on, const std::string& name, const dataset& source) {
@@ -162,11 +203,7 @@ json time_shape(const context& on, const std::string& name, const dataset& sourc
     }
     const auto data = cuda::device_dataset::upload_async(index, form, on.memory, on.stream);
     NEGPIPE_CUDA_CHECK(cudaStreamSynchronize(on.stream));
-    for (const std::uint32_t negatives : {4U, 1U, 16U}) {
-      for (const std::uint64_t batch : {65'536ULL, 1'048'576ULL}) {
-        points.push_back(time_points(on, index, data, negatives, 1, on.small ? batch / 64 : batch));
-      }
-    }
+    add_points(on, index, data, points);
     if (source.item_count() > 2000) {
       evaluation.push_back(time_evaluation(on, index, data, true));
       evaluation.push_back(time_evaluation(on, index, data, false));
@@ -179,34 +216,17 @@ json time_shape(const context& on, const std::string& name, const dataset& sourc
           {"users", source.user_count()},
           {"items", source.item_count()},
           {"positives", source.positive_count()},
+          {"automatic_form", automatic_form(on, index)},
           {"points", points},
           {"evaluation", evaluation},
           {"way_out", way_out}};
 }
 
-json run(bool small) {
-  const auto memory = cuda::make_pool_memory();
-  const cuda::stream stream;
-  cudaDeviceProp properties{};
-  int driver = 0;
-  int runtime = 0;
-  NEGPIPE_CUDA_CHECK(cudaGetDeviceProperties(&properties, 0));
-  NEGPIPE_CUDA_CHECK(cudaDriverGetVersion(&driver));
-  NEGPIPE_CUDA_CHECK(cudaRuntimeGetVersion(&runtime));
-  const std::uint64_t large = small ? 1ULL << 20 : 1ULL << 30;
-  context on{small, *memory, stream.get(), properties.l2CacheSize, 0, 0};
-  on.instructions_per_second = instructions_per_second(on.warm(), small ? 16 : 2048, *memory, stream.get());
-  on.copy_bytes_per_second = copy_bytes_per_second(on.warm(), *memory, stream.get(), large);
-  json sectors = json::array();
-  for (const std::uint64_t mebibytes : {4ULL, 32ULL, 96ULL, 512ULL, 2048ULL}) {
-    const std::uint64_t footprint = (small ? mebibytes << 12 : mebibytes << 20);
-    sectors.push_back({{"footprint_bytes", footprint},
-                       {"per_second", random_sectors_per_second(on.warm(), *memory, stream.get(), footprint)}});
-  }
+json time_shapes(const context& on) {
   json shapes = json::array();
   // The last but three: one point more than 2^26 (2^18), where a permutation that walks to the next power of two would
   // make twice the effort.
-  if (small) {
+  if (on.small) {
     shapes.push_back(time_shape(on, "small", synthesize({.users = 300, .items = 2500, .interactions = 30'000})));
     shapes.push_back(time_shape(on, "wide", sparse_dataset(2000, 85'000, 20'000)));
     shapes.push_back(time_shape(on, "2^18 + 1 points", sparse_dataset(500, 1000, ((1U << 18) + 1) / 5)));
@@ -218,22 +238,51 @@ json run(bool small) {
   }
   for (const double density : {0.01, 0.3, 0.9}) {
     shapes.push_back(time_shape(on, "density " + std::to_string(density).substr(0, 4),
-                                dense_dataset(small ? 200 : 20'000, 1000, density)));
+                                dense_dataset(on.small ? 200 : 20'000, 1000, density)));
   }
-  return {{"device",
-           {{"name", properties.name},
-            {"compute_capability", std::to_string(properties.major) + "." + std::to_string(properties.minor)},
-            {"multiprocessors", properties.multiProcessorCount},
-            {"l2_bytes", properties.l2CacheSize},
-            {"memory_bytes", properties.totalGlobalMem},
-            {"driver", driver},
-            {"runtime", runtime}}},
-          {"ceilings",
-           {{"instructions_per_second", on.instructions_per_second},
-            {"copy_bytes_per_second", on.copy_bytes_per_second},
-            {"bus_bytes_per_second", bus_bytes_per_second(on.warm(), *memory, stream.get(), large / 4)},
-            {"random_sectors", sectors}}},
-          {"shapes", shapes}};
+  return shapes;
+}
+
+json measure_ceilings(const context& on, std::uint64_t large_bytes) {
+  json sectors = json::array();
+  for (const std::uint64_t mebibytes : {4ULL, 32ULL, 96ULL, 512ULL, 2048ULL}) {
+    const std::uint64_t footprint = on.small ? mebibytes << 12 : mebibytes << 20;
+    sectors.push_back({{"footprint_bytes", footprint},
+                       {"per_second", random_sectors_per_second(on.warm(), on.memory, on.stream, footprint)}});
+  }
+  return {{"instructions_per_second", on.instructions_per_second},
+          {"copy_bytes_per_second", on.copy_bytes_per_second},
+          {"bus_bytes_per_second", bus_bytes_per_second(on.warm(), on.memory, on.stream, large_bytes / 4)},
+          {"random_sectors", sectors}};
+}
+
+json describe(const cudaDeviceProp& properties) {
+  int driver = 0;
+  int runtime = 0;
+  NEGPIPE_CUDA_CHECK(cudaDriverGetVersion(&driver));
+  NEGPIPE_CUDA_CHECK(cudaRuntimeGetVersion(&runtime));
+  return {{"name", properties.name},
+          {"compute_capability", std::to_string(properties.major) + "." + std::to_string(properties.minor)},
+          {"multiprocessors", properties.multiProcessorCount},
+          {"l2_bytes", properties.l2CacheSize},
+          {"memory_bytes", properties.totalGlobalMem},
+          {"driver", driver},
+          {"runtime", runtime}};
+}
+
+json run(bool small) {
+  const auto memory = cuda::make_pool_memory();
+  const cuda::stream stream;
+  cudaDeviceProp properties{};
+  NEGPIPE_CUDA_CHECK(cudaGetDeviceProperties(&properties, 0));
+  const std::uint64_t large_bytes = small ? 1ULL << 20 : 1ULL << 30;
+  context on{small, *memory, stream.get(), properties.l2CacheSize, 0, 0};
+  on.instructions_per_second = instructions_per_second(on.warm(), small ? 16 : 2048, *memory, stream.get());
+  on.copy_bytes_per_second = copy_bytes_per_second(on.warm(), *memory, stream.get(), large_bytes);
+  json result{{"device", describe(properties)}};
+  result["ceilings"] = measure_ceilings(on, large_bytes);
+  result["shapes"] = time_shapes(on);
+  return result;
 }
 
 }  // namespace
