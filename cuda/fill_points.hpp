@@ -43,7 +43,8 @@ struct cursor_state {
 /// Writes the points at positions [first, first + count) of the key's cycle to columns in device memory, each with
 /// room for count values and aligned to its type (columns aligned to 16 bytes, with first a multiple of 4, are
 /// written fastest). first + count <= plan.padded_count(). block_size: threads, a multiple of 32, at most
-/// max_block_size. Allocates nothing and waits for nothing; may be captured in a graph. Throws backend_error.
+/// max_block_size. Allocates nothing and waits for nothing; may be captured in a graph, best after a first call outside
+/// of it, which loads the kernel. Throws backend_error.
 void fill_training_async(const core::training_plan& plan, const core::cycle_key& key, const device_view& data,
                          std::uint64_t first, std::uint64_t count, const training_columns& columns, cudaStream_t stream,
                          unsigned block_size = default_block_size);
