@@ -59,9 +59,10 @@ void check_parents(const fs::path& place) {
   fs::path parent = place.parent_path();
   while (!is_taken(parent)) parent = parent.parent_path();
   if (support::exists(parent)) return;
-  std::error_code ignored;
-  throw option_error(place.string() + " cannot be made: " + parent.string() + " is a link to " +
-                     fs::read_symlink(parent, ignored).string() +
+  std::error_code failure;
+  const fs::path target = fs::read_symlink(parent, failure);
+  if (failure) return;  // no link: a folder that went meanwhile, with another run that had made it
+  throw option_error(place.string() + " cannot be made: " + parent.string() + " is a link to " + target.string() +
                      ", which is not there; make that, or choose another place");
 }
 
