@@ -83,7 +83,8 @@ bool is_folder(const std::filesystem::path& path);
 bool is_file(const std::filesystem::path& path);
 /// Whether there is anything of that name: a link that leads nowhere is in the way, too.
 bool is_taken(const std::filesystem::path& path);
-/// Whether another file system, or another part of one, is shown at a folder: no such folder can be renamed.
+/// Whether another file system, or another part of one, is shown at a folder: no such folder can be renamed. False of
+/// what is not there.
 bool is_mount_point(const std::filesystem::path& folder);
 void remove_all(const std::filesystem::path& path);
 /// Calls visit for every entry of a folder.

@@ -113,7 +113,7 @@ TEST_F(Place, OfAMountPointIsRefused) {
   EXPECT_FALSE(is_mount_point(folder_.path()));
   fs::create_symlink("/proc", folder_ / "link");
   EXPECT_FALSE(is_mount_point(folder_ / "link")) << "a link can be renamed";
-  EXPECT_THROW(is_mount_point(folder_ / "nothing"), io_error);
+  EXPECT_FALSE(is_mount_point(folder_ / "nothing"));
   EXPECT_NE(refusal("/proc", mark).find("choose a folder inside it"), std::string::npos);
 }
 
