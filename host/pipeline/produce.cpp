@@ -98,20 +98,14 @@ class producer {
       if (monitor_.reason() == stop_reason::asked) throw;
       report_.end = end_for(monitor_.reason());
     } catch (const io_error&) {
-      if (!watch_ || !cache_is_removed()) throw;
+      // Whoever removes the cache folder under a producer wants it to end, not to complain of what is missing already.
+      if (!watch_ || !cache_->is_being_removed()) throw;
       report_.end = produce_end::cache_removed;
     }
     return report_;
   }
 
  private:
-  /// Whoever removes the cache folder under a producer wants it to end, not to complain of what is missing already;
-  /// subproc.alive may be the last to go.
-  bool cache_is_removed() const {
-    for (int i = 0; i < 50 && cache_->is_announced(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    return !cache_->is_announced();
-  }
-
   static produce_end end_for(stop_reason reason) {
     return reason == stop_reason::parent_ended ? produce_end::parent_ended : produce_end::cache_removed;
   }

@@ -59,6 +59,13 @@ constexpr const char* note_name = "producer.json";
 constexpr const char* alive_name = "subproc.alive";
 constexpr const char* lock_name = "producer.lock";
 
+/// Waits for something to come to pass, half a second at most; whether it has.
+template <typename Condition>
+bool wait_briefly(Condition has_come) {
+  for (int i = 0; i < 50 && !has_come(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  return has_come();
+}
+
 /// False when another process has the lock.
 bool try_lock(const support::file& file) {
   if (::flock(file.descriptor(), LOCK_EX | LOCK_NB) == 0) return true;
@@ -161,9 +168,7 @@ producer_cache::producer_cache(fs::path root)
 producer_cache::~producer_cache() {
   const bool withdrawn = alive_ && !is_announced();
   // Whoever removes the whole folder is let finish: two who remove the same files are in each other's way.
-  for (int i = 0; i < 50 && withdrawn && folder_.is_in_place(); ++i) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
+  if (withdrawn) wait_briefly([&] { return !folder_.is_in_place(); });
   if (!folder_.is_in_place()) return;
   const bool lock_removed = !lock_.is_in_place();
   if (lock_removed && !lock_again()) return;
@@ -178,6 +183,10 @@ producer_cache::~producer_cache() {
     fs::remove(root_, ignored);  // if it is empty
   }
   if (is_announced()) fs::remove(alive_->path(), ignored);  // last: whoever waits for our end finds all in order
+}
+
+bool producer_cache::is_being_removed() const {
+  return wait_briefly([&] { return !is_announced(); });
 }
 
 bool producer_cache::lock_again() noexcept {

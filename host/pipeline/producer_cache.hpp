@@ -47,6 +47,9 @@ class producer_cache {
   void announce();
   /// Whether subproc.alive is still the one that announce() put there.
   bool is_announced() const { return alive_ && alive_->is_in_place(); }
+  /// The same, for one who found something else missing: what removes a folder may come to subproc.alive last, and is
+  /// given half a second.
+  bool is_being_removed() const;
   /// The file that announce() put there.
   const support::file& announcement() const { return *alive_; }
   /// Sees to it that there are folders for cycles, finished and unfinished. A consumer may remove them whole.
