@@ -2,7 +2,7 @@ import os
 import pathlib
 
 import pytest
-from program import SHAPE, SMALL, negpipe, start, wait_until, write_ratings
+from program import SHAPE, SMALL, negpipe, preloading, start, wait_until, write_ratings
 
 
 @pytest.fixture(scope="session")
@@ -43,14 +43,9 @@ def sanitized():
 
 
 @pytest.fixture(scope="session")
-def renames(sanitized):
+def renames():
     """The environment of a program whose renames a test controls."""
-    library = os.environ.get("NEGPIPE_RENAMES", "")
-    if sanitized:
-        pytest.skip("a sanitizer's runtime wants to be loaded first, before anything that a test preloads")
-    if not pathlib.Path(library).is_file():
-        pytest.skip(f"there is no {library or 'NEGPIPE_RENAMES'}: run this test by CTest")
-    return {**os.environ, "LD_PRELOAD": library}
+    return preloading("NEGPIPE_RENAMES")
 
 
 @pytest.fixture

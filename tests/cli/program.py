@@ -19,6 +19,8 @@ OK, FOUND_FAILURES, USAGE, BAD_INPUT, BAD_DATA, INFEASIBLE, SYSTEM, BACKEND = ra
 INTERRUPTED = 130
 
 # Options that suit the small dataset: batches of a few hundred, 20 negatives for each evaluated user.
+# Nothing here takes so long; a machine that does other work at the same time may.
+PATIENCE_SECONDS = 60
 SMALL = ("--batch-size", 512, "--eval-negatives", 20, "--eval-batch-size", 210, "--readers", 3)
 
 # The shape of a small synthetic dataset.
@@ -62,11 +64,21 @@ def start(*arguments, prefix=(), **options):
                             text=True, stdin=subprocess.DEVNULL, **options)
 
 
-def wait_until(condition, what):
-    deadline = time.monotonic() + 60
+def wait_until(condition, what, patience=PATIENCE_SECONDS, every=0.002):
+    deadline = time.monotonic() + patience
     while not condition():
-        assert time.monotonic() < deadline, f"waited 60 s for {what}"
-        time.sleep(0.002)
+        assert time.monotonic() < deadline, f"waited {patience} s for {what}"
+        time.sleep(every)
+
+
+def preloading(variable):
+    """The environment of a program with the library preloaded that a variable names, or a skip."""
+    library = os.environ.get(variable, "")
+    if os.environ.get("NEGPIPE_SANITIZED") == "1":
+        pytest.skip("a sanitizer's runtime wants to be loaded first, before anything that a test preloads")
+    if not pathlib.Path(library).is_file():
+        pytest.skip(f"there is no {library or variable}: run this test by CTest")
+    return {**os.environ, "LD_PRELOAD": library}
 
 
 @functools.cache

@@ -4,21 +4,15 @@ That it survives a power cut cannot be shown by a test that has none; that it as
 the right order can."""
 
 import os
-import pathlib
 import subprocess
 
 import pytest
-from program import PROGRAM, SMALL, leftovers
+from program import PROGRAM, SMALL, leftovers, preloading
 
 
 @pytest.fixture(scope="module")
-def preload(sanitized):
-    library = os.environ.get("NEGPIPE_PRELOAD", "")
-    if sanitized:
-        pytest.skip("a sanitizer's runtime wants to be loaded first, before anything that a test preloads")
-    if not pathlib.Path(library).is_file():
-        pytest.skip(f"there is no {library or 'NEGPIPE_PRELOAD'}: run this test by CTest")
-    return library
+def preload():
+    return preloading("NEGPIPE_PRELOAD")
 
 
 @pytest.fixture
@@ -28,7 +22,7 @@ def traced(preload, tmp_path):
         log = tmp_path.parent / f"{tmp_path.name}.log"
         log.unlink(missing_ok=True)
         subprocess.run([PROGRAM, *map(str, arguments), "--quiet"], check=True, cwd=tmp_path, stdin=subprocess.DEVNULL,
-                       env={**os.environ, "LD_PRELOAD": preload, "DISK_LOG": str(log)})
+                       env={**preload, "DISK_LOG": str(log)})
         lines = [line.split("\t") for line in log.read_text().splitlines()]
         return [(action, path, second) for action, path, second in lines if path.startswith(str(tmp_path) + "/")
                 or path == str(tmp_path)]

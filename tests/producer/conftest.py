@@ -1,4 +1,3 @@
-import os
 import pathlib
 import sys
 
@@ -7,7 +6,7 @@ import pytest
 # The program is run, and its leavings are looked at, as the tests of the other subcommands do it.
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "cli"))
 
-from program import SMALL, negpipe, write_ratings  # noqa: E402
+from program import SMALL, negpipe, preloading, write_ratings  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -30,9 +29,4 @@ def undisturbed(dataset, tmp_path_factory):
 @pytest.fixture(scope="session")
 def preload():
     """The environment of a producer whose clock and disk a test controls."""
-    library = os.environ.get("NEGPIPE_PRELOAD", "")
-    if os.environ.get("NEGPIPE_SANITIZED") == "1":
-        pytest.skip("a sanitizer's runtime wants to be loaded first, before anything that a test preloads")
-    if not pathlib.Path(library).is_file():
-        pytest.skip(f"there is no {library or 'NEGPIPE_PRELOAD'}: run this test by CTest")
-    return {**os.environ, "LD_PRELOAD": library}
+    return preloading("NEGPIPE_PRELOAD")

@@ -7,22 +7,12 @@ import os
 import pathlib
 import signal
 import subprocess
-import time
 
-from program import PROGRAM, SMALL, digests
+from program import PATIENCE_SECONDS, PROGRAM, SMALL, digests, wait_until
 
 CACHE_ID = "test"
-# Nothing here takes so long; a machine that does other work at the same time may.
-PATIENCE_SECONDS = 60
 # How soon a producer must end that is told to. A sanitizer makes everything slower, by no known factor.
 PROMPT_SECONDS = 20 if os.environ.get("NEGPIPE_SANITIZED") == "1" else 2
-
-
-def wait_until(condition, what, patience=PATIENCE_SECONDS, every=0.005):
-    deadline = time.monotonic() + patience
-    while not condition():
-        assert time.monotonic() < deadline, f"waited {patience} s for {what}"
-        time.sleep(every)
 
 
 class Producer:
