@@ -9,26 +9,17 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
 from negpipe import producer
 from negpipe import tf as negpipe_tf
 from pipelines import USUAL
-from program import PROGRAM
+from program import PATIENCE_SECONDS, PROGRAM, wait_until
 
-PATIENCE_SECONDS = 60
 BEGIN = (
     "import os, sys\nfrom negpipe import tf as n\n"
     "d, cleanup = n.instantiate_pipeline(sys.argv[1], sys.argv[2], 512, 210, eval_negatives=20)\n"
 )
-
-
-def wait_until(condition, what):
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, f"waited {PATIENCE_SECONDS} s for {what}"
-        time.sleep(0.005)
 
 
 def run_script(text, *arguments):
