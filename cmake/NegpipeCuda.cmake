@@ -2,10 +2,12 @@
 # needs neither a driver nor a device to start.
 #
 # NEGPIPE_CUDA_RUNTIME  Static (default) or Shared: which libcudart is linked.
-# CMAKE_CUDA_ARCHITECTURES  as CMake has it; chosen below when not given.
+# NEGPIPE_CUDA_REQUIRE_DEVICE  ON: a test that finds no device fails instead of being skipped; for GPU runners.
+# CMAKE_CUDA_ARCHITECTURES  as CMake has it ("native" for the device of this machine); chosen below when not given.
 set(NEGPIPE_CUDA AUTO CACHE STRING "Build the CUDA backend: AUTO, ON or OFF")
 set_property(CACHE NEGPIPE_CUDA PROPERTY STRINGS AUTO ON OFF)
 set(NEGPIPE_CUDA_RUNTIME Static CACHE STRING "The CUDA runtime that is linked: Static or Shared")
+option(NEGPIPE_CUDA_REQUIRE_DEVICE "Let the CUDA tests fail, not skip, where there is no device" OFF)
 set(NEGPIPE_HAS_CUDA OFF)
 set(NEGPIPE_CUDART)
 if(NEGPIPE_CUDA STREQUAL "OFF")
@@ -34,22 +36,21 @@ if(NOT CMAKE_CUDA_COMPILER)
   return()
 endif()
 
-# The device of this machine, where one answers (CMake fails on "native" otherwise). Else a release names every
-# generation from Turing on that the toolkit knows, with PTX of the newest for those to come; other builds one.
+# A release names every generation from Turing on that the toolkit knows, and PTX of two: of 9.0, which later devices of
+# every family can compile, and of the newest. Other builds name one.
 if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
-  execute_process(COMMAND nvidia-smi -L RESULT_VARIABLE no_device OUTPUT_VARIABLE devices ERROR_QUIET)
-  if(no_device EQUAL 0 AND devices MATCHES "^GPU ")
-    set(CMAKE_CUDA_ARCHITECTURES native)
-  elseif(CMAKE_BUILD_TYPE STREQUAL "Release")
+  if(CMAKE_BUILD_TYPE STREQUAL "Release")
     execute_process(COMMAND ${CMAKE_CUDA_COMPILER} --list-gpu-code OUTPUT_VARIABLE known_codes)
-    set(CMAKE_CUDA_ARCHITECTURES)
-    foreach(architecture 75 80 86 89 90 100 120)
+    set(CMAKE_CUDA_ARCHITECTURES 90-virtual)
+    foreach(architecture 75 80 86 87 89 90 100 103 110 120 121)
       if(known_codes MATCHES "sm_${architecture}\n")
         list(APPEND CMAKE_CUDA_ARCHITECTURES ${architecture}-real)
         set(newest ${architecture})
       endif()
     endforeach()
-    list(APPEND CMAKE_CUDA_ARCHITECTURES ${newest}-virtual)
+    if(NOT newest EQUAL 90)
+      list(APPEND CMAKE_CUDA_ARCHITECTURES ${newest}-virtual)
+    endif()
   else()
     set(CMAKE_CUDA_ARCHITECTURES 90)
   endif()

@@ -1,0 +1,756 @@
+// The CUDA runtime API: streams, events, host functions, capture, graphs.
+#include <pthread.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "runtime.h"
+
+using namespace ptxrun;
+
+namespace {
+Event* ev(cudaEvent_t e) { return reinterpret_cast<Event*>(e); }
+std::map<Event*, std::shared_ptr<Event>>& events() {
+  static auto* s = new std::map<Event*, std::shared_ptr<Event>>;
+  return *s;
+}
+std::set<Capture*>& captures() {
+  static auto* s = new std::set<Capture*>;
+  return *s;
+}
+Graph* gr(cudaGraph_t g) { return reinterpret_cast<Graph*>(g); }
+Node* nd(cudaGraphNode_t n) { return reinterpret_cast<Node*>(n); }
+GraphExec* gx(cudaGraphExec_t g) { return reinterpret_cast<GraphExec*>(g); }
+uint64_t nextCapture = 1;
+std::map<Graph*, std::shared_ptr<Graph>>& graphs() {
+  static auto* m = new std::map<Graph*, std::shared_ptr<Graph>>;
+  return *m;
+}
+Graph* newGraph() {
+  auto g = std::make_shared<Graph>();
+  graphs()[g.get()] = g;
+  return g.get();
+}
+std::vector<Node*> depList(const cudaGraphNode_t* d, size_t n) {
+  std::vector<Node*> v;
+  for (size_t i = 0; i < n; i++) v.push_back(nd(d[i]));
+  return v;
+}
+}  // namespace
+
+// ---------------------------------------------------------------- streams
+
+EXPORT cudaError_t cudaStreamCreateWithPriority(cudaStream_t* s, unsigned flags, int prio) {
+  API(cudaStreamCreateWithPriority);
+  if (!s || (flags & ~cudaStreamNonBlocking)) return fail(cudaErrorInvalidValue);
+  *s = reinterpret_cast<cudaStream_t>(createStream(tlsDevice, flags, std::clamp(prio, -5, 0)));
+  return cudaSuccess;
+}
+EXPORT cudaError_t cudaStreamCreate(cudaStream_t* s) {
+  API(cudaStreamCreate);
+  if (!s) return fail(cudaErrorInvalidValue);
+  *s = reinterpret_cast<cudaStream_t>(createStream(tlsDevice, 0, 0));
+  return cudaSuccess;
+}
+EXPORT cudaError_t cudaStreamCreateWithFlags(cudaStream_t* s, unsigned flags) {
+  API(cudaStreamCreateWithFlags);
+  if (!s || (flags & ~cudaStreamNonBlocking)) return fail(cudaErrorInvalidValue);
+  *s = reinterpret_cast<cudaStream_t>(createStream(tlsDevice, flags, 0));
+  return cudaSuccess;
+}
+EXPORT cudaError_t cudaStreamDestroy(cudaStream_t s) {
+  API_ANY(cudaStreamDestroy);
+  Stream* p = toStream(s);
+  if (!p || p->isDefault) return fail(cudaErrorInvalidResourceHandle);
+  destroyStream(p);
+  return cudaSuccess;
+}
+#define STREAM(p, s)       \
+  Stream* p = toStream(s); \
+  if (!p) return fail(cudaErrorInvalidResourceHandle)
+EXPORT cudaError_t cudaStreamSynchronize(cudaStream_t s) {
+  API(cudaStreamSynchronize);
+  STREAM(p, s);
+  if (p->capture) {
+    p->capture->invalid = true;
+    return fail(cudaErrorStreamCaptureUnsupported);
+  }
+  syncStream(p);
+  return fail(static_cast<cudaError_t>(stickyError(p->device)));
+}
+EXPORT cudaError_t cudaStreamSynchronize_ptsz(cudaStream_t s) {
+  return cudaStreamSynchronize(s ? s : cudaStreamPerThread);
+}
+EXPORT cudaError_t cudaStreamQuery(cudaStream_t s) {
+  API(cudaStreamQuery);
+  STREAM(p, s);
+  if (p->capture) {
+    p->capture->invalid = true;
+    return fail(cudaErrorStreamCaptureUnsupported);
+  }
+  if (streamIdle(p)) return cudaSuccess;
+  stepSome(p->device);
+  return cudaErrorNotReady;
+}
+EXPORT cudaError_t cudaStreamGetFlags(cudaStream_t s, unsigned* f) {
+  API(cudaStreamGetFlags);
+  STREAM(p, s);
+  *f = p->flags;
+  return cudaSuccess;
+}
+EXPORT cudaError_t cudaStreamGetPriority(cudaStream_t s, int* v) {
+  API(cudaStreamGetPriority);
+  STREAM(p, s);
+  *v = p->priority;
+  return cudaSuccess;
+}
+EXPORT cudaError_t cudaStreamGetId(cudaStream_t s, unsigned long long* v) {
+  API(cudaStreamGetId);
+  STREAM(p, s);
+  *v = p->id;
+  return cudaSuccess;
+}
+EXPORT cudaError_t cudaStreamGetDevice(cudaStream_t s, int* v) {
+  API(cudaStreamGetDevice);
+  STREAM(p, s);
+  *v = p->device;
+  return cudaSuccess;
+}
+EXPORT cudaError_t cudaStreamSetAttribute(cudaStream_t, cudaStreamAttrID, const cudaStreamAttrValue*) {
+  API(cudaStreamSetAttribute);
+  return cudaSuccess;
+}
+EXPORT cudaError_t cudaStreamGetAttribute(cudaStream_t, cudaStreamAttrID, cudaStreamAttrValue* v) {
+  API(cudaStreamGetAttribute);
+  memset(v, 0, sizeof *v);
+  return cudaSuccess;
+}
+EXPORT cudaError_t cudaStreamAttachMemAsync(cudaStream_t, void*, size_t, unsigned) {
+  API(cudaStreamAttachMemAsync);
+  return cudaSuccess;
+}
+
+static cudaError_t hostFunc(Stream* p, cudaHostFn_t f, void* u) {
+  if (p->capture && p->capture->invalid) return cudaErrorStreamCaptureInvalidated;
+  Work w;
+  w.type = NodeType::Host;
+  w.device = p->device;
+  w.host.fn = f;
+  w.host.userData = u;
+  w.fn = [f, u] { f(u); };
+  enqueue(p, std::move(w));
+  return cudaSuccess;
+}
+EXPORT cudaError_t cudaLaunchHostFunc(cudaStream_t s, cudaHostFn_t f, void* u) {
+  API(cudaLaunchHostFunc);
+  STREAM(p, s);
+  if (!f) return fail(cudaErrorInvalidValue);
+  return fail(hostFunc(p, f, u));
+}
+EXPORT cudaError_t cudaStreamAddCallback(cudaStream_t s, cudaStreamCallback_t f, void* u, unsigned) {
+  API(cudaStreamAddCallback);
+  STREAM(p, s);
+  if (p->capture) return fail(cudaErrorStreamCaptureUnsupported);
+  Work w;
+  w.type = NodeType::Host;
+  w.device = p->device;
+  w.fn = [s, f, u] { f(s, cudaSuccess, u); };
+  enqueue(p, std::move(w));
+  return cudaSuccess;
+}
+
+// ---------------------------------------------------------------- events
+
+EXPORT cudaError_t cudaEventCreateWithFlags(cudaEvent_t* e, unsigned flags) {
+  API(cudaEventCreate);
+  if (!e) return fail(cudaErrorInvalidValue);
+  auto x = std::make_shared<Event>();
+  x->flags = flags;
+  x->device = tlsDevice;
+  events()[x.get()] = x;
+  *e = reinterpret_cast<cudaEvent_t>(x.get());
+  return cudaSuccess;
+}
+EXPORT cudaError_t cudaEventCreate(cudaEvent_t* e) { return cudaEventCreateWithFlags(e, 0); }
+#define EVENT(x, e) \
+  Event* x = ev(e); \
+  if (!events().count(x)) return fail(cudaErrorInvalidResourceHandle)
+EXPORT cudaError_t cudaEventDestroy(cudaEvent_t e) {
+  API_ANY(cudaEventDestroy);
+  EVENT(x, e);
+  events().erase(x);  // a pending operation keeps it
+  return cudaSuccess;
+}
+EXPORT cudaError_t cudaEventRecordWithFlags(cudaEvent_t e, cudaStream_t s, unsigned flags) {
+  API(cudaEventRecord);
+  EVENT(x, e);
+  STREAM(p, s);
+  if (x->device != p->device) return fail(cudaErrorInvalidResourceHandle);
+  x->recorded = true;
+  if (p->capture) {
+    if (p->capture->invalid) return fail(cudaErrorStreamCaptureInvalidated);
+    if (flags & cudaEventRecordExternal) {
+      Work w;
+      w.type = NodeType::EventRecord;
+      w.device = p->device;
+      w.fn = [x = events()[x]] { x->time = nowMs(); };
+      enqueue(p, std::move(w));
+      return cudaSuccess;
+    }
+    x->capture = p->capture;
+    x->nodes = p->frontier;
+    x->op.reset();
+    return cudaSuccess;
+  }
+  x->capture = nullptr;
+  x->nodes.clear();
+  Work w;
+  w.type = NodeType::EventRecord;
+  w.device = p->device;
+  w.fn = [x = events()[x]] { x->time = nowMs(); };
+  x->op = enqueue(p, std::move(w));
+  return cudaSuccess;
+}
+EXPORT cudaError_t cudaEventRecord(cudaEvent_t e, cudaStream_t s) { return cudaEventRecordWithFlags(e, s, 0); }
+EXPORT cudaError_t cudaEventRecord_ptsz(cudaEvent_t e, cudaStream_t s) {
+  return cudaEventRecordWithFlags(e, s ? s : cudaStreamPerThread, 0);
+}
+EXPORT cudaError_t cudaEventQuery(cudaEvent_t e) {
+  API(cudaEventQuery);
+  EVENT(x, e);
+  if (x->capture && captures().count(x->capture)) return fail(cudaErrorCapturedEvent);
+  if (!x->op || x->op->done) return cudaSuccess;
+  stepSome(x->device);
+  return cudaErrorNotReady;
+}
+EXPORT cudaError_t cudaEventSynchronize(cudaEvent_t e) {
+  API(cudaEventSynchronize);
+  EVENT(x, e);
+  if (x->capture && captures().count(x->capture)) return fail(cudaErrorCapturedEvent);
+  if (x->op) force(x->op);
+  return fail(static_cast<cudaError_t>(stickyError(x->device)));
+}
+EXPORT cudaError_t cudaEventElapsedTime(float* ms, cudaEvent_t a, cudaEvent_t b) {
+  API(cudaEventElapsedTime);
+  EVENT(x, a);
+  EVENT(y, b);
+  if (!ms || ((x->flags | y->flags) & cudaEventDisableTiming) || !x->recorded || !y->recorded)
+    return fail(cudaErrorInvalidResourceHandle);
+  if ((x->op && !x->op->done) || (y->op && !y->op->done)) return fail(cudaErrorNotReady);
+  *ms = float(y->time - x->time);
+  return cudaSuccess;
+}
+EXPORT cudaError_t cudaStreamWaitEvent(cudaStream_t s, cudaEvent_t e, unsigned) {
+  API(cudaStreamWaitEvent);
+  STREAM(p, s);
+  EVENT(x, e);
+  if (x->capture && captures().count(x->capture)) {
+    if (p->isDefault) {
+      x->capture->invalid = true;
+      return fail(cudaErrorStreamCaptureImplicit);
+    }
+    if (p->capture && p->capture != x->capture) {
+      p->capture->invalid = x->capture->invalid = true;
+      return fail(cudaErrorStreamCaptureMerge);
+    }
+    if (!p->capture) {
+      p->capture = x->capture;
+      p->capture->members.insert(p);
+      p->frontier.clear();
+    }
+    for (auto* n : x->nodes)
+      if (std::find(p->frontier.begin(), p->frontier.end(), n) == p->frontier.end()) p->frontier.push_back(n);
+    return cudaSuccess;
+  }
+  if (p->capture) {
+    if (x->recorded && (x->op || config().async)) {
+      p->capture->invalid = true;
+      return fail(cudaErrorStreamCaptureIsolation);
+    }
+    if (x->recorded) {
+      p->capture->invalid = true;
+      return fail(cudaErrorStreamCaptureIsolation);
+    }
+    return cudaSuccess;
+  }
+  if (x->op && !x->op->done) p->waits.push_back(x->op);
+  return cudaSuccess;
+}
+EXPORT cudaError_t cudaStreamWaitEvent_ptsz(cudaStream_t s, cudaEvent_t e, unsigned f) {
+  return cudaStreamWaitEvent(s ? s : cudaStreamPerThread, e, f);
+}
+
+// ---------------------------------------------------------------- capture
+
+static cudaError_t beginCapture(Stream* p, cudaStreamCaptureMode mode, Graph* into) {
+  if (p->isDefault) return cudaErrorStreamCaptureUnsupported;
+  if (p->capture) return cudaErrorIllegalState;
+  auto* c = new Capture;
+  c->graph = into ? into : newGraph();
+  c->owned = !into;
+  c->mode = mode;
+  c->origin = p;
+  c->id = nextCapture++;
+  c->thread = static_cast<unsigned long>(pthread_self());
+  c->members.insert(p);
+  captures().insert(c);
+  p->capture = c;
+  p->frontier.clear();
+  return cudaSuccess;
+}
+EXPORT cudaError_t cudaStreamBeginCapture(cudaStream_t s, cudaStreamCaptureMode mode) {
+  API(cudaStreamBeginCapture);
+  STREAM(p, s);
+  return fail(beginCapture(p, mode, nullptr));
+}
+EXPORT cudaError_t cudaStreamBeginCaptureToGraph(cudaStream_t s, cudaGraph_t g, const cudaGraphNode_t* d,
+                                                 const cudaGraphEdgeData*, size_t n, cudaStreamCaptureMode mode) {
+  API(cudaStreamBeginCaptureToGraph);
+  STREAM(p, s);
+  if (auto e = beginCapture(p, mode, gr(g))) return fail(e);
+  p->frontier = depList(d, n);
+  return cudaSuccess;
+}
+EXPORT cudaError_t cudaStreamEndCapture(cudaStream_t s, cudaGraph_t* out) {
+  API(cudaStreamEndCapture);
+  STREAM(p, s);
+  Capture* c = p->capture;
+  if (out) *out = nullptr;
+  if (!c) return fail(cudaErrorIllegalState);
+  if (c->origin != p) {
+    c->invalid = true;
+    return fail(cudaErrorStreamCaptureUnmatched);
+  }
+  if (c->mode != cudaStreamCaptureModeRelaxed && c->thread != static_cast<unsigned long>(pthread_self()))
+    return fail(cudaErrorStreamCaptureWrongThread);
+  // Every node must be reachable from the origin's last nodes.
+  std::set<Node*> reach;
+  std::vector<Node*> todo = p->frontier;
+  while (!todo.empty()) {
+    Node* n = todo.back();
+    todo.pop_back();
+    if (!reach.insert(n).second) continue;
+    for (auto* d : n->deps) todo.push_back(d);
+  }
+  bool unjoined = false;
+  for (auto* m : c->members) {
+    if (m == p) continue;
+    for (auto* n : m->frontier) unjoined |= !reach.count(n);
+  }
+  cudaError_t e = c->invalid ? cudaErrorStreamCaptureInvalidated
+                  : unjoined ? cudaErrorStreamCaptureUnjoined
+                             : cudaSuccess;
+  for (auto* m : c->members) {
+    m->capture = nullptr;
+    m->frontier.clear();
+  }
+  Graph* g = c->graph;
+  bool owned = c->owned;
+  captures().erase(c);
+  delete c;
+  if (e) {
+    if (owned) graphs().erase(g);
+    return fail(e);
+  }
+  if (out) *out = reinterpret_cast<cudaGraph_t>(g);
+  return cudaSuccess;
+}
+EXPORT cudaError_t cudaStreamIsCapturing(cudaStream_t s, cudaStreamCaptureStatus* st) {
+  API(cudaStreamIsCapturing);
+  STREAM(p, s);
+  if (p->isDefault && captureForbids()) return fail(cudaErrorStreamCaptureImplicit);
+  *st = !p->capture           ? cudaStreamCaptureStatusNone
+        : p->capture->invalid ? cudaStreamCaptureStatusInvalidated
+                              : cudaStreamCaptureStatusActive;
+  return cudaSuccess;
+}
+EXPORT cudaError_t cudaStreamIsCapturing_ptsz(cudaStream_t s, cudaStreamCaptureStatus* st) {
+  return cudaStreamIsCapturing(s ? s : cudaStreamPerThread, st);
+}
+EXPORT cudaError_t cudaStreamGetCaptureInfo(cudaStream_t s, cudaStreamCaptureStatus* st, unsigned long long* id,
+                                            cudaGraph_t* g, const cudaGraphNode_t** deps,
+                                            const cudaGraphEdgeData** edges, size_t* n) {
+  API(cudaStreamGetCaptureInfo);
+  STREAM(p, s);
+  if (st)
+    *st = !p->capture           ? cudaStreamCaptureStatusNone
+          : p->capture->invalid ? cudaStreamCaptureStatusInvalidated
+                                : cudaStreamCaptureStatusActive;
+  if (p->capture) {
+    if (id) *id = p->capture->id;
+    if (g) *g = reinterpret_cast<cudaGraph_t>(p->capture->graph);
+    if (deps) *deps = reinterpret_cast<const cudaGraphNode_t*>(p->frontier.data());
+    if (edges) *edges = nullptr;
+    if (n) *n = p->frontier.size();
+  }
+  return cudaSuccess;
+}
+EXPORT cudaError_t cudaStreamUpdateCaptureDependencies(cudaStream_t s, cudaGraphNode_t* d, const cudaGraphEdgeData*,
+                                                       size_t n, unsigned flags) {
+  API(cudaStreamUpdateCaptureDependencies);
+  STREAM(p, s);
+  if (!p->capture) return fail(cudaErrorIllegalState);
+  auto v = depList(d, n);
+  if (flags == cudaStreamSetCaptureDependencies)
+    p->frontier = v;
+  else
+    p->frontier.insert(p->frontier.end(), v.begin(), v.end());
+  return cudaSuccess;
+}
+
+// ---------------------------------------------------------------- graphs
+
+EXPORT cudaError_t cudaGraphCreate(cudaGraph_t* g, unsigned) {
+  API(cudaGraphCreate);
+  *g = reinterpret_cast<cudaGraph_t>(newGraph());
+  return cudaSuccess;
+}
+EXPORT cudaError_t cudaGraphDestroy(cudaGraph_t g) {
+  API_ANY(cudaGraphDestroy);
+  return graphs().erase(gr(g)) ? cudaSuccess : fail(cudaErrorInvalidValue);
+}
+#define GRAPH(x, g) \
+  Graph* x = gr(g); \
+  if (!graphs().count(x)) return fail(cudaErrorInvalidValue)
+static cudaError_t addNode(cudaGraphNode_t* out, Graph* g, const cudaGraphNode_t* d, size_t n, Work w) {
+  Node* x = g->add(std::move(w), depList(d, n));
+  if (out) *out = reinterpret_cast<cudaGraphNode_t>(x);
+  return cudaSuccess;
+}
+static cudaError_t kernelWork(const cudaKernelNodeParams* p, Work& w) {
+  std::shared_ptr<LaunchDesc> d;
+  if (cudaError_t e = prepareLaunch(p->func, p->gridDim, p->blockDim, p->kernelParams, p->sharedMemBytes, d)) return e;
+  w.type = NodeType::Kernel;
+  w.device = tlsDevice;
+  w.launch = d;
+  w.func = p->func;
+  w.fn = [d] { runKernel(*d); };
+  return cudaSuccess;
+}
+static Work memsetWork(const cudaMemsetParams* p) {
+  Work w;
+  w.type = NodeType::Memset;
+  w.device = tlsDevice;
+  w.set.dst = reinterpret_cast<uint64_t>(p->dst);
+  w.set.pitch = p->pitch;
+  w.set.width = p->width;
+  w.set.height = p->height;
+  w.set.value = p->value;
+  w.set.elem = p->elementSize;
+  w.fn = [d = w.set] { setNow(d); };
+  return w;
+}
+static Work copyWork(const CopyDesc& c) {
+  Work w;
+  w.type = NodeType::Memcpy;
+  w.device = tlsDevice;
+  w.copy = c;
+  w.fn = [c] { copyNow(c); };
+  return w;
+}
+static CopyDesc copyOf(void* d, const void* s, size_t n) {
+  CopyDesc c;
+  c.dst = reinterpret_cast<uint64_t>(d);
+  c.src = reinterpret_cast<uint64_t>(s);
+  c.width = n;
+  return c;
+}
+static Work hostWork(const cudaHostNodeParams* p) {
+  Work w;
+  w.type = NodeType::Host;
+  w.device = tlsDevice;
+  w.host = *p;
+  w.fn = [q = *p] { q.fn(q.userData); };
+  return w;
+}
+EXPORT cudaError_t cudaGraphAddKernelNode(cudaGraphNode_t* o, cudaGraph_t g, const cudaGraphNode_t* d, size_t n,
+                                          const cudaKernelNodeParams* p) {
+  API(cudaGraphAddKernelNode);
+  GRAPH(x, g);
+  Work w;
+  if (cudaError_t e = kernelWork(p, w)) return fail(e);
+  return addNode(o, x, d, n, std::move(w));
+}
+EXPORT cudaError_t cudaGraphAddMemsetNode(cudaGraphNode_t* o, cudaGraph_t g, const cudaGraphNode_t* d, size_t n,
+                                          const cudaMemsetParams* p) {
+  API(cudaGraphAddMemsetNode);
+  GRAPH(x, g);
+  return addNode(o, x, d, n, memsetWork(p));
+}
+EXPORT cudaError_t cudaGraphAddMemcpyNode1D(cudaGraphNode_t* o, cudaGraph_t g, const cudaGraphNode_t* d, size_t n,
+                                            void* dst, const void* src, size_t c, cudaMemcpyKind) {
+  API(cudaGraphAddMemcpyNode1D);
+  GRAPH(x, g);
+  return addNode(o, x, d, n, copyWork(copyOf(dst, src, c)));
+}
+EXPORT cudaError_t cudaGraphAddHostNode(cudaGraphNode_t* o, cudaGraph_t g, const cudaGraphNode_t* d, size_t n,
+                                        const cudaHostNodeParams* p) {
+  API(cudaGraphAddHostNode);
+  GRAPH(x, g);
+  return addNode(o, x, d, n, hostWork(p));
+}
+EXPORT cudaError_t cudaGraphAddEmptyNode(cudaGraphNode_t* o, cudaGraph_t g, const cudaGraphNode_t* d, size_t n) {
+  API(cudaGraphAddEmptyNode);
+  GRAPH(x, g);
+  return addNode(o, x, d, n, Work{});
+}
+static void runGraphNodes(const std::vector<Work>& works, const std::vector<std::vector<size_t>>& deps);
+static void flatten(Graph* g, GraphExec& x) {
+  auto ord = g->order();
+  std::map<Node*, size_t> at;
+  for (auto* n : ord) {
+    std::vector<size_t> d;
+    for (auto* p : n->deps) d.push_back(at[p]);
+    at[n] = x.works.size();
+    x.originals.push_back(n);
+    x.works.push_back(n->work);
+    x.deps.push_back(d);
+  }
+}
+EXPORT cudaError_t cudaGraphAddChildGraphNode(cudaGraphNode_t* o, cudaGraph_t g, const cudaGraphNode_t* d, size_t n,
+                                              cudaGraph_t c) {
+  API(cudaGraphAddChildGraphNode);
+  GRAPH(x, g);
+  GRAPH(y, c);
+  GraphExec sub;
+  flatten(y, sub);
+  Work w;
+  w.type = NodeType::Child;
+  w.device = tlsDevice;
+  w.child = graphs()[y];
+  w.fn = [sub] { runGraphNodes(sub.works, sub.deps); };
+  return addNode(o, x, d, n, std::move(w));
+}
+EXPORT cudaError_t cudaGraphAddDependencies(cudaGraph_t, const cudaGraphNode_t* from, const cudaGraphNode_t* to,
+                                            const cudaGraphEdgeData*, size_t n) {
+  API(cudaGraphAddDependencies);
+  for (size_t i = 0; i < n; i++) nd(to[i])->deps.push_back(nd(from[i]));
+  return cudaSuccess;
+}
+EXPORT cudaError_t cudaGraphGetNodes(cudaGraph_t g, cudaGraphNode_t* v, size_t* n) {
+  API(cudaGraphGetNodes);
+  GRAPH(x, g);
+  if (v)
+    for (size_t i = 0; i < *n && i < x->nodes.size(); i++) v[i] = reinterpret_cast<cudaGraphNode_t>(x->nodes[i].get());
+  *n = v ? std::min(*n, x->nodes.size()) : x->nodes.size();
+  return cudaSuccess;
+}
+EXPORT cudaError_t cudaGraphGetRootNodes(cudaGraph_t g, cudaGraphNode_t* v, size_t* n) {
+  API(cudaGraphGetRootNodes);
+  GRAPH(x, g);
+  size_t k = 0;
+  for (auto& q : x->nodes)
+    if (q->deps.empty()) {
+      if (v && k < *n) v[k] = reinterpret_cast<cudaGraphNode_t>(q.get());
+      k++;
+    }
+  *n = k;
+  return cudaSuccess;
+}
+EXPORT cudaError_t cudaGraphNodeGetType(cudaGraphNode_t n, cudaGraphNodeType* t) {
+  API(cudaGraphNodeGetType);
+  switch (nd(n)->work.type) {
+    case NodeType::Kernel:
+      *t = cudaGraphNodeTypeKernel;
+      break;
+    case NodeType::Memcpy:
+      *t = cudaGraphNodeTypeMemcpy;
+      break;
+    case NodeType::Memset:
+      *t = cudaGraphNodeTypeMemset;
+      break;
+    case NodeType::Host:
+      *t = cudaGraphNodeTypeHost;
+      break;
+    case NodeType::Child:
+      *t = cudaGraphNodeTypeGraph;
+      break;
+    case NodeType::EventRecord:
+      *t = cudaGraphNodeTypeEventRecord;
+      break;
+    case NodeType::EventWait:
+      *t = cudaGraphNodeTypeWaitEvent;
+      break;
+    case NodeType::MemAlloc:
+      *t = cudaGraphNodeTypeMemAlloc;
+      break;
+    case NodeType::MemFree:
+      *t = cudaGraphNodeTypeMemFree;
+      break;
+    default:
+      *t = cudaGraphNodeTypeEmpty;
+      break;
+  }
+  return cudaSuccess;
+}
+EXPORT cudaError_t cudaGraphNodeGetDependencies(cudaGraphNode_t n, cudaGraphNode_t* v, cudaGraphEdgeData*, size_t* c) {
+  API(cudaGraphNodeGetDependencies);
+  auto& d = nd(n)->deps;
+  if (v)
+    for (size_t i = 0; i < *c && i < d.size(); i++) v[i] = reinterpret_cast<cudaGraphNode_t>(d[i]);
+  *c = d.size();
+  return cudaSuccess;
+}
+EXPORT cudaError_t cudaGraphKernelNodeGetParams(cudaGraphNode_t n, cudaKernelNodeParams* p) {
+  API(cudaGraphKernelNodeGetParams);
+  Work& w = nd(n)->work;
+  if (w.type != NodeType::Kernel) return fail(cudaErrorInvalidValue);
+  *p = cudaKernelNodeParams{};
+  p->func = const_cast<void*>(w.func);
+  p->gridDim = dim3(w.launch->grid[0], w.launch->grid[1], w.launch->grid[2]);
+  p->blockDim = dim3(w.launch->block[0], w.launch->block[1], w.launch->block[2]);
+  p->sharedMemBytes = w.launch->dynShared;
+  static thread_local std::vector<void*> ptrs;
+  ptrs.clear();
+  for (auto& q : w.launch->kernel->params) ptrs.push_back(w.launch->params.data() + q.offset);
+  p->kernelParams = ptrs.data();
+  return cudaSuccess;
+}
+EXPORT cudaError_t cudaGraphKernelNodeSetParams(cudaGraphNode_t n, const cudaKernelNodeParams* p) {
+  API(cudaGraphKernelNodeSetParams);
+  return fail(kernelWork(p, nd(n)->work));
+}
+
+EXPORT cudaError_t cudaGraphInstantiate(cudaGraphExec_t* out, cudaGraph_t g, unsigned long long) {
+  API(cudaGraphInstantiate);
+  GRAPH(x, g);
+  auto* e = new GraphExec;
+  flatten(x, *e);
+  if (e->works.size() != x->nodes.size()) {
+    delete e;
+    return fail(cudaErrorInvalidValue);
+  }
+  *out = reinterpret_cast<cudaGraphExec_t>(e);
+  return cudaSuccess;
+}
+EXPORT cudaError_t cudaGraphInstantiateWithFlags(cudaGraphExec_t* o, cudaGraph_t g, unsigned long long f) {
+  return cudaGraphInstantiate(o, g, f);
+}
+EXPORT cudaError_t cudaGraphInstantiateWithParams(cudaGraphExec_t* o, cudaGraph_t g, cudaGraphInstantiateParams*) {
+  return cudaGraphInstantiate(o, g, 0);
+}
+EXPORT cudaError_t cudaGraphExecDestroy(cudaGraphExec_t e) {
+  API_ANY(cudaGraphExecDestroy);
+  delete gx(e);  // launches have copies of their own
+  return cudaSuccess;
+}
+EXPORT cudaError_t cudaGraphUpload(cudaGraphExec_t, cudaStream_t) {
+  API(cudaGraphUpload);
+  return cudaSuccess;
+}
+
+// Nodes in an order that respects the edges; in asynchronous mode a random one.
+static void runGraphNodes(const std::vector<Work>& works, const std::vector<std::vector<size_t>>& deps) {
+  static Rng rng(config().seed + 17);
+  std::vector<bool> done(works.size());
+  for (size_t left = works.size(); left; left--) {
+    std::vector<size_t> ready;
+    for (size_t i = 0; i < works.size(); i++) {
+      if (done[i]) continue;
+      bool ok = true;
+      for (auto d : deps[i]) ok = ok && done[d];
+      if (ok) {
+        ready.push_back(i);
+        if (!config().async) break;
+      }
+    }
+    size_t i = ready[config().async ? rng.below(uint32_t(ready.size())) : 0];
+    done[i] = true;
+    if (works[i].fn && works[i].enabled) works[i].fn();
+  }
+}
+EXPORT cudaError_t cudaGraphLaunch(cudaGraphExec_t e, cudaStream_t s) {
+  API(cudaGraphLaunch);
+  STREAM(p, s);
+  GraphExec* x = gx(e);
+  Work w;
+  w.type = NodeType::Child;
+  w.device = p->device;
+  auto works = std::make_shared<std::vector<Work>>(x->works);
+  auto deps = std::make_shared<std::vector<std::vector<size_t>>>(x->deps);
+  w.fn = [works, deps] { runGraphNodes(*works, *deps); };
+  enqueue(p, std::move(w));
+  return cudaSuccess;
+}
+EXPORT cudaError_t cudaGraphLaunch_ptsz(cudaGraphExec_t e, cudaStream_t s) {
+  return cudaGraphLaunch(e, s ? s : cudaStreamPerThread);
+}
+static Work* execWork(cudaGraphExec_t e, cudaGraphNode_t n) {
+  GraphExec* x = gx(e);
+  for (size_t i = 0; i < x->originals.size(); i++)
+    if (x->originals[i] == nd(n)) return &x->works[i];
+  return nullptr;
+}
+EXPORT cudaError_t cudaGraphExecKernelNodeSetParams(cudaGraphExec_t e, cudaGraphNode_t n,
+                                                    const cudaKernelNodeParams* p) {
+  API(cudaGraphExecKernelNodeSetParams);
+  Work* w = execWork(e, n);
+  return fail(w ? kernelWork(p, *w) : cudaErrorInvalidValue);
+}
+EXPORT cudaError_t cudaGraphExecMemcpyNodeSetParams1D(cudaGraphExec_t e, cudaGraphNode_t n, void* d, const void* s,
+                                                      size_t c, cudaMemcpyKind) {
+  API(cudaGraphExecMemcpyNodeSetParams1D);
+  Work* w = execWork(e, n);
+  if (!w) return fail(cudaErrorInvalidValue);
+  *w = copyWork(copyOf(d, s, c));
+  return cudaSuccess;
+}
+EXPORT cudaError_t cudaGraphExecMemsetNodeSetParams(cudaGraphExec_t e, cudaGraphNode_t n, const cudaMemsetParams* p) {
+  API(cudaGraphExecMemsetNodeSetParams);
+  Work* w = execWork(e, n);
+  if (!w) return fail(cudaErrorInvalidValue);
+  *w = memsetWork(p);
+  return cudaSuccess;
+}
+EXPORT cudaError_t cudaGraphExecHostNodeSetParams(cudaGraphExec_t e, cudaGraphNode_t n, const cudaHostNodeParams* p) {
+  API(cudaGraphExecHostNodeSetParams);
+  Work* w = execWork(e, n);
+  if (!w) return fail(cudaErrorInvalidValue);
+  *w = hostWork(p);
+  return cudaSuccess;
+}
+EXPORT cudaError_t cudaGraphNodeSetEnabled(cudaGraphExec_t e, cudaGraphNode_t n, unsigned v) {
+  API(cudaGraphNodeSetEnabled);
+  Work* w = execWork(e, n);
+  if (!w) return fail(cudaErrorInvalidValue);
+  w->enabled = v;
+  return cudaSuccess;
+}
+EXPORT cudaError_t cudaGraphExecUpdate(cudaGraphExec_t e, cudaGraph_t g, cudaGraphExecUpdateResultInfo* r) {
+  API(cudaGraphExecUpdate);
+  GRAPH(x, g);
+  GraphExec n;
+  flatten(x, n);
+  GraphExec* old = gx(e);
+  if (r) memset(r, 0, sizeof *r);
+  bool same = n.works.size() == old->works.size() && n.deps == old->deps;
+  for (size_t i = 0; same && i < n.works.size(); i++)
+    same = n.works[i].type == old->works[i].type &&
+           (n.works[i].type != NodeType::Kernel || n.works[i].func == old->works[i].func);
+  if (!same) {
+    if (r) r->result = cudaGraphExecUpdateErrorTopologyChanged;
+    return fail(cudaErrorGraphExecUpdateFailure);
+  }
+  old->works = n.works;
+  if (r) r->result = cudaGraphExecUpdateSuccess;
+  return cudaSuccess;
+}
+EXPORT cudaError_t cudaGraphClone(cudaGraph_t* o, cudaGraph_t g) {
+  API(cudaGraphClone);
+  GRAPH(x, g);
+  Graph* c = newGraph();
+  std::map<Node*, Node*> m;
+  for (auto* n : x->order()) {
+    std::vector<Node*> d;
+    for (auto* p : n->deps) d.push_back(m[p]);
+    Work w = n->work;
+    if (w.type == NodeType::MemAlloc) w.allocated = 0;
+    m[n] = c->add(w, d);
+  }
+  *o = reinterpret_cast<cudaGraph_t>(c);
+  return cudaSuccess;
+}
+EXPORT cudaError_t cudaDeviceGraphMemTrim(int) {
+  API(cudaDeviceGraphMemTrim);
+  return cudaSuccess;
+}
