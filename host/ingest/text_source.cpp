@@ -27,16 +27,21 @@ struct text_source::inflater {
   inflater& operator=(const inflater&) = delete;
 };
 
-text_source::text_source(const std::filesystem::path& path)
-    : file_(support::file::open_read(path)), file_bytes_(file_.size()) {
-  std::array<unsigned char, 2> magic{};
-  const ssize_t found = ::pread(file_.descriptor(), magic.data(), magic.size(), 0);
-  if (found < 0 && errno == ESPIPE) {
+namespace {
+support::file open_ratings(const std::filesystem::path& path) {
+  if (support::exists(path) && !support::is_file(path) && !support::is_folder(path)) {
     throw input_error(
         path.string() +
-        ": it is a pipe or a terminal, which can be read only once; ratings are read again where ids turn "
+        ": it is a pipe, a terminal or a device, which can be read only once; ratings are read again where ids turn "
         "out to be text: write them to a file and give that");
   }
+  return support::file::open_read(path);
+}
+}  // namespace
+
+text_source::text_source(const std::filesystem::path& path) : file_(open_ratings(path)), file_bytes_(file_.size()) {
+  std::array<unsigned char, 2> magic{};
+  const ssize_t found = ::pread(file_.descriptor(), magic.data(), magic.size(), 0);
   if (found < 0) support::throw_io_error("read", path);
   if (found == 2 && magic[0] == 0x1f && magic[1] == 0x8b) inflater_ = std::make_unique<inflater>();
 }

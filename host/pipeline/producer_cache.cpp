@@ -163,7 +163,7 @@ std::optional<producer_note> read_note(const fs::path& cache) {
 }
 
 producer_cache::producer_cache(fs::path root)
-    : root_(std::move(root)), lock_(lock_folder(root_)), folder_(support::file::open_read(root_)) {}
+    : root_(std::move(root)), lock_(lock_folder(root_)), folder_(support::file::open_folder(root_)) {}
 
 producer_cache::~producer_cache() {
   const bool withdrawn = alive_ && !is_announced();

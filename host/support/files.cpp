@@ -21,6 +21,17 @@ std::string complaint(std::string_view what, const fs::path& path, int code) {
   return "cannot " + std::string(what) + " " + path.string() + ": " + std::strerror(code);
 }
 
+const char* kind_name(mode_t mode) {
+  switch (mode & S_IFMT) {
+    case S_IFDIR: return "a folder";
+    case S_IFIFO: return "a pipe";
+    case S_IFSOCK: return "a socket";
+    case S_IFBLK:
+    case S_IFCHR: return "a device";
+    default: return "a special file";
+  }
+}
+
 bool sync_descriptor(int descriptor) {
   while (::fsync(descriptor) != 0) {
     if (errno != EINTR) return false;
@@ -41,8 +52,17 @@ void throw_write_error(std::string_view what, const fs::path& path) {
 
 file::file(int descriptor, fs::path path) : descriptor_(descriptor), path_(std::move(path)) {}
 
+// O_NONBLOCK: a FIFO would block open() until somebody writes to it. On a regular file the flag has no effect.
 file file::open_read(const fs::path& path) {
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+  if (descriptor < 0) throw_io_error("open", path);
+  file opened(descriptor, path);
+  opened.require_regular();
+  return opened;
+}
+
+file file::open_folder(const fs::path& path) {
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (descriptor < 0) throw_io_error("open", path);
   return {descriptor, path};
 }
@@ -61,9 +81,20 @@ std::optional<file> file::create_new(const fs::path& path) {
 }
 
 file file::open_or_create(const fs::path& path) {
-  const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666);
+  const int flags = O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+  const int descriptor = ::open(path.c_str(), flags, 0666);
   if (descriptor < 0) throw_write_error("create", path);
-  return {descriptor, path};
+  file opened(descriptor, path);
+  opened.require_regular();
+  return opened;
+}
+
+void file::require_regular() const {
+  struct stat status {};
+  if (::fstat(descriptor_, &status) != 0) throw_io_error("examine", path_);
+  if (S_ISREG(status.st_mode)) return;
+  throw io_error("cannot open " + path_.string() + ": it is " + kind_name(status.st_mode) +
+                 ", a regular file is needed");
 }
 
 file::~file() {
@@ -126,6 +157,27 @@ bool file::is_in_place() const {
 
 void file::close() {
   if (::close(std::exchange(descriptor_, -1)) != 0) throw_write_error("close", path_);
+}
+
+std::string read_text(const fs::path& path, std::uint64_t max_bytes) {
+  const file source = file::open_read(path);
+  const auto check = [&](std::uint64_t size) {
+    if (size <= max_bytes) return;
+    throw format_error(path.string() + ": found " + std::to_string(size) + " bytes, at most " +
+                       std::to_string(max_bytes) + " wanted; replace the file");
+  };
+  check(source.size());
+  std::string text;
+  constexpr std::size_t chunk_bytes = 64U << 10;
+  for (;;) {  // a file may grow after the look at its size
+    const std::size_t filled = text.size();
+    text.resize(filled + chunk_bytes);
+    const ssize_t got = ::read(source.descriptor(), text.data() + filled, chunk_bytes);
+    if (got < 0 && errno != EINTR) throw_io_error("read", path);
+    text.resize(filled + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+    check(text.size());
+    if (got == 0) return text;
+  }
 }
 
 mapped_file::mapped_file(const fs::path& path) {

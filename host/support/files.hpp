@@ -21,12 +21,15 @@ namespace negpipe::support {
 /// An open file descriptor. Writing is checked; destruction closes without complaint.
 class file {
  public:
+  /// Opens a regular file for reading. Never blocks: a FIFO, device, socket or folder is refused. Throws io_error.
   static file open_read(const std::filesystem::path& path);
+  /// Opens a folder, to sync it or to recognise it again. Throws io_error.
+  static file open_folder(const std::filesystem::path& path);
   /// Creates or truncates.
   static file create(const std::filesystem::path& path);
   /// Creates a file that was not there; empty when the name is taken, even by a link that leads nowhere.
   static std::optional<file> create_new(const std::filesystem::path& path);
-  /// For reading and writing, as it is, or created when there is none. A link in its place is refused.
+  /// Opens a regular file for reading and writing, or creates it. A link or another kind of file is refused.
   static file open_or_create(const std::filesystem::path& path);
   ~file();
   file(file&& other) noexcept;
@@ -50,9 +53,18 @@ class file {
 
  private:
   file(int descriptor, std::filesystem::path path);
+  /// Throws io_error for anything but a regular file.
+  void require_regular() const;
   int descriptor_ = -1;
   std::filesystem::path path_;
 };
+
+/// Size limit of read_text for JSON files: a ready.json that lists 100,000 record files stays below it.
+inline constexpr std::uint64_t max_json_bytes = 16U << 20;
+
+/// Returns the content of a small regular file. Never blocks, and never reads more than max_bytes, whatever size the
+/// file claims. Throws io_error, and format_error for a file that is larger.
+std::string read_text(const std::filesystem::path& path, std::uint64_t max_bytes);
 
 /// A whole file, mapped for reading. Empty files map to an empty span.
 class mapped_file {

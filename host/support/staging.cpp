@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <cstdint>
 #include <cstdio>
@@ -14,24 +13,14 @@
 #include <utility>
 
 #include "negpipe/error.hpp"
+#include "removal.hpp"
+#include "staging_name.hpp"
 
 namespace negpipe::support {
 
 namespace fs = std::filesystem;
 
 namespace {
-
-/// A hidden name beside others that nobody else has. Not even the process is a mark: its number occurs again in every
-/// container, and on every machine, that shares the folder.
-fs::path staging_name(const fs::path& parent, const fs::path& final_name) {
-  std::uint64_t bits = 0;
-  if (::getentropy(&bits, sizeof bits) != 0) throw_io_error("draw a name beside", final_name);
-  std::array<char, 17> digits;
-  std::snprintf(digits.data(), digits.size(), "%016llx", static_cast<unsigned long long>(bits));
-  // A name has at most 255 bytes: one that fits must not fail for what is added to it here.
-  constexpr std::size_t most_bytes = 200;
-  return parent / ("." + final_name.filename().string().substr(0, most_bytes) + ".partial-" + digits.data());
-}
 
 fs::path folder_of(const fs::path& file) { return file.parent_path().empty() ? "." : file.parent_path(); }
 
@@ -158,8 +147,7 @@ staged_folder::staged_folder(const fs::path& final_folder, const std::optional<f
 
 staged_folder::~staged_folder() {
   if (state_ == state::shown) withdraw();
-  std::error_code ignored;
-  if (!leaving_.empty()) fs::remove_all(leaving_, ignored);
+  if (!leaving_.empty()) try_remove_hidden_tree(leaving_);
 }
 
 void staged_folder::publish() {
@@ -189,7 +177,7 @@ void staged_folder::settle() {
   sync_folder(final_.parent_path());
   parents_.keep();
   if (leaving_.empty()) return;
-  support::remove_all(leaving_);
+  remove_hidden_tree(leaving_);
   leaving_.clear();
 }
 

@@ -1,9 +1,7 @@
 #include "text_source.hpp"
 
-#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <string>
 
@@ -91,15 +89,12 @@ TEST(TextSource, RefusesLinesThatFillABlock) {
 TEST(TextSource, RefusesPipes) {
   const temporary_folder folder;
   ASSERT_EQ(::mkfifo((folder / "pipe").c_str(), 0600), 0);
-  const int both_ends = ::open((folder / "pipe").c_str(), O_RDWR);  // so that nobody waits for the other end
-  ASSERT_GE(both_ends, 0);
   try {
     text_source source(folder / "pipe");
     ADD_FAILURE() << "a pipe was accepted";
   } catch (const input_error& refusal) {
     EXPECT_NE(std::string(refusal.what()).find("write them to a file"), std::string::npos) << refusal.what();
   }
-  ::close(both_ends);
 }
 
 TEST(TextSource, ReportsWhatTheSystemRefuses) {

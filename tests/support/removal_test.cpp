@@ -1,0 +1,141 @@
+// Removal of folders: whole, links not followed, and never across a mount.
+#include "removal.hpp"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "files.hpp"
+#include "negpipe/error.hpp"
+#include "support/temporary_folder.hpp"
+
+namespace negpipe::support {
+namespace {
+
+namespace fs = std::filesystem;
+
+class Removal : public testing::Test {
+ protected:
+  void SetUp() override {
+    fs::create_directories(folder_ / "old/a/b");
+    fs::create_directories(folder_ / "precious");
+    for (const char* name : {"old/file", "old/a/b/file", "precious/thesis"}) std::ofstream(folder_ / name) << name;
+  }
+
+  std::vector<std::string> names(const fs::path& below = {}) {
+    std::vector<std::string> found;
+    for (const auto& entry : fs::directory_iterator(folder_ / below)) found.push_back(entry.path().filename().string());
+    std::ranges::sort(found);
+    return found;
+  }
+
+  const test::temporary_folder folder_;
+};
+
+/// Shows one folder or file at another, and takes it away again.
+class bind_mount {
+ public:
+  bind_mount(const fs::path& what, const fs::path& where) : where_(where) {
+    works_ = ::mount(what.c_str(), where.c_str(), nullptr, MS_BIND, nullptr) == 0;
+  }
+  ~bind_mount() {
+    if (works_) ::umount(where_.c_str());
+  }
+  bind_mount(const bind_mount&) = delete;
+  bind_mount& operator=(const bind_mount&) = delete;
+  bool works() const { return works_; }
+
+ private:
+  fs::path where_;
+  bool works_;
+};
+
+TEST_F(Removal, removes_files_folders_and_nothing_beside) {
+  remove_tree(folder_ / "old");
+  remove_tree(folder_ / "precious/thesis");
+  remove_tree(folder_ / "nothing");
+  EXPECT_EQ(names(), std::vector<std::string>{"precious"});
+  EXPECT_TRUE(names("precious").empty());
+}
+
+TEST_F(Removal, does_not_follow_links) {
+  fs::create_symlink("../precious", folder_ / "old/link");
+  fs::create_symlink("../../../precious/thesis", folder_ / "old/a/b/link");
+  fs::create_symlink("precious", folder_ / "link");
+  remove_tree(folder_ / "old");
+  remove_tree(folder_ / "link");
+  EXPECT_EQ(names(), std::vector<std::string>{"precious"});
+  EXPECT_EQ(names("precious"), std::vector<std::string>{"thesis"});
+}
+
+TEST_F(Removal, hides_a_folder_in_the_folder_that_is_given) {
+  // Of a folder whose entries cannot be removed after all, the hidden name is left, and not the visible one.
+  fs::create_directories(folder_ / "aside");
+  remove_tree(folder_ / "old", folder_ / "aside");
+  EXPECT_EQ(names(), (std::vector<std::string>{"aside", "precious"}));
+  EXPECT_TRUE(names("aside").empty());
+  EXPECT_THROW(remove_tree(folder_ / "precious", folder_ / "nowhere"), io_error);
+  EXPECT_EQ(names("precious"), std::vector<std::string>{"thesis"}) << "nothing is deleted under a visible name";
+}
+
+TEST_F(Removal, refuses_a_mount_at_any_depth_before_anything_is_gone) {
+  std::ofstream(folder_ / "old/target");
+  for (const char* where : {"old", "old/a", "old/a/b", "old/target"}) {
+    const bool is_file = std::string(where) == "old/target";
+    const bind_mount mounted(folder_ / (is_file ? "precious/thesis" : "precious"), folder_ / where);
+    if (!mounted.works()) GTEST_SKIP() << "mounts need root";
+    for (const bool hidden : {false, true}) {
+      try {
+        hidden ? remove_hidden_tree(folder_ / "old") : remove_tree(folder_ / "old");
+        ADD_FAILURE() << where << " was removed";
+      } catch (const option_error& refusal) {
+        EXPECT_NE(std::string(refusal.what()).find((folder_ / where).string()), std::string::npos) << refusal.what();
+      }
+      EXPECT_EQ(names("precious"), std::vector<std::string>{"thesis"});
+      EXPECT_TRUE(is_taken(folder_ / "old")) << where;
+    }
+    try_remove_hidden_tree(folder_ / "old");
+    EXPECT_EQ(names("precious"), std::vector<std::string>{"thesis"});
+  }
+  EXPECT_TRUE(is_file(folder_ / "old/a/b/file"));
+  remove_tree(folder_ / "old");
+  EXPECT_EQ(names(), std::vector<std::string>{"precious"});
+}
+
+TEST_F(Removal, a_folder_that_may_not_be_changed_is_refused_before_anything_is_gone) {
+  if (::geteuid() == 0) GTEST_SKIP() << "root changes every folder";
+  for (const char* where : {"old", "old/a/b"}) {
+    fs::permissions(folder_ / where, fs::perms::owner_read | fs::perms::owner_exec);
+    EXPECT_THROW(check_removable(folder_ / "old"), io_error);
+    EXPECT_THROW(remove_tree(folder_ / "old"), io_error);
+    fs::permissions(folder_ / where, fs::perms::owner_all);
+    EXPECT_TRUE(is_file(folder_ / "old/file") && is_file(folder_ / "old/a/b/file")) << where;
+  }
+}
+
+TEST_F(Removal, inputs_must_be_regular_files_and_no_open_blocks) {
+  ASSERT_EQ(::mkfifo((folder_ / "fifo").c_str(), 0600), 0);
+  for (const fs::path& path : {folder_ / "fifo", folder_ / "old", fs::path("/dev/null"), fs::path("/dev/zero")}) {
+    EXPECT_THROW(file::open_read(path), io_error) << path;
+    EXPECT_THROW(mapped_file{path}, io_error) << path;
+    EXPECT_THROW(read_text(path, 100), io_error) << path;
+    EXPECT_THROW(file::open_or_create(path), io_error) << path;
+  }
+  EXPECT_EQ(read_text(folder_ / "old/file", 8), "old/file");
+  EXPECT_THROW(read_text(folder_ / "old/file", 7), format_error);
+  fs::resize_file(folder_ / "old/file", std::uintmax_t{1} << 40);
+  EXPECT_THROW(read_text(folder_ / "old/file", max_json_bytes), format_error);
+  EXPECT_NO_THROW(file::open_folder(folder_ / "old"));
+  EXPECT_THROW(file::open_folder(folder_ / "fifo"), io_error);
+}
+
+}  // namespace
+}  // namespace negpipe::support
