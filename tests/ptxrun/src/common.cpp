@@ -8,7 +8,7 @@
 
 namespace ptxrun {
 
-static uint64_t parseSize(const char* s) {
+static uint64_t parse_size(const char* s) {
   char* e;
   double v = strtod(s, &e);
   switch (*e) {
@@ -43,7 +43,7 @@ const Config& config() {
     c.devices = num("PTXRUN_DEVICES", 1);
     if (c.devices < 0) c.devices = 0;
     if (c.devices > 16) c.devices = 16;
-    if (auto v = get("PTXRUN_MEMORY")) c.memory = parseSize(v);
+    if (auto v = get("PTXRUN_MEMORY")) c.memory = parse_size(v);
     c.poison = num("PTXRUN_POISON", 1) != 0;
     c.initcheck = num("PTXRUN_INITCHECK", 0) != 0;
     c.racecheck = num("PTXRUN_RACECHECK", 0);
@@ -57,12 +57,12 @@ const Config& config() {
     if (auto v = get("PTXRUN_SEED")) c.seed = strtoull(v, nullptr, 0);
     if (auto v = get("PTXRUN_WARP_ORDER")) {
       c.shuffle = true;
-      c.warpOrder = strtoull(v, nullptr, 0);
+      c.warp_order = strtoull(v, nullptr, 0);
     }
     if (auto v = get("PTXRUN_STATS")) {
       if (strcmp(v, "0")) {
         c.stats = true;
-        if (strcmp(v, "1")) c.statsFile = v;
+        if (strcmp(v, "1")) c.stats_file = v;
       }
     }
     if (auto v = get("PTXRUN_FAIL")) c.fail = v;
@@ -71,7 +71,7 @@ const Config& config() {
   return c;
 }
 
-std::recursive_mutex& bigLock() {
+std::recursive_mutex& big_lock() {
   static auto* m = new std::recursive_mutex;  // never destroyed: used by exit handlers
   return *m;
 }

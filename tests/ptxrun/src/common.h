@@ -14,13 +14,13 @@ struct Config {
   int racecheck = 0, synccheck = 1, threads = 1;
   uint64_t seed = 1;     // PTXRUN_SEED: order of streams in asynchronous mode
   bool shuffle = false;  // PTXRUN_WARP_ORDER given
-  uint64_t warpOrder = 0;
-  std::string statsFile, fail;
+  uint64_t warp_order = 0;
+  std::string stats_file, fail;
 };
 const Config& config();
 
 // One lock for the whole runtime: kernels run under it.
-std::recursive_mutex& bigLock();
+std::recursive_mutex& big_lock();
 
 // A fault raised while a kernel (or a deferred operation) runs.
 struct DeviceFault {

@@ -12,7 +12,7 @@ namespace ptxrun {
 // Container: a 16-byte header (magic, version, header size, payload size), then entries. The fields of
 // an entry that matter here: kind (1 = PTX), header size, padded payload size, compressed size,
 // architecture, flags (0x2000 = LZ4, 0x8000 = zstd), size when unpacked.
-std::vector<PtxImage> extractPtx(const void* data) {
+std::vector<PtxImage> extract_ptx(const void* data) {
   std::vector<PtxImage> out;
   auto* p = static_cast<const uint8_t*>(data);
   auto u16 = [](const uint8_t* q) {

@@ -7,5 +7,5 @@ struct PtxImage {
   unsigned arch;
   std::string text;
 };
-std::vector<PtxImage> extractPtx(const void* fatbinData);  // data that starts with the fat binary's magic number
+std::vector<PtxImage> extract_ptx(const void* fatbin_data);  // data that starts with the fat binary's magic number
 }  // namespace ptxrun

@@ -21,17 +21,17 @@ std::set<Capture*>& captures() {
 Graph* gr(cudaGraph_t g) { return reinterpret_cast<Graph*>(g); }
 Node* nd(cudaGraphNode_t n) { return reinterpret_cast<Node*>(n); }
 GraphExec* gx(cudaGraphExec_t g) { return reinterpret_cast<GraphExec*>(g); }
-uint64_t nextCapture = 1;
+uint64_t next_capture = 1;
 std::map<Graph*, std::shared_ptr<Graph>>& graphs() {
   static auto* m = new std::map<Graph*, std::shared_ptr<Graph>>;
   return *m;
 }
-Graph* newGraph() {
+Graph* new_graph() {
   auto g = std::make_shared<Graph>();
   graphs()[g.get()] = g;
   return g.get();
 }
-std::vector<Node*> depList(const cudaGraphNode_t* d, size_t n) {
+std::vector<Node*> dep_list(const cudaGraphNode_t* d, size_t n) {
   std::vector<Node*> v;
   for (size_t i = 0; i < n; i++) v.push_back(nd(d[i]));
   return v;
@@ -43,30 +43,30 @@ std::vector<Node*> depList(const cudaGraphNode_t* d, size_t n) {
 EXPORT cudaError_t cudaStreamCreateWithPriority(cudaStream_t* s, unsigned flags, int prio) {
   API(cudaStreamCreateWithPriority);
   if (!s || (flags & ~cudaStreamNonBlocking)) return fail(cudaErrorInvalidValue);
-  *s = reinterpret_cast<cudaStream_t>(createStream(tlsDevice, flags, std::clamp(prio, -5, 0)));
+  *s = reinterpret_cast<cudaStream_t>(create_stream(tls_device, flags, std::clamp(prio, -5, 0)));
   return cudaSuccess;
 }
 EXPORT cudaError_t cudaStreamCreate(cudaStream_t* s) {
   API(cudaStreamCreate);
   if (!s) return fail(cudaErrorInvalidValue);
-  *s = reinterpret_cast<cudaStream_t>(createStream(tlsDevice, 0, 0));
+  *s = reinterpret_cast<cudaStream_t>(create_stream(tls_device, 0, 0));
   return cudaSuccess;
 }
 EXPORT cudaError_t cudaStreamCreateWithFlags(cudaStream_t* s, unsigned flags) {
   API(cudaStreamCreateWithFlags);
   if (!s || (flags & ~cudaStreamNonBlocking)) return fail(cudaErrorInvalidValue);
-  *s = reinterpret_cast<cudaStream_t>(createStream(tlsDevice, flags, 0));
+  *s = reinterpret_cast<cudaStream_t>(create_stream(tls_device, flags, 0));
   return cudaSuccess;
 }
 EXPORT cudaError_t cudaStreamDestroy(cudaStream_t s) {
   API_ANY(cudaStreamDestroy);
-  Stream* p = toStream(s);
-  if (!p || p->isDefault) return fail(cudaErrorInvalidResourceHandle);
-  destroyStream(p);
+  Stream* p = to_stream(s);
+  if (!p || p->is_default) return fail(cudaErrorInvalidResourceHandle);
+  destroy_stream(p);
   return cudaSuccess;
 }
-#define STREAM(p, s)       \
-  Stream* p = toStream(s); \
+#define STREAM(p, s)        \
+  Stream* p = to_stream(s); \
   if (!p) return fail(cudaErrorInvalidResourceHandle)
 EXPORT cudaError_t cudaStreamSynchronize(cudaStream_t s) {
   API(cudaStreamSynchronize);
@@ -75,8 +75,8 @@ EXPORT cudaError_t cudaStreamSynchronize(cudaStream_t s) {
     p->capture->invalid = true;
     return fail(cudaErrorStreamCaptureUnsupported);
   }
-  syncStream(p);
-  return fail(static_cast<cudaError_t>(stickyError(p->device)));
+  sync_stream(p);
+  return fail(static_cast<cudaError_t>(sticky_error(p->device)));
 }
 EXPORT cudaError_t cudaStreamSynchronize_ptsz(cudaStream_t s) {
   return cudaStreamSynchronize(s ? s : cudaStreamPerThread);
@@ -88,8 +88,8 @@ EXPORT cudaError_t cudaStreamQuery(cudaStream_t s) {
     p->capture->invalid = true;
     return fail(cudaErrorStreamCaptureUnsupported);
   }
-  if (streamIdle(p)) return cudaSuccess;
-  stepSome(p->device);
+  if (stream_idle(p)) return cudaSuccess;
+  step_some(p->device);
   return cudaErrorNotReady;
 }
 EXPORT cudaError_t cudaStreamGetFlags(cudaStream_t s, unsigned* f) {
@@ -130,7 +130,7 @@ EXPORT cudaError_t cudaStreamAttachMemAsync(cudaStream_t, void*, size_t, unsigne
   return cudaSuccess;
 }
 
-static cudaError_t hostFunc(Stream* p, cudaHostFn_t f, void* u) {
+static cudaError_t host_func(Stream* p, cudaHostFn_t f, void* u) {
   if (p->capture && p->capture->invalid) return cudaErrorStreamCaptureInvalidated;
   Work w;
   w.type = NodeType::Host;
@@ -145,7 +145,7 @@ EXPORT cudaError_t cudaLaunchHostFunc(cudaStream_t s, cudaHostFn_t f, void* u) {
   API(cudaLaunchHostFunc);
   STREAM(p, s);
   if (!f) return fail(cudaErrorInvalidValue);
-  return fail(hostFunc(p, f, u));
+  return fail(host_func(p, f, u));
 }
 EXPORT cudaError_t cudaStreamAddCallback(cudaStream_t s, cudaStreamCallback_t f, void* u, unsigned) {
   API(cudaStreamAddCallback);
@@ -166,7 +166,7 @@ EXPORT cudaError_t cudaEventCreateWithFlags(cudaEvent_t* e, unsigned flags) {
   if (!e) return fail(cudaErrorInvalidValue);
   auto x = std::make_shared<Event>();
   x->flags = flags;
-  x->device = tlsDevice;
+  x->device = tls_device;
   events()[x.get()] = x;
   *e = reinterpret_cast<cudaEvent_t>(x.get());
   return cudaSuccess;
@@ -193,7 +193,7 @@ EXPORT cudaError_t cudaEventRecordWithFlags(cudaEvent_t e, cudaStream_t s, unsig
       Work w;
       w.type = NodeType::EventRecord;
       w.device = p->device;
-      w.fn = [x = events()[x]] { x->time = nowMs(); };
+      w.fn = [x = events()[x]] { x->time = now_ms(); };
       enqueue(p, std::move(w));
       return cudaSuccess;
     }
@@ -207,7 +207,7 @@ EXPORT cudaError_t cudaEventRecordWithFlags(cudaEvent_t e, cudaStream_t s, unsig
   Work w;
   w.type = NodeType::EventRecord;
   w.device = p->device;
-  w.fn = [x = events()[x]] { x->time = nowMs(); };
+  w.fn = [x = events()[x]] { x->time = now_ms(); };
   x->op = enqueue(p, std::move(w));
   return cudaSuccess;
 }
@@ -220,7 +220,7 @@ EXPORT cudaError_t cudaEventQuery(cudaEvent_t e) {
   EVENT(x, e);
   if (x->capture && captures().count(x->capture)) return fail(cudaErrorCapturedEvent);
   if (!x->op || x->op->done) return cudaSuccess;
-  stepSome(x->device);
+  step_some(x->device);
   return cudaErrorNotReady;
 }
 EXPORT cudaError_t cudaEventSynchronize(cudaEvent_t e) {
@@ -228,7 +228,7 @@ EXPORT cudaError_t cudaEventSynchronize(cudaEvent_t e) {
   EVENT(x, e);
   if (x->capture && captures().count(x->capture)) return fail(cudaErrorCapturedEvent);
   if (x->op) force(x->op);
-  return fail(static_cast<cudaError_t>(stickyError(x->device)));
+  return fail(static_cast<cudaError_t>(sticky_error(x->device)));
 }
 EXPORT cudaError_t cudaEventElapsedTime(float* ms, cudaEvent_t a, cudaEvent_t b) {
   API(cudaEventElapsedTime);
@@ -245,7 +245,7 @@ EXPORT cudaError_t cudaStreamWaitEvent(cudaStream_t s, cudaEvent_t e, unsigned) 
   STREAM(p, s);
   EVENT(x, e);
   if (x->capture && captures().count(x->capture)) {
-    if (p->isDefault) {
+    if (p->is_default) {
       x->capture->invalid = true;
       return fail(cudaErrorStreamCaptureImplicit);
     }
@@ -282,15 +282,15 @@ EXPORT cudaError_t cudaStreamWaitEvent_ptsz(cudaStream_t s, cudaEvent_t e, unsig
 
 // ---------------------------------------------------------------- capture
 
-static cudaError_t beginCapture(Stream* p, cudaStreamCaptureMode mode, Graph* into) {
-  if (p->isDefault) return cudaErrorStreamCaptureUnsupported;
+static cudaError_t begin_capture(Stream* p, cudaStreamCaptureMode mode, Graph* into) {
+  if (p->is_default) return cudaErrorStreamCaptureUnsupported;
   if (p->capture) return cudaErrorIllegalState;
   auto* c = new Capture;
-  c->graph = into ? into : newGraph();
+  c->graph = into ? into : new_graph();
   c->owned = !into;
   c->mode = mode;
   c->origin = p;
-  c->id = nextCapture++;
+  c->id = next_capture++;
   c->thread = static_cast<unsigned long>(pthread_self());
   c->members.insert(p);
   captures().insert(c);
@@ -301,14 +301,14 @@ static cudaError_t beginCapture(Stream* p, cudaStreamCaptureMode mode, Graph* in
 EXPORT cudaError_t cudaStreamBeginCapture(cudaStream_t s, cudaStreamCaptureMode mode) {
   API(cudaStreamBeginCapture);
   STREAM(p, s);
-  return fail(beginCapture(p, mode, nullptr));
+  return fail(begin_capture(p, mode, nullptr));
 }
 EXPORT cudaError_t cudaStreamBeginCaptureToGraph(cudaStream_t s, cudaGraph_t g, const cudaGraphNode_t* d,
                                                  const cudaGraphEdgeData*, size_t n, cudaStreamCaptureMode mode) {
   API(cudaStreamBeginCaptureToGraph);
   STREAM(p, s);
-  if (auto e = beginCapture(p, mode, gr(g))) return fail(e);
-  p->frontier = depList(d, n);
+  if (auto e = begin_capture(p, mode, gr(g))) return fail(e);
+  p->frontier = dep_list(d, n);
   return cudaSuccess;
 }
 EXPORT cudaError_t cudaStreamEndCapture(cudaStream_t s, cudaGraph_t* out) {
@@ -358,7 +358,7 @@ EXPORT cudaError_t cudaStreamEndCapture(cudaStream_t s, cudaGraph_t* out) {
 EXPORT cudaError_t cudaStreamIsCapturing(cudaStream_t s, cudaStreamCaptureStatus* st) {
   API(cudaStreamIsCapturing);
   STREAM(p, s);
-  if (p->isDefault && captureForbids()) return fail(cudaErrorStreamCaptureImplicit);
+  if (p->is_default && capture_forbids()) return fail(cudaErrorStreamCaptureImplicit);
   *st = !p->capture           ? cudaStreamCaptureStatusNone
         : p->capture->invalid ? cudaStreamCaptureStatusInvalidated
                               : cudaStreamCaptureStatusActive;
@@ -390,7 +390,7 @@ EXPORT cudaError_t cudaStreamUpdateCaptureDependencies(cudaStream_t s, cudaGraph
   API(cudaStreamUpdateCaptureDependencies);
   STREAM(p, s);
   if (!p->capture) return fail(cudaErrorIllegalState);
-  auto v = depList(d, n);
+  auto v = dep_list(d, n);
   if (flags == cudaStreamSetCaptureDependencies)
     p->frontier = v;
   else
@@ -402,7 +402,7 @@ EXPORT cudaError_t cudaStreamUpdateCaptureDependencies(cudaStream_t s, cudaGraph
 
 EXPORT cudaError_t cudaGraphCreate(cudaGraph_t* g, unsigned) {
   API(cudaGraphCreate);
-  *g = reinterpret_cast<cudaGraph_t>(newGraph());
+  *g = reinterpret_cast<cudaGraph_t>(new_graph());
   return cudaSuccess;
 }
 EXPORT cudaError_t cudaGraphDestroy(cudaGraph_t g) {
@@ -412,53 +412,53 @@ EXPORT cudaError_t cudaGraphDestroy(cudaGraph_t g) {
 #define GRAPH(x, g) \
   Graph* x = gr(g); \
   if (!graphs().count(x)) return fail(cudaErrorInvalidValue)
-static cudaError_t addNode(cudaGraphNode_t* out, Graph* g, const cudaGraphNode_t* d, size_t n, Work w) {
-  Node* x = g->add(std::move(w), depList(d, n));
+static cudaError_t add_node(cudaGraphNode_t* out, Graph* g, const cudaGraphNode_t* d, size_t n, Work w) {
+  Node* x = g->add(std::move(w), dep_list(d, n));
   if (out) *out = reinterpret_cast<cudaGraphNode_t>(x);
   return cudaSuccess;
 }
-static cudaError_t kernelWork(const cudaKernelNodeParams* p, Work& w) {
+static cudaError_t kernel_work(const cudaKernelNodeParams* p, Work& w) {
   std::shared_ptr<LaunchDesc> d;
-  if (cudaError_t e = prepareLaunch(p->func, p->gridDim, p->blockDim, p->kernelParams, p->sharedMemBytes, d)) return e;
+  if (cudaError_t e = prepare_launch(p->func, p->gridDim, p->blockDim, p->kernelParams, p->sharedMemBytes, d)) return e;
   w.type = NodeType::Kernel;
-  w.device = tlsDevice;
+  w.device = tls_device;
   w.launch = d;
   w.func = p->func;
-  w.fn = [d] { runKernel(*d); };
+  w.fn = [d] { run_kernel(*d); };
   return cudaSuccess;
 }
-static Work memsetWork(const cudaMemsetParams* p) {
+static Work memset_work(const cudaMemsetParams* p) {
   Work w;
   w.type = NodeType::Memset;
-  w.device = tlsDevice;
+  w.device = tls_device;
   w.set.dst = reinterpret_cast<uint64_t>(p->dst);
   w.set.pitch = p->pitch;
   w.set.width = p->width;
   w.set.height = p->height;
   w.set.value = p->value;
   w.set.elem = p->elementSize;
-  w.fn = [d = w.set] { setNow(d); };
+  w.fn = [d = w.set] { set_now(d); };
   return w;
 }
-static Work copyWork(const CopyDesc& c) {
+static Work copy_work(const CopyDesc& c) {
   Work w;
   w.type = NodeType::Memcpy;
-  w.device = tlsDevice;
+  w.device = tls_device;
   w.copy = c;
-  w.fn = [c] { copyNow(c); };
+  w.fn = [c] { copy_now(c); };
   return w;
 }
-static CopyDesc copyOf(void* d, const void* s, size_t n) {
+static CopyDesc copy_of(void* d, const void* s, size_t n) {
   CopyDesc c;
   c.dst = reinterpret_cast<uint64_t>(d);
   c.src = reinterpret_cast<uint64_t>(s);
   c.width = n;
   return c;
 }
-static Work hostWork(const cudaHostNodeParams* p) {
+static Work host_work(const cudaHostNodeParams* p) {
   Work w;
   w.type = NodeType::Host;
-  w.device = tlsDevice;
+  w.device = tls_device;
   w.host = *p;
   w.fn = [q = *p] { q.fn(q.userData); };
   return w;
@@ -468,33 +468,33 @@ EXPORT cudaError_t cudaGraphAddKernelNode(cudaGraphNode_t* o, cudaGraph_t g, con
   API(cudaGraphAddKernelNode);
   GRAPH(x, g);
   Work w;
-  if (cudaError_t e = kernelWork(p, w)) return fail(e);
-  return addNode(o, x, d, n, std::move(w));
+  if (cudaError_t e = kernel_work(p, w)) return fail(e);
+  return add_node(o, x, d, n, std::move(w));
 }
 EXPORT cudaError_t cudaGraphAddMemsetNode(cudaGraphNode_t* o, cudaGraph_t g, const cudaGraphNode_t* d, size_t n,
                                           const cudaMemsetParams* p) {
   API(cudaGraphAddMemsetNode);
   GRAPH(x, g);
-  return addNode(o, x, d, n, memsetWork(p));
+  return add_node(o, x, d, n, memset_work(p));
 }
 EXPORT cudaError_t cudaGraphAddMemcpyNode1D(cudaGraphNode_t* o, cudaGraph_t g, const cudaGraphNode_t* d, size_t n,
                                             void* dst, const void* src, size_t c, cudaMemcpyKind) {
   API(cudaGraphAddMemcpyNode1D);
   GRAPH(x, g);
-  return addNode(o, x, d, n, copyWork(copyOf(dst, src, c)));
+  return add_node(o, x, d, n, copy_work(copy_of(dst, src, c)));
 }
 EXPORT cudaError_t cudaGraphAddHostNode(cudaGraphNode_t* o, cudaGraph_t g, const cudaGraphNode_t* d, size_t n,
                                         const cudaHostNodeParams* p) {
   API(cudaGraphAddHostNode);
   GRAPH(x, g);
-  return addNode(o, x, d, n, hostWork(p));
+  return add_node(o, x, d, n, host_work(p));
 }
 EXPORT cudaError_t cudaGraphAddEmptyNode(cudaGraphNode_t* o, cudaGraph_t g, const cudaGraphNode_t* d, size_t n) {
   API(cudaGraphAddEmptyNode);
   GRAPH(x, g);
-  return addNode(o, x, d, n, Work{});
+  return add_node(o, x, d, n, Work{});
 }
-static void runGraphNodes(const std::vector<Work>& works, const std::vector<std::vector<size_t>>& deps);
+static void run_graph_nodes(const std::vector<Work>& works, const std::vector<std::vector<size_t>>& deps);
 static void flatten(Graph* g, GraphExec& x) {
   auto ord = g->order();
   std::map<Node*, size_t> at;
@@ -516,10 +516,10 @@ EXPORT cudaError_t cudaGraphAddChildGraphNode(cudaGraphNode_t* o, cudaGraph_t g,
   flatten(y, sub);
   Work w;
   w.type = NodeType::Child;
-  w.device = tlsDevice;
+  w.device = tls_device;
   w.child = graphs()[y];
-  w.fn = [sub] { runGraphNodes(sub.works, sub.deps); };
-  return addNode(o, x, d, n, std::move(w));
+  w.fn = [sub] { run_graph_nodes(sub.works, sub.deps); };
+  return add_node(o, x, d, n, std::move(w));
 }
 EXPORT cudaError_t cudaGraphAddDependencies(cudaGraph_t, const cudaGraphNode_t* from, const cudaGraphNode_t* to,
                                             const cudaGraphEdgeData*, size_t n) {
@@ -599,7 +599,7 @@ EXPORT cudaError_t cudaGraphKernelNodeGetParams(cudaGraphNode_t n, cudaKernelNod
   p->func = const_cast<void*>(w.func);
   p->gridDim = dim3(w.launch->grid[0], w.launch->grid[1], w.launch->grid[2]);
   p->blockDim = dim3(w.launch->block[0], w.launch->block[1], w.launch->block[2]);
-  p->sharedMemBytes = w.launch->dynShared;
+  p->sharedMemBytes = w.launch->dyn_shared;
   static thread_local std::vector<void*> ptrs;
   ptrs.clear();
   for (auto& q : w.launch->kernel->params) ptrs.push_back(w.launch->params.data() + q.offset);
@@ -608,7 +608,7 @@ EXPORT cudaError_t cudaGraphKernelNodeGetParams(cudaGraphNode_t n, cudaKernelNod
 }
 EXPORT cudaError_t cudaGraphKernelNodeSetParams(cudaGraphNode_t n, const cudaKernelNodeParams* p) {
   API(cudaGraphKernelNodeSetParams);
-  return fail(kernelWork(p, nd(n)->work));
+  return fail(kernel_work(p, nd(n)->work));
 }
 
 EXPORT cudaError_t cudaGraphInstantiate(cudaGraphExec_t* out, cudaGraph_t g, unsigned long long) {
@@ -640,7 +640,7 @@ EXPORT cudaError_t cudaGraphUpload(cudaGraphExec_t, cudaStream_t) {
 }
 
 // Nodes in an order that respects the edges; in asynchronous mode a random one.
-static void runGraphNodes(const std::vector<Work>& works, const std::vector<std::vector<size_t>>& deps) {
+static void run_graph_nodes(const std::vector<Work>& works, const std::vector<std::vector<size_t>>& deps) {
   static Rng rng(config().seed + 17);
   std::vector<bool> done(works.size());
   for (size_t left = works.size(); left; left--) {
@@ -668,14 +668,14 @@ EXPORT cudaError_t cudaGraphLaunch(cudaGraphExec_t e, cudaStream_t s) {
   w.device = p->device;
   auto works = std::make_shared<std::vector<Work>>(x->works);
   auto deps = std::make_shared<std::vector<std::vector<size_t>>>(x->deps);
-  w.fn = [works, deps] { runGraphNodes(*works, *deps); };
+  w.fn = [works, deps] { run_graph_nodes(*works, *deps); };
   enqueue(p, std::move(w));
   return cudaSuccess;
 }
 EXPORT cudaError_t cudaGraphLaunch_ptsz(cudaGraphExec_t e, cudaStream_t s) {
   return cudaGraphLaunch(e, s ? s : cudaStreamPerThread);
 }
-static Work* execWork(cudaGraphExec_t e, cudaGraphNode_t n) {
+static Work* exec_work(cudaGraphExec_t e, cudaGraphNode_t n) {
   GraphExec* x = gx(e);
   for (size_t i = 0; i < x->originals.size(); i++)
     if (x->originals[i] == nd(n)) return &x->works[i];
@@ -684,34 +684,34 @@ static Work* execWork(cudaGraphExec_t e, cudaGraphNode_t n) {
 EXPORT cudaError_t cudaGraphExecKernelNodeSetParams(cudaGraphExec_t e, cudaGraphNode_t n,
                                                     const cudaKernelNodeParams* p) {
   API(cudaGraphExecKernelNodeSetParams);
-  Work* w = execWork(e, n);
-  return fail(w ? kernelWork(p, *w) : cudaErrorInvalidValue);
+  Work* w = exec_work(e, n);
+  return fail(w ? kernel_work(p, *w) : cudaErrorInvalidValue);
 }
 EXPORT cudaError_t cudaGraphExecMemcpyNodeSetParams1D(cudaGraphExec_t e, cudaGraphNode_t n, void* d, const void* s,
                                                       size_t c, cudaMemcpyKind) {
   API(cudaGraphExecMemcpyNodeSetParams1D);
-  Work* w = execWork(e, n);
+  Work* w = exec_work(e, n);
   if (!w) return fail(cudaErrorInvalidValue);
-  *w = copyWork(copyOf(d, s, c));
+  *w = copy_work(copy_of(d, s, c));
   return cudaSuccess;
 }
 EXPORT cudaError_t cudaGraphExecMemsetNodeSetParams(cudaGraphExec_t e, cudaGraphNode_t n, const cudaMemsetParams* p) {
   API(cudaGraphExecMemsetNodeSetParams);
-  Work* w = execWork(e, n);
+  Work* w = exec_work(e, n);
   if (!w) return fail(cudaErrorInvalidValue);
-  *w = memsetWork(p);
+  *w = memset_work(p);
   return cudaSuccess;
 }
 EXPORT cudaError_t cudaGraphExecHostNodeSetParams(cudaGraphExec_t e, cudaGraphNode_t n, const cudaHostNodeParams* p) {
   API(cudaGraphExecHostNodeSetParams);
-  Work* w = execWork(e, n);
+  Work* w = exec_work(e, n);
   if (!w) return fail(cudaErrorInvalidValue);
-  *w = hostWork(p);
+  *w = host_work(p);
   return cudaSuccess;
 }
 EXPORT cudaError_t cudaGraphNodeSetEnabled(cudaGraphExec_t e, cudaGraphNode_t n, unsigned v) {
   API(cudaGraphNodeSetEnabled);
-  Work* w = execWork(e, n);
+  Work* w = exec_work(e, n);
   if (!w) return fail(cudaErrorInvalidValue);
   w->enabled = v;
   return cudaSuccess;
@@ -738,7 +738,7 @@ EXPORT cudaError_t cudaGraphExecUpdate(cudaGraphExec_t e, cudaGraph_t g, cudaGra
 EXPORT cudaError_t cudaGraphClone(cudaGraph_t* o, cudaGraph_t g) {
   API(cudaGraphClone);
   GRAPH(x, g);
-  Graph* c = newGraph();
+  Graph* c = new_graph();
   std::map<Node*, Node*> m;
   for (auto* n : x->order()) {
     std::vector<Node*> d;

@@ -41,24 +41,24 @@ enum class Kind : uint8_t {
 };
 enum class Space : uint8_t { Generic, Global, Shared, Local, Const, Param };
 
-constexpr uint32_t kConst = 0x80000000u;  // operand is an offset into the constant pool
-constexpr uint32_t kNone = 0xffffffffu;
+constexpr uint32_t k_const = 0x80000000u;  // operand is an offset into the constant pool
+constexpr uint32_t k_none = 0xffffffffu;
 
 // Windows of the generic address space for what is not global memory.
-constexpr uint64_t kSharedWin = 0x0100000000000000ull, kLocalWin = 0x0200000000000000ull,
-                   kParamWin = 0x0300000000000000ull;
-constexpr uint64_t kWinMask = 0xff00000000000000ull;
+constexpr uint64_t k_shared_win = 0x0100000000000000ull, k_local_win = 0x0200000000000000ull,
+                   k_param_win = 0x0300000000000000ull;
+constexpr uint64_t k_win_mask = 0xff00000000000000ull;
 // Shared memory offsets: static variables start after a reserved kilobyte, as on the device; dynamic
 // shared memory has a range of its own, so that running over from one into the other is caught.
-constexpr uint32_t kSharedStatic = 1024, kSharedDynamic = 0x40000;
+constexpr uint32_t k_shared_static = 1024, k_shared_dynamic = 0x40000;
 
 struct Inst {
   Fn f[2] = {nullptr, nullptr};  // some lanes, all 32 lanes
-  uint32_t op[6] = {kNone, kNone, kNone, kNone, kNone, kNone};
-  uint32_t guard = kNone;  // predicate operand
+  uint32_t op[6] = {k_none, k_none, k_none, k_none, k_none, k_none};
+  uint32_t guard = k_none;  // predicate operand
   Kind kind = Kind::Unknown;
   uint8_t ndef = 0, nop = 0;  // op[0..ndef) are written, op[ndef..nop) are read
-  uint8_t guardNeg = 0;
+  uint8_t guard_neg = 0;
   int64_t imm = 0;  // address offset, immediate, ...
   uint32_t target = 0;
   Space space = Space::Generic;
@@ -118,11 +118,11 @@ struct Code {  // one kernel, decoded for one device
   std::vector<uint8_t> consts;                // constant pool
   std::vector<std::vector<uint32_t>> tables;  // brx.idx
   std::vector<std::vector<uint32_t>> calls;   // argument offsets of vprintf, __assertfail
-  uint32_t regBytes = 0;                      // register file of one warp
-  uint32_t regsPerThread = 0;                 // estimate: most 32-bit values live at once
-  uint32_t localBytes = 0;
-  uint32_t staticShared = 0;  // size, and the ranges that are valid
-  std::vector<SharedRange> sharedRanges;
+  uint32_t reg_bytes = 0;                     // register file of one warp
+  uint32_t regs_per_thread = 0;               // estimate: most 32-bit values live at once
+  uint32_t local_bytes = 0;
+  uint32_t static_shared = 0;  // size, and the ranges that are valid
+  std::vector<SharedRange> shared_ranges;
   struct Special {
     uint32_t off;
     uint8_t id;
@@ -135,20 +135,20 @@ struct Module;
 struct Kernel {
   std::string name, pretty;
   Module* module = nullptr;
-  size_t bodyBegin = 0, bodyEnd = 0;  // text of the body, without the outer braces
+  size_t body_begin = 0, body_end = 0;  // text of the body, without the outer braces
   std::vector<ParamInfo> params;
-  std::vector<std::string> paramNames;
-  uint32_t paramBytes = 0;
-  uint32_t maxThreads = 0, reqThreads = 0, minBlocks = 0;
-  int maxDynShared = 48 * 1024;               // cudaFuncAttributeMaxDynamicSharedMemorySize
+  std::vector<std::string> param_names;
+  uint32_t param_bytes = 0;
+  uint32_t max_threads = 0, req_threads = 0, min_blocks = 0;
+  int max_dyn_shared = 48 * 1024;             // cudaFuncAttributeMaxDynamicSharedMemorySize
   std::map<int, std::unique_ptr<Code>> code;  // by device
   const Code& get(int device);                // decodes at the first use
 };
 
 struct FuncDecl {  // .func with a body, to be inlined at its calls
-  size_t bodyBegin = 0, bodyEnd = 0;
+  size_t body_begin = 0, body_end = 0;
   std::vector<std::string> params, rets;
-  std::vector<bool> isReg;
+  std::vector<bool> is_reg;
 };
 
 struct Variable {
@@ -168,10 +168,10 @@ struct Module {
   std::unordered_map<std::string, FuncDecl> funcs;
   std::unordered_map<std::string, Variable> vars;
   std::map<uint32_t, std::string> files;
-  std::vector<size_t> lineStart;
+  std::vector<size_t> line_start;
 
   explicit Module(std::string ptx);
-  uint32_t lineOf(size_t pos) const;
+  uint32_t line_of(size_t pos) const;
   uint64_t address(Variable& v, int device);  // allocates and initialises at the first use
   void release(int device);
 };
@@ -215,7 +215,7 @@ struct AluEntry {
   uint8_t ndef, nop;
   char sto[6];  // 'p', 'w' (32-bit slot) or 'd' (64-bit slot)
 };
-const AluEntry* findAlu(const std::string& key);
+const AluEntry* find_alu(const std::string& key);
 
 struct ParseError {
   std::string text;

@@ -21,15 +21,15 @@ namespace ptxrun {
 
 namespace {
 
-constexpr uint32_t kAll = 0xffffffffu;
-constexpr int kErrInvalidPtr = 700, kErrMisaligned = 716, kErrLaunchFailure = 719, kErrAssert = 710, kErrTrap = 715,
-              kErrTimeout = 702;
+constexpr uint32_t k_all = 0xffffffffu;
+constexpr int k_err_invalid_ptr = 700, k_err_misaligned = 716, k_err_launch_failure = 719, k_err_assert = 710,
+              k_err_trap = 715, k_err_timeout = 702;
 
 struct RaceCell {  // last accesses to one byte of shared memory
-  uint32_t wClk = 0, r1Clk = 0, r2Clk = 0;
-  uint16_t wThread = 0xffff, r1Thread = 0xffff, r2Thread = 0xffff;
-  uint16_t wEpoch = 0, r1Epoch = 0, r2Epoch = 0;
-  uint8_t wAtomic = 0, r1Atomic = 0, r2Atomic = 0;
+  uint32_t w_clk = 0, r1_clk = 0, r2_clk = 0;
+  uint16_t w_thread = 0xffff, r1_thread = 0xffff, r2_thread = 0xffff;
+  uint16_t w_epoch = 0, r1_epoch = 0, r2_epoch = 0;
+  uint8_t w_atomic = 0, r1_atomic = 0, r2_atomic = 0;
 };
 
 struct Barrier {
@@ -51,7 +51,7 @@ struct Block {
   Barrier bars[16];
   std::vector<std::vector<uint32_t>> clocks;  // racecheck: vector clock of each warp
   std::vector<uint16_t> epoch;                // racecheck: warp-level epochs
-  std::vector<RaceCell> raceSt, raceDyn;
+  std::vector<RaceCell> race_st, race_dyn;
   bool busy = false;
   ~Block() { free(regs); }
 };
@@ -59,7 +59,7 @@ struct Block {
 namespace {
 
 struct Shared {  // of one launch, for all host threads
-  std::atomic<uint64_t> nextBlock{0};
+  std::atomic<uint64_t> next_block{0};
   std::atomic<bool> stop{false};
   std::mutex mu;
   std::unique_ptr<DeviceFault> fault;
@@ -72,7 +72,7 @@ class Runner {
     total_ = uint64_t(d.grid[0]) * d.grid[1] * d.grid[2];
     threads_ = d.block[0] * d.block[1] * d.block[2];
     stats_ = config().stats;
-    init_ = mem::initOn();
+    init_ = mem::init_on();
     race_ = config().racecheck;
     shuffle_ = config().shuffle;
     multi_ = config().threads > 1;
@@ -88,7 +88,7 @@ class Runner {
     size_t cur = 0, spinning = 0;
     bool exhausted = false;
     auto admit = [&] {
-      uint64_t b = sh_.nextBlock.fetch_add(1);
+      uint64_t b = sh_.next_block.fetch_add(1);
       if (b >= total_) {
         exhausted = true;
         return false;
@@ -111,8 +111,8 @@ class Runner {
       if (cur >= res.size()) cur = 0;
       if (shuffle_) cur = rng_.below(uint32_t(res.size()));
       Slice s = slice(*res[cur]);
-      if (maxSteps_ && counters.warpInst > maxSteps_)
-        throw DeviceFault{kErrTimeout,
+      if (maxSteps_ && counters.warp_inst > maxSteps_)
+        throw DeviceFault{k_err_timeout,
                           "launch stopped: more than PTXRUN_MAXSTEPS warp instructions in " + d_.kernel->pretty};
       if (s == Slice::Done) {
         spare.push_back(std::move(res[cur]));
@@ -166,22 +166,22 @@ class Runner {
     bool fresh = b.warps.empty();
     if (fresh) {
       b.warps.resize(nw);
-      size_t bytes = (size_t(c_.regBytes) * nw + 63) / 64 * 64;
+      size_t bytes = (size_t(c_.reg_bytes) * nw + 63) / 64 * 64;
       b.regs = static_cast<uint8_t*>(aligned_alloc(64, std::max<size_t>(bytes, 64)));
-      uint32_t end = c_.sharedRanges.empty() ? 0 : c_.sharedRanges.back().hi;
+      uint32_t end = c_.shared_ranges.empty() ? 0 : c_.shared_ranges.back().hi;
       b.st.resize(end + 64);
-      b.dyn.resize(d_.dynShared + 64);
-      b.local.resize(size_t(c_.localBytes) * nw * 32 + 64);
+      b.dyn.resize(d_.dyn_shared + 64);
+      b.local.resize(size_t(c_.local_bytes) * nw * 32 + 64);
       memset(b.regs, 0xA7, std::max<size_t>(bytes, 64));
     }
     if (config().poison) {
       memset(b.st.data(), 0xA7, b.st.size());
       memset(b.dyn.data(), 0xA7, b.dyn.size());
-      if (c_.localBytes) memset(b.local.data(), 0xA7, b.local.size());
+      if (c_.local_bytes) memset(b.local.data(), 0xA7, b.local.size());
     }
     if (race_) {
-      b.raceSt.assign(b.st.size(), {});
-      b.raceDyn.assign(b.dyn.size(), {});
+      b.race_st.assign(b.st.size(), {});
+      b.race_dyn.assign(b.dyn.size(), {});
       b.clocks.assign(nw, std::vector<uint32_t>(nw, 0));
       for (uint32_t i = 0; i < nw; i++) b.clocks[i][i] = 1;
       b.epoch.assign(nw, 1);
@@ -190,17 +190,17 @@ class Runner {
     b.next = 0;
     for (uint32_t i = 0; i < nw; i++) {
       Warp& w = b.warps[i];
-      w.r = b.regs + size_t(c_.regBytes) * i;
+      w.r = b.regs + size_t(c_.reg_bytes) * i;
       w.consts = c_.consts.data();
       w.block = &b;
       w.id = i;
       uint32_t n = std::min(32u, threads_ - i * 32);
-      w.initial = w.alive = n == 32 ? kAll : (1u << n) - 1;
+      w.initial = w.alive = n == 32 ? k_all : (1u << n) - 1;
       w.groups.clear();
       w.groups.push_back({0, w.alive, Group::Run, 0});
       w.done = false;
       w.rotate = 0;
-      w.giveWay = false;
+      w.give_way = false;
       for (auto& s : c_.specials) special(b, w, s.off, s.id);
     }
   }
@@ -277,10 +277,10 @@ class Runner {
           v = 132;
           break;
         case SDynSmem:
-          v = d_.dynShared;
+          v = d_.dyn_shared;
           break;
         case STotalSmem:
-          v = d_.dynShared + c_.staticShared;
+          v = d_.dyn_shared + c_.static_shared;
           break;
         case SWarpSize:
           v = 32;
@@ -310,7 +310,7 @@ class Runner {
       Warp& w = b.warps[(first + k) % n];
       if (w.done) continue;
       uint64_t q = shuffle_ ? 1 + rng_.below(300) : 400000;
-      Res r = runWarp(b, w, q);
+      Res r = run_warp(b, w, q);
       if (r == Res::Done) {
         w.done = true;
         ran = true;
@@ -373,15 +373,15 @@ class Runner {
                   g.state == Group::WaitBar ? "a block barrier" : "a warp-level operation");
         s += where(w, uint32_t(std::countr_zero(g.mask)), g.pc);
       }
-    throw DeviceFault{kErrLaunchFailure, s};
+    throw DeviceFault{k_err_launch_failure, s};
   }
 
   // -------------------------------------------------------------- warps
 
-  static void setMask(Warp& w, uint32_t m) {
+  static void set_mask(Warp& w, uint32_t m) {
     w.mask = m;
-    if (w.lmMask != m) {
-      w.lmMask = m;
+    if (w.lm_mask != m) {
+      w.lm_mask = m;
       for (int l = 0; l < 32; l++) w.lm[l] = -int32_t((m >> l) & 1);
     }
   }
@@ -396,24 +396,24 @@ class Runner {
   }
 
   // Lanes exit: barriers and warp operations may now be complete.
-  void exitLanes(Block& b, Warp& w, uint32_t m) {
+  void exit_lanes(Block& b, Warp& w, uint32_t m) {
     w.alive &= ~m;
     b.alive -= uint32_t(std::popcount(m));
     for (uint32_t i = 0; i < 16; i++)
-      if (b.bars[i].arrived) checkBarrier(b, i, w);
+      if (b.bars[i].arrived) check_barrier(b, i, w);
     for (size_t i = 0; i < w.groups.size(); i++)
       if (w.groups[i].state == Group::WaitWarp) {
-        resolveWarp(b, w);
+        resolve_warp(b, w);
         break;
       }
   }
 
-  void checkBarrier(Block& b, uint32_t id, Warp& reporter) {
+  void check_barrier(Block& b, uint32_t id, Warp& reporter) {
     Barrier& x = b.bars[id];
     uint32_t need = x.expected ? x.expected : b.alive;
     if (!x.arrived || x.arrived < need) return;
     if (config().synccheck >= 2 && !x.expected && b.alive != b.threads)
-      fault(reporter, 0, kErrLaunchFailure,
+      fault(reporter, 0, k_err_launch_failure,
             "a block barrier completes although some threads of the block have exited (PTXRUN_SYNCCHECK=2)");
     if (race_) {
       for (auto& w : b.warps)
@@ -434,7 +434,7 @@ class Runner {
           for (int l = 0; l < 32; l++)
             if (g.mask >> l & 1) d[l] = x.pop;
         } else if (I.sub) {
-          uint32_t* d = w.predDst(I.op[0]);
+          uint32_t* d = w.pred_dst(I.op[0]);
           bool v = I.sub == 2 ? x.all : x.any;
           *d = (*d & ~g.mask) | (v ? g.mask : 0);
         }
@@ -451,13 +451,13 @@ class Runner {
     const uint32_t* idv = w.in<uint32_t>(I.op[k]);
     uint32_t lane = uint32_t(std::countr_zero(m));
     uint32_t id = idv[lane];
-    if (id >= 16) fault(w, lane, kErrLaunchFailure, strf("barrier number %u is out of range", id));
+    if (id >= 16) fault(w, lane, k_err_launch_failure, strf("barrier number %u is out of range", id));
     Barrier& x = b.bars[id];
     uint32_t n = uint32_t(std::popcount(m));
     if (I.flags & FHasCount) {
       uint32_t cnt = w.in<uint32_t>(I.op[k + 1])[lane];
       if (cnt == 0 || cnt % 32)
-        fault(w, lane, kErrLaunchFailure, strf("barrier thread count %u is not a multiple of the warp size", cnt));
+        fault(w, lane, k_err_launch_failure, strf("barrier thread count %u is not a multiple of the warp size", cnt));
       x.expected = cnt;
       if (m == w.alive) n = 32;
     }
@@ -465,7 +465,7 @@ class Runner {
       for (auto& g : w.groups)
         if (g.state == Group::WaitBar && g.bar == id && g.pc != pc) {
           std::string other = where(w, uint32_t(std::countr_zero(g.mask)), g.pc);
-          fault(w, lane, kErrLaunchFailure,
+          fault(w, lane, k_err_launch_failure,
                 "divergent barrier: threads of one warp wait in different __syncthreads() calls; others wait at\n" +
                     other + "\nand now");
         }
@@ -486,10 +486,10 @@ class Runner {
       leave(w, pc, m, Group::WaitBar, id);
     else
       leave(w, pc + 1, m);
-    checkBarrier(b, id, w);
+    check_barrier(b, id, w);
   }
 
-  uint32_t memberOperand(const Inst& I) {
+  uint32_t member_operand(const Inst& I) {
     switch (I.kind) {
       case Kind::Shfl:
         return I.op[5];
@@ -507,8 +507,8 @@ class Runner {
   }
 
   // A warp-level operation with mask m of lanes at pc. True: all members are here and it was executed.
-  bool warpOp(Block& b, Warp& w, const Inst& I, uint32_t pc, uint32_t m) {
-    const uint32_t* mm = w.in<uint32_t>(memberOperand(I));
+  bool warp_op(Block& b, Warp& w, const Inst& I, uint32_t pc, uint32_t m) {
+    const uint32_t* mm = w.in<uint32_t>(member_operand(I));
     uint32_t first = uint32_t(std::countr_zero(m)), v = mm[first];
     bool uniform = true;
     for (int l = 0; l < 32; l++)
@@ -516,22 +516,22 @@ class Runner {
     bool others = false;
     for (auto& g : w.groups) others |= g.state == Group::WaitWarp;
     if (uniform && !others && (v & w.alive) == m) {
-      execWarpOp(b, w, I, m);
+      exec_warp_op(b, w, I, m);
       return true;
     }
     for (int l = 0; l < 32; l++)
       if (m >> l & 1) {
         w.mm[l] = mm[l];
         if (!(mm[l] >> l & 1))
-          fault(w, uint32_t(l), kErrLaunchFailure,
+          fault(w, uint32_t(l), k_err_launch_failure,
                 strf("the member mask 0x%08x does not name the calling lane %d", mm[l], l));
       }
     leave(w, pc, m, Group::WaitWarp);
-    resolveWarp(b, w);
+    resolve_warp(b, w);
     return false;
   }
 
-  void resolveWarp(Block& b, Warp& w) {
+  void resolve_warp(Block& b, Warp& w) {
     for (bool again = true; again;) {
       again = false;
       for (size_t gi = 0; gi < w.groups.size() && !again; gi++) {
@@ -563,7 +563,7 @@ class Runner {
             if (race_) b.epoch[w.id]++;
           } else {
             w.pc = g.pc;
-            execWarpOp(b, w, I, same);
+            exec_warp_op(b, w, I, same);
             w.groups[gi].mask &= ~same;
             uint32_t p = g.pc + 1;
             std::erase_if(w.groups, [](const Group& o) { return !o.mask; });
@@ -576,10 +576,10 @@ class Runner {
     }
   }
 
-  void execWarpOp(Block& b, Warp& w, const Inst& I, uint32_t m) {
+  void exec_warp_op(Block& b, Warp& w, const Inst& I, uint32_t m) {
     if (race_) b.epoch[w.id]++;
     if (I.kind == Kind::WarpSync) {
-      counters.warpSyncs++;
+      counters.warp_syncs++;
       return;
     }
     counters.shuffles++;
@@ -590,31 +590,31 @@ class Runner {
         const uint32_t *bv = w.in<uint32_t>(I.op[3]), *cv = w.in<uint32_t>(I.op[4]);
         for (uint32_t l = 0; l < 32; l++) {
           uint32_t bb = bv[l] & 31, c = cv[l] & 31, seg = (cv[l] >> 8) & 31;
-          uint32_t maxL = (l & seg) | (c & ~seg), minL = l & seg, j;
+          uint32_t max_l = (l & seg) | (c & ~seg), min_l = l & seg, j;
           bool p;
           switch (I.sub) {
             case 0:
               j = l - bb;
-              p = int32_t(j) >= int32_t(maxL);
+              p = int32_t(j) >= int32_t(max_l);
               break;
             case 1:
               j = l + bb;
-              p = j <= maxL;
+              p = j <= max_l;
               break;
             case 2:
               j = l ^ bb;
-              p = j <= maxL;
+              p = j <= max_l;
               break;
             default:
-              j = minL | (bb & ~seg);
-              p = j <= maxL;
+              j = min_l | (bb & ~seg);
+              p = j <= max_l;
               break;
           }
           if (!p) j = l;
           pm |= uint32_t(p) << l;
           res[l] = (m >> (j & 31) & 1) ? a[j & 31] : 0xDEADBEEFu;  // a lane that takes no part: undefined
         }
-        uint32_t *d = w.out<uint32_t>(I.op[0]), *p = w.predDst(I.op[1]);
+        uint32_t *d = w.out<uint32_t>(I.op[0]), *p = w.pred_dst(I.op[1]);
         for (int l = 0; l < 32; l++)
           if (m >> l & 1) d[l] = res[l];
         *p = (*p & ~m) | (pm & m);
@@ -628,7 +628,7 @@ class Runner {
             if (m >> l & 1) d[l] = p;
         } else {
           bool v = I.sub == 0 ? p == m : I.sub == 1 ? p != 0 : (p == m || p == 0);
-          uint32_t* d = w.predDst(I.op[0]);
+          uint32_t* d = w.pred_dst(I.op[0]);
           *d = (*d & ~m) | (v ? m : 0);
         }
         break;
@@ -650,7 +650,7 @@ class Runner {
             d[l] = s;
         }
         if (I.sub) {
-          uint32_t* p = w.predDst(I.op[1]);
+          uint32_t* p = w.pred_dst(I.op[1]);
           *p = (*p & ~m) | pm;
         }
         break;
@@ -695,7 +695,7 @@ class Runner {
       }
       case Kind::Elect: {
         uint32_t lead = uint32_t(std::countr_zero(m));
-        uint32_t *d = w.out<uint32_t>(I.op[0]), *p = w.predDst(I.op[1]);
+        uint32_t *d = w.out<uint32_t>(I.op[0]), *p = w.pred_dst(I.op[1]);
         for (int l = 0; l < 32; l++)
           if (m >> l & 1) d[l] = lead;
         *p = (*p & ~m) | (1u << lead);
@@ -706,22 +706,22 @@ class Runner {
     }
   }
 
-  Res runWarp(Block& b, Warp& w, uint64_t quantum) {
+  Res run_warp(Block& b, Warp& w, uint64_t quantum) {
     const Inst* code = c_.insts.data();
     // Polls: atomics and volatile loads that come back to the same address, as in a spin loop.
     uint32_t polls = 0;
-    uint64_t seenAddr[2] = {0, 0};
-    uint32_t seenPc[2] = {kAll, kAll};
+    uint64_t seen_addr[2] = {0, 0};
+    uint32_t seenPc[2] = {k_all, k_all};
     auto poll = [&](uint32_t pc) {
       for (int k = 0; k < 2; k++)
-        if (seenPc[k] == pc && seenAddr[k] == lastAddr_) {
+        if (seenPc[k] == pc && seen_addr[k] == lastAddr_) {
           polls++;
           return;
         }
       seenPc[1] = seenPc[0];
-      seenAddr[1] = seenAddr[0];
+      seen_addr[1] = seen_addr[0];
       seenPc[0] = pc;
-      seenAddr[0] = lastAddr_;
+      seen_addr[0] = lastAddr_;
       polls = 0;
     };
     bool yielded = false;
@@ -737,7 +737,7 @@ class Runner {
         }
       if (pick == SIZE_MAX) return Res::Blocked;
       if (yielded || left == 0) return polls || yielded ? Res::Yield : Res::Quantum;
-      if (w.giveWay && runnable > 1) {  // a spinning group gives way to another, once
+      if (w.give_way && runnable > 1) {  // a spinning group gives way to another, once
         uint32_t k = w.rotate % uint32_t(runnable);
         for (size_t i = 0; i < w.groups.size(); i++)
           if (w.groups[i].state == Group::Run && k-- == 0) {
@@ -745,8 +745,8 @@ class Runner {
             break;
           }
       }
-      w.giveWay = false;
-      uint32_t pc = w.groups[pick].pc, act = 0, limit = kAll;
+      w.give_way = false;
+      uint32_t pc = w.groups[pick].pc, act = 0, limit = k_all;
       for (size_t i = 0; i < w.groups.size();) {
         Group& g = w.groups[i];
         if (g.state == Group::Run && g.pc == pc) {
@@ -760,28 +760,28 @@ class Runner {
       }
       bool divergent = runnable > 1;
       uint64_t wi = 0, ti = 0, pi = 0;
-      uint32_t actN = uint32_t(std::popcount(act));
+      uint32_t act_n = uint32_t(std::popcount(act));
       try {
         while (true) {
           const Inst& I = code[pc];
           uint32_t m = act;
-          if (I.guard != kNone) m &= w.pred(I.guard) ^ (I.guardNeg ? kAll : 0);
+          if (I.guard != k_none) m &= w.pred(I.guard) ^ (I.guard_neg ? k_all : 0);
           wi++;
-          ti += actN;
-          pi += I.guard == kNone ? actN : uint32_t(std::popcount(m));
+          ti += act_n;
+          pi += I.guard == k_none ? act_n : uint32_t(std::popcount(m));
           w.pc = pc;
           bool out = false;
           switch (I.kind) {
             case Kind::Alu:
               if (m) {
-                setMask(w, m);
-                I.f[m == kAll](w, I);
+                set_mask(w, m);
+                I.f[m == k_all](w, I);
               }
               pc++;
               break;
             case Kind::Ld:
               if (m) {
-                setMask(w, m);
+                set_mask(w, m);
                 load(b, w, I);
                 if (I.flags & FVolatile) poll(pc);
               }
@@ -789,14 +789,14 @@ class Runner {
               break;
             case Kind::St:
               if (m) {
-                setMask(w, m);
+                set_mask(w, m);
                 store(b, w, I);
               }
               pc++;
               break;
             case Kind::Atom:
               if (m) {
-                setMask(w, m);
+                set_mask(w, m);
                 atomic(b, w, I);
                 poll(pc);
               }
@@ -809,7 +809,7 @@ class Runner {
               else if (!m)
                 pc++;
               else {
-                counters.divergentBranches++;
+                counters.divergent_branches++;
                 leave(w, I.target, m);
                 leave(w, pc + 1, act & ~m);
                 act = 0;
@@ -827,7 +827,7 @@ class Runner {
                 uint32_t l = uint32_t(std::countr_zero(rest)), x = v[l], s = 0;
                 for (int k = 0; k < 32; k++)
                   if ((rest >> k & 1) && v[k] == x) s |= 1u << k;
-                if (x >= t.size()) fault(w, l, kErrLaunchFailure, "branch index out of range");
+                if (x >= t.size()) fault(w, l, k_err_launch_failure, "branch index out of range");
                 leave(w, t[x], s);
                 rest &= ~s;
                 parts++;
@@ -836,7 +836,7 @@ class Runner {
                 leave(w, pc + 1, act & ~m);
                 parts++;
               }
-              if (parts > 1) counters.divergentBranches++;
+              if (parts > 1) counters.divergent_branches++;
               act = 0;
               out = true;
               break;
@@ -846,14 +846,14 @@ class Runner {
                 act &= ~m;
                 if (act) leave(w, pc + 1, act);
                 act = 0;
-                exitLanes(b, w, m);
+                exit_lanes(b, w, m);
                 out = true;
               } else
                 pc++;
               break;
             case Kind::Trap:
               if (m)
-                fault(w, uint32_t(std::countr_zero(m)), I.sub ? kErrTrap : kErrLaunchFailure,
+                fault(w, uint32_t(std::countr_zero(m)), I.sub ? k_err_trap : k_err_launch_failure,
                       I.sub ? "breakpoint" : "trap instruction");
               pc++;
               break;
@@ -861,8 +861,8 @@ class Runner {
               if (multi_) std::atomic_thread_fence(std::memory_order_seq_cst);
               if (I.sub == 1) {
                 wi--;
-                ti -= actN;
-                pi -= actN;
+                ti -= act_n;
+                pi -= act_n;
               }  // end of an inlined call: not an instruction
               pc++;
               break;
@@ -896,7 +896,7 @@ class Runner {
               }
               if (m == act) {
                 act = 0;
-                if (warpOp(b, w, I, pc, m)) {
+                if (warp_op(b, w, I, pc, m)) {
                   act = m;
                   pc++;
                 } else
@@ -905,7 +905,7 @@ class Runner {
                 leave(w, pc + 1, act & ~m);
                 act = 0;
                 out = true;
-                if (warpOp(b, w, I, pc, m)) leave(w, pc + 1, m);
+                if (warp_op(b, w, I, pc, m)) leave(w, pc + 1, m);
               }
               break;
             case Kind::ActiveMask: {
@@ -919,7 +919,7 @@ class Runner {
               uint64_t v = I.sub ? uint64_t(std::chrono::duration_cast<std::chrono::nanoseconds>(
                                                 std::chrono::system_clock::now().time_since_epoch())
                                                 .count())
-                                 : (counters.warpInst + wi) * 4;
+                                 : (counters.warp_inst + wi) * 4;
               if (I.type) v >>= 32;
               for (int l = 0; l < 32; l++)
                 if (m >> l & 1) {
@@ -933,15 +933,15 @@ class Runner {
             }
             case Kind::Call:
               if (m) {
-                setMask(w, m);
+                set_mask(w, m);
                 builtin(b, w, I);
               }
               pc++;
               break;
             case Kind::AsyncCopy:
               if (m) {
-                setMask(w, m);
-                asyncCopy(b, w, I);
+                set_mask(w, m);
+                async_copy(b, w, I);
               }
               pc++;
               break;
@@ -955,14 +955,14 @@ class Runner {
           if (--left == 0) {
             if (divergent) {
               w.rotate++;
-              w.giveWay = true;
+              w.give_way = true;
             }
             break;
           }
           if (polls >= 256) {
             if (divergent) {
               w.rotate++;
-              w.giveWay = true;
+              w.give_way = true;
               polls = 0;
               break;
             }
@@ -973,14 +973,14 @@ class Runner {
           }
         }
       } catch (...) {
-        counters.warpInst += wi;
-        counters.threadInst += ti;
-        counters.predInst += pi;
+        counters.warp_inst += wi;
+        counters.thread_inst += ti;
+        counters.pred_inst += pi;
         throw;
       }
-      counters.warpInst += wi;
-      counters.threadInst += ti;
-      counters.predInst += pi;
+      counters.warp_inst += wi;
+      counters.thread_inst += ti;
+      counters.pred_inst += pi;
       if (act) leave(w, pc, act);
     }
   }
@@ -997,7 +997,7 @@ class Runner {
     } else {
       for (int l = 0; l < 32; l++) A[l] = uint64_t(I.imm);
     }
-    if (w.mask != kAll) {  // lanes that take no part copy the address of one that does
+    if (w.mask != k_all) {  // lanes that take no part copy the address of one that does
       uint64_t f = A[std::countr_zero(w.mask)];
       for (int l = 0; l < 32; l++) {
         uint64_t k = uint64_t(int64_t(w.lm[l]));
@@ -1009,7 +1009,7 @@ class Runner {
   enum What { Read, Write, Rmw };
   static const char* verb(What x) { return x == Read ? "read" : x == Write ? "write" : "atomic operation"; }
 
-  void countSectors(const uint64_t* A, uint32_t mask, uint32_t size, What what, bool host) {
+  void count_sectors(const uint64_t* A, uint32_t mask, uint32_t size, What what, bool host) {
     uint64_t s[32];
     int n = 0;
     bool sorted = true;
@@ -1025,25 +1025,25 @@ class Runner {
       n = int(std::unique(s, s + n) - s);
     }
     uint64_t bytes = uint64_t(size) * uint64_t(std::popcount(mask));
-    if (host) counters.hostReq++;
+    if (host) counters.host_req++;
     if (what == Read) {
-      counters.gldReq++;
-      counters.gldSectors += uint64_t(n);
-      counters.gldBytes += bytes;
+      counters.gld_req++;
+      counters.gld_sectors += uint64_t(n);
+      counters.gld_bytes += bytes;
     } else if (what == Write) {
-      counters.gstReq++;
-      counters.gstSectors += uint64_t(n);
-      counters.gstBytes += bytes;
+      counters.gst_req++;
+      counters.gst_sectors += uint64_t(n);
+      counters.gst_bytes += bytes;
     } else {
-      counters.gatomReq++;
-      counters.gatomSectors += uint64_t(n);
-      counters.gatomLanes += uint64_t(std::popcount(mask));
-      counters.gatomSame += same(A, mask);
+      counters.gatom_req++;
+      counters.gatom_sectors += uint64_t(n);
+      counters.gatom_lanes += uint64_t(std::popcount(mask));
+      counters.gatom_same += same(A, mask);
     }
     if (host) return;
     for (int i = 0; i < n; i++) {
-      if (what != Write) stats::touchRead(s[i] << 5);
-      if (what != Read) stats::touchWrite(s[i] << 5);
+      if (what != Write) stats::touch_read(s[i] << 5);
+      if (what != Read) stats::touch_write(s[i] << 5);
     }
   }
   static uint64_t same(const uint64_t* A, uint32_t mask) {  // lanes whose address an earlier lane already has
@@ -1055,11 +1055,11 @@ class Runner {
     return uint64_t(n - (std::unique(s, s + n) - s));
   }
 
-  void countBanks(const uint64_t* A, uint32_t mask, uint32_t size, What what) {
+  void count_banks(const uint64_t* A, uint32_t mask, uint32_t size, What what) {
     int per = size <= 4 ? 32 : size == 8 ? 16 : 8;  // lanes served together
     uint64_t waves = 0, ideal = 0;
     for (int g = 0; g < 32; g += per) {
-      uint32_t gm = uint32_t((mask >> g) & (per == 32 ? kAll : (1u << per) - 1));
+      uint32_t gm = uint32_t((mask >> g) & (per == 32 ? k_all : (1u << per) - 1));
       if (!gm) continue;
       ideal++;
       uint32_t words[32][32];
@@ -1084,17 +1084,17 @@ class Runner {
       waves += uint64_t(most);
     }
     if (what == Read) {
-      counters.sldReq++;
-      counters.sldWave += waves;
-      counters.sldIdeal += ideal;
+      counters.sld_req++;
+      counters.sld_wave += waves;
+      counters.sld_ideal += ideal;
     } else if (what == Write) {
-      counters.sstReq++;
-      counters.sstWave += waves;
-      counters.sstIdeal += ideal;
+      counters.sst_req++;
+      counters.sst_wave += waves;
+      counters.sst_ideal += ideal;
     } else {
-      counters.satomReq++;
-      counters.satomLanes += uint64_t(std::popcount(mask));
-      counters.satomSame += same(A, mask);
+      counters.satom_req++;
+      counters.satom_lanes += uint64_t(std::popcount(mask));
+      counters.satom_same += same(A, mask);
     }
   }
 
@@ -1108,24 +1108,24 @@ class Runner {
     if (__builtin_expect(low & (align - 1), 0))
       for (uint32_t l = 0; l < 32; l++)
         if ((mask >> l & 1) && (A[l] & (align - 1)))
-          fault(w, l, kErrMisaligned,
+          fault(w, l, k_err_misaligned,
                 strf("misaligned global %s of %u bytes at 0x%llx", verb(what), align, (unsigned long long)A[l]));
     Range& r = cache_[w.pc & 255];
     if (__builtin_expect(lo >= r.lo && hi + size <= r.hi && !(r.readonly && what != Read), 1)) {
       for (int l = 0; l < 32; l++) P[l] = reinterpret_cast<uint8_t*>(A[l] + uint64_t(r.delta));
-      if (stats_) countSectors(A, mask, size, what, r.host);
+      if (stats_) count_sectors(A, mask, size, what, r.host);
     } else {
       bool host = false;
       for (uint32_t l = 0; l < 32; l++) {
         if (!(mask >> l & 1)) continue;
         const Alloc* a = mem::find(A[l]);
-        if (!a || A[l] + size > a->base + a->size) badGlobal(w, l, A[l], size, what);
-        if (a->device != d_.device && a->kind == MemKind::Device && !peerEnabled(d_.device, a->device))
-          fault(w, l, kErrInvalidPtr,
+        if (!a || A[l] + size > a->base + a->size) bad_global(w, l, A[l], size, what);
+        if (a->device != d_.device && a->kind == MemKind::Device && !peer_enabled(d_.device, a->device))
+          fault(w, l, k_err_invalid_ptr,
                 strf("global %s of memory of device %d by a kernel on device %d without cudaDeviceEnablePeerAccess",
                      verb(what), a->device, d_.device));
         if (a->kind == MemKind::Constant && what != Read)
-          fault(w, l, kErrInvalidPtr, strf("%s of constant variable %s", verb(what), a->what.c_str()));
+          fault(w, l, k_err_invalid_ptr, strf("%s of constant variable %s", verb(what), a->what.c_str()));
         P[l] = reinterpret_cast<uint8_t*>(A[l] + uint64_t(a->delta));
         r = {a->base, a->base + a->size, a->delta, a->kind == MemKind::Constant,
              a->kind == MemKind::Pinned || a->kind == MemKind::Registered || a->kind == MemKind::Managed};
@@ -1134,29 +1134,29 @@ class Runner {
       uint8_t* f = P[std::countr_zero(mask)];
       for (int l = 0; l < 32; l++)
         if (!(mask >> l & 1)) P[l] = f;
-      if (stats_) countSectors(A, mask, size, what, host);
+      if (stats_) count_sectors(A, mask, size, what, host);
     }
     if (init_) initcheck(w, A, mask, size, what);
   }
 
-  [[noreturn]] void badGlobal(Warp& w, uint32_t l, uint64_t a, uint32_t size, What what) {
-    std::string near = mem::describeNear(a, size);
+  [[noreturn]] void bad_global(Warp& w, uint32_t l, uint64_t a, uint32_t size, What what) {
+    std::string near = mem::describe_near(a, size);
     const char* k = near.find("freed") != near.npos           ? "use after free: "
                     : near.find("ordinary host") != near.npos ? "invalid host pointer: "
                                                               : "out of bounds: ";
-    fault(w, l, kErrInvalidPtr,
+    fault(w, l, k_err_invalid_ptr,
           strf("%sglobal %s of %u bytes at 0x%llx; %s", k, verb(what), size, (unsigned long long)a, near.c_str()));
   }
 
   void initcheck(Warp& w, const uint64_t* A, uint32_t mask, uint32_t size, What what) {
     for (uint32_t l = 0; l < 32; l++) {
-      if (!(mask >> l & 1) || !mem::inArena(A[l])) continue;
+      if (!(mask >> l & 1) || !mem::in_arena(A[l])) continue;
       uint8_t* s = mem::shadow(A[l]);
       if (what != Write)
         for (uint32_t k = 0; k < size; k++)
           if (!s[k]) {
             const Alloc* a = mem::find(A[l]);
-            fault(w, l, kErrLaunchFailure,
+            fault(w, l, k_err_launch_failure,
                   strf("uninitialised global %s of %u bytes at 0x%llx: byte %llu of %s #%llu (%llu bytes) was never "
                        "written",
                        verb(what), size, (unsigned long long)A[l], (unsigned long long)(A[l] + k - a->base),
@@ -1166,10 +1166,10 @@ class Runner {
     }
   }
 
-  uint8_t* sharedPtr(Block& b, uint64_t a, uint32_t size) {
-    if (a >= kSharedDynamic)
-      return a + size <= uint64_t(kSharedDynamic) + d_.dynShared ? b.dyn.data() + (a - kSharedDynamic) : nullptr;
-    for (auto& r : c_.sharedRanges)
+  uint8_t* shared_ptr(Block& b, uint64_t a, uint32_t size) {
+    if (a >= k_shared_dynamic)
+      return a + size <= uint64_t(k_shared_dynamic) + d_.dyn_shared ? b.dyn.data() + (a - k_shared_dynamic) : nullptr;
+    for (auto& r : c_.shared_ranges)
       if (a >= r.lo && a + size <= r.hi) return b.st.data() + a;
     return nullptr;
   }
@@ -1185,13 +1185,13 @@ class Runner {
     if (low & (align - 1))
       for (uint32_t l = 0; l < 32; l++)
         if ((mask >> l & 1) && (A[l] & (align - 1)))
-          fault(w, l, kErrMisaligned,
+          fault(w, l, k_err_misaligned,
                 strf("misaligned shared %s of %u bytes at 0x%llx", verb(what), align, (unsigned long long)A[l]));
     uint8_t* base = nullptr;
-    if (lo >= kSharedDynamic) {
-      if (hi + size <= uint64_t(kSharedDynamic) + d_.dynShared) base = b.dyn.data() - kSharedDynamic;
+    if (lo >= k_shared_dynamic) {
+      if (hi + size <= uint64_t(k_shared_dynamic) + d_.dyn_shared) base = b.dyn.data() - k_shared_dynamic;
     } else {
-      for (auto& r : c_.sharedRanges)
+      for (auto& r : c_.shared_ranges)
         if (lo >= r.lo && hi + size <= r.hi) {
           base = b.st.data();
           break;
@@ -1201,22 +1201,22 @@ class Runner {
       for (int l = 0; l < 32; l++) P[l] = base + A[l];
     else {
       for (uint32_t l = 0; l < 32; l++) {
-        P[l] = sharedPtr(b, A[l], size);
-        if (!P[l] && (mask >> l & 1)) badShared(w, l, A[l], size, what);
+        P[l] = shared_ptr(b, A[l], size);
+        if (!P[l] && (mask >> l & 1)) bad_shared(w, l, A[l], size, what);
       }
     }
-    if (stats_) countBanks(A, mask, size, what);
+    if (stats_) count_banks(A, mask, size, what);
     if (race_) racecheck(b, w, A, mask, size, what, vol);
   }
 
-  [[noreturn]] void badShared(Warp& w, uint32_t l, uint64_t a, uint32_t size, What what) {
+  [[noreturn]] void bad_shared(Warp& w, uint32_t l, uint64_t a, uint32_t size, What what) {
     std::string near;
-    if (a >= kSharedDynamic)
-      near = strf("byte %llu of %u bytes of dynamic shared memory", (unsigned long long)(a - kSharedDynamic),
-                  d_.dynShared);
+    if (a >= k_shared_dynamic)
+      near = strf("byte %llu of %u bytes of dynamic shared memory", (unsigned long long)(a - k_shared_dynamic),
+                  d_.dyn_shared);
     else {
       const SharedRange* best = nullptr;
-      for (auto& r : c_.sharedRanges)
+      for (auto& r : c_.shared_ranges)
         if (a >= r.lo) best = &r;
       if (best)
         near = strf("byte %llu of variable %s of %u bytes", (unsigned long long)(a - best->lo),
@@ -1224,7 +1224,7 @@ class Runner {
       else
         near = "before the first variable";
     }
-    fault(w, l, kErrInvalidPtr,
+    fault(w, l, k_err_invalid_ptr,
           strf("out of bounds: shared %s of %u bytes at 0x%llx: %s", verb(what), size, (unsigned long long)a,
                near.c_str()));
   }
@@ -1235,7 +1235,7 @@ class Runner {
     uint8_t at = what == Rmw || vol;
     auto bad = [&](uint32_t l, uint64_t a, uint16_t other, const char* kind) {
       fault(
-          w, l, kErrLaunchFailure,
+          w, l, k_err_launch_failure,
           strf(
               "race: %s hazard on shared memory at 0x%llx between thread %u and thread %u with no barrier between them",
               kind, (unsigned long long)a, w.id * 32 + l, other));
@@ -1245,71 +1245,71 @@ class Runner {
       uint16_t me = uint16_t(w.id * 32 + l);
       for (uint32_t k = 0; k < size; k++) {
         uint64_t a = A[l] + k;
-        RaceCell& c = a >= kSharedDynamic ? b.raceDyn[a - kSharedDynamic] : b.raceSt[a];
-        auto conflict = [&](uint16_t t, uint32_t clk, uint16_t e, uint8_t wasAtomic) {
-          if (t == 0xffff || t == me || (at && wasAtomic)) return false;
+        RaceCell& c = a >= k_shared_dynamic ? b.race_dyn[a - k_shared_dynamic] : b.race_st[a];
+        auto conflict = [&](uint16_t t, uint32_t clk, uint16_t e, uint8_t was_atomic) {
+          if (t == 0xffff || t == me || (at && was_atomic)) return false;
           uint32_t ow = t / 32;
           if (ow != w.id) return clk > vc[ow];
           return race_ >= 2 && e == ep;
         };
-        if (conflict(c.wThread, c.wClk, c.wEpoch, c.wAtomic))
-          bad(l, a, c.wThread, what == Read ? "read after write" : "write after write");
+        if (conflict(c.w_thread, c.w_clk, c.w_epoch, c.w_atomic))
+          bad(l, a, c.w_thread, what == Read ? "read after write" : "write after write");
         if (what != Read) {
-          if (conflict(c.r1Thread, c.r1Clk, c.r1Epoch, c.r1Atomic)) bad(l, a, c.r1Thread, "write after read");
-          if (conflict(c.r2Thread, c.r2Clk, c.r2Epoch, c.r2Atomic)) bad(l, a, c.r2Thread, "write after read");
-          c.wThread = me;
-          c.wClk = vc[w.id];
-          c.wEpoch = ep;
-          c.wAtomic = at;
-          c.r1Thread = c.r2Thread = 0xffff;
-        } else if (c.r1Thread == 0xffff || c.r1Thread / 32 == w.id) {
-          c.r1Thread = me;
-          c.r1Clk = vc[w.id];
-          c.r1Epoch = ep;
-          c.r1Atomic = at;
+          if (conflict(c.r1_thread, c.r1_clk, c.r1_epoch, c.r1_atomic)) bad(l, a, c.r1_thread, "write after read");
+          if (conflict(c.r2_thread, c.r2_clk, c.r2_epoch, c.r2_atomic)) bad(l, a, c.r2_thread, "write after read");
+          c.w_thread = me;
+          c.w_clk = vc[w.id];
+          c.w_epoch = ep;
+          c.w_atomic = at;
+          c.r1_thread = c.r2_thread = 0xffff;
+        } else if (c.r1_thread == 0xffff || c.r1_thread / 32 == w.id) {
+          c.r1_thread = me;
+          c.r1_clk = vc[w.id];
+          c.r1_epoch = ep;
+          c.r1_atomic = at;
         } else {
-          c.r2Thread = me;
-          c.r2Clk = vc[w.id];
-          c.r2Epoch = ep;
-          c.r2Atomic = at;
+          c.r2_thread = me;
+          c.r2_clk = vc[w.id];
+          c.r2_epoch = ep;
+          c.r2_atomic = at;
         }
       }
     }
   }
 
-  void localMem(Block& b, Warp& w, const uint64_t* A, uint32_t mask, uint32_t size, What what, uint8_t** P,
-                uint32_t align) {
-    uint8_t* base = b.local.data() + size_t(w.id) * 32 * c_.localBytes;
+  void local_mem(Block& b, Warp& w, const uint64_t* A, uint32_t mask, uint32_t size, What what, uint8_t** P,
+                 uint32_t align) {
+    uint8_t* base = b.local.data() + size_t(w.id) * 32 * c_.local_bytes;
     for (uint32_t l = 0; l < 32; l++) {
       if (mask >> l & 1) {
-        if (A[l] + size > c_.localBytes)
-          fault(w, l, kErrInvalidPtr,
+        if (A[l] + size > c_.local_bytes)
+          fault(w, l, k_err_invalid_ptr,
                 strf("out of bounds: local %s of %u bytes at 0x%llx; the frame has %u bytes", verb(what), size,
-                     (unsigned long long)A[l], c_.localBytes));
+                     (unsigned long long)A[l], c_.local_bytes));
         if (A[l] & (align - 1))
-          fault(w, l, kErrMisaligned,
+          fault(w, l, k_err_misaligned,
                 strf("misaligned local %s of %u bytes at 0x%llx", verb(what), align, (unsigned long long)A[l]));
       }
-      P[l] = base + size_t(l) * c_.localBytes + A[l];
+      P[l] = base + size_t(l) * c_.local_bytes + A[l];
     }
-    if (mask != kAll) {
+    if (mask != k_all) {
       uint8_t* f = P[std::countr_zero(mask)];
       for (int l = 0; l < 32; l++)
         if (!(mask >> l & 1)) P[l] = f;
     }
-    counters.localReq++;
-    counters.localBytes += uint64_t(size) * uint64_t(std::popcount(mask));
+    counters.local_req++;
+    counters.local_bytes += uint64_t(size) * uint64_t(std::popcount(mask));
   }
 
-  void paramMem(Warp& w, const uint64_t* A, uint32_t mask, uint32_t size, What what, uint8_t** P) {
+  void param_mem(Warp& w, const uint64_t* A, uint32_t mask, uint32_t size, What what, uint8_t** P) {
     for (uint32_t l = 0; l < 32; l++) {
       if ((mask >> l & 1) && (A[l] + size > d_.params.size() || what != Read))
-        fault(w, l, kErrInvalidPtr,
+        fault(w, l, k_err_invalid_ptr,
               strf("out of bounds: parameter %s of %u bytes at offset %llu of %zu", verb(what), size,
                    (unsigned long long)A[l], d_.params.size()));
       P[l] = const_cast<uint8_t*>(d_.params.data()) + A[l];
     }
-    if (mask != kAll) {
+    if (mask != k_all) {
       uint8_t* f = P[std::countr_zero(mask)];
       for (int l = 0; l < 32; l++)
         if (!(mask >> l & 1)) P[l] = f;
@@ -1329,16 +1329,16 @@ class Runner {
         shared(b, w, A, mask, size, what, P, size, vol);
         return;
       case Space::Local:
-        localMem(b, w, A, mask, size, what, P, size);
+        local_mem(b, w, A, mask, size, what, P, size);
         return;
       case Space::Param:
-        paramMem(w, A, mask, size, what, P);
+        param_mem(w, A, mask, size, what, P);
         return;
       case Space::Generic:
         break;
     }
     uint64_t any = 0;
-    for (int l = 0; l < 32; l++) any |= A[l] & kWinMask;
+    for (int l = 0; l < 32; l++) any |= A[l] & k_win_mask;
     if (!any) {
       global(w, A, mask, size, what, P, size);
       return;
@@ -1346,20 +1346,20 @@ class Runner {
     uint32_t rest = mask;
     uint8_t* valid = nullptr;
     while (rest) {
-      uint64_t win = A[std::countr_zero(rest)] & kWinMask;
+      uint64_t win = A[std::countr_zero(rest)] & k_win_mask;
       uint32_t s = 0;
       for (int l = 0; l < 32; l++)
-        if ((rest >> l & 1) && (A[l] & kWinMask) == win) s |= 1u << l;
+        if ((rest >> l & 1) && (A[l] & k_win_mask) == win) s |= 1u << l;
       uint64_t B[32];
       uint8_t* Q[32];
       uint64_t f = A[std::countr_zero(s)] - win;
       for (int l = 0; l < 32; l++) B[l] = (s >> l & 1) ? A[l] - win : f;
-      if (win == kSharedWin)
+      if (win == k_shared_win)
         shared(b, w, B, s, size, what, Q, size, vol);
-      else if (win == kLocalWin)
-        localMem(b, w, B, s, size, what, Q, size);
-      else if (win == kParamWin)
-        paramMem(w, B, s, size, what, Q);
+      else if (win == k_local_win)
+        local_mem(b, w, B, s, size, what, Q, size);
+      else if (win == k_param_win)
+        param_mem(w, B, s, size, what, Q);
       else {
         for (auto& x : B) x += win;
         global(w, B, s, size, what, Q, size);
@@ -1386,7 +1386,7 @@ class Runner {
         memcpy(&v, P[l] + e * sizeof(M), sizeof(M));
         t[l] = R(Wd(v));
       }
-      if (w.mask == kAll)
+      if (w.mask == k_all)
         memcpy(d, t, sizeof t);
       else
         for (int l = 0; l < 32; l++) {
@@ -1399,7 +1399,7 @@ class Runner {
   static void scatter(Warp& w, const Inst& I, uint8_t* const* P) {
     for (uint32_t e = 0; e < I.vec; e++) {
       const R* s = w.in<R>(I.op[1 + e]);
-      if (w.mask == kAll)
+      if (w.mask == k_all)
         for (int l = 0; l < 32; l++) {
           M v = M(s[l]);
           memcpy(P[l] + e * sizeof(M), &v, sizeof(M));
@@ -1419,7 +1419,7 @@ class Runner {
     if (I.space == Space::Param && !I.base) {  // a kernel parameter: the same for all lanes
       const uint8_t* p = d_.params.data() + I.imm;
       if (uint64_t(I.imm) + uint64_t(I.width) * I.vec > d_.params.size())
-        fault(w, 0, kErrInvalidPtr, "parameter out of bounds");
+        fault(w, 0, k_err_invalid_ptr, "parameter out of bounds");
       for (int l = 0; l < 32; l++) P[l] = const_cast<uint8_t*>(p);
     } else {
       addresses(w, I, I.base ? I.op[I.ndef] : 0, A);
@@ -1559,7 +1559,7 @@ class Runner {
     }
   }
   template <class T>
-  static uint64_t rmwBits(uint8_t* p, const Inst& I, uint64_t v, uint64_t c) {
+  static uint64_t rmw_bits(uint8_t* p, const Inst& I, uint64_t v, uint64_t c) {
     T a, b;
     memcpy(&a, &v, sizeof a);
     memcpy(&b, &c, sizeof b);
@@ -1586,26 +1586,26 @@ class Runner {
         case TU16:
         case TB16:
         case TS16:
-          o = rmwBits<uint16_t>(P[l], I, v, c);
+          o = rmw_bits<uint16_t>(P[l], I, v, c);
           break;
         case TS32:
-          o = rmwBits<int32_t>(P[l], I, v, c);
+          o = rmw_bits<int32_t>(P[l], I, v, c);
           break;
         case TF32:
-          o = rmwBits<float>(P[l], I, v, c);
+          o = rmw_bits<float>(P[l], I, v, c);
           break;
         case TU64:
         case TB64:
-          o = rmwBits<uint64_t>(P[l], I, v, c);
+          o = rmw_bits<uint64_t>(P[l], I, v, c);
           break;
         case TS64:
-          o = rmwBits<int64_t>(P[l], I, v, c);
+          o = rmw_bits<int64_t>(P[l], I, v, c);
           break;
         case TF64:
-          o = rmwBits<double>(P[l], I, v, c);
+          o = rmw_bits<double>(P[l], I, v, c);
           break;
         default:
-          o = rmwBits<uint32_t>(P[l], I, v, c);
+          o = rmw_bits<uint32_t>(P[l], I, v, c);
           break;
       }
       if (wide)
@@ -1615,7 +1615,7 @@ class Runner {
     }
   }
 
-  void asyncCopy(Block& b, Warp& w, const Inst& I) {
+  void async_copy(Block& b, Warp& w, const Inst& I) {
     uint64_t D[32], S[32];
     uint8_t *PD[32], *PS[32];
     memcpy(D, w.in<uint64_t>(I.op[0]), sizeof D);
@@ -1647,7 +1647,7 @@ class Runner {
 
   // -------------------------------------------------------------- vprintf, __assertfail
 
-  std::string deviceString(uint64_t a) {
+  std::string device_string(uint64_t a) {
     std::string s;
     while (s.size() < 65536) {
       const Alloc* x = mem::find(a);
@@ -1667,7 +1667,7 @@ class Runner {
     auto& args = c_.calls[I.target];
     for (uint32_t l = 0; l < 32; l++) {
       if (!(w.mask >> l & 1)) continue;
-      uint8_t* base = b.local.data() + size_t(w.id) * 32 * c_.localBytes + size_t(l) * c_.localBytes;
+      uint8_t* base = b.local.data() + size_t(w.id) * 32 * c_.local_bytes + size_t(l) * c_.local_bytes;
       auto arg = [&](size_t i, size_t n) {
         uint64_t v = 0;
         if (i < args.size()) memcpy(&v, base + args[i], n);
@@ -1676,18 +1676,18 @@ class Runner {
       if (I.sub == 2) {
         uint32_t t = w.id * 32 + l;
         std::string msg = strf("%s:%u: %s: block: [%u,%u,%u], thread: [%u,%u,%u] Assertion `%s` failed.",
-                               deviceString(arg(1, 8)).c_str(), unsigned(arg(2, 4)), deviceString(arg(3, 8)).c_str(),
+                               device_string(arg(1, 8)).c_str(), unsigned(arg(2, 4)), device_string(arg(3, 8)).c_str(),
                                b.cta[0], b.cta[1], b.cta[2], t % d_.block[0], t / d_.block[0] % d_.block[1],
-                               t / d_.block[0] / d_.block[1], deviceString(arg(0, 8)).c_str());
-        fault(w, l, kErrAssert, msg);
+                               t / d_.block[0] / d_.block[1], device_string(arg(0, 8)).c_str());
+        fault(w, l, k_err_assert, msg);
       }
-      std::string f = deviceString(arg(0, 8)), out;
+      std::string f = device_string(arg(0, 8)), out;
       uint64_t va = arg(1, 8);
       uint64_t off = 0;
       auto take = [&](uint32_t n) -> uint64_t {
         off = (off + n - 1) / n * n;
         uint64_t v = 0;
-        if ((va & kWinMask) == kLocalWin) memcpy(&v, base + (va - kLocalWin) + off, n);
+        if ((va & k_win_mask) == k_local_win) memcpy(&v, base + (va - k_local_win) + off, n);
         off += n;
         return v;
       };
@@ -1728,7 +1728,7 @@ class Runner {
         else if (cv == 'p')
           out += strf("0x%llx", (unsigned long long)take(8));
         else if (cv == 's')
-          out += strf((spec + "s").c_str(), deviceString(take(8)).c_str());
+          out += strf((spec + "s").c_str(), device_string(take(8)).c_str());
         else if (strchr("feEgGaAF", cv)) {
           uint64_t v = take(8);
           double dd;
@@ -1748,7 +1748,7 @@ class Runner {
 
 }  // namespace
 
-void runKernel(const LaunchDesc& d) {
+void run_kernel(const LaunchDesc& d) {
   const Code* code;
   try {
     code = &d.kernel->get(d.device);
@@ -1759,15 +1759,15 @@ void runKernel(const LaunchDesc& d) {
   if (d.workspace) {
     const uint32_t init[2] = {8, 0};
     memcpy(mem::host(d.workspace), init, 8);
-    mem::markInit(d.workspace, 8);
+    mem::mark_init(d.workspace, 8);
   }
-  if (config().stats) stats::beginLaunch();
+  if (config().stats) stats::begin_launch();
   Shared sh;
   uint64_t total = uint64_t(d.grid[0]) * d.grid[1] * d.grid[2];
   if (config().shuffle) {
     // Order of blocks: shuffled within windows, so that a block never waits for one that is far behind.
     static uint64_t launches = 0;
-    Rng rng(config().warpOrder * 7919 + launches++);
+    Rng rng(config().warp_order * 7919 + launches++);
     sh.order.resize(total);
     for (uint64_t i = 0; i < total; i++) sh.order[i] = i;
     constexpr uint64_t win = 4;
@@ -1778,7 +1778,7 @@ void runKernel(const LaunchDesc& d) {
   int n = int(std::min<uint64_t>(uint64_t(config().threads), total));
   Counters sum;
   auto work = [&](int i, Counters& out) {
-    Runner r(d, *code, sh, config().warpOrder * 1000003 + uint64_t(i));
+    Runner r(d, *code, sh, config().warp_order * 1000003 + uint64_t(i));
     try {
       r.run();
     } catch (const DeviceFault& f) {
@@ -1799,8 +1799,8 @@ void runKernel(const LaunchDesc& d) {
   }
   fflush(stdout);
   if (config().stats)
-    stats::endLaunch(d.kernel->pretty, sum, d.grid, d.block, code->regsPerThread, code->staticShared, d.dynShared,
-                     std::chrono::duration<double>(std::chrono::steady_clock::now() - t0).count());
+    stats::end_launch(d.kernel->pretty, sum, d.grid, d.block, code->regs_per_thread, code->static_shared, d.dyn_shared,
+                      std::chrono::duration<double>(std::chrono::steady_clock::now() - t0).count());
   if (sh.fault) throw *sh.fault;
 }
 

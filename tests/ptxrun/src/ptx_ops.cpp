@@ -177,7 +177,7 @@ void hset(Warp& w, const Inst& i) {
     }
   }
   u32 k = w.mask;
-  u32 *p = w.predDst(i.op[0]), *q = w.predDst(i.op[1]);
+  u32 *p = w.pred_dst(i.op[0]), *q = w.pred_dst(i.op[1]);
   *p = (*p & ~k) | (m & k);
   *q = (*q & ~k) | (n & k);
 }
@@ -214,12 +214,12 @@ void cmps(const char* t) {
 
 template <class F>
 void hp1(Warp& w, const Inst& i) {
-  u32 v = F{}(w.pred(i.op[1])), *d = w.predDst(i.op[0]), k = w.mask;
+  u32 v = F{}(w.pred(i.op[1])), *d = w.pred_dst(i.op[0]), k = w.mask;
   *d = (*d & ~k) | (v & k);
 }
 template <class F>
 void hp2(Warp& w, const Inst& i) {
-  u32 v = F{}(w.pred(i.op[1]), w.pred(i.op[2])), *d = w.predDst(i.op[0]), k = w.mask;
+  u32 v = F{}(w.pred(i.op[1]), w.pred(i.op[2])), *d = w.pred_dst(i.op[0]), k = w.mask;
   *d = (*d & ~k) | (v & k);
 }
 template <class F>
@@ -292,7 +292,7 @@ void hcarry3(Warp& w, const Inst& i) {  // d, cc = f(a, b, cin)
     d[l] = F{}(a[l], b[l], c);
     co |= u32(c) << l;
   }
-  u32* p = w.predDst(i.op[1]);
+  u32* p = w.pred_dst(i.op[1]);
   *p = (*p & ~w.mask) | co;
 }
 template <class T, class F>
@@ -308,7 +308,7 @@ void hmadc(Warp& w, const Inst& i) {
     d[l] = F{}(a[l], b[l], c[l], k);
     co |= u32(k) << l;
   }
-  u32* p = w.predDst(i.op[1]);
+  u32* p = w.pred_dst(i.op[1]);
   *p = (*p & ~w.mask) | co;
 }
 // Forms without .cc still get the flag as a (dead) destination register, to share the code.
@@ -538,7 +538,7 @@ inline u32 permute(u32 a, u32 b, u32 sel, int mode) {
 // ---- conversions
 
 template <class D, class S>
-void cvtInt(const char* d, const char* s) {
+void cvt_int(const char* d, const char* s) {
   using R = std::conditional_t<sizeof(D) == 8, u64, u32>;
   using A = std::conditional_t<sizeof(S) == 8, u64, u32>;
   using Wd = std::conditional_t<sizeof(D) == 8, s64, s32>;
@@ -552,18 +552,18 @@ void cvtInt(const char* d, const char* s) {
   });
 }
 template <class D>
-void cvtIntFrom(const char* d) {
-  cvtInt<D, u8>(d, "u8");
-  cvtInt<D, s8>(d, "s8");
-  cvtInt<D, u16>(d, "u16");
-  cvtInt<D, s16>(d, "s16");
-  cvtInt<D, u32>(d, "u32");
-  cvtInt<D, s32>(d, "s32");
-  cvtInt<D, u64>(d, "u64");
-  cvtInt<D, s64>(d, "s64");
+void cvt_int_from(const char* d) {
+  cvt_int<D, u8>(d, "u8");
+  cvt_int<D, s8>(d, "s8");
+  cvt_int<D, u16>(d, "u16");
+  cvt_int<D, s16>(d, "s16");
+  cvt_int<D, u32>(d, "u32");
+  cvt_int<D, s32>(d, "s32");
+  cvt_int<D, u64>(d, "u64");
+  cvt_int<D, s64>(d, "s64");
 }
 template <class I, class F>
-I toInt(F f) {
+I to_int(F f) {
   if (f != f) return sizeof(I) == 8 && !std::is_signed_v<I> ? I(1ull << 63) : sizeof(I) == 8 ? I(1ull << 63) : I(0);
   F lo = std::is_signed_v<I> ? -std::ldexp(F(1), sizeof(I) * 8 - 1) : F(0),
     hi = std::ldexp(F(1), sizeof(I) * 8 - (std::is_signed_v<I> ? 1 : 0));
@@ -572,14 +572,14 @@ I toInt(F f) {
   return I(f);
 }
 template <class I, class F>
-void cvtFloat(const std::string& i, const std::string& f) {
+void cvt_float(const std::string& i, const std::string& f) {
   using R = std::conditional_t<sizeof(I) == 8, u64, u32>;
-  op1<R, F>("cvt.rzi." + i + "." + f, [](F a) { return R(toInt<I, F>(std::trunc(a))); });
-  op1<R, F>("cvt.rni." + i + "." + f, [](F a) { return R(toInt<I, F>(std::nearbyint(a))); });
-  op1<R, F>("cvt.rmi." + i + "." + f, [](F a) { return R(toInt<I, F>(std::floor(a))); });
-  op1<R, F>("cvt.rpi." + i + "." + f, [](F a) { return R(toInt<I, F>(std::ceil(a))); });
-  auto toF = [](R a) { return F(I(a)); };
-  op1<F, R>("cvt." + f + "." + i, toF);
+  op1<R, F>("cvt.rzi." + i + "." + f, [](F a) { return R(to_int<I, F>(std::trunc(a))); });
+  op1<R, F>("cvt.rni." + i + "." + f, [](F a) { return R(to_int<I, F>(std::nearbyint(a))); });
+  op1<R, F>("cvt.rmi." + i + "." + f, [](F a) { return R(to_int<I, F>(std::floor(a))); });
+  op1<R, F>("cvt.rpi." + i + "." + f, [](F a) { return R(to_int<I, F>(std::ceil(a))); });
+  auto to_f = [](R a) { return F(I(a)); };
+  op1<F, R>("cvt." + f + "." + i, to_f);
   op1<F, R>("cvt.rz." + f + "." + i, [](R a) -> F {
     F r = F(I(a));
     using L = long double;
@@ -624,14 +624,14 @@ void floats(const std::string& t) {
   op1<F, F>("cvt.rzi." + t + "." + t, [](F a) { return std::trunc(a); });
   op1<F, F>("cvt.rmi." + t + "." + t, [](F a) { return std::floor(a); });
   op1<F, F>("cvt.rpi." + t + "." + t, [](F a) { return std::ceil(a); });
-  cvtFloat<u32, F>("u32", t);
-  cvtFloat<s32, F>("s32", t);
-  cvtFloat<u64, F>("u64", t);
-  cvtFloat<s64, F>("s64", t);
-  cvtFloat<u16, F>("u16", t);
-  cvtFloat<s16, F>("s16", t);
-  cvtFloat<u8, F>("u8", t);
-  cvtFloat<s8, F>("s8", t);
+  cvt_float<u32, F>("u32", t);
+  cvt_float<s32, F>("s32", t);
+  cvt_float<u64, F>("u64", t);
+  cvt_float<s64, F>("s64", t);
+  cvt_float<u16, F>("u16", t);
+  cvt_float<s16, F>("s16", t);
+  cvt_float<u8, F>("u8", t);
+  cvt_float<s8, F>("s8", t);
 }
 
 template <class F, int What>
@@ -649,7 +649,7 @@ void htest(Warp& w, const Inst& i) {
                          : c == FP_SUBNORMAL;
     m |= u32(r) << l;
   }
-  u32* d = w.predDst(i.op[0]);
+  u32* d = w.pred_dst(i.op[0]);
   *d = (*d & ~w.mask) | (m & w.mask);
 }
 
@@ -657,10 +657,10 @@ void hspace(Warp& w, const Inst& i) {
   auto* a = w.in<u64>(i.op[1]);
   u32 m = 0;
   for (int l = 0; l < 32; l++) {
-    u64 win = a[l] & kWinMask;
+    u64 win = a[l] & k_win_mask;
     m |= u32(i.imm == -1 ? false : win == u64(i.imm)) << l;
   }
-  u32* d = w.predDst(i.op[0]);
+  u32* d = w.pred_dst(i.op[0]);
   *d = (*d & ~w.mask) | (m & w.mask);
 }
 
@@ -783,14 +783,14 @@ void build() {
   dp4<s8, s8>("dp4a.s32.s32");
   dp4<s8, u8>("dp4a.s32.u32");
   dp4<u8, s8>("dp4a.u32.s32");
-  cvtIntFrom<u8>("u8");
-  cvtIntFrom<s8>("s8");
-  cvtIntFrom<u16>("u16");
-  cvtIntFrom<s16>("s16");
-  cvtIntFrom<u32>("u32");
-  cvtIntFrom<s32>("s32");
-  cvtIntFrom<u64>("u64");
-  cvtIntFrom<s64>("s64");
+  cvt_int_from<u8>("u8");
+  cvt_int_from<s8>("s8");
+  cvt_int_from<u16>("u16");
+  cvt_int_from<s16>("s16");
+  cvt_int_from<u32>("u32");
+  cvt_int_from<s32>("s32");
+  cvt_int_from<u64>("u64");
+  cvt_int_from<s64>("s64");
   floats<f32>("f32");
   floats<f64>("f64");
   op1<f64, f32>("cvt.f64.f32", [](f32 a) { return f64(a); });
@@ -814,7 +814,7 @@ void build() {
 
 }  // namespace
 
-const AluEntry* findAlu(const std::string& key) {
+const AluEntry* find_alu(const std::string& key) {
   static const bool once = (build(), true);
   (void)once;
   auto it = table().find(key);

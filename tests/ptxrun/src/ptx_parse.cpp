@@ -14,13 +14,13 @@ namespace ptxrun {
 
 namespace {
 
-bool isIdent(char c) { return isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '$' || c == '%'; }
+bool is_ident(char c) { return isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '$' || c == '%'; }
 std::string_view trim(std::string_view s) {
   while (!s.empty() && isspace(static_cast<unsigned char>(s.front()))) s.remove_prefix(1);
   while (!s.empty() && isspace(static_cast<unsigned char>(s.back()))) s.remove_suffix(1);
   return s;
 }
-std::vector<std::string_view> splitTop(std::string_view s, char sep = ',') {
+std::vector<std::string_view> split_top(std::string_view s, char sep = ',') {
   std::vector<std::string_view> out;
   int depth = 0;
   size_t st = 0;
@@ -55,7 +55,7 @@ const std::unordered_map<std::string, TypeInfo>& types() {
   return t;
 }
 
-uint64_t parseInt(std::string_view s, bool* ok = nullptr) {
+uint64_t parse_int(std::string_view s, bool* ok = nullptr) {
   std::string t(trim(s));
   bool neg = false;
   size_t i = 0;
@@ -74,7 +74,7 @@ uint64_t parseInt(std::string_view s, bool* ok = nullptr) {
   return neg ? 0 - v : v;
 }
 
-size_t matchBrace(const std::string& t, size_t open) {  // index of the closing brace
+size_t match_brace(const std::string& t, size_t open) {  // index of the closing brace
   int d = 0;
   for (size_t i = open; i < t.size(); i++) {
     if (t[i] == '"') {
@@ -88,7 +88,7 @@ size_t matchBrace(const std::string& t, size_t open) {  // index of the closing 
   throw ParseError{"unbalanced braces in PTX"};
 }
 
-void blankComments(std::string& t) {
+void blank_comments(std::string& t) {
   for (size_t i = 0; i + 1 < t.size(); i++) {
     if (t[i] == '"') {
       for (i++; i < t.size() && t[i] != '"'; i++)
@@ -123,9 +123,9 @@ struct Decl {
   std::string name;
   uint64_t align = 0, elem = 1, size = 0;
   TypeId type = TNone;
-  bool unsizedArray = false;
+  bool unsized_array = false;
 };
-Decl parseDecl(std::string_view s) {
+Decl parse_decl(std::string_view s) {
   Decl d;
   std::string t(s);
   for (size_t i = 0; (i = t.find('[', i)) != std::string::npos;) {  // "name [4]" -> "name[4]"
@@ -139,7 +139,7 @@ Decl parseDecl(std::string_view s) {
   for (size_t i = 0; i < w.size(); i++) {
     std::string x(w[i]);
     if (x == ".align" && i + 1 < w.size()) {
-      if (!d.align) d.align = parseInt(w[i + 1]);
+      if (!d.align) d.align = parse_int(w[i + 1]);
       i++;
       continue;
     }
@@ -169,10 +169,10 @@ Decl parseDecl(std::string_view s) {
       size_t e = x.find(']', br);
       auto in = x.substr(br + 1, e - br - 1);
       if (trim(in).empty()) {
-        d.unsizedArray = true;
+        d.unsized_array = true;
         d.size = 0;
       } else
-        d.size *= parseInt(in);
+        d.size *= parse_int(in);
       br = x.find('[', e);
     }
   }
@@ -186,60 +186,60 @@ Decl parseDecl(std::string_view s) {
 
 Module::Module(std::string ptx) : text(std::move(ptx)) {
   if (size_t z = text.find('\0'); z != std::string::npos) text.resize(z);
-  lineStart.push_back(0);
+  line_start.push_back(0);
   for (size_t i = 0; i < text.size(); i++)
-    if (text[i] == '\n') lineStart.push_back(i + 1);
-  blankComments(text);
+    if (text[i] == '\n') line_start.push_back(i + 1);
+  blank_comments(text);
   const std::string& t = text;
   size_t p = 0, n = t.size();
-  auto skipWs = [&] {
+  auto skip_ws = [&] {
     while (p < n && isspace(static_cast<unsigned char>(t[p]))) p++;
   };
   auto word = [&] {
-    skipWs();
+    skip_ws();
     size_t b = p;
     while (p < n && !isspace(static_cast<unsigned char>(t[p])) && t[p] != '(' && t[p] != ';' && t[p] != '{' &&
            t[p] != '[')
       p++;
     return t.substr(b, p - b);
   };
-  auto lineEnd = [&] {
+  auto line_end = [&] {
     size_t e = t.find('\n', p);
     return e == std::string::npos ? n : e;
   };
-  auto paramList = [&] {  // at '(' ; returns the text inside
+  auto param_list = [&] {  // at '(' ; returns the text inside
     size_t b = p + 1;
     size_t e = t.find(')', b);
     p = e + 1;
     return std::string_view(t).substr(b, e - b);
   };
   while (true) {
-    skipWs();
+    skip_ws();
     if (p >= n) break;
     size_t start = p;
     std::string w = word();
     if (w == ".version" || w == ".address_size") {
-      p = lineEnd();
+      p = line_end();
       continue;
     }
     if (w == ".target") {
-      size_t e = lineEnd();
+      size_t e = line_end();
       target = std::string(trim(std::string_view(t).substr(p, e - p)));
       p = e;
       continue;
     }
     if (w == ".file") {
-      size_t e = lineEnd();
+      size_t e = line_end();
       std::string_view l = std::string_view(t).substr(p, e - p);
       size_t q = l.find('"'), q2 = l.find('"', q + 1);
-      if (q != l.npos) files[uint32_t(parseInt(words(l)[0]))] = std::string(l.substr(q + 1, q2 - q - 1));
+      if (q != l.npos) files[uint32_t(parse_int(words(l)[0]))] = std::string(l.substr(q + 1, q2 - q - 1));
       p = e;
       continue;
     }
     if (w == ".section") {
       p = t.find('{', p);
       if (p == t.npos) break;
-      p = matchBrace(t, p) + 1;
+      p = match_brace(t, p) + 1;
       continue;
     }
     bool ext = false;
@@ -251,19 +251,19 @@ Module::Module(std::string ptx) : text(std::move(ptx)) {
       auto k = std::make_unique<Kernel>();
       k->name = word();
       k->module = this;
-      skipWs();
+      skip_ws();
       if (p < n && t[p] == '(') {
-        auto list = paramList();
+        auto list = param_list();
         uint32_t off = 0;
-        for (auto d : splitTop(list)) {
+        for (auto d : split_top(list)) {
           if (d.empty()) continue;
-          Decl x = parseDecl(d);
+          Decl x = parse_decl(d);
           off = uint32_t((off + x.align - 1) / x.align * x.align);
           k->params.push_back({off, uint32_t(x.size)});
-          k->paramNames.push_back(x.name);
+          k->param_names.push_back(x.name);
           off += uint32_t(x.size);
         }
-        k->paramBytes = off;
+        k->param_bytes = off;
       }
       size_t ob = t.find_first_of("{;", p);
       if (ob == t.npos) break;
@@ -283,16 +283,16 @@ Module::Module(std::string ptx) : text(std::move(ptx)) {
         }
         return prod;
       };
-      k->maxThreads = dims(".maxntid");
-      k->reqThreads = dims(".reqntid");
-      k->minBlocks = dims(".minnctapersm");
+      k->max_threads = dims(".maxntid");
+      k->req_threads = dims(".reqntid");
+      k->min_blocks = dims(".minnctapersm");
       if (t[ob] == ';') {
         p = ob + 1;
         continue;
       }
-      size_t cb = matchBrace(t, ob);
-      k->bodyBegin = ob + 1;
-      k->bodyEnd = cb;
+      size_t cb = match_brace(t, ob);
+      k->body_begin = ob + 1;
+      k->body_end = cb;
       k->pretty = demangle(k->name);
       p = cb + 1;
       auto name = k->name;
@@ -301,24 +301,24 @@ Module::Module(std::string ptx) : text(std::move(ptx)) {
     }
     if (w == ".func") {
       FuncDecl f;
-      skipWs();
+      skip_ws();
       while (p < n && t[p] == '.') {
         word();
-        skipWs();
+        skip_ws();
       }  // .attribute, .noreturn before the name
       auto read = [&](std::vector<std::string>& names, bool note) {
-        for (auto d : splitTop(paramList())) {
+        for (auto d : split_top(param_list())) {
           if (d.empty()) continue;
-          names.push_back(parseDecl(d).name);
-          if (note) f.isReg.push_back(d.substr(0, 4) == ".reg");
+          names.push_back(parse_decl(d).name);
+          if (note) f.is_reg.push_back(d.substr(0, 4) == ".reg");
         }
       };
       if (p < n && t[p] == '(') {
         read(f.rets, false);
-        skipWs();
+        skip_ws();
       }
       std::string name = word();
-      skipWs();
+      skip_ws();
       if (p < n && t[p] == '(') read(f.params, true);
       size_t ob = t.find_first_of("{;", p);
       if (ob == t.npos) break;
@@ -327,9 +327,9 @@ Module::Module(std::string ptx) : text(std::move(ptx)) {
         if (!funcs.count(name)) funcs[name] = f;
         continue;
       }
-      size_t cb = matchBrace(t, ob);
-      f.bodyBegin = ob + 1;
-      f.bodyEnd = cb;
+      size_t cb = match_brace(t, ob);
+      f.body_begin = ob + 1;
+      f.body_end = cb;
       p = cb + 1;
       funcs[name] = f;
       continue;
@@ -348,7 +348,7 @@ Module::Module(std::string ptx) : text(std::move(ptx)) {
       p = e + 1;
       Variable v;
       size_t eq = s.find('=');
-      Decl d = parseDecl(s.substr(0, eq));
+      Decl d = parse_decl(s.substr(0, eq));
       if (eq != s.npos) v.init = std::string(trim(s.substr(eq + 1)));
       v.name = d.name;
       v.size = d.size;
@@ -365,20 +365,20 @@ Module::Module(std::string ptx) : text(std::move(ptx)) {
   }
 }
 
-uint32_t Module::lineOf(size_t pos) const {
-  return uint32_t(std::upper_bound(lineStart.begin(), lineStart.end(), pos) - lineStart.begin());
+uint32_t Module::line_of(size_t pos) const {
+  return uint32_t(std::upper_bound(line_start.begin(), line_start.end(), pos) - line_start.begin());
 }
 
 uint64_t Module::address(Variable& v, int device) {
   auto it = v.addr.find(device);
   if (it != v.addr.end()) return it->second;
   uint64_t a =
-      mem::allocDevice(device, v.size, v.space == Space::Const ? MemKind::Constant : MemKind::Variable, v.name);
+      mem::alloc_device(device, v.size, v.space == Space::Const ? MemKind::Constant : MemKind::Variable, v.name);
   if (!a) throw ParseError{"no device memory for variable " + v.name};
   v.addr[device] = a;
   uint8_t* h = mem::host(a);
   memset(h, 0, v.size);
-  mem::markInit(a, v.size);
+  mem::mark_init(a, v.size);
   std::string_view init = v.init;
   if (!init.empty() && init.front() == '{') init = init.substr(1, init.rfind('}') - 1);
   uint64_t off = 0;
@@ -386,7 +386,7 @@ uint64_t Module::address(Variable& v, int device) {
   for (char& c : flat)
     if (c == '{' || c == '}') c = ' ';
   if (!trim(flat).empty())
-    for (auto item : splitTop(flat)) {
+    for (auto item : split_top(flat)) {
       if (off + v.elem > v.size) break;
       uint64_t val = 0;
       std::string s(trim(item));
@@ -394,13 +394,13 @@ uint64_t Module::address(Variable& v, int device) {
       if (s.rfind("0f", 0) == 0 || s.rfind("0F", 0) == 0 || s.rfind("0d", 0) == 0 || s.rfind("0D", 0) == 0)
         val = strtoull(s.c_str() + 2, nullptr, 16);
       else if (!s.empty() && (isdigit(static_cast<unsigned char>(s[0])) || s[0] == '-'))
-        val = parseInt(s);
+        val = parse_int(s);
       else {
         size_t plus = s.find('+');
         std::string nm(trim(std::string_view(s).substr(0, plus)));
         auto o = vars.find(nm);
         if (o == vars.end()) throw ParseError{"initialiser of " + v.name + " names unknown symbol " + nm};
-        val = address(o->second, device) + (plus == s.npos ? 0 : parseInt(s.substr(plus + 1)));
+        val = address(o->second, device) + (plus == s.npos ? 0 : parse_int(s.substr(plus + 1)));
       }
       memcpy(h + off, &val, v.elem);
       off += v.elem;
@@ -482,23 +482,23 @@ class Decoder {
 
   void run() {
     c_.consts.reserve(4096);
-    int sc = newScope(-1);
+    int sc = new_scope(-1);
     for (size_t i = 0; i < k_.params.size(); i++)
-      scopes_[size_t(sc)].syms[k_.paramNames[i]] = Sym{Sym::KParam, k_.params[i].offset, k_.params[i].size, 0};
-    body(k_.bodyBegin, k_.bodyEnd, sc, 0);
+      scopes_[size_t(sc)].syms[k_.param_names[i]] = Sym{Sym::KParam, k_.params[i].offset, k_.params[i].size, 0};
+    body(k_.body_begin, k_.body_end, sc, 0);
     Inst e;  // falling off the end is an exit
     e.kind = Kind::Exit;
-    push(e, k_.bodyEnd, {});
+    push(e, k_.body_end, {});
     for (auto& f : fixups_) {
       Inst& in = c_.insts[f.inst];
       if (f.table < 0)
-        in.target = findLabel(f.scope, f.name);
+        in.target = find_label(f.scope, f.name);
       else
-        c_.tables[size_t(f.table)].push_back(findLabel(f.scope, f.name));
+        c_.tables[size_t(f.table)].push_back(find_label(f.scope, f.name));
     }
     c_.vregs = uint32_t(cls_.size());
     allocate();
-    c_.localBytes = (c_.localBytes + 15) & ~15u;
+    c_.local_bytes = (c_.local_bytes + 15) & ~15u;
   }
 
  private:
@@ -520,7 +520,7 @@ class Decoder {
   std::vector<Fixup> fixups_;
   int curLoc_ = -1;
   std::unordered_map<std::string, int> locIndex_;
-  int findLoc(uint32_t file, uint32_t line, uint32_t col) {
+  int find_loc(uint32_t file, uint32_t line, uint32_t col) {
     std::string key = std::to_string(file) + ":" + std::to_string(line) + ":" + std::to_string(col);
     auto it = locIndex_.find(key);
     if (it != locIndex_.end()) return it->second;
@@ -529,24 +529,24 @@ class Decoder {
   }
   size_t stmtPos_ = 0;
   std::string_view stmtText_;
-  uint32_t cc_ = kNone;
+  uint32_t cc_ = k_none;
   struct Frame {
     std::vector<uint32_t> rets;
   };
   std::vector<Frame*> frames_;
 
-  int newScope(int parent) {
+  int new_scope(int parent) {
     scopes_.push_back({parent, {}, {}, {}});
     return int(scopes_.size()) - 1;
   }
-  uint32_t newReg(uint8_t cls) {
+  uint32_t new_reg(uint8_t cls) {
     cls_.push_back(cls);
     return uint32_t(cls_.size() - 1);
   }
 
   [[noreturn]] void fail(const std::string& why) { throw ParseError{why}; }
 
-  uint32_t findLabel(int scope, const std::string& name) {
+  uint32_t find_label(int scope, const std::string& name) {
     for (int s = scope; s >= 0; s = scopes_[size_t(s)].parent) {
       auto it = scopes_[size_t(s)].labels.find(name);
       if (it != scopes_[size_t(s)].labels.end()) return it->second;
@@ -579,7 +579,7 @@ class Decoder {
 
   Inst& push(const Inst& in, size_t pos, std::string_view txt) {
     c_.insts.push_back(in);
-    c_.meta.push_back({m_.lineOf(pos), curLoc_, txt});
+    c_.meta.push_back({m_.line_of(pos), curLoc_, txt});
     return c_.insts.back();
   }
   Inst& emit(const Inst& in) {
@@ -591,7 +591,7 @@ class Decoder {
     auto& m = sto == 'd' ? constD_ : sto == 'p' ? constP_ : constW_;
     if (sto == 'w') v &= 0xffffffffu;
     auto it = m.find(v);
-    if (it != m.end()) return it->second | kConst;
+    if (it != m.end()) return it->second | k_const;
     while (c_.consts.size() % 64) c_.consts.push_back(0);
     uint32_t off = uint32_t(c_.consts.size());
     if (sto == 'p') {
@@ -604,29 +604,29 @@ class Decoder {
       for (int l = 0; l < 32; l++) memcpy(c_.consts.data() + off + size_t(l) * b, &v, b);
     }
     m[v] = off;
-    return off | kConst;
+    return off | k_const;
   }
 
-  uint32_t localAlloc(uint64_t size, uint64_t align) {
+  uint32_t local_alloc(uint64_t size, uint64_t align) {
     align = std::max<uint64_t>(align, 1);
-    c_.localBytes = uint32_t((c_.localBytes + align - 1) / align * align);
-    uint32_t o = c_.localBytes;
-    c_.localBytes += uint32_t(size);
+    c_.local_bytes = uint32_t((c_.local_bytes + align - 1) / align * align);
+    uint32_t o = c_.local_bytes;
+    c_.local_bytes += uint32_t(size);
     return o;
   }
 
-  uint32_t sharedAlloc(const std::string& name, uint64_t size, uint64_t align) {
+  uint32_t shared_alloc(const std::string& name, uint64_t size, uint64_t align) {
     uint32_t end =
-        c_.sharedRanges.empty() ? kSharedStatic : (c_.sharedRanges.back().hi + 127) / 128 * 128 + 128;  // red zone
+        c_.shared_ranges.empty() ? k_shared_static : (c_.shared_ranges.back().hi + 127) / 128 * 128 + 128;  // red zone
     align = std::max<uint64_t>(align, 4);
     uint32_t o = uint32_t((end + align - 1) / align * align);
-    c_.sharedRanges.push_back({o, uint32_t(o + size), name});
-    c_.staticShared += uint32_t((size + 15) / 16 * 16);
+    c_.shared_ranges.push_back({o, uint32_t(o + size), name});
+    c_.static_shared += uint32_t((size + 15) / 16 * 16);
     return o;
   }
 
   // Address of a symbol; false when the name is not one.
-  bool symbolAddress(int scope, const std::string& name, uint64_t& addr, Space& space) {
+  bool symbol_address(int scope, const std::string& name, uint64_t& addr, Space& space) {
     Sym tmp;
     if (const Sym* s = lookup(scope, name, tmp)) {
       switch (s->t) {
@@ -652,11 +652,11 @@ class Decoder {
     if (v.space == Space::Shared) {
       space = Space::Shared;
       if (v.external) {
-        addr = kSharedDynamic;
+        addr = k_shared_dynamic;
         return true;
       }
       auto sv = sharedVars_.find(name);
-      if (sv == sharedVars_.end()) sv = sharedVars_.emplace(name, sharedAlloc(name, v.size, v.align)).first;
+      if (sv == sharedVars_.end()) sv = sharedVars_.emplace(name, shared_alloc(name, v.size, v.align)).first;
       addr = sv->second;
       return true;
     }
@@ -667,7 +667,7 @@ class Decoder {
     return true;
   }
 
-  char regClass(int scope, std::string_view name) {  // 'p','w','d' or 0 when not a register
+  char reg_class(int scope, std::string_view name) {  // 'p','w','d' or 0 when not a register
     Sym tmp;
     std::string n(trim(name));
     if (!n.empty() && n[0] == '!') n = std::string(trim(n.substr(1)));
@@ -677,10 +677,10 @@ class Decoder {
     return 0;
   }
 
-  uint32_t sregReg(const std::string& n, Sreg id) {
+  uint32_t sreg_reg(const std::string& n, Sreg id) {
     auto it = sregIds_.find(n);
     if (it != sregIds_.end()) return it->second;
-    uint32_t r = newReg(4);
+    uint32_t r = new_reg(4);
     sregIds_[n] = r;
     c_.specials.push_back({r, id});
     return r;
@@ -692,7 +692,7 @@ class Decoder {
     if (s.empty()) fail("missing operand");
     if (s[0] == '!' && sto == 'p') {
       uint32_t a = src(scope, s.substr(1), 'p');
-      uint32_t t = newReg(0);
+      uint32_t t = new_reg(0);
       alu("not.p", {t}, {a});
       return t;
     }
@@ -701,22 +701,22 @@ class Decoder {
       char have = y->cls == 0 ? 'p' : y->cls == 4 ? 'w' : 'd';
       if (have == sto) return y->id;
       if (have == 'd' && sto == 'w') {
-        uint32_t t = newReg(4);
+        uint32_t t = new_reg(4);
         alu("cvt.u32.u64", {t}, {y->id});
         return t;
       }
       if (have == 'w' && sto == 'd') {
-        uint32_t t = newReg(8);
+        uint32_t t = new_reg(8);
         alu("cvt.u64.u32", {t}, {y->id});
         return t;
       }
       fail("operand " + s + " has the wrong kind of register");
     }
     if (auto it = sregs().find(s); it != sregs().end()) {
-      uint32_t r = sregReg(s, it->second);
+      uint32_t r = sreg_reg(s, it->second);
       if (sto == 'w') return r;
       if (sto == 'd') {
-        uint32_t t = newReg(8);
+        uint32_t t = new_reg(8);
         alu("cvt.u64.u32", {t}, {r});
         return t;
       }
@@ -745,15 +745,15 @@ class Decoder {
       }
       return constant(bits, sto);
     }
-    bool isNum;
-    uint64_t v = parseInt(s, &isNum);
-    if (isNum) return constant(v, sto);
+    bool is_num;
+    uint64_t v = parse_int(s, &is_num);
+    if (is_num) return constant(v, sto);
     uint64_t a;
     Space sp;
     size_t plus = s.find('+');
     std::string nm(trim(std::string_view(s).substr(0, plus)));
-    if (symbolAddress(scope, nm, a, sp)) {
-      if (plus != s.npos) a += parseInt(s.substr(plus + 1));
+    if (symbol_address(scope, nm, a, sp)) {
+      if (plus != s.npos) a += parse_int(s.substr(plus + 1));
       return constant(a, sto);
     }
     fail("unknown operand '" + s + "'");
@@ -761,7 +761,7 @@ class Decoder {
 
   uint32_t dst(int scope, std::string_view text, char sto) {
     std::string s(trim(text));
-    if (s == "_") return newReg(sto == 'p' ? 0 : sto == 'w' ? 4 : 8);
+    if (s == "_") return new_reg(sto == 'p' ? 0 : sto == 'w' ? 4 : 8);
     Sym tmp;
     const Sym* y = lookup(scope, s, tmp);
     if (!y || y->t != Sym::Reg) fail("destination '" + s + "' is not a register");
@@ -771,18 +771,18 @@ class Decoder {
   }
 
   // Guard of the statement being decoded; applied to everything emitted for it.
-  uint32_t guard_ = kNone;
+  uint32_t guard_ = k_none;
   bool guardNeg_ = false;
 
   Inst& alu(const std::string& key, std::vector<uint32_t> d, std::vector<uint32_t> s, int64_t imm = 0) {
-    const AluEntry* e = findAlu(key);
+    const AluEntry* e = find_alu(key);
     if (!e) fail("instruction '" + key + "' is not implemented");
     Inst in;
     in.kind = Kind::Alu;
     in.f[0] = e->f0;
     in.f[1] = e->f1;
     in.guard = guard_;
-    in.guardNeg = guardNeg_;
+    in.guard_neg = guardNeg_;
     in.ndef = uint8_t(d.size());
     in.nop = uint8_t(d.size() + s.size());
     in.imm = imm;
@@ -800,19 +800,19 @@ class Decoder {
     s = trim(s.substr(1, s.size() - 2));
     symbolic = false;
     size_t e = 0;
-    while (e < s.size() && isIdent(s[e])) e++;
+    while (e < s.size() && is_ident(s[e])) e++;
     std::string name(s.substr(0, e));
     auto rest = trim(s.substr(e));
     int64_t off = 0;
     if (!rest.empty()) {
       if (rest[0] == '+')
-        off = int64_t(parseInt(rest.substr(1)));
+        off = int64_t(parse_int(rest.substr(1)));
       else if (rest[0] == '-')
-        off = -int64_t(parseInt(rest.substr(1)));
+        off = -int64_t(parse_int(rest.substr(1)));
       else
         fail("bad address '" + std::string(s) + "'");
     }
-    in.op[slot] = kNone;
+    in.op[slot] = k_none;
     Sym tmp;
     if (const Sym* y = lookup(scope, name, tmp); y && y->t == Sym::Reg) {
       in.op[slot] = y->id;
@@ -822,14 +822,14 @@ class Decoder {
     }
     in.base = 0;
     bool num;
-    uint64_t v = parseInt(s, &num);
+    uint64_t v = parse_int(s, &num);
     if (num && isdigit(static_cast<unsigned char>(name.empty() ? 'x' : name[0]))) {
       in.imm = int64_t(v);
       return;
     }
     uint64_t a;
     Space sp;
-    if (!symbolAddress(scope, name, a, sp)) fail("unknown address '" + std::string(s) + "'");
+    if (!symbol_address(scope, name, a, sp)) fail("unknown address '" + std::string(s) + "'");
     in.imm = int64_t(a) + off;
     symbolic = true;
     if (in.space == Space::Generic) {
@@ -839,9 +839,9 @@ class Decoder {
     }
   }
 
-  static std::vector<std::string_view> vecOperand(std::string_view s) {
+  static std::vector<std::string_view> vec_operand(std::string_view s) {
     s = trim(s);
-    if (!s.empty() && s.front() == '{') return splitTop(s.substr(1, s.size() - 2));
+    if (!s.empty() && s.front() == '{') return split_top(s.substr(1, s.size() - 2));
     return {s};
   }
 
@@ -864,7 +864,7 @@ void Decoder::body(size_t b, size_t e, int scope, int depth) {
     while (p < e && (isspace(static_cast<unsigned char>(t[p])) || t[p] == ';')) p++;
     if (p >= e) break;
     if (t[p] == '{') {
-      stack.push_back(newScope(stack.back()));
+      stack.push_back(new_scope(stack.back()));
       p++;
       continue;
     }
@@ -878,11 +878,12 @@ void Decoder::body(size_t b, size_t e, int scope, int depth) {
       if (le == t.npos || le > e) le = e;
       auto w = words(std::string_view(t).substr(p + 4, le - p - 4));
       if (w.size() >= 2) {
-        SrcLoc loc{uint32_t(parseInt(w[0])), uint32_t(parseInt(w[1])), w.size() > 2 ? uint32_t(parseInt(w[2])) : 0, -1};
+        SrcLoc loc{uint32_t(parse_int(w[0])), uint32_t(parse_int(w[1])), w.size() > 2 ? uint32_t(parse_int(w[2])) : 0,
+                   -1};
         for (size_t i = 2; i + 3 < w.size(); i++)
           if (w[i] == "inlined_at")
             loc.outer =
-                findLoc(uint32_t(parseInt(w[i + 1])), uint32_t(parseInt(w[i + 2])), uint32_t(parseInt(w[i + 3])));
+                find_loc(uint32_t(parse_int(w[i + 1])), uint32_t(parse_int(w[i + 2])), uint32_t(parse_int(w[i + 3])));
         c_.locs.push_back(loc);
         curLoc_ = int(c_.locs.size()) - 1;
         locIndex_[std::to_string(loc.file) + ":" + std::to_string(loc.line) + ":" + std::to_string(loc.col)] = curLoc_;
@@ -894,9 +895,9 @@ void Decoder::body(size_t b, size_t e, int scope, int depth) {
       p = std::min(t.find('\n', p), e);
       continue;
     }
-    if (isIdent(t[p])) {  // a label?
+    if (is_ident(t[p])) {  // a label?
       size_t q = p;
-      while (q < e && isIdent(t[q])) q++;
+      while (q < e && is_ident(t[q])) q++;
       size_t r = q;
       while (r < e && (t[r] == ' ' || t[r] == '\t')) r++;
       if (r < e && t[r] == ':' && (r + 1 >= e || t[r + 1] != ':')) {
@@ -907,7 +908,7 @@ void Decoder::body(size_t b, size_t e, int scope, int depth) {
         if (t.compare(z, 14, ".branchtargets") == 0) {
           size_t se = t.find(';', z);
           auto& v = scopes_[size_t(stack.back())].targets[name];
-          for (auto x : splitTop(std::string_view(t).substr(z + 14, se - z - 14))) v.emplace_back(x);
+          for (auto x : split_top(std::string_view(t).substr(z + 14, se - z - 14))) v.emplace_back(x);
           p = se + 1;
         } else if (t.compare(z, 14, ".callprototype") == 0) {
           p = t.find(';', z) + 1;
@@ -943,33 +944,33 @@ void Decoder::directive(std::string_view st, int scope) {
     auto it = types().find(std::string(rest.substr(1, q - 1)));
     if (it == types().end()) fail("unknown register type in '" + std::string(st) + "'");
     uint8_t cls = it->second.id == TPred ? 0 : it->second.bytes <= 4 ? 4 : 8;
-    for (auto x : splitTop(rest.substr(q))) {
+    for (auto x : split_top(rest.substr(q))) {
       size_t lt = x.find('<');
       if (lt != x.npos) {
-        uint32_t n = uint32_t(parseInt(x.substr(lt + 1)));
+        uint32_t n = uint32_t(parse_int(x.substr(lt + 1)));
         Sym s{Sym::Range, uint32_t(cls_.size()), n, cls};
-        for (uint32_t i = 0; i < n; i++) newReg(cls);
+        for (uint32_t i = 0; i < n; i++) new_reg(cls);
         syms[std::string(trim(x.substr(0, lt)))] = s;
       } else {
-        syms[std::string(x)] = Sym{Sym::Reg, newReg(cls), 1, cls};
+        syms[std::string(x)] = Sym{Sym::Reg, new_reg(cls), 1, cls};
       }
     }
   } else if (kind == ".local" || kind == ".param") {
-    for (auto x : splitTop(rest)) {
-      Decl d = parseDecl(x);
-      syms[d.name] = Sym{Sym::Local, localAlloc(d.size, std::max<uint64_t>(d.align, kind == ".param" ? 8 : 1)),
+    for (auto x : split_top(rest)) {
+      Decl d = parse_decl(x);
+      syms[d.name] = Sym{Sym::Local, local_alloc(d.size, std::max<uint64_t>(d.align, kind == ".param" ? 8 : 1)),
                          uint32_t(d.size), 0};
     }
   } else if (kind == ".shared") {
-    Decl d = parseDecl(rest);
-    syms[d.name] =
-        Sym{Sym::Shared, d.unsizedArray ? kSharedDynamic : sharedAlloc(d.name, d.size, d.align), uint32_t(d.size), 0};
+    Decl d = parse_decl(rest);
+    syms[d.name] = Sym{Sym::Shared, d.unsized_array ? k_shared_dynamic : shared_alloc(d.name, d.size, d.align),
+                       uint32_t(d.size), 0};
   }
   // .pragma, .maxntid and the like need nothing.
 }
 
 void Decoder::statement(std::string_view st, int scope, int depth) {
-  guard_ = kNone;
+  guard_ = k_none;
   guardNeg_ = false;
   size_t mark = c_.insts.size();
   try {
@@ -982,7 +983,7 @@ void Decoder::statement(std::string_view st, int scope, int depth) {
         s = s.substr(1);
       }
       size_t q = 0;
-      while (q < s.size() && isIdent(s[q])) q++;
+      while (q < s.size() && is_ident(s[q])) q++;
       uint32_t g = src(scope, s.substr(0, q), 'p');
       guard_ = g;
       guardNeg_ = neg;
@@ -994,10 +995,10 @@ void Decoder::statement(std::string_view st, int scope, int depth) {
     auto args = trim(s.substr(q));
     if (opc.rfind("call", 0) == 0 && (opc.size() == 4 || opc[4] == '.')) {
       std::vector<std::string> parts;
-      for (auto x : splitTop(opc, '.')) parts.emplace_back(x);
+      for (auto x : split_top(opc, '.')) parts.emplace_back(x);
       call(parts, args, scope, depth);
     } else {
-      decode(opc, splitTop(args), scope, depth);
+      decode(opc, split_top(args), scope, depth);
     }
   } catch (const ParseError& err) {
     // Not understood: fails only when it is executed.
@@ -1007,14 +1008,14 @@ void Decoder::statement(std::string_view st, int scope, int depth) {
     Inst in;
     in.kind = Kind::Unknown;
     in.guard = guard_;
-    in.guardNeg = guardNeg_;
-    if (in.guard != kNone && !(in.guard & kConst) && in.guard >= cls_.size()) in.guard = kNone;
+    in.guard_neg = guardNeg_;
+    if (in.guard != k_none && !(in.guard & k_const) && in.guard >= cls_.size()) in.guard = k_none;
     c_.calls.push_back({});
     in.target = 0;
     emit(in);
     if (config().trace) report("not decoded in " + k_.pretty + ": " + std::string(st) + " (" + err.text + ")");
   }
-  guard_ = kNone;
+  guard_ = k_none;
 }
 
 void Decoder::decode(const std::string& opc, const std::vector<std::string_view>& ops, int scope, int depth) {
@@ -1034,10 +1035,10 @@ void Decoder::decode(const std::string& opc, const std::vector<std::string_view>
     if (it == types().end()) fail("unknown type in " + opc);
     return it->second;
   };
-  auto stoOf = [](const TypeInfo& t) { return t.id == TPred ? 'p' : t.bytes <= 4 ? 'w' : 'd'; };
+  auto sto_of = [](const TypeInfo& t) { return t.id == TPred ? 'p' : t.bytes <= 4 ? 'w' : 'd'; };
   Inst in;
   in.guard = guard_;
-  in.guardNeg = guardNeg_;
+  in.guard_neg = guardNeg_;
   auto simple = [&](Kind k) {
     in.kind = k;
     emit(in);
@@ -1138,7 +1139,7 @@ void Decoder::decode(const std::string& opc, const std::vector<std::string_view>
       d = trim(d.substr(0, bar));
     }
     in.op[0] = dst(scope, d, 'w');
-    in.op[1] = p.empty() ? newReg(0) : dst(scope, p, 'p');
+    in.op[1] = p.empty() ? new_reg(0) : dst(scope, p, 'p');
     in.op[2] = src(scope, ops[1], 'w');
     in.op[3] = src(scope, ops[2], 'w');
     in.op[4] = src(scope, ops[3], 'w');
@@ -1173,7 +1174,7 @@ void Decoder::decode(const std::string& opc, const std::vector<std::string_view>
       d = trim(d.substr(0, bar));
     }
     in.op[0] = dst(scope, d, 'w');
-    in.op[1] = p.empty() ? newReg(0) : dst(scope, p, 'p');
+    in.op[1] = p.empty() ? new_reg(0) : dst(scope, p, 'p');
     in.op[2] = src(scope, ops[1], in.regw == 8 ? 'd' : 'w');
     in.op[3] = src(scope, ops[2], 'w');
     in.ndef = 2;
@@ -1186,13 +1187,13 @@ void Decoder::decode(const std::string& opc, const std::vector<std::string_view>
     in.kind = Kind::Redux;
     const char* names[] = {"add", "and", "or", "xor", "min", "max"};
     const uint8_t codes[] = {AAdd, AAnd, AOr, AXor, AMin, AMax};
-    bool okOp = false;
+    bool ok_op = false;
     for (int i = 0; i < 6; i++)
       if (has(names[i])) {
         in.sub = codes[i];
-        okOp = true;
+        ok_op = true;
       }
-    if (!okOp || ty().flt) fail("redux form not supported");
+    if (!ok_op || ty().flt) fail("redux form not supported");
     if (ty().sgn) in.flags |= FSigned;
     in.op[0] = dst(scope, ops[0], 'w');
     in.op[1] = src(scope, ops[1], 'w');
@@ -1211,7 +1212,7 @@ void Decoder::decode(const std::string& opc, const std::vector<std::string_view>
     }
     in.kind = Kind::Elect;
     in.op[0] = dst(scope, d, 'w');
-    in.op[1] = p.empty() ? newReg(0) : dst(scope, p, 'p');
+    in.op[1] = p.empty() ? new_reg(0) : dst(scope, p, 'p');
     in.op[2] = src(scope, ops[1], 'w');
     in.ndef = 2;
     in.nop = 3;
@@ -1231,7 +1232,7 @@ void Decoder::decode(const std::string& opc, const std::vector<std::string_view>
     auto d = ops[0], s = ops[1];
     if (d.front() == '{' || s.front() == '{') {
       bool unpack = d.front() == '{';
-      auto v = vecOperand(unpack ? d : s);
+      auto v = vec_operand(unpack ? d : s);
       std::string key = std::string(unpack ? "unpack" : "pack") + std::to_string(v.size()) + (t.bytes == 8 ? "d" : "w");
       char es = t.bytes == 8 && v.size() == 2 ? 'w' : 'w';
       std::vector<uint32_t> a, b;
@@ -1266,32 +1267,32 @@ void Decoder::decode(const std::string& opc, const std::vector<std::string_view>
     alu(t.bytes == 8   ? "mov.d"
         : t.bytes == 4 ? "mov.w"
                        : "mov.h",
-        {dst(scope, d, stoOf(t))}, {src(scope, s, stoOf(t))});
+        {dst(scope, d, sto_of(t))}, {src(scope, s, sto_of(t))});
     return;
   }
   if (base == "cvt") return cvt(parts, ops, scope);
   if (base == "cvta") {
     need(2);
     bool to = has("to");
-    int64_t win = has("shared") || has("shared::cta") || has("shared::cluster") ? int64_t(kSharedWin)
-                  : has("local")                                                ? int64_t(kLocalWin)
-                  : has("param") || has("param::entry")                         ? int64_t(kParamWin)
+    int64_t win = has("shared") || has("shared::cta") || has("shared::cluster") ? int64_t(k_shared_win)
+                  : has("local")                                                ? int64_t(k_local_win)
+                  : has("param") || has("param::entry")                         ? int64_t(k_param_win)
                                                                                 : 0;
-    char rc = regClass(scope, ops[1]);
+    char rc = reg_class(scope, ops[1]);
     uint32_t s;
     if (rc == 'w') {
-      uint32_t t = newReg(8);
+      uint32_t t = new_reg(8);
       alu("cvt.u64.u32", {t}, {src(scope, ops[1], 'w')});
       s = t;
     } else
       s = src(scope, ops[1], 'd');
     // cvta of a call parameter or of a local symbol
-    if (!rc && win == int64_t(kParamWin)) {
+    if (!rc && win == int64_t(k_param_win)) {
       uint64_t a;
       Space spc;
-      if (symbolAddress(scope, std::string(ops[1]), a, spc) && spc == Space::Local) win = int64_t(kLocalWin);
+      if (symbol_address(scope, std::string(ops[1]), a, spc) && spc == Space::Local) win = int64_t(k_local_win);
     }
-    if (regClass(scope, ops[0]) == 'w') fail("32-bit cvta is not supported");
+    if (reg_class(scope, ops[0]) == 'w') fail("32-bit cvta is not supported");
     if (!win)
       alu("mov.d", {dst(scope, ops[0], 'd')}, {s});
     else
@@ -1301,9 +1302,9 @@ void Decoder::decode(const std::string& opc, const std::vector<std::string_view>
   if (base == "isspacep") {
     need(2);
     in.imm = 0;
-    int64_t which = has("shared") || has("shared::cta") || has("shared::cluster") ? int64_t(kSharedWin)
-                    : has("local")                                                ? int64_t(kLocalWin)
-                    : has("param")                                                ? int64_t(kParamWin)
+    int64_t which = has("shared") || has("shared::cta") || has("shared::cluster") ? int64_t(k_shared_win)
+                    : has("local")                                                ? int64_t(k_local_win)
+                    : has("param")                                                ? int64_t(k_param_win)
                     : has("const")                                                ? -1
                                                                                   : 0;
     alu("isspacep", {dst(scope, ops[0], 'p')}, {src(scope, ops[1], 'd')}, which);
@@ -1331,8 +1332,8 @@ void Decoder::decode(const std::string& opc, const std::vector<std::string_view>
       q = trim(d.substr(bar + 1));
       d = trim(d.substr(0, bar));
     }
-    char s = stoOf(t);
-    uint32_t pd = dst(scope, d, 'p'), qd = q.empty() ? newReg(0) : dst(scope, q, 'p');
+    char s = sto_of(t);
+    uint32_t pd = dst(scope, d, 'p'), qd = q.empty() ? new_reg(0) : dst(scope, q, 'p');
     uint32_t a = src(scope, ops[1], s), b = src(scope, ops[2], s);
     std::vector<uint32_t> sv{a, b};
     if (!comb.empty()) {
@@ -1353,8 +1354,8 @@ void Decoder::decode(const std::string& opc, const std::vector<std::string_view>
                      : t.flt        ? (t.bytes == 8 ? "f64" : "f32")
                      : t.bytes == 4 ? (t.sgn ? "s32" : "u32")
                                     : (t.sgn ? "s64" : "u64");
-    uint32_t p = newReg(0), q = newReg(0);
-    alu("setp." + cmp + "." + tn, {p, q}, {src(scope, ops[1], stoOf(t)), src(scope, ops[2], stoOf(t))});
+    uint32_t p = new_reg(0), q = new_reg(0);
+    alu("setp." + cmp + "." + tn, {p, q}, {src(scope, ops[1], sto_of(t)), src(scope, ops[2], sto_of(t))});
     bool f = parts[2] == "f32";
     alu("selp.w", {dst(scope, ops[0], 'w')}, {constant(f ? 0x3f800000u : 0xffffffffu, 'w'), constant(0, 'w'), p});
     return;
@@ -1362,7 +1363,7 @@ void Decoder::decode(const std::string& opc, const std::vector<std::string_view>
   if (base == "selp") {
     need(4);
     TypeInfo t = ty();
-    char s = stoOf(t);
+    char s = sto_of(t);
     alu(t.bytes == 8   ? "selp.d"
         : t.bytes == 2 ? "selp.h"
                        : "selp.w",
@@ -1377,7 +1378,7 @@ void Decoder::decode(const std::string& opc, const std::vector<std::string_view>
     need(5);
     if (ops[0].find('|') != std::string_view::npos) fail("lop3 with a predicate is not supported");
     alu("lop3", {dst(scope, ops[0], 'w')}, {src(scope, ops[1], 'w'), src(scope, ops[2], 'w'), src(scope, ops[3], 'w')},
-        int64_t(parseInt(ops[4])) & 255);
+        int64_t(parse_int(ops[4])) & 255);
     return;
   }
   if (base == "cp" && has("async") && !has("bulk") && !has("tensor")) {
@@ -1392,13 +1393,13 @@ void Decoder::decode(const std::string& opc, const std::vector<std::string_view>
     address(scope, ops[0], a, 0, sy);
     address(scope, ops[1], b, 0, sy);
     auto full = [&](const Inst& x) {  // as a 64-bit register
-      uint32_t t = newReg(8);
+      uint32_t t = new_reg(8);
       if (x.base == 0)
         alu("mov.d", {t}, {constant(uint64_t(x.imm), 'd')});
       else {
         uint32_t r = x.op[0];
         if (x.base == 4) {
-          uint32_t u = newReg(8);
+          uint32_t u = new_reg(8);
           alu("cvt.u64.u32", {u}, {r});
           r = u;
         }
@@ -1407,11 +1408,11 @@ void Decoder::decode(const std::string& opc, const std::vector<std::string_view>
       return t;
     };
     uint32_t d = full(a), s = full(b);
-    in.width = uint8_t(parseInt(ops[2]));
+    in.width = uint8_t(parse_int(ops[2]));
     in.op[0] = d;
     in.op[1] = s;
     in.op[2] = constant(in.width, 'w');
-    if (ops.size() > 3 && regClass(scope, ops[3]) != 'd') in.op[2] = src(scope, ops[3], 'w');
+    if (ops.size() > 3 && reg_class(scope, ops[3]) != 'd') in.op[2] = src(scope, ops[3], 'w');
     in.nop = 3;
     emit(in);
     return;
@@ -1431,12 +1432,12 @@ void Decoder::decode(const std::string& opc, const std::vector<std::string_view>
     if (!skip) key += "." + parts[i];
   }
   if (base == "prmt" && parts.size() == 2) key = "prmt.b32";
-  bool carryIn = base == "addc" || base == "subc" || base == "madc";
-  if (cc || carryIn) {
-    if (cc_ == kNone) cc_ = newReg(0);
-    key = (carryIn ? base : base + "cc") + key.substr(base.size());
+  bool carry_in = base == "addc" || base == "subc" || base == "madc";
+  if (cc || carry_in) {
+    if (cc_ == k_none) cc_ = new_reg(0);
+    key = (carry_in ? base : base + "cc") + key.substr(base.size());
   }
-  const AluEntry* e = findAlu(key);
+  const AluEntry* e = find_alu(key);
   if (!e) fail("instruction '" + opc + "' is not implemented");
   std::vector<uint32_t> d, s;
   size_t o = 0;
@@ -1481,9 +1482,9 @@ void Decoder::cvt(const std::vector<std::string>& parts, const std::vector<std::
   std::string key = "cvt" + std::string(sat ? ".sat" : "") + (mode.empty() ? "" : "." + mode) + "." + dn + "." + sn;
   char ss = st.bytes == 8 ? 'd' : 'w', ds = dt.bytes == 8 ? 'd' : 'w';
   uint32_t s = src(scope, ops[1], ss);
-  char dc = regClass(scope, ops[0]);
+  char dc = reg_class(scope, ops[0]);
   if (dc == 'd' && ds == 'w') {  // a wider destination register
-    uint32_t t = newReg(4);
+    uint32_t t = new_reg(4);
     alu(key, {t}, {s});
     alu(dt.sgn ? "cvt.s64." + dn : "cvt.u64." + dn, {dst(scope, ops[0], 'd')}, {t});
     return;
@@ -1494,7 +1495,7 @@ void Decoder::cvt(const std::vector<std::string>& parts, const std::vector<std::
 void Decoder::memory(const std::vector<std::string>& parts, const std::vector<std::string_view>& ops, int scope) {
   Inst in;
   in.guard = guard_;
-  in.guardNeg = guardNeg_;
+  in.guard_neg = guardNeg_;
   bool ld = parts[0] != "st";
   in.kind = ld ? Kind::Ld : Kind::St;
   TypeInfo t{};
@@ -1528,11 +1529,11 @@ void Decoder::memory(const std::vector<std::string>& parts, const std::vector<st
   in.width = t.bytes;
   if (t.sgn) in.flags |= FSigned;
   if (ops.size() < 2) fail("too few operands");
-  auto regs = vecOperand(ld ? ops[0] : ops[1]);
+  auto regs = vec_operand(ld ? ops[0] : ops[1]);
   if (regs.size() != in.vec) fail("vector size mismatch");
   char cls = t.bytes == 8 ? 'd' : 'w';
   for (auto r : regs)
-    if (char c = regClass(scope, r); c == 'd') cls = 'd';
+    if (char c = reg_class(scope, r); c == 'd') cls = 'd';
   in.regw = cls == 'd' ? 8 : 4;
   size_t n = 0;
   bool sym;
@@ -1553,9 +1554,9 @@ void Decoder::memory(const std::vector<std::string>& parts, const std::vector<st
 void Decoder::atomic(const std::vector<std::string>& parts, const std::vector<std::string_view>& ops, int scope) {
   Inst in;
   in.guard = guard_;
-  in.guardNeg = guardNeg_;
+  in.guard_neg = guardNeg_;
   in.kind = Kind::Atom;
-  bool red = parts[0] == "red", haveOp = false;
+  bool red = parts[0] == "red", have_op = false;
   TypeInfo t{};
   static const std::unordered_map<std::string, AtomOp> names = {
       {"add", AAdd}, {"and", AAnd}, {"or", AOr},   {"xor", AXor}, {"exch", AExch},
@@ -1570,11 +1571,11 @@ void Decoder::atomic(const std::vector<std::string>& parts, const std::vector<st
       fail("atomic form not supported");
     else if (names.count(x)) {
       in.sub = names.at(x);
-      haveOp = true;
+      have_op = true;
     } else if (types().count(x))
       t = types().at(x);
   }
-  if (!haveOp || t.bytes < 2 || t.bytes > 8 || t.id == TF16 || (t.bytes == 2 && in.sub != ACas && in.sub != AExch))
+  if (!have_op || t.bytes < 2 || t.bytes > 8 || t.id == TF16 || (t.bytes == 2 && in.sub != ACas && in.sub != AExch))
     fail("atomic form not supported");
   in.type = t.id;
   in.width = t.bytes;
@@ -1583,7 +1584,7 @@ void Decoder::atomic(const std::vector<std::string>& parts, const std::vector<st
   in.regw = s == 'd' ? 8 : 4;
   // Operands: destination, address, value, second value.
   size_t o = 0;
-  in.op[0] = red ? newReg(s == 'd' ? 8 : 4) : dst(scope, ops.at(o++), s);
+  in.op[0] = red ? new_reg(s == 'd' ? 8 : 4) : dst(scope, ops.at(o++), s);
   in.ndef = 1;
   bool sym;
   if (o >= ops.size()) fail("too few operands");
@@ -1601,10 +1602,10 @@ void Decoder::atomic(const std::vector<std::string>& parts, const std::vector<st
 
 void Decoder::call(const std::vector<std::string>& parts, std::string_view args, int scope, int depth) {
   (void)parts;
-  auto ops = splitTop(args);
+  auto ops = split_top(args);
   std::vector<std::string_view> rets, params;
   size_t i = 0;
-  auto unwrap = [](std::string_view s) { return splitTop(trim(s.substr(1, s.size() - 2))); };
+  auto unwrap = [](std::string_view s) { return split_top(trim(s.substr(1, s.size() - 2))); };
   if (i < ops.size() && ops[i].front() == '(') rets = unwrap(ops[i++]);
   if (i >= ops.size()) fail("bad call");
   std::string name(ops[i++]);
@@ -1612,23 +1613,23 @@ void Decoder::call(const std::vector<std::string>& parts, std::string_view args,
   auto it = m_.funcs.find(name);
   if (it == m_.funcs.end()) fail("indirect calls are not supported");
   FuncDecl& f = it->second;
-  auto argSym = [&](std::string_view n) -> Sym {
+  auto arg_sym = [&](std::string_view n) -> Sym {
     Sym tmp;
     const Sym* s = lookup(scope, std::string(n), tmp);
     if (!s) fail("call argument '" + std::string(n) + "' is not a parameter");
     return *s;
   };
-  if (!f.bodyEnd) {
+  if (!f.body_end) {
     Inst in;
     in.kind = Kind::Call;
     in.guard = guard_;
-    in.guardNeg = guardNeg_;
+    in.guard_neg = guardNeg_;
     in.sub = name == "vprintf" ? 1 : name == "__assertfail" ? 2 : 0;
     if (!in.sub) fail("function " + name + " has no body in this module (separate compilation is not supported)");
     std::vector<uint32_t> offs;
-    for (auto p : params) offs.push_back(argSym(p).id);
+    for (auto p : params) offs.push_back(arg_sym(p).id);
     if (!rets.empty())
-      in.imm = argSym(rets[0]).id;
+      in.imm = arg_sym(rets[0]).id;
     else
       in.imm = -1;
     in.target = uint32_t(c_.calls.size());
@@ -1637,34 +1638,34 @@ void Decoder::call(const std::vector<std::string>& parts, std::string_view args,
     return;
   }
   if (depth > 64) fail("calls are nested too deeply (recursion is not supported)");
-  uint32_t skip = kNone;
-  if (guard_ != kNone) {  // a predicated call: branch around it
+  uint32_t skip = k_none;
+  if (guard_ != k_none) {  // a predicated call: branch around it
     Inst in;
     in.kind = Kind::Bra;
     in.guard = guard_;
-    in.guardNeg = !guardNeg_;
+    in.guard_neg = !guardNeg_;
     emit(in);
     skip = uint32_t(c_.insts.size() - 1);
-    guard_ = kNone;
+    guard_ = k_none;
   }
-  int sc = newScope(-1);
+  int sc = new_scope(-1);
   if (params.size() > f.params.size()) fail("too many arguments in a call of " + name);
-  for (size_t j = 0; j < params.size(); j++) scopes_[size_t(sc)].syms[f.params[j]] = argSym(params[j]);
-  for (size_t j = 0; j < rets.size() && j < f.rets.size(); j++) scopes_[size_t(sc)].syms[f.rets[j]] = argSym(rets[j]);
+  for (size_t j = 0; j < params.size(); j++) scopes_[size_t(sc)].syms[f.params[j]] = arg_sym(params[j]);
+  for (size_t j = 0; j < rets.size() && j < f.rets.size(); j++) scopes_[size_t(sc)].syms[f.rets[j]] = arg_sym(rets[j]);
   Frame fr;
   frames_.push_back(&fr);
   auto pos = stmtPos_;
   auto txt = stmtText_;
   auto loc = curLoc_;
-  body(f.bodyBegin, f.bodyEnd, sc, depth + 1);
+  body(f.body_begin, f.body_end, sc, depth + 1);
   frames_.pop_back();
   stmtPos_ = pos;
   stmtText_ = txt;
   curLoc_ = loc;
-  guard_ = kNone;
+  guard_ = k_none;
   uint32_t end = uint32_t(c_.insts.size());
   for (auto r : fr.rets) c_.insts[r].target = end;
-  if (skip != kNone) c_.insts[skip].target = end;
+  if (skip != k_none) c_.insts[skip].target = end;
   Inst nop;  // a landing place
   nop.kind = Kind::Nop;
   nop.sub = 1;
@@ -1677,7 +1678,7 @@ void Decoder::allocate() {
   size_t n = c_.insts.size(), v = cls_.size();
   std::vector<uint32_t> lead(n + 1, 0);
   lead[0] = 1;
-  auto isBranch = [](const Inst& i) {
+  auto is_branch = [](const Inst& i) {
     return i.kind == Kind::Bra || i.kind == Kind::BrxIdx || i.kind == Kind::Exit || i.kind == Kind::Trap;
   };
   for (size_t i = 0; i < n; i++) {
@@ -1685,7 +1686,7 @@ void Decoder::allocate() {
     if (in.kind == Kind::Bra) lead[in.target] = 1;
     if (in.kind == Kind::BrxIdx)
       for (auto t : c_.tables[in.target]) lead[t] = 1;
-    if (isBranch(in)) lead[i + 1] = 1;
+    if (is_branch(in)) lead[i + 1] = 1;
   }
   std::vector<uint32_t> bb(n), start;
   for (size_t i = 0; i < n; i++) {
@@ -1697,33 +1698,33 @@ void Decoder::allocate() {
   std::vector<uint64_t> use(nb * w), def(nb * w), in(nb * w), out(nb * w);
   auto setb = [&](std::vector<uint64_t>& s, size_t b, uint32_t r) { s[b * w + r / 64] |= 1ull << (r % 64); };
   auto getb = [&](std::vector<uint64_t>& s, size_t b, uint32_t r) { return s[b * w + r / 64] >> (r % 64) & 1; };
-  auto isReg = [](uint32_t o) { return o != kNone && !(o & kConst); };
-  auto forUses = [&](const Inst& i, auto f) {
-    if (isReg(i.guard)) f(i.guard);
+  auto is_reg = [](uint32_t o) { return o != k_none && !(o & k_const); };
+  auto for_uses = [&](const Inst& i, auto f) {
+    if (is_reg(i.guard)) f(i.guard);
     for (int j = i.ndef; j < i.nop; j++)
-      if (isReg(i.op[j])) f(i.op[j]);
-    if (i.guard != kNone)
+      if (is_reg(i.op[j])) f(i.op[j]);
+    if (i.guard != k_none)
       for (int j = 0; j < i.ndef; j++)
-        if (isReg(i.op[j])) f(i.op[j]);  // partial writes keep the rest
+        if (is_reg(i.op[j])) f(i.op[j]);  // partial writes keep the rest
   };
   std::vector<std::vector<uint32_t>> succ(nb);
   for (size_t b = 0; b < nb; b++) {
     for (uint32_t i = start[b]; i < start[b + 1]; i++) {
       const Inst& x = c_.insts[i];
-      forUses(x, [&](uint32_t r) {
+      for_uses(x, [&](uint32_t r) {
         if (!getb(def, b, r)) setb(use, b, r);
       });
       for (int j = 0; j < x.ndef; j++)
-        if (isReg(x.op[j])) setb(def, b, x.op[j]);
+        if (is_reg(x.op[j])) setb(def, b, x.op[j]);
     }
     const Inst& l = c_.insts[start[b + 1] - 1];
     if (l.kind == Kind::Bra) {
       succ[b].push_back(bb[l.target]);
-      if (l.guard != kNone && start[b + 1] < n) succ[b].push_back(uint32_t(b + 1));
+      if (l.guard != k_none && start[b + 1] < n) succ[b].push_back(uint32_t(b + 1));
     } else if (l.kind == Kind::BrxIdx) {
       for (auto t : c_.tables[l.target]) succ[b].push_back(bb[t]);
-      if (l.guard != kNone && start[b + 1] < n) succ[b].push_back(uint32_t(b + 1));
-    } else if ((l.kind == Kind::Exit || l.kind == Kind::Trap) && l.guard == kNone) {
+      if (l.guard != k_none && start[b + 1] < n) succ[b].push_back(uint32_t(b + 1));
+    } else if ((l.kind == Kind::Exit || l.kind == Kind::Trap) && l.guard == k_none) {
     } else if (start[b + 1] < n)
       succ[b].push_back(uint32_t(b + 1));
   }
@@ -1756,9 +1757,9 @@ void Decoder::allocate() {
         touch(uint32_t(k * 64) + uint32_t(__builtin_ctzll(m)), 2 * start[b + 1]);
     }
     for (uint32_t i = start[b]; i < start[b + 1]; i++) {
-      forUses(c_.insts[i], [&](uint32_t r) { touch(r, 2 * i); });
+      for_uses(c_.insts[i], [&](uint32_t r) { touch(r, 2 * i); });
       for (int j = 0; j < c_.insts[i].ndef; j++)
-        if (isReg(c_.insts[i].op[j])) touch(c_.insts[i].op[j], 2 * i + 1);
+        if (is_reg(c_.insts[i].op[j])) touch(c_.insts[i].op[j], 2 * i + 1);
     }
   }
   for (auto& s : c_.specials) {
@@ -1770,7 +1771,7 @@ void Decoder::allocate() {
     if (lo[r] != ~0u) order.push_back(r);
   std::sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) { return lo[a] != lo[b] ? lo[a] < lo[b] : a < b; });
   std::vector<uint32_t> slot(v, 0);
-  std::vector<uint32_t> freeSlots[3];
+  std::vector<uint32_t> free_slots[3];
   uint32_t count[3] = {0, 0, 0};
   auto pool = [&](uint32_t r) { return cls_[r] == 0 ? 0 : cls_[r] == 8 ? 1 : 2; };
   using E = std::pair<uint32_t, uint32_t>;
@@ -1782,38 +1783,38 @@ void Decoder::allocate() {
       std::pop_heap(active.begin(), active.end(), std::greater<E>());
       uint32_t x = active.back().second;
       active.pop_back();
-      freeSlots[pool(x)].push_back(slot[x]);
+      free_slots[pool(x)].push_back(slot[x]);
       pressure -= cls_[x] / 4;
     }
     int p = pool(r);
-    if (freeSlots[p].empty())
+    if (free_slots[p].empty())
       slot[r] = count[p]++;
     else {
-      slot[r] = freeSlots[p].back();
-      freeSlots[p].pop_back();
+      slot[r] = free_slots[p].back();
+      free_slots[p].pop_back();
     }
     active.push_back({hi[r], r});
     std::push_heap(active.begin(), active.end(), std::greater<E>());
     pressure += cls_[r] / 4;
     most = std::max(most, pressure);
   }
-  uint32_t predBytes = (count[0] * 4 + 63) / 64 * 64;
+  uint32_t pred_bytes = (count[0] * 4 + 63) / 64 * 64;
   auto offset = [&](uint32_t r) -> uint32_t {
     switch (pool(r)) {
       case 0:
         return slot[r] * 4;
       case 1:
-        return predBytes + slot[r] * 256;
+        return pred_bytes + slot[r] * 256;
       default:
-        return predBytes + count[1] * 256 + slot[r] * 128;
+        return pred_bytes + count[1] * 256 + slot[r] * 128;
     }
   };
-  c_.regBytes = predBytes + count[1] * 256 + count[2] * 128 + 64;
-  c_.regsPerThread = std::min(255u, std::max(10u, most - fixed + 4));
+  c_.reg_bytes = pred_bytes + count[1] * 256 + count[2] * 128 + 64;
+  c_.regs_per_thread = std::min(255u, std::max(10u, most - fixed + 4));
   for (auto& x : c_.insts) {
-    if (isReg(x.guard)) x.guard = offset(x.guard);
+    if (is_reg(x.guard)) x.guard = offset(x.guard);
     for (auto& o : x.op)
-      if (isReg(o)) o = offset(o);
+      if (is_reg(o)) o = offset(o);
   }
   for (auto& s : c_.specials) s.off = offset(s.off);
 }
@@ -1827,9 +1828,9 @@ const Code& Kernel::get(int device) {
     Decoder d(*this, *c, device);
     d.run();
     // Launch bounds limit the registers.
-    if (uint32_t t = std::max(maxThreads, reqThreads)) {
-      uint32_t warps = (t + 31) / 32 * std::max(minBlocks, 1u);
-      c->regsPerThread = std::min(c->regsPerThread, std::max(16u, 65536 / (warps * 32) / 8 * 8));
+    if (uint32_t t = std::max(max_threads, req_threads)) {
+      uint32_t warps = (t + 31) / 32 * std::max(min_blocks, 1u);
+      c->regs_per_thread = std::min(c->regs_per_thread, std::max(16u, 65536 / (warps * 32) / 8 * 8));
     }
     p = std::move(c);
   }

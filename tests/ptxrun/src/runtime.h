@@ -17,29 +17,29 @@ namespace ptxrun {
 
 using Lock = std::lock_guard<std::recursive_mutex>;
 
-extern thread_local int tlsDevice;
+extern thread_local int tls_device;
 cudaError_t fail(cudaError_t e);                          // remembers the error for cudaGetLastError
 cudaError_t enter(const char* name, bool sticky = true);  // fault injection, no device, earlier faults
-bool captureForbids();                                    // an unsafe call while a stream captures
+bool capture_forbids();                                   // an unsafe call while a stream captures
 
-Stream* toStream(cudaStream_t s);  // null when the handle is not valid
-cudaError_t invalidateCapture(Stream* s);
+Stream* to_stream(cudaStream_t s);  // null when the handle is not valid
+cudaError_t invalidate_capture(Stream* s);
 
 struct Entry;  // a registered kernel
-Entry* findEntry(const void* func);
-Kernel* kernelOf(Entry* e);  // null when there is no PTX
-const char* entryName(Entry* e);
-cudaError_t prepareLaunch(const void* func, dim3 grid, dim3 block, void** args, size_t shmem,
-                          std::shared_ptr<LaunchDesc>& out, bool cooperative = false);
-uint64_t symbolAddress(const void* symbol, size_t* size);
+Entry* find_entry(const void* func);
+Kernel* kernel_of(Entry* e);  // null when there is no PTX
+const char* entry_name(Entry* e);
+cudaError_t prepare_launch(const void* func, dim3 grid, dim3 block, void** args, size_t shmem,
+                           std::shared_ptr<LaunchDesc>& out, bool cooperative = false);
+uint64_t symbol_address(const void* symbol, size_t* size);
 
-#define API(name)        \
-  Lock lock_(bigLock()); \
+#define API(name)         \
+  Lock lock_(big_lock()); \
   if (cudaError_t e_ = enter(#name)) return fail(e_)
-#define API_ANY(name)    \
-  Lock lock_(bigLock()); \
+#define API_ANY(name)     \
+  Lock lock_(big_lock()); \
   if (cudaError_t e_ = enter(#name, false)) return fail(e_)
 #define NO_CAPTURE() \
-  if (captureForbids()) return fail(cudaErrorStreamCaptureUnsupported)
+  if (capture_forbids()) return fail(cudaErrorStreamCaptureUnsupported)
 
 }  // namespace ptxrun

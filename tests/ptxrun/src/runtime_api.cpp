@@ -12,11 +12,11 @@
 
 namespace ptxrun {
 
-thread_local int tlsDevice = 0;
-static thread_local cudaError_t tlsError = cudaSuccess;
+thread_local int tls_device = 0;
+static thread_local cudaError_t tls_error = cudaSuccess;
 
 cudaError_t fail(cudaError_t e) {
-  if (e != cudaSuccess && e != cudaErrorNotReady) tlsError = e;
+  if (e != cudaSuccess && e != cudaErrorNotReady) tls_error = e;
   return e;
 }
 
@@ -74,11 +74,11 @@ struct FatBin {
   Module* get() {
     if (!loaded) {
       loaded = true;
-      auto images = extractPtx(data);
+      auto images = extract_ptx(data);
       const PtxImage* best = nullptr;
       for (auto& i : images) {
-        bool fits = i.arch <= 90, bestFits = best && best->arch <= 90;
-        if (!best || (fits && !bestFits) || (fits == bestFits && (fits ? i.arch > best->arch : i.arch < best->arch)))
+        bool fits = i.arch <= 90, best_fits = best && best->arch <= 90;
+        if (!best || (fits && !best_fits) || (fits == best_fits && (fits ? i.arch > best->arch : i.arch < best->arch)))
           best = &i;
       }
       if (best) {
@@ -109,7 +109,7 @@ struct Registry {
   std::unordered_map<const void*, std::unique_ptr<Entry>> kernels;
   std::unordered_map<const void*, Var> vars;
 };
-Registry& R() {
+Registry& r() {
   static auto* r = new Registry;
   return *r;
 }
@@ -119,29 +119,29 @@ struct CallConfig {
   size_t shmem;
   cudaStream_t stream;
 };
-thread_local std::vector<CallConfig> callStack;
+thread_local std::vector<CallConfig> call_stack;
 
-void atExit() {
+void at_exit() {
   static bool once = false;
   if (once) return;
   once = true;
-  stats::writeReport();
-  if (config().leakcheck) mem::leakReport();
+  stats::write_report();
+  if (config().leakcheck) mem::leak_report();
 }
 // Runs after the destructors of the program that was linked against the library.
 struct ExitHook {
-  ~ExitHook() { atExit(); }
-} exitHook;
+  ~ExitHook() { at_exit(); }
+} exit_hook;
 }  // namespace
 
-Entry* findEntry(const void* f) {
-  auto it = R().kernels.find(f);
-  if (it != R().kernels.end()) return it->second.get();
-  for (auto& [k, e] : R().kernels)
+Entry* find_entry(const void* f) {
+  auto it = r().kernels.find(f);
+  if (it != r().kernels.end()) return it->second.get();
+  for (auto& [k, e] : r().kernels)
     if (e.get() == f) return e.get();
   return nullptr;
 }
-Kernel* kernelOf(Entry* e) {
+Kernel* kernel_of(Entry* e) {
   if (!e->kernel) {
     Module* m = e->bin->get();
     if (!m) return nullptr;
@@ -151,18 +151,18 @@ Kernel* kernelOf(Entry* e) {
   }
   return e->kernel;
 }
-const char* entryName(Entry* e) { return e->name.c_str(); }
+const char* entry_name(Entry* e) { return e->name.c_str(); }
 
-uint64_t symbolAddress(const void* s, size_t* size) {
-  auto it = R().vars.find(s);
-  if (it == R().vars.end()) return 0;
+uint64_t symbol_address(const void* s, size_t* size) {
+  auto it = r().vars.find(s);
+  if (it == r().vars.end()) return 0;
   Module* m = it->second.bin->get();
   if (!m) return 0;
   auto v = m->vars.find(it->second.name);
   if (v == m->vars.end()) return 0;
   if (size) *size = v->second.size;
   try {
-    return m->address(v->second, tlsDevice);
+    return m->address(v->second, tls_device);
   } catch (const ParseError& e) {
     report(e.text);
     return 0;
@@ -176,19 +176,20 @@ cudaError_t enter(const char* name, bool sticky) {
   if (cudaError_t e = injected(name)) return e;
   if (config().devices == 0) return cudaErrorNoDevice;
   if (sticky)
-    if (int c = stickyError(tlsDevice)) return static_cast<cudaError_t>(c);
+    if (int c = sticky_error(tls_device)) return static_cast<cudaError_t>(c);
   return cudaSuccess;
 }
 
-static thread_local cudaStreamCaptureMode tlsCaptureMode = cudaStreamCaptureModeGlobal;
+static thread_local cudaStreamCaptureMode tls_capture_mode = cudaStreamCaptureModeGlobal;
 
-bool captureForbids() {
-  if (tlsCaptureMode == cudaStreamCaptureModeRelaxed) return false;
+bool capture_forbids() {
+  if (tls_capture_mode == cudaStreamCaptureModeRelaxed) return false;
   bool bad = false;
-  for (auto* s : allStreams())
+  for (auto* s : all_streams())
     if (s->capture && s->capture->origin == s && s->capture->mode != cudaStreamCaptureModeRelaxed) {
       bool mine = s->capture->thread == static_cast<unsigned long>(pthread_self());
-      if (mine || (s->capture->mode == cudaStreamCaptureModeGlobal && tlsCaptureMode == cudaStreamCaptureModeGlobal)) {
+      if (mine ||
+          (s->capture->mode == cudaStreamCaptureModeGlobal && tls_capture_mode == cudaStreamCaptureModeGlobal)) {
         s->capture->invalid = true;
         bad = true;
       }
@@ -196,23 +197,23 @@ bool captureForbids() {
   return bad;
 }
 
-Stream* toStream(cudaStream_t s) {
-  if (s == nullptr || s == cudaStreamLegacy) return defaultStream(tlsDevice);
+Stream* to_stream(cudaStream_t s) {
+  if (s == nullptr || s == cudaStreamLegacy) return default_stream(tls_device);
   if (s == cudaStreamPerThread) {
     static thread_local std::map<int, Stream*> mine;
-    auto& x = mine[tlsDevice];
-    if (!x) x = createStream(tlsDevice, 0, 0);
+    auto& x = mine[tls_device];
+    if (!x) x = create_stream(tls_device, 0, 0);
     return x;
   }
   auto* p = reinterpret_cast<Stream*>(s);
-  return knownStream(p) ? p : nullptr;
+  return known_stream(p) ? p : nullptr;
 }
 
-cudaError_t prepareLaunch(const void* func, dim3 grid, dim3 block, void** args, size_t shmem,
-                          std::shared_ptr<LaunchDesc>& out, bool cooperative) {
-  Entry* e = findEntry(func);
+cudaError_t prepare_launch(const void* func, dim3 grid, dim3 block, void** args, size_t shmem,
+                           std::shared_ptr<LaunchDesc>& out, bool cooperative) {
+  Entry* e = find_entry(func);
   if (!e) return cudaErrorInvalidDeviceFunction;
-  Kernel* k = kernelOf(e);
+  Kernel* k = kernel_of(e);
   if (!k) {
     report("no PTX for kernel " + demangle(e->name) +
            ": build with PTX embedded (-gencode arch=compute_90,code=compute_90)");
@@ -223,17 +224,17 @@ cudaError_t prepareLaunch(const void* func, dim3 grid, dim3 block, void** args, 
     return cudaErrorInvalidConfiguration;
   if (!grid.x || !grid.y || !grid.z || grid.x > 0x7fffffffu || grid.y > 65535 || grid.z > 65535)
     return cudaErrorInvalidConfiguration;
-  if (k->maxThreads && threads > k->maxThreads) return cudaErrorInvalidValue;
-  if (k->reqThreads && threads != k->reqThreads) return cudaErrorInvalidValue;
+  if (k->max_threads && threads > k->max_threads) return cudaErrorInvalidValue;
+  if (k->req_threads && threads != k->req_threads) return cudaErrorInvalidValue;
   const Code* c;
   try {
-    c = &k->get(tlsDevice);
+    c = &k->get(tls_device);
   } catch (const ParseError& x) {
     report("cannot decode kernel " + k->pretty + ": " + x.text);
     return cudaErrorInvalidPtx;
   }
-  size_t limit = std::max<size_t>(48 * 1024, size_t(k->maxDynShared) + c->staticShared);
-  if (shmem > size_t(k->maxDynShared) || shmem + c->staticShared > std::min<size_t>(limit, 232448))
+  size_t limit = std::max<size_t>(48 * 1024, size_t(k->max_dyn_shared) + c->static_shared);
+  if (shmem > size_t(k->max_dyn_shared) || shmem + c->static_shared > std::min<size_t>(limit, 232448))
     return cudaErrorInvalidValue;
   auto d = std::make_shared<LaunchDesc>();
   if (cooperative) {
@@ -241,20 +242,20 @@ cudaError_t prepareLaunch(const void* func, dim3 grid, dim3 block, void** args, 
     if (cudaError_t e2 = cudaOccupancyMaxActiveBlocksPerMultiprocessor(&per, func, int(threads), shmem)) return e2;
     if (uint64_t(grid.x) * grid.y * grid.z > uint64_t(per) * 132) return cudaErrorCooperativeLaunchTooLarge;
     static uint64_t ws[16];
-    if (!ws[tlsDevice]) ws[tlsDevice] = mem::allocDevice(tlsDevice, 8, MemKind::Variable, "grid workspace");
-    if (!ws[tlsDevice]) return cudaErrorMemoryAllocation;
-    d->workspace = ws[tlsDevice];
+    if (!ws[tls_device]) ws[tls_device] = mem::alloc_device(tls_device, 8, MemKind::Variable, "grid workspace");
+    if (!ws[tls_device]) return cudaErrorMemoryAllocation;
+    d->workspace = ws[tls_device];
   }
   d->kernel = k;
-  d->device = tlsDevice;
+  d->device = tls_device;
   d->grid[0] = grid.x;
   d->grid[1] = grid.y;
   d->grid[2] = grid.z;
   d->block[0] = block.x;
   d->block[1] = block.y;
   d->block[2] = block.z;
-  d->dynShared = uint32_t(shmem);
-  d->params.assign(k->paramBytes, 0);
+  d->dyn_shared = uint32_t(shmem);
+  d->params.assign(k->param_bytes, 0);
   for (size_t i = 0; i < k->params.size(); i++) {
     if (!args || !args[i]) return cudaErrorInvalidValue;
     memcpy(d->params.data() + k->params[i].offset, args[i], k->params[i].size);
@@ -265,18 +266,18 @@ cudaError_t prepareLaunch(const void* func, dim3 grid, dim3 block, void** args, 
 
 static cudaError_t launch(const void* func, dim3 grid, dim3 block, void** args, size_t shmem, cudaStream_t stream,
                           bool coop) {
-  Stream* s = toStream(stream);
+  Stream* s = to_stream(stream);
   if (!s) return cudaErrorInvalidResourceHandle;
-  if (s->device != tlsDevice) return cudaErrorInvalidResourceHandle;
+  if (s->device != tls_device) return cudaErrorInvalidResourceHandle;
   std::shared_ptr<LaunchDesc> d;
-  if (cudaError_t e = prepareLaunch(func, grid, block, args, shmem, d, coop)) return e;
+  if (cudaError_t e = prepare_launch(func, grid, block, args, shmem, d, coop)) return e;
   if (s->capture && s->capture->invalid) return cudaErrorStreamCaptureInvalidated;
   Work w;
   w.type = NodeType::Kernel;
-  w.device = tlsDevice;
+  w.device = tls_device;
   w.launch = d;
   w.func = func;
-  w.fn = [d] { runKernel(*d); };
+  w.fn = [d] { run_kernel(*d); };
   enqueue(s, std::move(w));
   return cudaSuccess;
 }
@@ -286,7 +287,7 @@ static cudaError_t launch(const void* func, dim3 grid, dim3 block, void** args, 
 using namespace ptxrun;
 
 EXPORT void** __cudaRegisterFatBinary(void* p) {
-  Lock l(bigLock());
+  Lock l(big_lock());
 #ifdef PTXRUN_AVX2
   if (!__builtin_cpu_supports("avx2")) {
     report("this processor has no AVX2: build with -DPTXRUN_MARCH=x86-64-v2");
@@ -301,34 +302,34 @@ EXPORT void** __cudaRegisterFatBinary(void* p) {
   auto* w = static_cast<Wrapper*>(p);
   auto b = std::make_unique<FatBin>();
   b->data = w->data;
-  R().bins.push_back(std::move(b));
-  return reinterpret_cast<void**>(R().bins.back().get());
+  r().bins.push_back(std::move(b));
+  return reinterpret_cast<void**>(r().bins.back().get());
 }
 EXPORT void __cudaRegisterFatBinaryEnd(void**) {}
 EXPORT void __cudaUnregisterFatBinary(void** h) {
-  Lock l(bigLock());
+  Lock l(big_lock());
   auto* b = reinterpret_cast<FatBin*>(h);
-  std::erase_if(R().kernels, [&](auto& x) { return x.second->bin == b; });
-  std::erase_if(R().vars, [&](auto& x) { return x.second.bin == b; });
+  std::erase_if(r().kernels, [&](auto& x) { return x.second->bin == b; });
+  std::erase_if(r().vars, [&](auto& x) { return x.second.bin == b; });
   // The module stays: deferred work and reports may still refer to it.
 }
 EXPORT void __cudaRegisterFunction(void** h, const char* host, char*, const char* name, int, uint3*, uint3*, dim3*,
                                    dim3*, int*) {
-  Lock l(bigLock());
-  R().kernels[host] = std::make_unique<Entry>(Entry{reinterpret_cast<FatBin*>(h), name, nullptr});
+  Lock l(big_lock());
+  r().kernels[host] = std::make_unique<Entry>(Entry{reinterpret_cast<FatBin*>(h), name, nullptr});
 }
 EXPORT void __cudaRegisterVar(void** h, char* host, char*, const char* name, int, size_t size, int, int) {
-  Lock l(bigLock());
-  R().vars[host] = Var{reinterpret_cast<FatBin*>(h), name, size};
+  Lock l(big_lock());
+  r().vars[host] = Var{reinterpret_cast<FatBin*>(h), name, size};
 }
 EXPORT void __cudaRegisterManagedVar(void** h, void** host, char*, const char* name, int, size_t size, int, int) {
-  Lock l(bigLock());
+  Lock l(big_lock());
   auto* b = reinterpret_cast<FatBin*>(h);
   Module* m = b->get();
   if (!m || config().devices == 0) return;
   auto it = m->vars.find(name);
   if (it == m->vars.end()) return;
-  void* p = mem::allocHost(std::max(size, size_t(it->second.size)), MemKind::Managed, 1, name, 0);
+  void* p = mem::alloc_host(std::max(size, size_t(it->second.size)), MemKind::Managed, 1, name, 0);
   if (!p) return;
   // The initialiser comes from a throw-away copy in device memory.
   try {
@@ -339,19 +340,19 @@ EXPORT void __cudaRegisterManagedVar(void** h, void** host, char*, const char* n
   }
   for (int d = 0; d < config().devices; d++) it->second.addr[d] = reinterpret_cast<uint64_t>(p);
   *host = p;
-  R().vars[host] = Var{b, name, size};
+  r().vars[host] = Var{b, name, size};
 }
 EXPORT void __cudaRegisterHostVar(void**, const char*, char*, size_t) {}
 EXPORT void __cudaRegisterUnifiedTable(void**, void*) {}
 EXPORT char __cudaInitModule(void**) { return 1; }
 EXPORT unsigned __cudaPushCallConfiguration(dim3 g, dim3 b, size_t sh, void* st) {
-  callStack.push_back({g, b, sh, static_cast<cudaStream_t>(st)});
+  call_stack.push_back({g, b, sh, static_cast<cudaStream_t>(st)});
   return 0;
 }
 EXPORT cudaError_t __cudaPopCallConfiguration(dim3* g, dim3* b, size_t* sh, void* st) {
-  if (callStack.empty()) return cudaErrorMissingConfiguration;
-  auto c = callStack.back();
-  callStack.pop_back();
+  if (call_stack.empty()) return cudaErrorMissingConfiguration;
+  auto c = call_stack.back();
+  call_stack.pop_back();
   *g = c.grid;
   *b = c.block;
   *sh = c.shmem;
@@ -359,8 +360,8 @@ EXPORT cudaError_t __cudaPopCallConfiguration(dim3* g, dim3* b, size_t* sh, void
   return cudaSuccess;
 }
 EXPORT cudaError_t __cudaGetKernel(cudaKernel_t* k, const void* f) {
-  Lock l(bigLock());
-  Entry* e = findEntry(f);
+  Lock l(big_lock());
+  Entry* e = find_entry(f);
   if (!e) return cudaErrorInvalidDeviceFunction;
   *k = reinterpret_cast<cudaKernel_t>(e);
   return cudaSuccess;
@@ -410,7 +411,7 @@ struct ErrText {
   cudaError_t e;
   const char *name, *text;
 };
-static const ErrText kErrors[] = {
+static const ErrText k_errors[] = {
 #define X(n, t) \
   { n, #n, t }
     X(cudaSuccess, "no error"),
@@ -475,32 +476,32 @@ static const ErrText kErrors[] = {
 #undef X
 };
 EXPORT const char* cudaGetErrorName(cudaError_t e) {
-  for (auto& x : kErrors)
+  for (auto& x : k_errors)
     if (x.e == e) return x.name;
   return "unrecognized error code";
 }
 EXPORT const char* cudaGetErrorString(cudaError_t e) {
-  for (auto& x : kErrors)
+  for (auto& x : k_errors)
     if (x.e == e) return x.text;
   return "unrecognized error code";
 }
 EXPORT cudaError_t cudaGetLastError() {
-  Lock l(bigLock());
-  if (config().devices && stickyError(tlsDevice)) return static_cast<cudaError_t>(stickyError(tlsDevice));
-  cudaError_t e = tlsError;
-  tlsError = cudaSuccess;
+  Lock l(big_lock());
+  if (config().devices && sticky_error(tls_device)) return static_cast<cudaError_t>(sticky_error(tls_device));
+  cudaError_t e = tls_error;
+  tls_error = cudaSuccess;
   return e;
 }
 EXPORT cudaError_t cudaPeekAtLastError() {
-  Lock l(bigLock());
-  if (config().devices && stickyError(tlsDevice)) return static_cast<cudaError_t>(stickyError(tlsDevice));
-  return tlsError;
+  Lock l(big_lock());
+  if (config().devices && sticky_error(tls_device)) return static_cast<cudaError_t>(sticky_error(tls_device));
+  return tls_error;
 }
 
 // ---------------------------------------------------------------- devices
 
 EXPORT cudaError_t cudaGetDeviceCount(int* n) {
-  Lock l(bigLock());
+  Lock l(big_lock());
   if (!n) return fail(cudaErrorInvalidValue);
   if (cudaError_t e = injected("cudaGetDeviceCount")) return fail(e);
   *n = config().devices;
@@ -509,8 +510,8 @@ EXPORT cudaError_t cudaGetDeviceCount(int* n) {
 EXPORT cudaError_t cudaSetDevice(int d) {
   API_ANY(cudaSetDevice);
   if (d < 0 || d >= config().devices) return fail(cudaErrorInvalidDevice);
-  tlsDevice = d;
-  return stickyError(d) ? fail(static_cast<cudaError_t>(stickyError(d))) : cudaSuccess;
+  tls_device = d;
+  return sticky_error(d) ? fail(static_cast<cudaError_t>(sticky_error(d))) : cudaSuccess;
 }
 EXPORT cudaError_t cudaInitDevice(int d, unsigned, unsigned) {
   API_ANY(cudaInitDevice);
@@ -519,7 +520,7 @@ EXPORT cudaError_t cudaInitDevice(int d, unsigned, unsigned) {
 EXPORT cudaError_t cudaGetDevice(int* d) {
   API_ANY(cudaGetDevice);
   if (!d) return fail(cudaErrorInvalidValue);
-  *d = tlsDevice;
+  *d = tls_device;
   return cudaSuccess;
 }
 EXPORT cudaError_t cudaGetDeviceFlags(unsigned* f) {
@@ -543,24 +544,24 @@ EXPORT cudaError_t cudaChooseDevice(int* d, const cudaDeviceProp*) {
 EXPORT cudaError_t cudaDeviceSynchronize() {
   API(cudaDeviceSynchronize);
   NO_CAPTURE();
-  syncDevice(tlsDevice);
-  return fail(static_cast<cudaError_t>(stickyError(tlsDevice)));
+  sync_device(tls_device);
+  return fail(static_cast<cudaError_t>(sticky_error(tls_device)));
 }
 EXPORT cudaError_t cudaDeviceReset() {
   API_ANY(cudaDeviceReset);
-  dropQueued(tlsDevice);
-  setSticky(tlsDevice, 0);
-  mem::releaseAll(tlsDevice);
-  tlsError = cudaSuccess;
+  drop_queued(tls_device);
+  set_sticky(tls_device, 0);
+  mem::release_all(tls_device);
+  tls_error = cudaSuccess;
   return cudaSuccess;
 }
 EXPORT cudaError_t cudaDriverGetVersion(int* v) {
-  Lock l(bigLock());
+  Lock l(big_lock());
   *v = config().devices ? 13000 : 0;
   return cudaSuccess;
 }
 EXPORT cudaError_t cudaRuntimeGetVersion(int* v) {
-  Lock l(bigLock());
+  Lock l(big_lock());
   *v = 13000;
   return cudaSuccess;
 }
@@ -730,15 +731,15 @@ static std::set<std::pair<int, int>>& peers() {
   static auto* p = new std::set<std::pair<int, int>>;
   return *p;
 }
-bool ptxrun::peerEnabled(int from, int to) { return peers().count({from, to}) > 0; }
+bool ptxrun::peer_enabled(int from, int to) { return peers().count({from, to}) > 0; }
 EXPORT cudaError_t cudaDeviceEnablePeerAccess(int d, unsigned) {
   API_ANY(cudaDeviceEnablePeerAccess);
-  if (d < 0 || d >= config().devices || d == tlsDevice) return fail(cudaErrorInvalidDevice);
-  return peers().insert({tlsDevice, d}).second ? cudaSuccess : fail(cudaErrorPeerAccessAlreadyEnabled);
+  if (d < 0 || d >= config().devices || d == tls_device) return fail(cudaErrorInvalidDevice);
+  return peers().insert({tls_device, d}).second ? cudaSuccess : fail(cudaErrorPeerAccessAlreadyEnabled);
 }
 EXPORT cudaError_t cudaDeviceDisablePeerAccess(int d) {
   API_ANY(cudaDeviceDisablePeerAccess);
-  return peers().erase({tlsDevice, d}) ? cudaSuccess : fail(cudaErrorPeerAccessNotEnabled);
+  return peers().erase({tls_device, d}) ? cudaSuccess : fail(cudaErrorPeerAccessNotEnabled);
 }
 EXPORT cudaError_t cudaDeviceGetP2PAttribute(int* v, cudaDeviceP2PAttr, int, int) {
   API_ANY(cudaDeviceGetP2PAttribute);
@@ -784,7 +785,7 @@ EXPORT cudaError_t cudaGetDriverEntryPoint(const char* s, void** f, unsigned lon
 }
 EXPORT cudaError_t cudaThreadExchangeStreamCaptureMode(cudaStreamCaptureMode* m) {
   API_ANY(cudaThreadExchangeStreamCaptureMode);
-  std::swap(*m, tlsCaptureMode);
+  std::swap(*m, tls_capture_mode);
   return cudaSuccess;
 }
 
@@ -792,44 +793,44 @@ EXPORT cudaError_t cudaThreadExchangeStreamCaptureMode(cudaStreamCaptureMode* m)
 
 EXPORT cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* a, const void* f) {
   API(cudaFuncGetAttributes);
-  Entry* e = findEntry(f);
+  Entry* e = find_entry(f);
   if (!e || !a) return fail(e ? cudaErrorInvalidValue : cudaErrorInvalidDeviceFunction);
-  Kernel* k = kernelOf(e);
+  Kernel* k = kernel_of(e);
   if (!k) return fail(cudaErrorNoKernelImageForDevice);
   memset(a, 0, sizeof *a);
   try {
-    const Code& c = k->get(tlsDevice);
-    a->sharedSizeBytes = c.staticShared;
-    a->localSizeBytes = c.localBytes;
-    a->numRegs = int(c.regsPerThread);
+    const Code& c = k->get(tls_device);
+    a->sharedSizeBytes = c.static_shared;
+    a->localSizeBytes = c.local_bytes;
+    a->numRegs = int(c.regs_per_thread);
   } catch (const ParseError& x) {
     report("cannot decode kernel " + k->pretty + ": " + x.text);
     return fail(cudaErrorInvalidPtx);
   }
-  a->maxThreadsPerBlock = k->maxThreads ? int(std::min(k->maxThreads, 1024u)) : 1024;
+  a->maxThreadsPerBlock = k->max_threads ? int(std::min(k->max_threads, 1024u)) : 1024;
   int arch = 90;
   size_t p = k->module->target.find("sm_");
   if (p != std::string::npos) arch = atoi(k->module->target.c_str() + p + 3);
   a->ptxVersion = arch;
   a->binaryVersion = arch;
-  a->maxDynamicSharedSizeBytes = k->maxDynShared;
+  a->maxDynamicSharedSizeBytes = k->max_dyn_shared;
   a->preferredShmemCarveout = -1;
   return cudaSuccess;
 }
 EXPORT cudaError_t cudaFuncSetAttribute(const void* f, cudaFuncAttribute at, int v) {
   API(cudaFuncSetAttribute);
-  Entry* e = findEntry(f);
+  Entry* e = find_entry(f);
   if (!e) return fail(cudaErrorInvalidDeviceFunction);
-  Kernel* k = kernelOf(e);
+  Kernel* k = kernel_of(e);
   if (!k) return fail(cudaErrorNoKernelImageForDevice);
   if (at == cudaFuncAttributeMaxDynamicSharedMemorySize) {
     uint32_t st = 0;
     try {
-      st = k->get(tlsDevice).staticShared;
+      st = k->get(tls_device).static_shared;
     } catch (const ParseError&) {
     }
     if (v < 0 || uint32_t(v) + st > 232448) return fail(cudaErrorInvalidValue);
-    k->maxDynShared = v;
+    k->max_dyn_shared = v;
   }
   return cudaSuccess;
 }
@@ -839,15 +840,15 @@ EXPORT cudaError_t cudaFuncSetCacheConfig(const void*, cudaFuncCache) {
 }
 EXPORT cudaError_t cudaFuncGetName(const char** n, const void* f) {
   API(cudaFuncGetName);
-  Entry* e = findEntry(f);
+  Entry* e = find_entry(f);
   if (!e) return fail(cudaErrorInvalidDeviceFunction);
-  *n = entryName(e);
+  *n = entry_name(e);
   return cudaSuccess;
 }
 EXPORT cudaError_t cudaFuncGetParamInfo(const void* f, size_t i, size_t* off, size_t* size) {
   API(cudaFuncGetParamInfo);
-  Entry* e = findEntry(f);
-  Kernel* k = e ? kernelOf(e) : nullptr;
+  Entry* e = find_entry(f);
+  Kernel* k = e ? kernel_of(e) : nullptr;
   if (!k || i >= k->params.size()) return fail(cudaErrorInvalidValue);
   if (off) *off = k->params[i].offset;
   if (size) *size = k->params[i].size;
@@ -856,19 +857,19 @@ EXPORT cudaError_t cudaFuncGetParamInfo(const void* f, size_t i, size_t* off, si
 EXPORT cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int* n, const void* f, int threads, size_t sh,
                                                                           unsigned) {
   API(cudaOccupancyMaxActiveBlocksPerMultiprocessor);
-  Entry* e = findEntry(f);
+  Entry* e = find_entry(f);
   if (!e || !n) return fail(cudaErrorInvalidDeviceFunction);
-  Kernel* k = kernelOf(e);
+  Kernel* k = kernel_of(e);
   if (!k) return fail(cudaErrorNoKernelImageForDevice);
   if (threads <= 0) return fail(cudaErrorInvalidValue);
   try {
-    const Code& c = k->get(tlsDevice);
+    const Code& c = k->get(tls_device);
     int warps = (threads + 31) / 32;
-    size_t shared = c.staticShared + sh + 1024;
+    size_t shared = c.static_shared + sh + 1024;
     int b = std::min({32, 64 / warps, int(233472 / shared)});
-    int regs = int((c.regsPerThread + 7) / 8 * 8) * 32 * warps;
+    int regs = int((c.regs_per_thread + 7) / 8 * 8) * 32 * warps;
     b = std::min(b, 65536 / std::max(regs, 1));
-    if (threads > 1024 || (k->maxThreads && threads > int(k->maxThreads))) b = 0;
+    if (threads > 1024 || (k->max_threads && threads > int(k->max_threads))) b = 0;
     *n = std::max(b, 0);
   } catch (const ParseError& x) {
     report(x.text);
@@ -887,13 +888,13 @@ EXPORT cudaError_t cudaOccupancyAvailableDynamicSMemPerBlock(size_t* v, const vo
 
 // ---------------------------------------------------------------- allocation
 
-static cudaError_t devMalloc(void** p, size_t n, const char* what, bool pool) {
+static cudaError_t dev_malloc(void** p, size_t n, const char* what, bool pool) {
   if (!p) return cudaErrorInvalidValue;
   if (!n) {
     *p = nullptr;
     return cudaSuccess;
   }
-  uint64_t a = mem::allocDevice(tlsDevice, n, MemKind::Device, what, pool);
+  uint64_t a = mem::alloc_device(tls_device, n, MemKind::Device, what, pool);
   if (!a) return cudaErrorMemoryAllocation;
   *p = reinterpret_cast<void*>(a);
   return cudaSuccess;
@@ -901,20 +902,20 @@ static cudaError_t devMalloc(void** p, size_t n, const char* what, bool pool) {
 EXPORT cudaError_t cudaMalloc(void** p, size_t n) {
   API(cudaMalloc);
   NO_CAPTURE();
-  return fail(devMalloc(p, n, "cudaMalloc", false));
+  return fail(dev_malloc(p, n, "cudaMalloc", false));
 }
 EXPORT cudaError_t cudaMallocManaged(void** p, size_t n, unsigned flags) {
   API(cudaMallocManaged);
   NO_CAPTURE();
   if (!p || !n) return fail(cudaErrorInvalidValue);
-  *p = mem::allocHost(n, MemKind::Managed, flags, "cudaMallocManaged", tlsDevice);
+  *p = mem::alloc_host(n, MemKind::Managed, flags, "cudaMallocManaged", tls_device);
   return *p ? cudaSuccess : fail(cudaErrorMemoryAllocation);
 }
 EXPORT cudaError_t cudaMallocPitch(void** p, size_t* pitch, size_t w, size_t h) {
   API(cudaMallocPitch);
   NO_CAPTURE();
   *pitch = (w + 511) / 512 * 512;
-  return fail(devMalloc(p, *pitch * h, "cudaMallocPitch", false));
+  return fail(dev_malloc(p, *pitch * h, "cudaMallocPitch", false));
 }
 EXPORT cudaError_t cudaMalloc3D(cudaPitchedPtr* p, cudaExtent e) {
   API(cudaMalloc3D);
@@ -922,9 +923,9 @@ EXPORT cudaError_t cudaMalloc3D(cudaPitchedPtr* p, cudaExtent e) {
   p->pitch = (e.width + 511) / 512 * 512;
   p->xsize = e.width;
   p->ysize = e.height;
-  return fail(devMalloc(&p->ptr, p->pitch * e.height * e.depth, "cudaMalloc3D", false));
+  return fail(dev_malloc(&p->ptr, p->pitch * e.height * e.depth, "cudaMalloc3D", false));
 }
-static cudaError_t freeResult(mem::FreeResult r, const void* p, const char* api) {
+static cudaError_t free_result(mem::FreeResult r, const void* p, const char* api) {
   if (r == mem::FreeResult::Ok) return cudaSuccess;
   report(strf("error: %s of 0x%llx: %s", api, (unsigned long long)reinterpret_cast<uint64_t>(p),
               r == mem::FreeResult::Double    ? "it was freed before"
@@ -936,9 +937,9 @@ EXPORT cudaError_t cudaFree(void* p) {
   API(cudaFree);
   if (!p) return cudaSuccess;
   NO_CAPTURE();
-  syncDevice(tlsDevice);
-  cudaError_t e = freeResult(mem::release(reinterpret_cast<uint64_t>(p), false), p, "cudaFree");
-  if (!e) e = static_cast<cudaError_t>(stickyError(tlsDevice));
+  sync_device(tls_device);
+  cudaError_t e = free_result(mem::release(reinterpret_cast<uint64_t>(p), false), p, "cudaFree");
+  if (!e) e = static_cast<cudaError_t>(sticky_error(tls_device));
   return fail(e);
 }
 EXPORT cudaError_t cudaHostAlloc(void** p, size_t n, unsigned flags) {
@@ -949,7 +950,7 @@ EXPORT cudaError_t cudaHostAlloc(void** p, size_t n, unsigned flags) {
     *p = nullptr;
     return cudaSuccess;
   }
-  *p = mem::allocHost(n, MemKind::Pinned, flags, "cudaHostAlloc", tlsDevice);
+  *p = mem::alloc_host(n, MemKind::Pinned, flags, "cudaHostAlloc", tls_device);
   return *p ? cudaSuccess : fail(cudaErrorMemoryAllocation);
 }
 EXPORT cudaError_t cudaMallocHost(void** p, size_t n) {
@@ -960,24 +961,24 @@ EXPORT cudaError_t cudaMallocHost(void** p, size_t n) {
     *p = nullptr;
     return cudaSuccess;
   }
-  *p = mem::allocHost(n, MemKind::Pinned, 0, "cudaMallocHost", tlsDevice);
+  *p = mem::alloc_host(n, MemKind::Pinned, 0, "cudaMallocHost", tls_device);
   return *p ? cudaSuccess : fail(cudaErrorMemoryAllocation);
 }
 EXPORT cudaError_t cudaFreeHost(void* p) {
   API(cudaFreeHost);
   if (!p) return cudaSuccess;
   NO_CAPTURE();
-  for (int d = 0; d < config().devices; d++) syncDevice(d);
-  return fail(freeResult(mem::release(reinterpret_cast<uint64_t>(p), true), p, "cudaFreeHost"));
+  for (int d = 0; d < config().devices; d++) sync_device(d);
+  return fail(free_result(mem::release(reinterpret_cast<uint64_t>(p), true), p, "cudaFreeHost"));
 }
 EXPORT cudaError_t cudaHostRegister(void* p, size_t n, unsigned flags) {
   API(cudaHostRegister);
   if (!p || !n) return fail(cudaErrorInvalidValue);
-  return mem::registerHost(p, n, flags) ? cudaSuccess : fail(cudaErrorHostMemoryAlreadyRegistered);
+  return mem::register_host(p, n, flags) ? cudaSuccess : fail(cudaErrorHostMemoryAlreadyRegistered);
 }
 EXPORT cudaError_t cudaHostUnregister(void* p) {
   API(cudaHostUnregister);
-  return mem::unregisterHost(p) ? cudaSuccess : fail(cudaErrorHostMemoryNotRegistered);
+  return mem::unregister_host(p) ? cudaSuccess : fail(cudaErrorHostMemoryNotRegistered);
 }
 EXPORT cudaError_t cudaHostGetDevicePointer(void** d, void* h, unsigned) {
   API(cudaHostGetDevicePointer);
@@ -995,7 +996,7 @@ EXPORT cudaError_t cudaHostGetFlags(unsigned* f, void* h) {
 }
 EXPORT cudaError_t cudaMemGetInfo(size_t* fr, size_t* tot) {
   API(cudaMemGetInfo);
-  if (fr) *fr = mem::total() - std::min(mem::total(), mem::used(tlsDevice));
+  if (fr) *fr = mem::total() - std::min(mem::total(), mem::used(tls_device));
   if (tot) *tot = mem::total();
   return cudaSuccess;
 }
@@ -1008,7 +1009,7 @@ EXPORT cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* a, const void
   if (!x) {
     a->type = cudaMemoryTypeUnregistered;
     a->device = -2;
-    if (!mem::inArena(reinterpret_cast<uint64_t>(p))) a->hostPointer = q;
+    if (!mem::in_arena(reinterpret_cast<uint64_t>(p))) a->hostPointer = q;
     return cudaSuccess;
   }
   a->device = x->device;
@@ -1037,24 +1038,24 @@ struct Pool {
   uint64_t threshold = 0;
   std::map<int, int> attrs;
 };
-static Pool* defaultPool(int d) {
+static Pool* default_pool(int d) {
   static auto* m = new std::map<int, Pool*>;
   auto& p = (*m)[d];
   if (!p) p = new Pool{d, 0, {}};
   return p;
 }
-static cudaError_t mallocAsync(void** p, size_t n, Stream* s) {
+static cudaError_t malloc_async(void** p, size_t n, Stream* s) {
   if (!s) return cudaErrorInvalidResourceHandle;
-  cudaError_t e = devMalloc(p, n, "cudaMallocAsync", true);
+  cudaError_t e = dev_malloc(p, n, "cudaMallocAsync", true);
   if (e == cudaErrorMemoryAllocation && config().async) {
-    syncDevice(tlsDevice);
-    e = devMalloc(p, n, "cudaMallocAsync", true);
+    sync_device(tls_device);
+    e = dev_malloc(p, n, "cudaMallocAsync", true);
   }
   if (e) return e;
   if (s->capture) {
     Work w;
     w.type = NodeType::MemAlloc;
-    w.device = tlsDevice;
+    w.device = tls_device;
     w.allocated = reinterpret_cast<uint64_t>(*p);
     enqueue(s, std::move(w));
   }
@@ -1062,11 +1063,11 @@ static cudaError_t mallocAsync(void** p, size_t n, Stream* s) {
 }
 EXPORT cudaError_t cudaMallocAsync(void** p, size_t n, cudaStream_t st) {
   API(cudaMallocAsync);
-  return fail(mallocAsync(p, n, toStream(st)));
+  return fail(malloc_async(p, n, to_stream(st)));
 }
 EXPORT cudaError_t cudaMallocFromPoolAsync(void** p, size_t n, cudaMemPool_t, cudaStream_t st) {
   API(cudaMallocFromPoolAsync);
-  return fail(mallocAsync(p, n, toStream(st)));
+  return fail(malloc_async(p, n, to_stream(st)));
 }
 EXPORT cudaError_t cudaMallocAsync_ptsz(void** p, size_t n, cudaStream_t st) {
   return cudaMallocAsync(p, n, st ? st : cudaStreamPerThread);
@@ -1074,15 +1075,15 @@ EXPORT cudaError_t cudaMallocAsync_ptsz(void** p, size_t n, cudaStream_t st) {
 EXPORT cudaError_t cudaFreeAsync(void* p, cudaStream_t st) {
   API(cudaFreeAsync);
   if (!p) return cudaSuccess;
-  Stream* s = toStream(st);
+  Stream* s = to_stream(st);
   if (!s) return fail(cudaErrorInvalidResourceHandle);
   uint64_t a = reinterpret_cast<uint64_t>(p);
   const Alloc* x = mem::find(a);
   if (!x || x->base != a || x->kind != MemKind::Device)
-    return fail(freeResult(x ? mem::FreeResult::NotBase : mem::release(a, false), p, "cudaFreeAsync"));
+    return fail(free_result(x ? mem::FreeResult::NotBase : mem::release(a, false), p, "cudaFreeAsync"));
   Work w;
   w.type = NodeType::MemFree;
-  w.device = tlsDevice;
+  w.device = tls_device;
   w.allocated = a;
   if (!s->capture) w.fn = [a] { mem::release(a, false); };  // a graph keeps its memory between launches
   enqueue(s, std::move(w));
@@ -1094,13 +1095,13 @@ EXPORT cudaError_t cudaFreeAsync_ptsz(void* p, cudaStream_t st) {
 EXPORT cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t* p, int d) {
   API(cudaDeviceGetDefaultMemPool);
   if (d < 0 || d >= config().devices) return fail(cudaErrorInvalidDevice);
-  *p = reinterpret_cast<cudaMemPool_t>(defaultPool(d));
+  *p = reinterpret_cast<cudaMemPool_t>(default_pool(d));
   return cudaSuccess;
 }
 EXPORT cudaError_t cudaDeviceGetMemPool(cudaMemPool_t* p, int d) {
   API(cudaDeviceGetMemPool);
   if (d < 0 || d >= config().devices) return fail(cudaErrorInvalidDevice);
-  *p = reinterpret_cast<cudaMemPool_t>(defaultPool(d));
+  *p = reinterpret_cast<cudaMemPool_t>(default_pool(d));
   return cudaSuccess;
 }
 EXPORT cudaError_t cudaDeviceSetMemPool(int, cudaMemPool_t) {
@@ -1162,16 +1163,16 @@ EXPORT cudaError_t cudaMemAdvise(const void*, size_t, cudaMemoryAdvise, cudaMemL
 
 // ---------------------------------------------------------------- copies and fills
 
-static bool isDevice(uint64_t p) {
+static bool is_device(uint64_t p) {
   const Alloc* a = mem::find(p);
   if (a) return a->kind == MemKind::Device || a->kind == MemKind::Variable || a->kind == MemKind::Constant;
-  return mem::inArena(p);
+  return mem::in_arena(p);
 }
-static bool isPageable(uint64_t p) { return !mem::find(p) && !mem::inArena(p); }
+static bool is_pageable(uint64_t p) { return !mem::find(p) && !mem::in_arena(p); }
 
-static bool rangeOk(uint64_t p, size_t w, size_t h, size_t pitch) {
+static bool range_ok(uint64_t p, size_t w, size_t h, size_t pitch) {
   const Alloc* a = mem::find(p);
-  if (!a) return !mem::inArena(p) && p;
+  if (!a) return !mem::in_arena(p) && p;
   uint64_t need = h ? (h - 1) * pitch + w : 0;
   return p + need <= a->base + a->size;
 }
@@ -1180,18 +1181,19 @@ static cudaError_t copy(Stream* s, CopyDesc c, cudaMemcpyKind kind, bool blockin
   if (!s) return cudaErrorInvalidResourceHandle;
   if (c.width == 0 || c.height == 0 || c.depth == 0) return cudaSuccess;
   if (kind < cudaMemcpyHostToHost || kind > cudaMemcpyDefault) return cudaErrorInvalidMemcpyDirection;
-  if (c.depth == 1 && (!rangeOk(c.dst, c.width, c.height, c.dpitch) || !rangeOk(c.src, c.width, c.height, c.spitch))) {
-    auto bad = !rangeOk(c.dst, c.width, c.height, c.dpitch) ? c.dst : c.src;
+  if (c.depth == 1 &&
+      (!range_ok(c.dst, c.width, c.height, c.dpitch) || !range_ok(c.src, c.width, c.height, c.spitch))) {
+    auto bad = !range_ok(c.dst, c.width, c.height, c.dpitch) ? c.dst : c.src;
     report(strf("error: copy of %zu x %zu bytes: bad %s 0x%llx; %s", c.width, c.height,
                 bad == c.dst ? "destination" : "source", (unsigned long long)bad,
-                mem::describeNear(bad + c.width - 1, 1).c_str()));
+                mem::describe_near(bad + c.width - 1, 1).c_str()));
     return cudaErrorInvalidValue;
   }
-  bool dd = isDevice(c.dst), sd = isDevice(c.src);
+  bool dd = is_device(c.dst), sd = is_device(c.src);
   if ((kind == cudaMemcpyHostToDevice && sd) || (kind == cudaMemcpyDeviceToHost && dd) ||
-      (kind == cudaMemcpyHostToHost && (sd || dd)) || (kind == cudaMemcpyHostToDevice && !dd && isPageable(c.dst)) ||
-      (kind == cudaMemcpyDeviceToHost && !sd && isPageable(c.src)) ||
-      (kind == cudaMemcpyDeviceToDevice && (isPageable(c.dst) || isPageable(c.src))))
+      (kind == cudaMemcpyHostToHost && (sd || dd)) || (kind == cudaMemcpyHostToDevice && !dd && is_pageable(c.dst)) ||
+      (kind == cudaMemcpyDeviceToHost && !sd && is_pageable(c.src)) ||
+      (kind == cudaMemcpyDeviceToDevice && (is_pageable(c.dst) || is_pageable(c.src))))
     return cudaErrorInvalidValue;
   if (s->capture && (blocking || s->capture->invalid)) {
     s->capture->invalid = true;
@@ -1199,24 +1201,24 @@ static cudaError_t copy(Stream* s, CopyDesc c, cudaMemcpyKind kind, bool blockin
   }
   Work w;
   w.type = NodeType::Memcpy;
-  w.device = tlsDevice;
+  w.device = tls_device;
   w.copy = c;
-  bool srcPageable = isPageable(c.src), dstPageable = isPageable(c.dst);
-  if (config().async && !s->capture && srcPageable && !blocking && c.height == 1 && c.depth == 1) {
+  bool src_pageable = is_pageable(c.src), dst_pageable = is_pageable(c.dst);
+  if (config().async && !s->capture && src_pageable && !blocking && c.height == 1 && c.depth == 1) {
     // Pageable memory is copied to a staging buffer before the call returns.
     auto staged = std::make_shared<std::vector<uint8_t>>(reinterpret_cast<uint8_t*>(c.src),
                                                          reinterpret_cast<uint8_t*>(c.src) + c.width);
     w.fn = [c, staged] {
       CopyDesc x = c;
       x.src = reinterpret_cast<uint64_t>(staged->data());
-      copyNow(x);
+      copy_now(x);
     };
   } else {
-    w.fn = [c] { copyNow(c); };
+    w.fn = [c] { copy_now(c); };
   }
   OpPtr op = enqueue(s, std::move(w));
-  if (blocking || (dstPageable && !s->capture)) force(op);
-  return static_cast<cudaError_t>(stickyError(tlsDevice));
+  if (blocking || (dst_pageable && !s->capture)) force(op);
+  return static_cast<cudaError_t>(sticky_error(tls_device));
 }
 static CopyDesc linear(void* d, const void* s, size_t n) {
   CopyDesc c;
@@ -1235,14 +1237,14 @@ static CopyDesc planar(void* d, size_t dp, const void* s, size_t sp, size_t w, s
 EXPORT cudaError_t cudaMemcpy(void* d, const void* s, size_t n, cudaMemcpyKind k) {
   API(cudaMemcpy);
   NO_CAPTURE();
-  return fail(copy(toStream(nullptr), linear(d, s, n), k, true));
+  return fail(copy(to_stream(nullptr), linear(d, s, n), k, true));
 }
 EXPORT cudaError_t cudaMemcpy_ptds(void* d, const void* s, size_t n, cudaMemcpyKind k) {
   return cudaMemcpy(d, s, n, k);
 }
 EXPORT cudaError_t cudaMemcpyAsync(void* d, const void* s, size_t n, cudaMemcpyKind k, cudaStream_t st) {
   API(cudaMemcpyAsync);
-  return fail(copy(toStream(st), linear(d, s, n), k, false));
+  return fail(copy(to_stream(st), linear(d, s, n), k, false));
 }
 EXPORT cudaError_t cudaMemcpyAsync_ptsz(void* d, const void* s, size_t n, cudaMemcpyKind k, cudaStream_t st) {
   return cudaMemcpyAsync(d, s, n, k, st ? st : cudaStreamPerThread);
@@ -1250,25 +1252,25 @@ EXPORT cudaError_t cudaMemcpyAsync_ptsz(void* d, const void* s, size_t n, cudaMe
 EXPORT cudaError_t cudaMemcpyPeer(void* d, int, const void* s, int, size_t n) {
   API(cudaMemcpyPeer);
   NO_CAPTURE();
-  return fail(copy(toStream(nullptr), linear(d, s, n), cudaMemcpyDefault, true));
+  return fail(copy(to_stream(nullptr), linear(d, s, n), cudaMemcpyDefault, true));
 }
 EXPORT cudaError_t cudaMemcpyPeerAsync(void* d, int, const void* s, int, size_t n, cudaStream_t st) {
   API(cudaMemcpyPeerAsync);
-  return fail(copy(toStream(st), linear(d, s, n), cudaMemcpyDefault, false));
+  return fail(copy(to_stream(st), linear(d, s, n), cudaMemcpyDefault, false));
 }
 EXPORT cudaError_t cudaMemcpy2D(void* d, size_t dp, const void* s, size_t sp, size_t w, size_t h, cudaMemcpyKind k) {
   API(cudaMemcpy2D);
   NO_CAPTURE();
   if (w > dp || w > sp) return fail(cudaErrorInvalidPitchValue);
-  return fail(copy(toStream(nullptr), planar(d, dp, s, sp, w, h), k, true));
+  return fail(copy(to_stream(nullptr), planar(d, dp, s, sp, w, h), k, true));
 }
 EXPORT cudaError_t cudaMemcpy2DAsync(void* d, size_t dp, const void* s, size_t sp, size_t w, size_t h, cudaMemcpyKind k,
                                      cudaStream_t st) {
   API(cudaMemcpy2DAsync);
   if (w > dp || w > sp) return fail(cudaErrorInvalidPitchValue);
-  return fail(copy(toStream(st), planar(d, dp, s, sp, w, h), k, false));
+  return fail(copy(to_stream(st), planar(d, dp, s, sp, w, h), k, false));
 }
-static CopyDesc from3D(const cudaMemcpy3DParms* p) {
+static CopyDesc from3_d(const cudaMemcpy3DParms* p) {
   CopyDesc c;
   c.dst = reinterpret_cast<uint64_t>(p->dstPtr.ptr) + p->dstPos.x + p->dstPos.y * p->dstPtr.pitch +
           p->dstPos.z * p->dstPtr.pitch * p->dstPtr.ysize;
@@ -1286,30 +1288,30 @@ static CopyDesc from3D(const cudaMemcpy3DParms* p) {
 EXPORT cudaError_t cudaMemcpy3D(const cudaMemcpy3DParms* p) {
   API(cudaMemcpy3D);
   NO_CAPTURE();
-  return fail(copy(toStream(nullptr), from3D(p), p->kind, true));
+  return fail(copy(to_stream(nullptr), from3_d(p), p->kind, true));
 }
 EXPORT cudaError_t cudaMemcpy3DAsync(const cudaMemcpy3DParms* p, cudaStream_t st) {
   API(cudaMemcpy3DAsync);
-  return fail(copy(toStream(st), from3D(p), p->kind, false));
+  return fail(copy(to_stream(st), from3_d(p), p->kind, false));
 }
 
-static cudaError_t fillMem(Stream* s, SetDesc d, bool blocking) {
+static cudaError_t fill_mem(Stream* s, SetDesc d, bool blocking) {
   if (!s) return cudaErrorInvalidResourceHandle;
   if (!d.width || !d.height) return cudaSuccess;
-  if (!rangeOk(d.dst, d.width * d.elem, d.height, d.pitch) || isPageable(d.dst)) {
+  if (!range_ok(d.dst, d.width * d.elem, d.height, d.pitch) || is_pageable(d.dst)) {
     report(strf("error: memset of %zu x %zu bytes at 0x%llx; %s", d.width, d.height, (unsigned long long)d.dst,
-                mem::describeNear(d.dst, 1).c_str()));
+                mem::describe_near(d.dst, 1).c_str()));
     return cudaErrorInvalidValue;
   }
   if (s->capture && s->capture->invalid) return cudaErrorStreamCaptureInvalidated;
   Work w;
   w.type = NodeType::Memset;
-  w.device = tlsDevice;
+  w.device = tls_device;
   w.set = d;
-  w.fn = [d] { setNow(d); };
+  w.fn = [d] { set_now(d); };
   OpPtr op = enqueue(s, std::move(w));
   (void)blocking;  // cudaMemset may return before it is done, as on a device
-  return static_cast<cudaError_t>(stickyError(tlsDevice));
+  return static_cast<cudaError_t>(sticky_error(tls_device));
 }
 static SetDesc flat(void* p, int v, size_t n) {
   SetDesc d;
@@ -1321,11 +1323,11 @@ static SetDesc flat(void* p, int v, size_t n) {
 EXPORT cudaError_t cudaMemset(void* p, int v, size_t n) {
   API(cudaMemset);
   NO_CAPTURE();
-  return fail(fillMem(toStream(nullptr), flat(p, v, n), true));
+  return fail(fill_mem(to_stream(nullptr), flat(p, v, n), true));
 }
 EXPORT cudaError_t cudaMemsetAsync(void* p, int v, size_t n, cudaStream_t st) {
   API(cudaMemsetAsync);
-  return fail(fillMem(toStream(st), flat(p, v, n), false));
+  return fail(fill_mem(to_stream(st), flat(p, v, n), false));
 }
 EXPORT cudaError_t cudaMemsetAsync_ptsz(void* p, int v, size_t n, cudaStream_t st) {
   return cudaMemsetAsync(p, v, n, st ? st : cudaStreamPerThread);
@@ -1336,31 +1338,31 @@ EXPORT cudaError_t cudaMemset2D(void* p, size_t pitch, int v, size_t w, size_t h
   SetDesc d = flat(p, v, w);
   d.pitch = pitch;
   d.height = h;
-  return fail(fillMem(toStream(nullptr), d, true));
+  return fail(fill_mem(to_stream(nullptr), d, true));
 }
 EXPORT cudaError_t cudaMemset2DAsync(void* p, size_t pitch, int v, size_t w, size_t h, cudaStream_t st) {
   API(cudaMemset2DAsync);
   SetDesc d = flat(p, v, w);
   d.pitch = pitch;
   d.height = h;
-  return fail(fillMem(toStream(st), d, false));
+  return fail(fill_mem(to_stream(st), d, false));
 }
 
 EXPORT cudaError_t cudaGetSymbolAddress(void** p, const void* s) {
   API(cudaGetSymbolAddress);
-  uint64_t a = symbolAddress(s, nullptr);
+  uint64_t a = symbol_address(s, nullptr);
   if (!a) return fail(cudaErrorInvalidSymbol);
   *p = reinterpret_cast<void*>(a);
   return cudaSuccess;
 }
 EXPORT cudaError_t cudaGetSymbolSize(size_t* n, const void* s) {
   API(cudaGetSymbolSize);
-  return symbolAddress(s, n) ? cudaSuccess : fail(cudaErrorInvalidSymbol);
+  return symbol_address(s, n) ? cudaSuccess : fail(cudaErrorInvalidSymbol);
 }
-static cudaError_t symbolCopy(const void* s, void* other, size_t n, size_t off, cudaMemcpyKind k, bool to, Stream* st,
-                              bool blocking) {
+static cudaError_t symbol_copy(const void* s, void* other, size_t n, size_t off, cudaMemcpyKind k, bool to, Stream* st,
+                               bool blocking) {
   size_t size = 0;
-  uint64_t a = symbolAddress(s, &size);
+  uint64_t a = symbol_address(s, &size);
   if (!a) return cudaErrorInvalidSymbol;
   if (off + n > size) return cudaErrorInvalidValue;
   auto* p = reinterpret_cast<void*>(a + off);
@@ -1369,20 +1371,20 @@ static cudaError_t symbolCopy(const void* s, void* other, size_t n, size_t off, 
 EXPORT cudaError_t cudaMemcpyToSymbol(const void* s, const void* h, size_t n, size_t off, cudaMemcpyKind k) {
   API(cudaMemcpyToSymbol);
   NO_CAPTURE();
-  return fail(symbolCopy(s, const_cast<void*>(h), n, off, k, true, toStream(nullptr), true));
+  return fail(symbol_copy(s, const_cast<void*>(h), n, off, k, true, to_stream(nullptr), true));
 }
 EXPORT cudaError_t cudaMemcpyFromSymbol(void* h, const void* s, size_t n, size_t off, cudaMemcpyKind k) {
   API(cudaMemcpyFromSymbol);
   NO_CAPTURE();
-  return fail(symbolCopy(s, h, n, off, k, false, toStream(nullptr), true));
+  return fail(symbol_copy(s, h, n, off, k, false, to_stream(nullptr), true));
 }
 EXPORT cudaError_t cudaMemcpyToSymbolAsync(const void* s, const void* h, size_t n, size_t off, cudaMemcpyKind k,
                                            cudaStream_t st) {
   API(cudaMemcpyToSymbolAsync);
-  return fail(symbolCopy(s, const_cast<void*>(h), n, off, k, true, toStream(st), false));
+  return fail(symbol_copy(s, const_cast<void*>(h), n, off, k, true, to_stream(st), false));
 }
 EXPORT cudaError_t cudaMemcpyFromSymbolAsync(void* h, const void* s, size_t n, size_t off, cudaMemcpyKind k,
                                              cudaStream_t st) {
   API(cudaMemcpyFromSymbolAsync);
-  return fail(symbolCopy(s, h, n, off, k, false, toStream(st), false));
+  return fail(symbol_copy(s, h, n, off, k, false, to_stream(st), false));
 }

@@ -84,24 +84,24 @@ Bits& wr() {
 }  // namespace
 
 bool on() { return config().stats; }
-void beginLaunch() {
+void begin_launch() {
   rd().init();
   wr().init();
   rd().clear();
   wr().clear();
 }
-uint64_t touchRead(uint64_t a) {
+uint64_t touch_read(uint64_t a) {
   rd().touch(a);
   return 0;
 }
-void touchWrite(uint64_t a) { wr().touch(a); }
+void touch_write(uint64_t a) { wr().touch(a); }
 
-void endLaunch(const std::string& k, const Counters& c, const uint32_t* g, const uint32_t* b, uint32_t regs,
-               uint32_t ss, uint32_t ds, double sec) {
+void end_launch(const std::string& k, const Counters& c, const uint32_t* g, const uint32_t* b, uint32_t regs,
+                uint32_t ss, uint32_t ds, double sec) {
   Entry& e = table()[k];
   Counters x = c;
-  x.uniqueRead = rd().count;
-  x.uniqueWritten = wr().count;
+  x.unique_read = rd().count;
+  x.unique_written = wr().count;
   e.c.add(x);
   e.launches++;
   uint64_t nb = uint64_t(g[0]) * g[1] * g[2];
@@ -126,16 +126,16 @@ static std::string quote(const std::string& s) {
   return o + "\"";
 }
 
-void writeReport() {
+void write_report() {
   if (!on()) return;
   auto& t = table();
   std::vector<std::pair<std::string, Entry*>> v;
   for (auto& [k, e] : t) v.push_back({k, &e});
-  std::stable_sort(v.begin(), v.end(), [](auto& a, auto& b) { return a.second->c.warpInst > b.second->c.warpInst; });
-  if (!config().statsFile.empty()) {
-    FILE* f = fopen(config().statsFile.c_str(), "w");
+  std::stable_sort(v.begin(), v.end(), [](auto& a, auto& b) { return a.second->c.warp_inst > b.second->c.warp_inst; });
+  if (!config().stats_file.empty()) {
+    FILE* f = fopen(config().stats_file.c_str(), "w");
     if (!f) {
-      report("cannot write " + config().statsFile);
+      report("cannot write " + config().stats_file);
       return;
     }
     fprintf(f, "{\"kernels\": [");
@@ -151,37 +151,37 @@ void writeReport() {
       fprintf(f, "   \"registers_estimate\": %u, \"static_shared_bytes\": %u, \"dynamic_shared_bytes_max\": %u",
               e->regs, e->ss, e->ds);
 #define P(name, val) fprintf(f, ", \"%s\": %llu", name, (unsigned long long)(val))
-      P("warp_instructions", c.warpInst);
-      P("thread_instructions", c.threadInst);
-      P("thread_instructions_predicated_on", c.predInst);
+      P("warp_instructions", c.warp_inst);
+      P("thread_instructions", c.thread_inst);
+      P("thread_instructions_predicated_on", c.pred_inst);
       P("branches", c.branches);
-      P("divergent_branches", c.divergentBranches);
-      P("global_load_requests", c.gldReq);
-      P("global_load_sectors", c.gldSectors);
-      P("global_load_bytes", c.gldBytes);
-      P("global_store_requests", c.gstReq);
-      P("global_store_sectors", c.gstSectors);
-      P("global_store_bytes", c.gstBytes);
-      P("unique_sectors_read", c.uniqueRead);
-      P("unique_sectors_written", c.uniqueWritten);
-      P("host_memory_requests", c.hostReq);
-      P("shared_load_requests", c.sldReq);
-      P("shared_load_wavefronts", c.sldWave);
-      P("shared_load_wavefronts_ideal", c.sldIdeal);
-      P("shared_store_requests", c.sstReq);
-      P("shared_store_wavefronts", c.sstWave);
-      P("shared_store_wavefronts_ideal", c.sstIdeal);
-      P("global_atomic_requests", c.gatomReq);
-      P("global_atomic_lanes", c.gatomLanes);
-      P("global_atomic_sectors", c.gatomSectors);
-      P("global_atomic_same_address_lanes", c.gatomSame);
-      P("shared_atomic_requests", c.satomReq);
-      P("shared_atomic_lanes", c.satomLanes);
-      P("shared_atomic_same_address_lanes", c.satomSame);
-      P("local_requests", c.localReq);
-      P("local_bytes", c.localBytes);
+      P("divergent_branches", c.divergent_branches);
+      P("global_load_requests", c.gld_req);
+      P("global_load_sectors", c.gld_sectors);
+      P("global_load_bytes", c.gld_bytes);
+      P("global_store_requests", c.gst_req);
+      P("global_store_sectors", c.gst_sectors);
+      P("global_store_bytes", c.gst_bytes);
+      P("unique_sectors_read", c.unique_read);
+      P("unique_sectors_written", c.unique_written);
+      P("host_memory_requests", c.host_req);
+      P("shared_load_requests", c.sld_req);
+      P("shared_load_wavefronts", c.sld_wave);
+      P("shared_load_wavefronts_ideal", c.sld_ideal);
+      P("shared_store_requests", c.sst_req);
+      P("shared_store_wavefronts", c.sst_wave);
+      P("shared_store_wavefronts_ideal", c.sst_ideal);
+      P("global_atomic_requests", c.gatom_req);
+      P("global_atomic_lanes", c.gatom_lanes);
+      P("global_atomic_sectors", c.gatom_sectors);
+      P("global_atomic_same_address_lanes", c.gatom_same);
+      P("shared_atomic_requests", c.satom_req);
+      P("shared_atomic_lanes", c.satom_lanes);
+      P("shared_atomic_same_address_lanes", c.satom_same);
+      P("local_requests", c.local_req);
+      P("local_bytes", c.local_bytes);
       P("barriers", c.barriers);
-      P("warp_syncs", c.warpSyncs);
+      P("warp_syncs", c.warp_syncs);
       P("shuffles_votes", c.shuffles);
 #undef P
       fprintf(f, "}");
@@ -203,33 +203,33 @@ void writeReport() {
     fprintf(stderr,
             "  instructions: %llu warp, %llu thread; %.2f active lanes per warp instruction (%.2f with the guard "
             "true); branches %llu, divergent %llu\n",
-            (unsigned long long)c.warpInst, (unsigned long long)c.threadInst, ratio(c.threadInst, c.warpInst),
-            ratio(c.predInst, c.warpInst), (unsigned long long)c.branches, (unsigned long long)c.divergentBranches);
+            (unsigned long long)c.warp_inst, (unsigned long long)c.thread_inst, ratio(c.thread_inst, c.warp_inst),
+            ratio(c.pred_inst, c.warp_inst), (unsigned long long)c.branches, (unsigned long long)c.divergent_branches);
     fprintf(stderr,
             "  global loads: %llu requests, %.2f sectors each, %llu bytes asked, %llu distinct sectors; stores: %llu "
             "requests, %.2f sectors each, %llu bytes, %llu distinct sectors\n",
-            (unsigned long long)c.gldReq, ratio(c.gldSectors, c.gldReq), (unsigned long long)c.gldBytes,
-            (unsigned long long)c.uniqueRead, (unsigned long long)c.gstReq, ratio(c.gstSectors, c.gstReq),
-            (unsigned long long)c.gstBytes, (unsigned long long)c.uniqueWritten);
-    if (c.sldReq || c.sstReq)
+            (unsigned long long)c.gld_req, ratio(c.gld_sectors, c.gld_req), (unsigned long long)c.gld_bytes,
+            (unsigned long long)c.unique_read, (unsigned long long)c.gst_req, ratio(c.gst_sectors, c.gst_req),
+            (unsigned long long)c.gst_bytes, (unsigned long long)c.unique_written);
+    if (c.sld_req || c.sst_req)
       fprintf(stderr,
               "  shared loads: %llu requests, %llu wavefronts (%llu without conflicts); stores: %llu requests, %llu "
               "wavefronts (%llu without conflicts)\n",
-              (unsigned long long)c.sldReq, (unsigned long long)c.sldWave, (unsigned long long)c.sldIdeal,
-              (unsigned long long)c.sstReq, (unsigned long long)c.sstWave, (unsigned long long)c.sstIdeal);
-    if (c.gatomReq || c.satomReq)
+              (unsigned long long)c.sld_req, (unsigned long long)c.sld_wave, (unsigned long long)c.sld_ideal,
+              (unsigned long long)c.sst_req, (unsigned long long)c.sst_wave, (unsigned long long)c.sst_ideal);
+    if (c.gatom_req || c.satom_req)
       fprintf(stderr,
               "  atomics: global %llu requests, %llu lanes, %llu sectors, %llu lanes on a repeated address; shared "
               "%llu requests, %llu lanes, %llu on a repeated address\n",
-              (unsigned long long)c.gatomReq, (unsigned long long)c.gatomLanes, (unsigned long long)c.gatomSectors,
-              (unsigned long long)c.gatomSame, (unsigned long long)c.satomReq, (unsigned long long)c.satomLanes,
-              (unsigned long long)c.satomSame);
-    if (c.localReq)
-      fprintf(stderr, "  local memory: %llu requests, %llu bytes\n", (unsigned long long)c.localReq,
-              (unsigned long long)c.localBytes);
-    if (c.barriers || c.warpSyncs || c.shuffles)
+              (unsigned long long)c.gatom_req, (unsigned long long)c.gatom_lanes, (unsigned long long)c.gatom_sectors,
+              (unsigned long long)c.gatom_same, (unsigned long long)c.satom_req, (unsigned long long)c.satom_lanes,
+              (unsigned long long)c.satom_same);
+    if (c.local_req)
+      fprintf(stderr, "  local memory: %llu requests, %llu bytes\n", (unsigned long long)c.local_req,
+              (unsigned long long)c.local_bytes);
+    if (c.barriers || c.warp_syncs || c.shuffles)
       fprintf(stderr, "  barriers %llu (warps), warp syncs %llu, shuffles/votes %llu\n", (unsigned long long)c.barriers,
-              (unsigned long long)c.warpSyncs, (unsigned long long)c.shuffles);
+              (unsigned long long)c.warp_syncs, (unsigned long long)c.shuffles);
   }
 }
 

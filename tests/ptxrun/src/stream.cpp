@@ -14,17 +14,17 @@ struct State {
   std::set<Stream*> streams;
   std::map<int, Stream*> defaults;
   std::map<int, int> sticky;
-  uint64_t nextId = 1;
+  uint64_t next_id = 1;
   Rng rng{config().seed};
   int depth = 0;
 };
-State& S() {
+State& state() {
   static auto* s = new State;
   return *s;
 }
 }  // namespace
 
-double nowMs() {
+double now_ms() {
   static auto t0 = std::chrono::steady_clock::now();
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - t0).count();
 }
@@ -62,57 +62,57 @@ std::vector<Node*> Graph::order() const {
   return out;
 }
 
-Stream* createStream(int device, unsigned flags, int priority) {
+Stream* create_stream(int device, unsigned flags, int priority) {
   auto* s = new Stream;
   s->device = device;
   s->flags = flags;
   s->priority = priority;
-  s->id = S().nextId++;
-  S().streams.insert(s);
+  s->id = state().next_id++;
+  state().streams.insert(s);
   return s;
 }
-Stream* defaultStream(int device) {
-  auto& d = S().defaults[device];
+Stream* default_stream(int device) {
+  auto& d = state().defaults[device];
   if (!d) {
-    d = createStream(device, 0, 0);
-    d->isDefault = true;
+    d = create_stream(device, 0, 0);
+    d->is_default = true;
   }
   return d;
 }
-const std::set<Stream*>& allStreams() { return S().streams; }
-bool knownStream(Stream* s) { return S().streams.count(s) && !s->destroyed; }
-void destroyStream(Stream* s) {
+const std::set<Stream*>& all_streams() { return state().streams; }
+bool known_stream(Stream* s) { return state().streams.count(s) && !s->destroyed; }
+void destroy_stream(Stream* s) {
   if (s->queue.empty()) {
-    S().streams.erase(s);
+    state().streams.erase(s);
     delete s;
   } else
     s->destroyed = true;
 }
 
-int stickyError(int d) {
-  auto it = S().sticky.find(d);
-  return it == S().sticky.end() ? 0 : it->second;
+int sticky_error(int d) {
+  auto it = state().sticky.find(d);
+  return it == state().sticky.end() ? 0 : it->second;
 }
-void setSticky(int d, int code) {
+void set_sticky(int d, int code) {
   if (code) {
-    if (!S().sticky[d]) S().sticky[d] = code;
+    if (!state().sticky[d]) state().sticky[d] = code;
   } else
-    S().sticky.erase(d);
+    state().sticky.erase(d);
 }
 
-void runWork(const Work& w) {
-  if (stickyError(w.device)) return;
+void run_work(const Work& w) {
+  if (sticky_error(w.device)) return;
   try {
     if (w.fn) w.fn();
   } catch (const DeviceFault& f) {
     report(f.text);
-    setSticky(w.device, f.code);
+    set_sticky(w.device, f.code);
   }
 }
 
 static void execute(const OpPtr& op) {
   op->done = true;  // before it runs: a host function may query
-  runWork(op->work);
+  run_work(op->work);
   op->work.fn = nullptr;
   op->deps.clear();
 }
@@ -123,23 +123,23 @@ static bool ready(const OpPtr& op) {
   return true;
 }
 
-static void popHead(Stream* s) {
+static void pop_head(Stream* s) {
   OpPtr op = s->queue.front();
   s->queue.pop_front();
   execute(op);
   if (s->last == op) s->last.reset();
   if (s->destroyed && s->queue.empty()) {
-    S().streams.erase(s);
+    state().streams.erase(s);
     delete s;
   }
 }
 
-void stepSome(int device) {
+void step_some(int device) {
   std::vector<Stream*> r;
-  for (auto* s : S().streams)
+  for (auto* s : state().streams)
     if (s->device == device && !s->queue.empty() && ready(s->queue.front())) r.push_back(s);
   std::sort(r.begin(), r.end(), [](Stream* a, Stream* b) { return a->id < b->id; });
-  if (!r.empty()) popHead(r[S().rng.below(uint32_t(r.size()))]);
+  if (!r.empty()) pop_head(r[state().rng.below(uint32_t(r.size()))]);
 }
 
 void force(const OpPtr& op) {
@@ -148,8 +148,8 @@ void force(const OpPtr& op) {
     Stream* s = op->stream;
     if (s->queue.empty()) return;  // dropped
     // Seed 0: only what is needed, as late as it can be. Other seeds mix in work of other streams.
-    if (config().seed && S().rng.below(2)) {
-      stepSome(s->device);
+    if (config().seed && state().rng.below(2)) {
+      step_some(s->device);
       continue;
     }
     OpPtr head = s->queue.front();
@@ -161,7 +161,7 @@ void force(const OpPtr& op) {
         waited = true;
       }
     if (waited) continue;
-    popHead(s);
+    pop_head(s);
   }
 }
 
@@ -172,7 +172,7 @@ OpPtr enqueue(Stream* s, Work w) {
     return nullptr;
   }
   if (!config().async) {
-    runWork(w);
+    run_work(w);
     return nullptr;
   }
   auto op = std::make_shared<Op>();
@@ -181,12 +181,12 @@ OpPtr enqueue(Stream* s, Work w) {
   for (auto& d : s->waits)
     if (!d->done) op->deps.push_back(d);
   s->waits.clear();
-  if (s->isDefault) {
-    for (auto* o : S().streams)
+  if (s->is_default) {
+    for (auto* o : state().streams)
       if (o != s && o->device == s->device && !(o->flags & cudaStreamNonBlocking) && o->last && !o->last->done)
         op->deps.push_back(o->last);
   } else if (!(s->flags & cudaStreamNonBlocking)) {
-    Stream* d = defaultStream(s->device);
+    Stream* d = default_stream(s->device);
     if (d->last && !d->last->done) op->deps.push_back(d->last);
   }
   s->queue.push_back(op);
@@ -194,23 +194,23 @@ OpPtr enqueue(Stream* s, Work w) {
   return op;
 }
 
-void syncStream(Stream* s) {
+void sync_stream(Stream* s) {
   OpPtr l = s->last;
   force(l);
   for (auto& w : std::vector<OpPtr>(s->waits)) force(w);
 }
-void syncDevice(int device) {
+void sync_device(int device) {
   while (true) {
     OpPtr op;
-    for (auto* s : S().streams)
+    for (auto* s : state().streams)
       if (s->device == device && s->last && !s->last->done && (!op || s->id < op->stream->id)) op = s->last;
     if (!op) return;
     force(op);
   }
 }
-bool streamIdle(Stream* s) { return !s->last || s->last->done; }
-void dropQueued(int device) {
-  for (auto* s : S().streams)
+bool stream_idle(Stream* s) { return !s->last || s->last->done; }
+void drop_queued(int device) {
+  for (auto* s : state().streams)
     if (s->device == device) {
       for (auto& o : s->queue) o->done = true;
       s->queue.clear();
@@ -225,17 +225,17 @@ static uint8_t* checked(uint64_t p, size_t n, const char* what, bool write) {
   if (a) {
     if (p + n > a->base + a->size)
       throw DeviceFault{700, strf("error: %s of %zu bytes at 0x%llx: %s", what, n, (unsigned long long)p,
-                                  mem::describeNear(p, n).c_str())};
+                                  mem::describe_near(p, n).c_str())};
     return reinterpret_cast<uint8_t*>(p + uint64_t(a->delta));
   }
   (void)write;
-  if (mem::inArena(p))
+  if (mem::in_arena(p))
     throw DeviceFault{700, strf("error: %s of %zu bytes at 0x%llx: %s", what, n, (unsigned long long)p,
-                                mem::describeNear(p, n).c_str())};
+                                mem::describe_near(p, n).c_str())};
   return reinterpret_cast<uint8_t*>(p);
 }
 
-void copyNow(const CopyDesc& c) {
+void copy_now(const CopyDesc& c) {
   for (size_t z = 0; z < c.depth; z++)
     for (size_t y = 0; y < c.height; y++) {
       if (!c.width) continue;
@@ -243,10 +243,10 @@ void copyNow(const CopyDesc& c) {
       uint8_t* hd = checked(d, c.width, "copy to device memory", true);
       uint8_t* hs = checked(s, c.width, "copy from device memory", false);
       memmove(hd, hs, c.width);
-      mem::copyInit(d, s, c.width);
+      mem::copy_init(d, s, c.width);
     }
 }
-void setNow(const SetDesc& s) {
+void set_now(const SetDesc& s) {
   for (size_t y = 0; y < s.height; y++) {
     if (!s.width) continue;
     uint64_t d = s.dst + y * s.pitch;
@@ -255,7 +255,7 @@ void setNow(const SetDesc& s) {
       memset(h, int(s.value), s.width);
     else
       for (size_t i = 0; i < s.width; i++) memcpy(h + i * s.elem, &s.value, s.elem);
-    mem::markInit(d, s.width * s.elem);
+    mem::mark_init(d, s.width * s.elem);
   }
 }
 

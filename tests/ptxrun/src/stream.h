@@ -97,7 +97,7 @@ struct Stream {
   unsigned flags = 0;
   int priority = 0;
   uint64_t id = 0;
-  bool isDefault = false, destroyed = false;
+  bool is_default = false, destroyed = false;
   std::deque<OpPtr> queue;
   OpPtr last;
   std::vector<OpPtr> waits;  // from cudaStreamWaitEvent, for the next operation
@@ -105,27 +105,27 @@ struct Stream {
   std::vector<Node*> frontier;  // capture: nodes the next one depends on
 };
 
-Stream* defaultStream(int device);
-const std::set<Stream*>& allStreams();
-Stream* createStream(int device, unsigned flags, int priority);
-void destroyStream(Stream* s);
-bool knownStream(Stream* s);
+Stream* default_stream(int device);
+const std::set<Stream*>& all_streams();
+Stream* create_stream(int device, unsigned flags, int priority);
+void destroy_stream(Stream* s);
+bool known_stream(Stream* s);
 
 // Queues an operation; returns it when it is deferred.
 OpPtr enqueue(Stream* s, Work w);
 void force(const OpPtr& op);  // run whatever is needed for op to be done
-void syncStream(Stream* s);
-void syncDevice(int device);
-bool streamIdle(Stream* s);
-void stepSome(int device);  // progress for polling programs
-void dropQueued(int device);
+void sync_stream(Stream* s);
+void sync_device(int device);
+bool stream_idle(Stream* s);
+void step_some(int device);  // progress for polling programs
+void drop_queued(int device);
 
-int stickyError(int device);
-void setSticky(int device, int code);
-void runWork(const Work& w);  // executes; a fault becomes the device's sticky error
+int sticky_error(int device);
+void set_sticky(int device, int code);
+void run_work(const Work& w);  // executes; a fault becomes the device's sticky error
 
-void copyNow(const CopyDesc& c);
-void setNow(const SetDesc& s);
-double nowMs();
+void copy_now(const CopyDesc& c);
+void set_now(const SetDesc& s);
+double now_ms();
 
 }  // namespace ptxrun
