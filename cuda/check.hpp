@@ -1,4 +1,4 @@
-// Every CUDA call and every launch goes through these: a failure becomes a typed error that says what to do.
+// Turns failed CUDA calls into typed errors that say what to do. Launches: see launch.hpp.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -7,16 +7,18 @@
 
 namespace negpipe::cuda {
 
-/// What a status means for the person at the other end, and what to do.
+/// Returns what a status means and what to do.
 std::string describe(cudaError_t status);
 
-/// Whether the status says that the device or its context is lost: every later call in this process fails too.
+/// Returns true if the device or its context is lost: every later call in this process fails too.
 bool is_sticky(cudaError_t status);
 
-/// Throws device_memory_error, device_lost_error or backend_error, naming the call. Clears the runtime's last error.
+/// Throws device_memory_error, device_lost_error or backend_error, naming the call. Clears the runtime's last error,
+/// which is that of the failed call.
 [[noreturn]] void throw_cuda_error(cudaError_t status, const char* call);
 
-/// For destructors, which cannot report: what failed there must not surface at somebody's next launch.
+/// For destructors, which cannot report. Clears the runtime's last error, so that it does not surface at a later
+/// launch.
 inline void ignore(cudaError_t status) noexcept {
   if (status != cudaSuccess) static_cast<void>(cudaGetLastError());
 }
@@ -29,6 +31,3 @@ inline void check(cudaError_t status, const char* call) {
 
 /// Checks a runtime call: NEGPIPE_CUDA_CHECK(cudaStreamSynchronize(stream));
 #define NEGPIPE_CUDA_CHECK(call) ::negpipe::cuda::check((call), #call)
-
-/// Checks that the launch just made was accepted: NEGPIPE_CUDA_CHECK_LAUNCH("fill_points");
-#define NEGPIPE_CUDA_CHECK_LAUNCH(kernel) ::negpipe::cuda::check(cudaGetLastError(), "launch of " kernel)

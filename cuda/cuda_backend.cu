@@ -118,8 +118,7 @@ class cuda_backend final : public backend {
               reinterpret_cast<std::int32_t*>(column[0]), column[1], out.item_width,
               reinterpret_cast<std::int8_t*>(column[2]),
               out.valid == nullptr ? nullptr : reinterpret_cast<std::int8_t*>(column[3])};
-          fill_training_async(plan, key, part.view(), first + begin, length, device, stream,
-                              options_.block_size);
+          fill_training_async(plan, key, part.view(), first + begin, length, device, {stream, options_.block_size});
         });
   }
 
@@ -139,8 +138,11 @@ class cuda_backend final : public backend {
             cudaStream_t stream) {
           const evaluation_columns device{reinterpret_cast<std::int32_t*>(column[0]), column[1], out.item_width,
                                           reinterpret_cast<std::int8_t*>(column[2])};
-          fill_evaluation_async(plan, part.view(), first_row + begin / length, count / length, device, part.memory(),
-                                stream, options_.block_size);
+          const std::uint64_t row_count_here = count / length;
+          device_buffer<std::byte> workspace(evaluation_workspace_bytes(plan, part.view(), row_count_here),
+                                             part.memory(), stream);
+          fill_evaluation_async(plan, part.view(), first_row + begin / length, row_count_here, device,
+                                workspace.data(), {stream, options_.block_size});
         });
   }
 
@@ -217,7 +219,7 @@ std::vector<int> devices_named(std::string_view name, int device_count) {
 cudaError_t count_devices(int& count) {
   count = 0;
   const cudaError_t status = cudaGetDeviceCount(&count);
-  static_cast<void>(cudaGetLastError());
+  ignore(status);  // a pending error of the caller is left alone
   return status == cudaSuccess && count == 0 ? cudaErrorNoDevice : status;
 }
 

@@ -9,7 +9,6 @@ namespace negpipe::cuda {
 
 namespace {
 
-constexpr unsigned block_size = default_block_size;
 constexpr std::uint64_t addressable_bitset_bytes = (1ULL << 32) * sizeof(std::uint32_t);  // see bitset_form
 
 __device__ std::uint64_t first_index() { return blockIdx.x * static_cast<std::uint64_t>(blockDim.x) + threadIdx.x; }
@@ -68,7 +67,7 @@ std::uint64_t filter_bytes(std::uint64_t positive_count) {
   return core::pair_filter_view::words_for(positive_count) * sizeof(std::uint32_t);
 }
 
-unsigned grid_over(std::uint64_t count) { return grid_for(core::ceil_div(count, block_size)); }
+unsigned grid_over(std::uint64_t count) { return grid_for(core::ceil_div(count, default_block_size)); }
 
 std::uint64_t free_memory_bytes() {
   std::size_t free = 0;
@@ -120,9 +119,8 @@ device_dataset device_dataset::build_async(device_rows rows, std::int32_t item_c
   const std::uint64_t sample_count = core::csr_view::sample_count(view.positive_count);
   out.user_samples_ = device_buffer<std::int32_t>(sample_count, memory, stream);
   view.csr = {out.rows_.user_offsets.data(), out.rows_.positive_items.data(), out.user_samples_.data()};
-  sample_users<<<grid_over(sample_count), block_size, 0, stream>>>(view.csr.user_offsets, view.user_count,
-                                                                   sample_count, out.user_samples_.data());
-  NEGPIPE_CUDA_CHECK_LAUNCH("sample_users");
+  launcher{stream}("launch of sample_users", sample_users, grid_over(sample_count), view.csr.user_offsets,
+                   view.user_count, sample_count, out.user_samples_.data());
 
   if (core::narrow_layout::covers(view.user_count, item_count)) {
     out.pack<core::narrow_layout>(packing::narrow, memory, stream);
@@ -147,9 +145,8 @@ void device_dataset::pack(packing as, device_memory& memory, cudaStream_t stream
   packed_words_ = device_buffer<core::packed_word>(Layout::word_count(view_.positive_count), memory, stream);
   view_.packed = packed_words_.data();
   view_.packed_as = as;
-  pack_words<Layout><<<grid_over(packed_words_.size()), block_size, 0, stream>>>(
-      view_.csr, view_.positive_count, packed_words_.size(), packed_words_.data());
-  NEGPIPE_CUDA_CHECK_LAUNCH("pack_words");
+  launcher{stream}("launch of pack_words", pack_words<Layout>, grid_over(packed_words_.size()), view_.csr,
+                   view_.positive_count, std::uint64_t{packed_words_.size()}, packed_words_.data());
 }
 
 void device_dataset::build_bitset(device_memory& memory, cudaStream_t stream) {
@@ -157,9 +154,8 @@ void device_dataset::build_bitset(device_memory& memory, cudaStream_t stream) {
   bitset_words_ = device_buffer<std::uint32_t>(words, memory, stream);
   view_.bitset = {bitset_words_.data(), core::bitset_view::row_words(static_cast<std::uint32_t>(view_.item_count))};
   NEGPIPE_CUDA_CHECK(cudaMemsetAsync(bitset_words_.data(), 0, bitset_words_.size_bytes(), stream));
-  set_bits<<<grid_over(view_.positive_count), block_size, 0, stream>>>(
-      view_.csr, view_.positive_count, view_.bitset.words_per_row, bitset_words_.data());
-  NEGPIPE_CUDA_CHECK_LAUNCH("set_bits");
+  launcher{stream}("launch of set_bits", set_bits, grid_over(view_.positive_count), view_.csr, view_.positive_count,
+                   view_.bitset.words_per_row, bitset_words_.data());
 }
 
 void device_dataset::build_filter(device_memory& memory, cudaStream_t stream) {
@@ -167,9 +163,8 @@ void device_dataset::build_filter(device_memory& memory, cudaStream_t stream) {
   filter_words_ = device_buffer<std::uint32_t>(words, memory, stream);
   view_.filter = {filter_words_.data(), words};
   NEGPIPE_CUDA_CHECK(cudaMemsetAsync(filter_words_.data(), 0, filter_words_.size_bytes(), stream));
-  set_filter<<<grid_over(view_.positive_count), block_size, 0, stream>>>(view_.csr, view_.positive_count, words,
-                                                                         filter_words_.data());
-  NEGPIPE_CUDA_CHECK_LAUNCH("set_filter");
+  launcher{stream}("launch of set_filter", set_filter, grid_over(view_.positive_count), view_.csr,
+                   view_.positive_count, words, filter_words_.data());
 }
 
 }  // namespace negpipe::cuda

@@ -1,20 +1,26 @@
-// Duplicate masks of rows in device memory, by sorting: 1 where an item stood earlier in its row.
+// Duplicate masks of rows in device memory.
 #pragma once
 
 #include <cstdint>
 
-#include "memory.hpp"
+#include "launch.hpp"
 #include "negpipe/batch.hpp"
 
 namespace negpipe::cuda {
 
-/// Rows up to this length are sorted by a block in shared memory; longer ones by segments in device memory.
+/// Rows up to this length are sorted by a block in shared memory. A block notes the columns of longer rows' items in a
+/// table of its own in device memory.
 inline constexpr std::uint64_t longest_block_row = 4096;
 
-/// items: row_count rows of row_length values in [0, item_count), of the given width; mask has a value for each.
-/// Sorts by integer keys and stably, so the earliest of equal items is the first. Rows longer than longest_block_row
-/// take scratch from memory and wait for the stream. Throws backend_error, device_memory_error.
+/// Bytes of workspace that mark_duplicates_async wants on the current device: a table of item_count values per block
+/// for rows longer than longest_block_row, of as many blocks as 64 MiB hold, at least one; else 0.
+std::uint64_t duplicate_workspace_bytes(std::int32_t item_count, std::uint64_t row_count, std::uint64_t row_length);
+
+/// Queues the duplicate masks of row_count rows: 1 where an item stood earlier in its row.
+///
+/// items: row_count * row_length values in [0, item_count), of the given width, in device memory. mask: as many.
+/// workspace: duplicate_workspace_bytes of device memory, null if that is 0. Deterministic. Throws backend_error.
 void mark_duplicates_async(const void* items, item_type width, std::int32_t item_count, std::uint64_t row_count,
-                           std::uint64_t row_length, std::int8_t* mask, device_memory& memory, cudaStream_t stream);
+                           std::uint64_t row_length, std::int8_t* mask, void* workspace, const launcher& on);
 
 }  // namespace negpipe::cuda

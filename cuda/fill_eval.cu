@@ -9,11 +9,11 @@ namespace negpipe::cuda {
 
 namespace {
 
-__device__ void store_item(const evaluation_columns& columns, std::uint64_t place, std::int32_t item) {
+__device__ void store_item(const evaluation_columns& columns, std::uint64_t index, std::int32_t item) {
   if (columns.item_width == item_type::uint16) {
-    static_cast<std::uint16_t*>(columns.items)[place] = static_cast<std::uint16_t>(item);
+    static_cast<std::uint16_t*>(columns.items)[index] = static_cast<std::uint16_t>(item);
   } else {
-    static_cast<std::int32_t*>(columns.items)[place] = item;
+    static_cast<std::int32_t*>(columns.items)[index] = item;
   }
 }
 
@@ -66,7 +66,7 @@ __global__ void draw_rows(const __grid_constant__ eval_job<Form> job) {
   for (; quad < end; quad += gridDim.x * static_cast<std::uint64_t>(blockDim.x)) draw_four(job, quad);
 }
 
-// A row's permutation and what its elements need, made by one thread for the block.
+// A row's permutation and what its elements need, made by one thread of the block.
 struct shared_row {
   core::evaluation_row row;
   core::divider32 by_right_radix;
@@ -81,11 +81,11 @@ struct shared_row {
   }
 };
 
-__device__ void zero_row(const core::evaluation_plan& plan, const evaluation_columns& columns, std::uint64_t place) {
+__device__ void zero_row(const core::evaluation_plan& plan, const evaluation_columns& columns, std::uint64_t begin) {
   for (std::uint64_t column = threadIdx.x; column < plan.row_length(); column += blockDim.x) {
-    columns.users[place + column] = 0;
-    store_item(columns, place + column, 0);
-    columns.duplicate_mask[place + column] = column == 0 ? 0 : 1;
+    columns.users[begin + column] = 0;
+    store_item(columns, begin + column, 0);
+    columns.duplicate_mask[begin + column] = column == 0 ? 0 : 1;
   }
 }
 
@@ -94,9 +94,9 @@ __global__ void permute_rows(core::evaluation_plan plan, device_view data, std::
                              std::uint64_t row_count, evaluation_columns columns) {
   __shared__ shared_row shared;
   for (std::uint64_t r = blockIdx.x; r < row_count; r += gridDim.x) {
-    const std::uint64_t place = r * plan.row_length();
+    const std::uint64_t begin = r * plan.row_length();
     if (first_row + r >= plan.user_count) {
-      zero_row(plan, columns, place);
+      zero_row(plan, columns, begin);
       continue;
     }
     const user_id user{static_cast<std::int32_t>(first_row + r)};
@@ -110,49 +110,50 @@ __global__ void permute_rows(core::evaluation_plan plan, device_view data, std::
     __syncthreads();
     for (std::uint32_t column = threadIdx.x; column < plan.row_length(); column += blockDim.x) {
       const std::int32_t item = column == 0 ? data.heldout[index(user)] : shared.negative(column - 1);
-      columns.users[place + column] = index(user);
-      store_item(columns, place + column, item);
-      columns.duplicate_mask[place + column] = 0;
+      columns.users[begin + column] = index(user);
+      store_item(columns, begin + column, item);
+      columns.duplicate_mask[begin + column] = 0;
     }
   }
 }
 
 template <typename Form>
 void launch_draw(const core::evaluation_plan& plan, const device_view& data, Form form, std::uint64_t first_row,
-                 std::uint64_t row_count, const evaluation_columns& columns, cudaStream_t stream,
-                 unsigned block_size) {
+                 std::uint64_t row_count, const evaluation_columns& columns, const launcher& on) {
   const eval_job<Form> job{plan, core::divider64::make(plan.row_length()), data,
                            {form, data.csr, data.item_count}, first_row, row_count, columns};
   const std::uint64_t quads = row_count * plan.row_length() / 4 + 2;
-  draw_rows<<<grid_for(core::ceil_div(quads, block_size)), block_size, 0, stream>>>(job);
-  NEGPIPE_CUDA_CHECK_LAUNCH("draw_rows");
+  on("launch of draw_rows", draw_rows<Form>, grid_for(core::ceil_div(quads, on.block_size)), job);
 }
 
 }  // namespace
 
+std::uint64_t evaluation_workspace_bytes(const core::evaluation_plan& plan, const device_view& data,
+                                         std::uint64_t row_count) {
+  return plan.with_replacement ? duplicate_workspace_bytes(data.item_count, row_count, plan.row_length()) : 0;
+}
+
 void fill_evaluation_async(const core::evaluation_plan& plan, const device_view& data, std::uint64_t first_row,
-                           std::uint64_t row_count, const evaluation_columns& columns, device_memory& memory,
-                           cudaStream_t stream, unsigned block_size) {
+                           std::uint64_t row_count, const evaluation_columns& columns, void* workspace,
+                           const launcher& on) {
   const nvtx_range range("negpipe fill evaluation");
   if (row_count == 0) return;
   if (!plan.with_replacement) {
-    permute_rows<<<grid_for(row_count), block_size, 0, stream>>>(plan, data, first_row, row_count, columns);
-    NEGPIPE_CUDA_CHECK_LAUNCH("permute_rows");
+    on("launch of permute_rows", permute_rows, grid_for(row_count), plan, data, first_row, row_count, columns);
     return;
   }
   switch (data.form) {
     case membership_form::bitset:
-      launch_draw(plan, data, bitset_form{data.bitset}, first_row, row_count, columns, stream, block_size);
+      launch_draw(plan, data, bitset_form{data.bitset}, first_row, row_count, columns, on);
       break;
     case membership_form::pair_filter:
-      launch_draw(plan, data, filter_form{data.filter, data.positives()}, first_row, row_count, columns, stream,
-                  block_size);
+      launch_draw(plan, data, filter_form{data.filter, data.positives()}, first_row, row_count, columns, on);
       break;
     default:
-      launch_draw(plan, data, search_form{data.csr}, first_row, row_count, columns, stream, block_size);
+      launch_draw(plan, data, search_form{data.csr}, first_row, row_count, columns, on);
   }
   mark_duplicates_async(columns.items, columns.item_width, data.item_count, row_count, plan.row_length(),
-                        columns.duplicate_mask, memory, stream);
+                        columns.duplicate_mask, workspace, on);
 }
 
 }  // namespace negpipe::cuda

@@ -1,4 +1,4 @@
-// Evaluation rows into device memory that the caller owns. Byte for byte core::eval_item_at.
+// Evaluation rows in device memory, byte for byte core::eval_item_at.
 #pragma once
 
 #include <cstdint>
@@ -10,12 +10,19 @@
 
 namespace negpipe::cuda {
 
-/// Writes evaluation rows [first_row, first_row + row_count), plan.row_length() values each, with their duplicate
-/// masks, to columns in device memory. Rows past the last user are zeros. memory gives scratch, in the stream's
-/// order, when negatives are drawn with replacement and a row is longer than a block sorts (see duplicate_masks.hpp);
-/// then the call waits for the stream. Throws backend_error, device_memory_error.
+/// Bytes of workspace for batches of row_count rows: 0 unless negatives are drawn with replacement and a row is longer
+/// than a block sorts (see duplicate_masks.hpp). Depends on the current device.
+std::uint64_t evaluation_workspace_bytes(const core::evaluation_plan& plan, const device_view& data,
+                                         std::uint64_t row_count);
+
+/// Queues evaluation rows [first_row, first_row + row_count), plan.row_length() values each, with their duplicate
+/// masks. Rows past the last user are zeros.
+///
+/// columns: device memory. workspace: device memory of evaluation_workspace_bytes(plan, data, row_count), which no
+/// other work uses meanwhile; null if that is 0. Allocates nothing, does not wait, may be captured. Throws
+/// backend_error.
 void fill_evaluation_async(const core::evaluation_plan& plan, const device_view& data, std::uint64_t first_row,
-                           std::uint64_t row_count, const evaluation_columns& columns, device_memory& memory,
-                           cudaStream_t stream, unsigned block_size = default_block_size);
+                           std::uint64_t row_count, const evaluation_columns& columns, void* workspace,
+                           const launcher& on);
 
 }  // namespace negpipe::cuda

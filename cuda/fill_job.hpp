@@ -15,23 +15,23 @@ namespace negpipe::cuda {
 struct fixed_cursor {
   cursor_state state;
 
-  NEGPIPE_HD const core::cycle_key& key() const { return state.key; }
-  NEGPIPE_HD const fill_range& range() const { return state.range; }
+  __device__ const core::cycle_key& key() const { return state.key; }
+  __device__ const fill_range& range() const { return state.range; }
 };
 
-/// The same, read when the kernel runs.
+/// The same, read when the kernel runs: one state per row of the grid.
 struct replayed_cursor {
-  const cursor_state* state;
+  const cursor_state* states;
 
-  NEGPIPE_HD const core::cycle_key& key() const { return state->key; }
-  NEGPIPE_HD const fill_range& range() const { return state->range; }
+  __device__ const core::cycle_key& key() const { return states[blockIdx.y].key; }
+  __device__ const fill_range& range() const { return states[blockIdx.y].range; }
 };
 
-NEGPIPE_HD inline void store_item(const training_columns& columns, std::uint64_t place, std::int32_t item) {
+__device__ inline void store_item(const training_columns& columns, std::uint64_t position, std::int32_t item) {
   if (columns.item_width == item_type::uint16) {
-    static_cast<std::uint16_t*>(columns.items)[place] = static_cast<std::uint16_t>(item);
+    static_cast<std::uint16_t*>(columns.items)[position] = static_cast<std::uint16_t>(item);
   } else {
-    static_cast<std::int32_t*>(columns.items)[place] = item;
+    static_cast<std::int32_t*>(columns.items)[position] = item;
   }
 }
 
@@ -42,9 +42,7 @@ struct point_writer {
   core::positives_view positives;
   Cursor cursor;
 
-  /// The point at a position; nothing past the cycle's end.
-  NEGPIPE_HD void write(std::uint64_t position) const {
-    if (position >= plan.padded_count()) return;
+  __device__ void write(std::uint64_t position) const {
     const training_columns& columns = cursor.range().columns;
     const core::point made =
         core::point_at(plan, cursor.key(), positives, position, curand_source{plan.seed});
@@ -53,13 +51,6 @@ struct point_writer {
     columns.labels[position] = made.label;
     if (columns.valid != nullptr) columns.valid[position] = made.valid;
   }
-
-  /// The place-th point of the range.
-  NEGPIPE_HD void operator()(std::uint64_t place) const { write(cursor.range().first + place); }
 };
-
-/// Writes count points by Thrust, one a thread: for plans too small for the network of neighbour_plan.
-template <typename Cursor>
-void fill_general_async(const point_writer<Cursor>& writer, std::uint64_t count, cudaStream_t stream);
 
 }  // namespace negpipe::cuda

@@ -4,8 +4,8 @@
 
 #include "fill_job.hpp"
 #include "negpipe/core/neighbours.hpp"
-#include "negpipe/error.hpp"
 #include "nvtx.hpp"
+#include "take_batches.hpp"
 
 namespace negpipe::cuda {
 
@@ -214,47 +214,48 @@ __global__ void __launch_bounds__(max_block_size)
   if (whole) store_items(range.columns, stores, quad, shared.items[threadIdx.x]);
 }
 
-__global__ void make_cursor_state(core::training_plan plan, const fill_cursor* cursor, std::uint64_t count,
-                                  training_columns columns, cursor_state* state) {
-  state->key = core::cycle_key::make(plan, cursor->cycle, curand_source{plan.seed});
-  state->range = fill_range::make(plan, cursor->first, count, columns);
+// The points of a range one by one: for plans that neighbour_plan does not cover, and positives that are not packed.
+template <typename Cursor>
+__global__ void fill_singly(const __grid_constant__ point_writer<Cursor> writer) {
+  const fill_range& range = writer.cursor.range();
+  std::uint64_t i = blockIdx.x * static_cast<std::uint64_t>(blockDim.x) + threadIdx.x;
+  for (; i < range.count; i += gridDim.x * static_cast<std::uint64_t>(blockDim.x)) writer.write(range.first + i);
 }
 
 template <typename Position, typename Layout, typename Form, typename Cursor>
-void launch(const device_view& data, Form form, const point_writer<Cursor>& writer, std::uint64_t count,
-            cudaStream_t stream, unsigned block_size) {
+void launch_form(const device_view& data, Form form, const point_writer<Cursor>& writer, std::uint64_t count,
+                 unsigned batches, const launcher& on) {
   const fill_job<Position, Layout, Form, Cursor> job{core::neighbour_plan<Position>::make(writer.plan),
                                                      scheduled_source(writer.plan.seed),
                                                      data.packed,
                                                      {form, data.csr, data.item_count},
                                                      writer};
-  const std::uint64_t most_quads = count / 4 + 2;  // a range may cut a quad at both ends
-  const auto grid = static_cast<unsigned>(core::ceil_div(most_quads, block_size));
-  fill_points<<<grid, block_size, 0, stream>>>(job);
-  NEGPIPE_CUDA_CHECK_LAUNCH("fill_points");
+  const std::uint64_t max_quads = count / 4 + 2;  // a range may cut a quad at both ends
+  const auto grid = static_cast<unsigned>(core::ceil_div(max_quads, on.block_size));
+  on("launch of fill_points", fill_points<Position, Layout, Form, Cursor>, dim3(grid, batches), job);
 }
 
 template <typename Position, typename Layout, typename Cursor>
-void launch_form(const device_view& data, const point_writer<Cursor>& writer, std::uint64_t count, cudaStream_t stream,
-                 unsigned block_size) {
+void launch_layout(const device_view& data, const point_writer<Cursor>& writer, std::uint64_t count, unsigned batches,
+                   const launcher& on) {
   switch (data.form) {
     case membership_form::bitset:
-      return launch<Position, Layout>(data, bitset_form{data.bitset}, writer, count, stream, block_size);
+      return launch_form<Position, Layout>(data, bitset_form{data.bitset}, writer, count, batches, on);
     case membership_form::pair_filter:
-      return launch<Position, Layout>(data, filter_form{data.filter, data.positives()}, writer, count, stream,
-                                      block_size);
+      return launch_form<Position, Layout>(data, filter_form{data.filter, data.positives()}, writer, count, batches,
+                                           on);
     default:
-      return launch<Position, Layout>(data, search_form{data.csr}, writer, count, stream, block_size);
+      return launch_form<Position, Layout>(data, search_form{data.csr}, writer, count, batches, on);
   }
 }
 
 template <typename Position, typename Cursor>
-void launch_layout(const device_view& data, const point_writer<Cursor>& writer, std::uint64_t count,
-                   cudaStream_t stream, unsigned block_size) {
+void launch_position(const device_view& data, const point_writer<Cursor>& writer, std::uint64_t count,
+                     unsigned batches, const launcher& on) {
   if (data.packed_as == packing::narrow) {
-    launch_form<Position, core::narrow_layout>(data, writer, count, stream, block_size);
+    launch_layout<Position, core::narrow_layout>(data, writer, count, batches, on);
   } else {
-    launch_form<Position, core::wide_layout>(data, writer, count, stream, block_size);
+    launch_layout<Position, core::wide_layout>(data, writer, count, batches, on);
   }
 }
 
@@ -264,35 +265,62 @@ bool fits_32_bits(const core::training_plan& plan) {
   return core::neighbour_plan<std::uint32_t>::covers(plan) && plan.padded_count() < 1ULL << 33;
 }
 
+// count: points of a batch, a row of the grid each.
 template <typename Cursor>
-void fill(const core::training_plan& plan, const device_view& data, std::uint64_t count, const Cursor& cursor,
-          cudaStream_t stream, unsigned block_size) {
+void launch_fill(const core::training_plan& plan, const device_view& data, std::uint64_t count, unsigned batches,
+                 const Cursor& cursor, const launcher& on) {
   const nvtx_range range("negpipe fill points");
-  if (count == 0) return;
   const point_writer<Cursor> writer{plan, data.positives(), cursor};
   if (data.packed_as == packing::none || !core::neighbour_plan<std::uint64_t>::covers(plan)) {
-    fill_general_async(writer, count, stream);
+    const dim3 grid(grid_for(core::ceil_div(count, on.block_size)), batches);
+    on("launch of fill_singly", fill_singly<Cursor>, grid, writer);
   } else if (fits_32_bits(plan)) {
-    launch_layout<std::uint32_t>(data, writer, count, stream, block_size);
+    launch_position<std::uint32_t>(data, writer, count, batches, on);
   } else {
-    launch_layout<std::uint64_t>(data, writer, count, stream, block_size);
+    launch_position<std::uint64_t>(data, writer, count, batches, on);
   }
+}
+
+std::uint32_t phase_of(const void* column, std::uint64_t value_bytes) {
+  const auto address = reinterpret_cast<std::uintptr_t>(column);
+  if (address % value_bytes != 0) return target_columns::no_phase;
+  return static_cast<std::uint32_t>(address / value_bytes % 4);
 }
 
 }  // namespace
 
-void fill_training_async(const core::training_plan& plan, const core::cycle_key& key, const device_view& data,
-                         std::uint64_t first, std::uint64_t count, const training_columns& columns, cudaStream_t stream,
-                         unsigned block_size) {
-  fill(plan, data, count, fixed_cursor{{key, fill_range::make(plan, first, count, columns)}}, stream, block_size);
+target_columns target_columns::make(const training_columns& to) {
+  const std::uint32_t phase = phase_of(to.users, 4);
+  const bool same = phase == phase_of(to.items, item_bytes(to.item_width)) && phase == phase_of(to.labels, 1) &&
+                    (to.valid == nullptr || phase == phase_of(to.valid, 1));
+  return {to, same ? phase : no_phase};
 }
 
-void fill_training_async(const core::training_plan& plan, const fill_cursor* cursor, cursor_state* state,
-                         const device_view& data, std::uint64_t count, const training_columns& columns,
-                         cudaStream_t stream, unsigned block_size) {
-  make_cursor_state<<<1, 1, 0, stream>>>(plan, cursor, count, columns, state);
-  NEGPIPE_CUDA_CHECK_LAUNCH("make_cursor_state");
-  fill(plan, data, count, replayed_cursor{state}, stream, block_size);
+cursor_state initial_state(const core::training_plan& plan) {
+  cursor_state state{};
+  core::permutation& order = state.key.order;
+  order.size = plan.point_count;
+  if (order.size > core::permutation::small_size) {
+    const core::digits radices = core::permutation::radices_for(order.size);
+    order.left_radix = radices.left;
+    order.right_radix = radices.right;
+    order.rounds = core::permutation::rounds_for(order.size);
+  }
+  return state;
+}
+
+void fill_training_async(const core::training_plan& plan, const core::cycle_key& key, const device_view& data,
+                         std::uint64_t first, std::uint64_t count, const training_columns& columns,
+                         const launcher& on) {
+  if (count == 0) return;
+  const fill_range range = fill_range::make(plan, first, count, target_columns::make(columns));
+  launch_fill(plan, data, count, 1, fixed_cursor{{key, range}}, on);
+}
+
+void fill_next_async(const core::training_plan& plan, batch_cursor* cursor, cursor_state* states, unsigned batch_count,
+                     const device_view& data, const training_columns& columns, const launcher& on) {
+  launch_take_batches(plan, cursor, states, batch_count, columns, on);
+  launch_fill(plan, data, plan.batch_size, batch_count, replayed_cursor{states}, on);
 }
 
 }  // namespace negpipe::cuda

@@ -1,7 +1,7 @@
-// Sizes of launches: blocks enough to fill the device, each striding over the rest.
+// Launches of kernels: sizes, and the status of the launch itself.
 #pragma once
 
-#include <cuda_runtime_api.h>
+#include <cuda_runtime.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -13,7 +13,7 @@ namespace negpipe::cuda {
 inline constexpr unsigned default_block_size = 128;
 inline constexpr unsigned max_block_size = 256;
 
-/// Blocks for a grid-stride loop: one for each of block_count pieces of work, at most 16 a multiprocessor of the
+/// Blocks for a grid-stride loop: one for each of block_count pieces of work, at most 16 per multiprocessor of the
 /// current device.
 inline unsigned grid_for(std::uint64_t block_count) {
   constexpr std::uint64_t blocks_per_multiprocessor = 16;
@@ -24,5 +24,32 @@ inline unsigned grid_for(std::uint64_t block_count) {
   return static_cast<unsigned>(
       std::min(block_count, blocks_per_multiprocessor * static_cast<std::uint64_t>(multiprocessors)));
 }
+
+/// Where kernels are launched.
+///
+/// The status is that of the launch (cudaLaunchKernelEx), not the runtime's last error: a pending error of the caller
+/// is neither reported nor cleared.
+struct launcher {
+  cudaStream_t stream = nullptr;
+  unsigned block_size = default_block_size;
+  /// Loads kernels instead of launching them. With lazy loading, the first launch of a kernel may allocate, which a
+  /// stream capture does not permit.
+  bool load_only = false;
+
+  /// what: such as "launch of fill_points", for the error message. Throws backend_error.
+  template <typename... Parameters, typename... Arguments>
+  void operator()(const char* what, void (*kernel)(Parameters...), dim3 grid, const Arguments&... arguments) const {
+    if (load_only) {
+      cudaFuncAttributes ignored{};
+      check(cudaFuncGetAttributes(&ignored, reinterpret_cast<const void*>(kernel)), what);
+      return;
+    }
+    cudaLaunchConfig_t config{};
+    config.gridDim = grid;
+    config.blockDim = dim3(block_size);
+    config.stream = stream;
+    check(cudaLaunchKernelEx(&config, kernel, arguments...), what);
+  }
+};
 
 }  // namespace negpipe::cuda

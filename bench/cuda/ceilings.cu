@@ -65,7 +65,7 @@ double random_sectors_per_second(const protocol& how, cuda::device_memory& memor
   const timing t = time_on_device(how, memory, stream, [&](int) {
     read_sectors<<<grid, block_size, 0, stream>>>(sectors.data(), static_cast<std::uint32_t>(footprint_bytes / 32),
                                                   out.data());
-    NEGPIPE_CUDA_CHECK_LAUNCH("read_sectors");
+    NEGPIPE_CUDA_CHECK(cudaGetLastError());
   });
   return static_cast<double>(grid) * block_size * reads_a_thread / t.median_seconds;
 }
@@ -76,7 +76,7 @@ double instructions_per_second(const protocol& how, std::uint32_t loops, cuda::d
   cuda::device_buffer<std::uint32_t> out(grid * block_size, memory, stream);
   const timing t = time_on_device(how, memory, stream, [&](int) {
     mixed_integer<<<grid, block_size, 0, stream>>>(out.data(), loops, 1664525U, 0x5A5A5A5AU);
-    NEGPIPE_CUDA_CHECK_LAUNCH("mixed_integer");
+    NEGPIPE_CUDA_CHECK(cudaGetLastError());
   });
   return static_cast<double>(grid) * block_size * loops * instructions_a_loop / t.median_seconds;
 }

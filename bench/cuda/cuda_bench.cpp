@@ -126,7 +126,7 @@ json time_points(const context& on, const positives_index& index, const cuda::de
   batch_buffers out(batch, item_type_for(index.source().item_count()), on.memory, on.stream);
   const auto fill = [&](int run) {
     const std::uint64_t first = static_cast<std::uint64_t>(run) % plan.batch_count * batch;
-    cuda::fill_training_async(plan, key, data.view(), first, batch, out.training(), on.stream);
+    cuda::fill_training_async(plan, key, data.view(), first, batch, out.training(), {on.stream});
   };
   fill(0);
   check_batch(on, plan, key, index, out);
@@ -165,8 +165,10 @@ json time_evaluation(const context& on, const positives_index& index, const cuda
   const auto rows = std::min<std::uint64_t>(static_cast<std::uint64_t>(index.source().user_count()), 138'493);
   const evaluation_plan plan = plan_evaluation(index.source(), {1, negatives, negatives + 1, mlperf});
   batch_buffers out(rows * plan.row_length(), item_type_for(index.source().item_count()), on.memory, on.stream);
+  cuda::device_buffer<std::byte> workspace(cuda::evaluation_workspace_bytes(plan, data.view(), rows), on.memory,
+                                           on.stream);
   const timing t = time_on_device(on.warm(), on.memory, on.stream, [&](int) {
-    cuda::fill_evaluation_async(plan, data.view(), 0, rows, out.evaluation(), on.memory, on.stream);
+    cuda::fill_evaluation_async(plan, data.view(), 0, rows, out.evaluation(), workspace.data(), {on.stream});
   });
   json result = to_json(t, static_cast<double>(rows * plan.row_length()));
   result["form"] = cuda::name_of(data.view().form);

@@ -1,4 +1,5 @@
-// Makes four batches in each form of membership, so that counters can be read of one kernel; run by counts.
+// Makes four batches in each form of membership, and the next of a replay, so that counters can be read of each kernel;
+// run by counts.
 //
 //   fill_counts SHAPE BATCH     SHAPE: ml-1m, ml-20m, or 2m-850k (2 M users, 850,000 items, 40 M positives: a fifth
 //                               of the contract's, for the host's sake)
@@ -39,8 +40,13 @@ void run(const std::string& shape, std::uint64_t batch) {
     const training_columns out{users.data(), items.data(), width, labels.data(), nullptr};
     for (std::uint64_t b = 0; b < batches; ++b) {
       cuda::fill_training_async(plan, key, data.view(), plan.batch_count / 2 * batch + b * batch, batch, out,
-                                stream.get());
+                                {stream.get()});
     }
+    const batch_cursor begin{0, 1};
+    const cuda::cursor_state initial = cuda::initial_state(plan);
+    auto cursor = cuda::upload_async(&begin, 1, *memory, stream.get());
+    auto state = cuda::upload_async(&initial, 1, *memory, stream.get());
+    cuda::fill_next_async(plan, cursor.data(), state.data(), 1, data.view(), out, {stream.get()});
     stream.synchronize();
     const std::uint64_t rows = form == cuda::membership_form::sorted_search ? 4 * data.view().positive_count : 0;
     std::printf("%s\t%llu\t%llu\t%llu\n", cuda::name_of(form), static_cast<unsigned long long>(batches * batch),

@@ -58,7 +58,7 @@ double kernel_milliseconds(const protocol& how, const core::training_plan& plan,
   cuda::device_buffer<std::byte> labels(count, memory, stream.get());
   const std::array<std::byte*, 3> column{users.data(), items.data(), labels.data()};
   const timing alone = time_on_device(how, memory, stream.get(), [&](int) {
-    cuda::fill_training_async(plan, key, data, 0, count, columns_at(column, width), stream.get());
+    cuda::fill_training_async(plan, key, data, 0, count, columns_at(column, width), {stream.get()});
   });
   return 1e3 * alone.median_seconds;
 }
@@ -111,7 +111,7 @@ json time_way_out(const protocol& how, const core::training_plan& plan, const co
         [&](std::uint64_t first, std::uint64_t length, std::span<std::byte* const> column, cudaStream_t stream) {
           pieces.push_back({.count = length});
           pieces.back().begin.record(stream);
-          cuda::fill_training_async(plan, key, data, first, length, columns_at(column, width), stream);
+          cuda::fill_training_async(plan, key, data, first, length, columns_at(column, width), {stream});
           pieces.back().filled.record(stream);
         },
         [&](cudaStream_t stream) { pieces.back().copied.record(stream); });

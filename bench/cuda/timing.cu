@@ -47,7 +47,7 @@ class cache_flush {
     if (zeros_.size() == 0) return;
     const unsigned grid = cuda::grid_for(core::ceil_div(zeros_.size(), block_size));
     read_zeros<<<grid, block_size, 0, stream_>>>(zeros_.data(), zeros_.size(), found_.data());
-    NEGPIPE_CUDA_CHECK_LAUNCH("read_zeros");
+    NEGPIPE_CUDA_CHECK(cudaGetLastError());
   }
 
  private:
@@ -79,7 +79,7 @@ timing time_on_device(const protocol& how, cuda::device_memory& memory, cudaStre
   for (int run = -how.warm_up; run < how.runs; ++run) {
     flush.run();
     hold<<<1, 1, 0, stream>>>(hold_cycles);
-    NEGPIPE_CUDA_CHECK_LAUNCH("hold");
+    NEGPIPE_CUDA_CHECK(cudaGetLastError());
     begin.record(stream);
     work(run + how.warm_up);
     end.record(stream);

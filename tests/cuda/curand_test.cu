@@ -47,7 +47,7 @@ TEST_F(curand_device, the_generator_curand_init_and_core_agree) {
     cuda::device_buffer<core::random_block> by_source(names.size(), *memory, stream->get());
     cuda::device_buffer<core::random_block> by_init(names.size(), *memory, stream->get());
     make_blocks<<<1, 64, 0, stream->get()>>>(device_names.data(), names.size(), seed, by_source.data(), by_init.data());
-    NEGPIPE_CUDA_CHECK_LAUNCH("make_blocks");
+    NEGPIPE_CUDA_CHECK(cudaGetLastError());
     const auto sourced = download(by_source.data(), names.size());
     const auto initialised = download(by_init.data(), names.size());
     for (std::size_t i = 0; i < names.size(); ++i) {

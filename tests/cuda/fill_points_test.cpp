@@ -1,5 +1,5 @@
-// Ranges written straight into device memory: every form, block size, width and alignment equals the core, and a
-// captured graph replays for any cycle.
+// Ranges written straight into device memory: every form, block size, width and alignment equals the core, and so do
+// the batches of a captured graph.
 #include "fill_points.hpp"
 
 #include <algorithm>
@@ -87,8 +87,8 @@ TEST_F(fill_points, every_form_and_block_size_equals_the_core) {
     const auto device = make(index, form);
     for (const unsigned block_size : {32U, 96U, 128U, 256U}) {
       device_columns found(9000, 0, item_type::uint16, false, *memory, stream->get());
-      cuda::fill_training_async(plan, key, device.view(), 40'000, found.count, found.columns(), stream->get(),
-                                block_size);
+      cuda::fill_training_async(plan, key, device.view(), 40'000, found.count, found.columns(),
+                                {stream->get(), block_size});
       ASSERT_EQ(difference(found, plan, key, index, 40'000, found.count), "")
           << cuda::name_of(form) << ", block size " << block_size;
     }
@@ -108,7 +108,7 @@ TEST_F(fill_points, ranges_that_cut_blocks_of_four_and_reach_into_the_padding_eq
         const std::uint64_t count = std::min<std::uint64_t>(back, 1027);
         device_columns found(count, back % 3, width, masked, *memory, stream->get());
         const std::uint64_t first = plan.padded_count() - back;
-        cuda::fill_training_async(plan, key, device.view(), first, count, found.columns(), stream->get());
+        cuda::fill_training_async(plan, key, device.view(), first, count, found.columns(), {stream->get()});
         ASSERT_EQ(difference(found, plan, key, index, first, count), "") << "last " << back;
       }
     }
@@ -128,7 +128,7 @@ TEST_F(fill_points, padding_at_positions_past_2_to_the_34th_equals_the_core) {
       const core::cycle_key key = make_cycle_key(plan, 3);
       for (const std::uint64_t first : {plan.point_count - 301, size - 699}) {
         device_columns found(699, 1, item_type::uint16, masked, *memory, stream->get());
-        cuda::fill_training_async(plan, key, device.view(), first, found.count, found.columns(), stream->get());
+        cuda::fill_training_async(plan, key, device.view(), first, found.count, found.columns(), {stream->get()});
         ASSERT_EQ(difference(found, plan, key, index, first, found.count), "") << size << ", " << first;
       }
     }
@@ -145,7 +145,7 @@ TEST_F(fill_points, catalogues_of_more_than_65536_items_equal_the_core) {
     ASSERT_EQ(device.view().packed_as, cuda::packing::wide);
     for (const std::uint64_t first : {std::uint64_t{40'000}, std::uint64_t{40'001}, plan.padded_count() - 5000}) {
       device_columns found(5000, 0, item_type::int32, true, *memory, stream->get());
-      cuda::fill_training_async(plan, key, device.view(), first, found.count, found.columns(), stream->get());
+      cuda::fill_training_async(plan, key, device.view(), first, found.count, found.columns(), {stream->get()});
       ASSERT_EQ(difference(found, plan, key, index, first, found.count), "") << cuda::name_of(form) << ", " << first;
     }
   }
@@ -162,7 +162,7 @@ TEST_F(fill_points, positives_that_are_not_packed_are_made_one_by_one) {
   const training_plan plan = plan_training(data, {5, 4, 1, 4099, padding_policy::resample});
   const core::cycle_key key = make_cycle_key(plan, 3);
   device_columns found(3000, 0, item_type::uint16, false, *memory, stream->get());
-  cuda::fill_training_async(plan, key, view, 41'001, found.count, found.columns(), stream->get());
+  cuda::fill_training_async(plan, key, view, 41'001, found.count, found.columns(), {stream->get()});
   EXPECT_EQ(difference(found, plan, key, index, 41'001, found.count), "");
 }
 
@@ -175,65 +175,101 @@ TEST_F(fill_points, cycles_of_several_epochs_and_other_shapes_equal_the_core) {
     const core::cycle_key key = make_cycle_key(plan, 1);
     device_columns found(4096, 0, item_type::int32, false, *memory, stream->get());
     const std::uint64_t first = plan.point_count / 3;
-    cuda::fill_training_async(plan, key, device.view(), first, found.count, found.columns(), stream->get());
+    cuda::fill_training_async(plan, key, device.view(), first, found.count, found.columns(), {stream->get()});
     ASSERT_EQ(difference(found, plan, key, index, first, found.count), "") << negatives << ", " << epochs;
   }
 }
 
-// Captured once, replayed for cursors that were not known then. Capture in the global mode refuses what allocates or
-// waits, which proves that a fill does neither.
-TEST_F(fill_points, a_captured_graph_replays_for_any_cursor) {
-  const dataset data = kernel_dataset();
-  const positives_index index(data);
-  const auto device = make(index, membership_form::pair_filter);
-  const dataset small_data = edge_dataset();  // so small that the general way is taken
-  const positives_index small_index(small_data);
-  const auto small_device = make(small_index, membership_form::bitset);
-  for (const bool small : {false, true}) {
-    const training_plan plan = plan_training(small ? small_data : data, {5, 4, 1, 500, padding_policy::resample});
-    auto cursor = upload(std::vector<cuda::fill_cursor>(1));
-    cuda::device_buffer<cuda::cursor_state> state(1, *memory, stream->get());
-    device_columns found(500, 0, item_type::uint16, false, *memory, stream->get());
-    const auto fill = [&] {
-      cuda::fill_training_async(plan, cursor.data(), state.data(), (small ? small_device : device).view(), found.count,
-                                found.columns(), stream->get());
+// A replay over cycle ends, captured once. Capture in the global mode refuses what allocates or waits, which proves that
+// a fill does neither.
+class replayed_fill : public fill_points {
+ protected:
+  // The batches from {cycle, batch} on, as many as a launch makes, launch after launch.
+  void expect_batches_in_order(const dataset& data, const training_options& options, batch_cursor at, unsigned batches,
+                               int launches, membership_form form = membership_form::pair_filter) {
+    const positives_index index(data);
+    const auto device = make(index, form);
+    const training_plan plan = plan_training(data, options);
+    const std::uint64_t count = plan.batch_size;
+    const item_type width = item_type_for(data.item_count());
+    auto cursor = upload(std::vector<batch_cursor>{at});
+    auto states = upload(std::vector<cuda::cursor_state>(batches, cuda::initial_state(plan)));
+    device_columns found(batches * count, 0, width, plan.pad == padding_policy::mask, *memory, stream->get());
+    const cuda::launcher loading{stream->get(), cuda::default_block_size, true};
+    const auto fill = [&](const cuda::launcher& on) {
+      cuda::fill_next_async(plan, cursor.data(), states.data(), batches, device.view(), found.columns(), on);
     };
-    fill();  // kernels are loaded at their first launch, which a capture may refuse
+    fill(loading);
     stream->synchronize();
-
     cudaGraph_t graph = nullptr;
-    NEGPIPE_CUDA_CHECK(cudaStreamBeginCapture(stream->get(), cudaStreamCaptureModeGlobal));
-    fill();
-    NEGPIPE_CUDA_CHECK(cudaStreamEndCapture(stream->get(), &graph));
     cudaGraphExec_t replay = nullptr;
+    NEGPIPE_CUDA_CHECK(cudaStreamBeginCapture(stream->get(), cudaStreamCaptureModeGlobal));
+    fill({stream->get()});
+    NEGPIPE_CUDA_CHECK(cudaStreamEndCapture(stream->get(), &graph));
     NEGPIPE_CUDA_CHECK(cudaGraphInstantiate(&replay, graph, 0));
-    for (const std::uint32_t cycle : {0U, 7U, 0xFFFFFFFFU}) {
-      for (const std::uint64_t batch : {std::uint64_t{0}, plan.batch_count / 2, plan.batch_count - 1}) {
-        const cuda::fill_cursor at{batch * plan.batch_size, cycle};
-        NEGPIPE_CUDA_CHECK(cudaMemcpyAsync(cursor.data(), &at, sizeof at, cudaMemcpyHostToDevice, stream->get()));
-        NEGPIPE_CUDA_CHECK(cudaGraphLaunch(replay, stream->get()));
-        ASSERT_EQ(
-            difference(found, plan, make_cycle_key(plan, cycle), small ? small_index : index, at.first, found.count),
-            "")
-            << "cycle " << cycle << ", batch " << batch;
+    for (int launch = 0; launch < launches; ++launch) {
+      NEGPIPE_CUDA_CHECK(cudaGraphLaunch(replay, stream->get()));
+      const auto users = download(found.columns().users, found.count);
+      const auto items = download(static_cast<std::byte*>(found.columns().items), found.count * item_bytes(width));
+      const auto labels = download(found.columns().labels, found.count);
+      for (unsigned k = 0; k < batches; ++k) {
+        point_buffer wanted(count, width, found.masked);
+        write_reference_points(plan, make_cycle_key(plan, at.cycle), index.view(), plan.first_position(at.batch), count,
+                               wanted.columns());
+        point_buffer made(count, width, found.masked);
+        std::copy_n(users.data() + k * count, count, made.columns().users);
+        std::copy_n(items.data() + k * count * item_bytes(width), count * item_bytes(width),
+                    static_cast<std::byte*>(made.columns().items));
+        std::copy_n(labels.data() + k * count, count, made.columns().labels);
+        if (found.masked) {
+          const auto valid = download(found.columns().valid, found.count);
+          std::copy_n(valid.data() + k * count, count, made.columns().valid);
+        }
+        ASSERT_EQ(made.first_difference(wanted), "") << "cycle " << at.cycle << ", batch " << at.batch;
+        if (++at.batch == plan.batch_count) at = {at.cycle + 1, 0};
       }
+      const batch_cursor next = download(cursor.data(), 1)[0];
+      ASSERT_EQ(next.cycle, at.cycle);
+      ASSERT_EQ(next.batch, at.batch);
     }
     NEGPIPE_CUDA_CHECK(cudaGraphExecDestroy(replay));
     NEGPIPE_CUDA_CHECK(cudaGraphDestroy(graph));
   }
+};
+
+TEST_F(replayed_fill, yields_the_batches_of_cycle_after_cycle) {
+  const dataset data = kernel_dataset();
+  for (const padding_policy padding : {padding_policy::resample, padding_policy::mask, padding_policy::drop}) {
+    const training_options options{5, 0, 1, 5999, padding};  // 5 batches; ranges that cut blocks of four
+    expect_batches_in_order(data, options, {7, 3}, 1, 6);
+    expect_batches_in_order(data, options, {0xFFFFFFFF, 3}, 3, 2);  // cycle numbers wrap around
+    if (HasFatalFailure()) return;
+  }
 }
 
-TEST_F(fill_points, a_cursor_past_the_end_writes_only_what_there_is) {
+TEST_F(replayed_fill, serves_every_form_and_size_of_permutation) {
+  for (const membership_form form : every_form) {
+    expect_batches_in_order(kernel_dataset(), {5, 4, 1, 70'000, padding_policy::resample}, {1, 1}, 2, 1, form);
+  }
+  for (const std::int32_t positives : {1, 2, 33, 64, 65, 1023, 1024, 5000}) {
+    const dataset data = random_dataset({positives / 2, positives - positives / 2}, 6000, 3);
+    const std::uint64_t batch = positives < 3 ? 1 : static_cast<std::uint64_t>(positives) / 3;
+    expect_batches_in_order(data, {5, 0, 1, batch, padding_policy::resample}, {2, 0}, 9, 1);
+    if (HasFatalFailure()) return;
+  }
+}
+
+TEST_F(replayed_fill, takes_a_batch_number_past_the_end_for_the_end_of_its_cycle) {
   const dataset data = kernel_dataset();
   const positives_index index(data);
   const auto device = make(index, membership_form::pair_filter);
   const training_plan plan = plan_training(data, {5, 4, 1, 500, padding_policy::drop});
-  auto cursor = upload(std::vector<cuda::fill_cursor>{{plan.padded_count() - 130, 2}});
-  cuda::device_buffer<cuda::cursor_state> state(1, *memory, stream->get());
-  device_columns found(700, 0, item_type::uint16, false, *memory, stream->get());
-  cuda::fill_training_async(plan, cursor.data(), state.data(), device.view(), found.count, found.columns(),
-                            stream->get());
-  EXPECT_EQ(difference(found, plan, make_cycle_key(plan, 2), index, plan.padded_count() - 130, 130), "");
+  auto cursor = upload(std::vector<batch_cursor>{{2, ~0ULL}});
+  auto states = upload(std::vector<cuda::cursor_state>{cuda::initial_state(plan)});
+  device_columns found(500, 0, item_type::uint16, false, *memory, stream->get());
+  cuda::fill_next_async(plan, cursor.data(), states.data(), 1, device.view(), found.columns(), {stream->get()});
+  EXPECT_EQ(difference(found, plan, make_cycle_key(plan, 3), index, 0, 500), "");
+  EXPECT_EQ(download(cursor.data(), 1)[0].batch, 1U);
 }
 
 }  // namespace

@@ -108,6 +108,24 @@ struct permutation {
     return d;
   }
 
+  /// The counter of a network's round keys 4 * block .. 4 * block + 3.
+  static NEGPIPE_HD constexpr counter round_key_counter(tag purpose, std::uint32_t cycle, std::uint64_t index,
+                                                        std::uint32_t block) {
+    return make_counter(purpose, cycle, index, block);
+  }
+
+  /// The swap partner of slot i of a small permutation, drawn from [0, i]. Takes word i mod 4 of the blocks i/4,
+  /// i/4 + 16, i/4 + 32, ... until one is accepted.
+  template <typename Source>
+  static NEGPIPE_HD std::uint32_t draw_partner(std::uint32_t i, Source source, tag purpose, std::uint32_t cycle,
+                                               std::uint64_t index) {
+    const auto below = bounded32::make(i + 1);
+    std::uint32_t partner = 0;
+    std::uint32_t attempt = i / 4;
+    while (!below(source(make_counter(purpose, cycle, index, attempt)).any(i), partner)) attempt += small_size / 4;
+    return partner;
+  }
+
   /// A keyed function of a digit, in [0, radix): two multiplications, the first folded, the last scaled.
   static NEGPIPE_HD constexpr std::uint32_t round_function(std::uint32_t digit, std::uint32_t key,
                                                            std::uint32_t radix) {
@@ -147,27 +165,20 @@ struct permutation {
     p.right_radix = radices.right;
     p.rounds = rounds_for(size);
     for (int i = 0; i < p.rounds; ++i) {
-      const auto block = source(make_counter(purpose, cycle, index, static_cast<std::uint32_t>(i) / 4));
+      const auto block = source(round_key_counter(purpose, cycle, index, static_cast<std::uint32_t>(i) / 4));
       p.word[i] = block.word[i % 4];
     }
     return p;
   }
 
-  // Durstenfeld's shuffle: for i = size-1 .. 1, swap places i and partner(i), drawn from [0, i]. Draw i takes word
-  // i mod 4 of the blocks i/4, i/4 + 16, i/4 + 32, ... until one is accepted.
+  // Durstenfeld's shuffle: for i = size-1 .. 1, swap slots i and partner(i).
   template <typename Source>
   static NEGPIPE_HD permutation make_small(std::uint32_t size, Source source, tag purpose, std::uint32_t cycle,
                                            std::uint64_t index) {
     permutation p{};
     p.size = size;
     for (std::uint32_t i = 1; i < size; ++i) {
-      const auto below = bounded32::make(i + 1);
-      std::uint32_t partner = 0;
-      std::uint32_t attempt = i / 4;
-      while (!below(source(make_counter(purpose, cycle, index, attempt)).word[i % 4], partner)) {
-        attempt += small_size / 4;
-      }
-      p.word[i / 4] |= partner << (8 * (i % 4));
+      p.word[i / 4] |= draw_partner(i, source, purpose, cycle, index) << (8 * (i % 4));
     }
     return p;
   }
