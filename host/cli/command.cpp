@@ -1,11 +1,9 @@
 #include "command.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <cctype>
 #include <cerrno>
 #include <charconv>
-#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
@@ -13,20 +11,12 @@
 #include <string_view>
 
 #include "negpipe/error.hpp"
+#include "process.hpp"
 #include "progress_display.hpp"
 
 namespace negpipe::cli {
 
 namespace {
-
-std::atomic<bool> stop_requested{false};
-static_assert(std::atomic<bool>::is_always_lock_free, "a signal handler may only touch lock-free atomics");
-
-// The first signal asks; a second one of the same kind ends the program at once.
-extern "C" void request_stop(int signal) {
-  stop_requested.store(true);
-  std::signal(signal, SIG_DFL);
-}
 
 progress_display display;
 
@@ -106,15 +96,70 @@ void check_values(CLI::App& app) {
 }
 
 run_control make_control(const common_options& options) {
-  std::signal(SIGINT, request_stop);
-  std::signal(SIGTERM, request_stop);
   run_control control;
   control.threads = options.threads;
-  control.stop_requested = &stop_requested;
+  control.stop_requested = &stop_on_signals();
   if (!options.quiet) {
     control.on_progress = [](const progress& now) { display.show(now); };
   }
   return control;
+}
+
+std::string flag_of(std::string_view field) {
+  static const std::map<std::string_view, std::string_view> flags{
+      {"threads", "--threads"},
+      {"replace", "--force"},
+      {"resume", "--resume"},
+      {"batch_size", "--batch-size"},
+      {"num_neg", "--num-neg"},
+      {"epochs_per_cycle", "--epochs-per-cycle"},
+      {"padding", "--padding"},
+      {"readers", "--readers"},
+      {"compression", "--compression"},
+      {"first_cycle", "--first-cycle"},
+      {"cycle_count", "--cycles"},
+      {"cycles_ahead", "--cycles-ahead"},
+      {"timeout", "--timeout"},
+      {"out", "--out"},
+      {"seed", "--seed"},
+      {"mlperf", "--mlperf"},
+      {"evaluation", "--no-eval"},
+      {"eval_negatives", "--eval-negatives"},
+      {"eval_batch_size", "--eval-batch-size"},
+      {"bitset_budget", "--bitset-budget"},
+      {"device", "--device"},
+      {"data_dir", "--data-dir"},
+      {"cache_id", "--cache-id"},
+      {"background_threads", "--background-threads"},
+      {"min_ratings", "--min-ratings"},
+      {"duplicates", "--duplicates"},
+      {"ties", "--ties"},
+      {"expect", "--expect"},
+      {"users", "--users"},
+      {"items", "--items"},
+      {"interactions", "--positives"},
+      {"csv", "--csv"}};
+  const auto found = flags.find(field);
+  return std::string(found == flags.end() ? field : found->second);
+}
+
+std::string with_flags(const error& failure) {
+  std::string_view rest = failure.what();
+  std::string text;
+  if (const std::string& field = failure.field(); !field.empty() && rest.starts_with(field)) {
+    text = flag_of(field);
+    rest.remove_prefix(field.size());
+  }
+  for (std::size_t begin = rest.find('`'); begin != rest.npos; begin = rest.find('`')) {
+    const std::size_t end = rest.find('`', begin + 1);
+    if (end == rest.npos) break;
+    const std::string_view field = rest.substr(begin + 1, end - begin - 1);
+    const std::string flag = flag_of(field);
+    text += rest.substr(0, begin);
+    text += flag == field ? std::string(rest.substr(begin, end - begin + 1)) : flag;
+    rest.remove_prefix(end + 1);
+  }
+  return text.append(rest);
 }
 
 void flush_output() {
@@ -127,7 +172,7 @@ void print_outcome(const common_options& options, const nlohmann::ordered_json& 
   if (options.json) {
     std::printf("%s\n", summary.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
   } else if (!options.quiet) {
-    std::fputs(text.c_str(), stdout);
+    std::fputs(printable(text).c_str(), stdout);
   }
   flush_output();
 }
@@ -135,7 +180,7 @@ void print_outcome(const common_options& options, const nlohmann::ordered_json& 
 void print_note(const common_options& options, const std::string& text) {
   if (options.quiet) return;
   display.finish();
-  std::fprintf(stderr, "%s\n", text.c_str());
+  std::fprintf(stderr, "%s\n", printable(text).c_str());
 }
 
 }  // namespace negpipe::cli

@@ -6,9 +6,11 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
+#include "negpipe/error.hpp"
 #include "negpipe/run_control.hpp"
 
 namespace negpipe::cli {
@@ -45,8 +47,16 @@ CLI::Option* take_one_of(CLI::Option* option, std::map<std::string, Enum> words)
 /// For a transform: a number of bytes with an optional unit (k, M, G, ... of 1,024) becomes one without.
 CLI::Validator byte_count();
 
-/// A run_control with a bar on a terminal, plain lines otherwise, nothing with --quiet; SIGINT and SIGTERM stop it.
+/// Returns a run_control with a bar on a terminal, plain lines otherwise, nothing with --quiet. Signals stop it, see
+/// stop_on_signals().
 run_control make_control(const common_options& options);
+
+/// Returns the flag for a field that the library's messages name: "--force" for "replace"; a field without a flag as it
+/// is.
+std::string flag_of(std::string_view field);
+
+/// Returns the message of an error with flags instead of fields.
+std::string with_flags(const error& failure);
 
 /// Ends the progress display and prints the outcome: the JSON object with --json, else the text, nothing with --quiet.
 /// Seeds stand in the object as text, as they do in ready.json: many readers of JSON keep numbers as doubles, which

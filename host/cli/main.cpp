@@ -1,6 +1,6 @@
 // The program negpipe. Exit status: 0 done; 1 verify found a promise broken; 2 wrong options; 3 ratings that cannot be
 // read; 4 damaged or foreign data; 5 what is asked for cannot be had; 6 the operating system refused; 7 the backend is
-// not there or failed; 8 a bug or no memory; 130 interrupted.
+// not there or failed; 8 a bug or no memory; 130 interrupted by a signal.
 #include <cstdio>
 #include <exception>
 #include <iostream>
@@ -9,12 +9,28 @@
 #include "command.hpp"
 #include "negpipe/error.hpp"
 #include "negpipe/version.hpp"
+#include "process.hpp"
 
 namespace {
 
 int complain(const char* message, int status) {
   std::fprintf(stderr, "negpipe: %s\n", message);
   return status;
+}
+
+template <typename Failure>
+bool is(const negpipe::error& failure) {
+  return dynamic_cast<const Failure*>(&failure) != nullptr;
+}
+
+int status_of(const negpipe::error& failure) {
+  if (is<negpipe::option_error>(failure)) return 2;
+  if (is<negpipe::input_error>(failure)) return 3;
+  if (is<negpipe::format_error>(failure)) return 4;
+  if (is<negpipe::infeasible_error>(failure)) return 5;
+  if (is<negpipe::io_error>(failure)) return 6;
+  if (is<negpipe::backend_error>(failure)) return 7;
+  return is<negpipe::interrupted_error>(failure) ? 130 : 8;
 }
 
 int run(CLI::App& app, int argc, char** argv) {
@@ -29,20 +45,8 @@ int run(CLI::App& app, int argc, char** argv) {
     return 0;
   } catch (const negpipe::cli::negative_outcome&) {
     return 1;
-  } catch (const negpipe::option_error& failure) {
-    return complain(failure.what(), 2);
-  } catch (const negpipe::input_error& failure) {
-    return complain(failure.what(), 3);
-  } catch (const negpipe::format_error& failure) {
-    return complain(failure.what(), 4);
-  } catch (const negpipe::infeasible_error& failure) {
-    return complain(failure.what(), 5);
-  } catch (const negpipe::io_error& failure) {
-    return complain(failure.what(), 6);
-  } catch (const negpipe::backend_error& failure) {
-    return complain(failure.what(), 7);
-  } catch (const negpipe::interrupted_error& failure) {
-    return complain(failure.what(), 130);
+  } catch (const negpipe::error& failure) {
+    return complain(negpipe::cli::with_flags(failure).c_str(), status_of(failure));
   } catch (const std::bad_alloc&) {
     return complain("out of memory; close other programs, or use a smaller batch or --bitset-budget", 8);
   } catch (const std::exception& failure) {
@@ -53,6 +57,8 @@ int run(CLI::App& app, int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  negpipe::cli::open_standard_descriptors();
+  negpipe::cli::end_on_bus_error();
   CLI::App app("negpipe makes exact, reproducible training and evaluation data for recommenders.", "negpipe");
   app.set_version_flag("--version", std::string("negpipe ") + negpipe::library_version);
   app.require_subcommand(1);

@@ -6,7 +6,6 @@
 
 #include <cerrno>
 #include <chrono>
-#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <limits>
@@ -225,16 +224,10 @@ produce_report run_logged(const CLI::App& command, produce_arguments& arguments,
   return report;
 }
 
-// A closing terminal ends the producer as SIGTERM does, unless the user (nohup) does not want it to.
-void treat_hang_up_as_termination() {
-  if (std::signal(SIGHUP, [](int) { std::raise(SIGTERM); }) == SIG_IGN) std::signal(SIGHUP, SIG_IGN);
-}
-
 void run_produce(const CLI::App& command, produce_arguments& arguments) {
   common_options silent = arguments.generation.common;
   silent.quiet = true;  // of progress: the log has its own
   const run_control control = make_control(silent);
-  treat_hang_up_as_termination();
   arguments.options.timeout = std::chrono::seconds(arguments.timeout_seconds);
   arguments.options.parent = arguments.parent.value_or(::getppid());
 
@@ -252,7 +245,8 @@ void run_produce(const CLI::App& command, produce_arguments& arguments) {
     if (arguments.generation.seed) summary["seed"] = std::to_string(*arguments.generation.seed);
     print_outcome(arguments.generation.common, summary, {});
   } catch (const std::exception& failure) {
-    if (log.is_in_file()) log.say(failure.what());
+    const auto* ours = dynamic_cast<const error*>(&failure);
+    if (log.is_in_file()) log.say(ours != nullptr ? with_flags(*ours) : failure.what());
     throw;
   }
 }

@@ -32,6 +32,18 @@ const char* kind_name(mode_t mode) {
   }
 }
 
+/// Like open(2), but never returns 0, 1 or 2: where the process was started without one of them, whatever is printed
+/// later would land in the file.
+int open_above_standard(const fs::path& path, int flags, mode_t mode = 0) {
+  const int opened = ::open(path.c_str(), flags | O_CLOEXEC, mode);
+  if (opened < 0 || opened > STDERR_FILENO) return opened;
+  const int moved = ::fcntl(opened, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  const int code = errno;
+  ::close(opened);
+  errno = code;
+  return moved;
+}
+
 bool sync_descriptor(int descriptor) {
   while (::fsync(descriptor) != 0) {
     if (errno != EINTR) return false;
@@ -54,7 +66,7 @@ file::file(int descriptor, fs::path path) : descriptor_(descriptor), path_(std::
 
 // O_NONBLOCK: a FIFO would block open() until somebody writes to it. On a regular file the flag has no effect.
 file file::open_read(const fs::path& path) {
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+  const int descriptor = open_above_standard(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
   if (descriptor < 0) throw_io_error("open", path);
   file opened(descriptor, path);
   opened.require_regular();
@@ -62,27 +74,27 @@ file file::open_read(const fs::path& path) {
 }
 
 file file::open_folder(const fs::path& path) {
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const int descriptor = open_above_standard(path, O_RDONLY | O_DIRECTORY);
   if (descriptor < 0) throw_io_error("open", path);
   return {descriptor, path};
 }
 
 file file::create(const fs::path& path) {
-  const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  const int descriptor = open_above_standard(path, O_RDWR | O_CREAT | O_TRUNC, 0666);
   if (descriptor < 0) throw_write_error("create", path);
   return {descriptor, path};
 }
 
 std::optional<file> file::create_new(const fs::path& path) {
-  const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  const int descriptor = open_above_standard(path, O_RDWR | O_CREAT | O_EXCL, 0666);
   if (descriptor >= 0) return file(descriptor, path);
   if (errno == EEXIST) return {};
   throw_write_error("create", path);
 }
 
 file file::open_or_create(const fs::path& path) {
-  const int flags = O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
-  const int descriptor = ::open(path.c_str(), flags, 0666);
+  const int flags = O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
+  const int descriptor = open_above_standard(path, flags, 0666);
   if (descriptor < 0) throw_write_error("create", path);
   file opened(descriptor, path);
   opened.require_regular();

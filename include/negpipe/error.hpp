@@ -3,13 +3,27 @@
 #pragma once
 
 #include <stdexcept>
+#include <string>
+#include <string_view>
 
 namespace negpipe {
 
-/// Base of all others. Copyable; what() is complete and needs no context.
+/// Returns a text with its control characters as \xNN, line feeds and tabs excepted: no byte of an id or a file name
+/// ends a message early or steers a terminal.
+std::string printable(std::string_view text);
+
+/// Base of all others. Copyable; what() is complete, printable, and needs no context. Messages name options by their
+/// field in the option structs or in ready.json, in backticks where a sentence mentions one: `batch_size`.
 class error : public std::runtime_error {
  public:
-  using std::runtime_error::runtime_error;
+  explicit error(const std::string& message);
+  /// For an error in one option: what() is "FIELD: MESSAGE".
+  error(std::string field, const std::string& message);
+  /// The option that the error is about, such as "batch_size"; empty when it is about none.
+  const std::string& field() const noexcept { return field_; }
+
+ private:
+  std::string field_;
 };
 
 /// Ratings that cannot be read as they stand: names file, line and column.
