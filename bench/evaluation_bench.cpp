@@ -1,4 +1,4 @@
-// Evaluation rows with their masks, in values a second: E + 1 a user.
+// Evaluation rows with masks, in values per second (E + 1 values per user).
 #include <benchmark/benchmark.h>
 
 #include <algorithm>

@@ -1,5 +1,5 @@
-// prepare of ratings of MovieLens-20M's shape, as CSV and gzip-compressed. The dataset must be the one the ratings were
-// written from, or nothing is measured. compare_pandas holds it to pandas.
+// prepare of ratings of MovieLens-20M's shape, as CSV and gzip-compressed. Before measuring, checks that the result is
+// the dataset that the ratings were written from. compare_pandas compares it with pandas.
 #include <benchmark/benchmark.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -16,7 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Ratings on disk for as long as the program runs.
+/// Ratings on disk, deleted when the program ends.
 class ratings_files {
  public:
   ratings_files() : folder_(fs::temp_directory_path() / ("negpipe-bench-" + std::to_string(::getpid()))) {

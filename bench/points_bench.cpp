@@ -1,4 +1,4 @@
-// Training points a second into memory that is reused, against the reads that memory allows.
+// Training points per second into reused memory, beside the random-read ceiling.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>

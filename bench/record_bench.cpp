@@ -1,5 +1,5 @@
-// Records: encoding with checksums in memory, and whole files in a folder. NEGPIPE_BENCH_FOLDER chooses the folder
-// that is written to besides /dev/shm, such as one on the disk that matters.
+// Records: encoding with checksums in memory, and whole files in a folder. NEGPIPE_BENCH_FOLDER names another folder to
+// write to, beside /dev/shm, such as one on the target disk.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -19,7 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Columns of one batch, of numbers that differ from place to place.
+/// Columns of one batch; neighbouring values differ.
 struct sample_batch {
   std::vector<record::column_spec> specs = record::training_record_columns(batch_size, item_type::uint16, false);
   record::record_template shape{specs};
@@ -37,7 +37,7 @@ struct sample_batch {
     shape.encode(views, record);
   }
 
-  /// Whether a file of this one record gives the columns back.
+  /// True if reading a file of this one record returns the same columns.
   bool is_read_back(const fs::path& folder, compression_type compression) const {
     record::record_set set(folder, "check", {1, 1}, shape.record_bytes(), compression);
     set.write(0, record);

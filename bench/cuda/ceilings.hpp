@@ -1,4 +1,4 @@
-// What the card can do at most, measured in the run whose figures are held against it.
+// Ceilings of the card, measured in the same run as the figures that are compared with them.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@ namespace negpipe::bench {
 double copy_bytes_per_second(const protocol& how, cuda::device_memory& memory, cudaStream_t stream,
                              std::uint64_t bytes);
 
-/// Independent reads of sectors of 32 bytes at random places of a footprint, eight under way a thread.
+/// Independent reads of 32-byte sectors at random offsets in a footprint, eight in flight per thread.
 double random_sectors_per_second(const protocol& how, cuda::device_memory& memory, cudaStream_t stream,
                                  std::uint64_t footprint_bytes);
 

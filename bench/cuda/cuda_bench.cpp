@@ -1,4 +1,4 @@
-// What the CUDA backend does on the card of this machine, beside what the card can do at most, as JSON on stdout.
+// Measures the CUDA backend and the ceilings of this machine's card; prints JSON on stdout.
 //
 //   cuda_bench [--small]      --small: tiny shapes and few runs, to rehearse
 //
@@ -99,8 +99,7 @@ void check_batch(const context& on, const training_plan& plan, const core::cycle
   }
 }
 
-// What the card can do at most for a plan's points. None by sorted search, whose reads and instructions depend on the
-// rows' lengths.
+// The card's ceilings for a plan's points. Sorted search has none: its reads and instructions depend on row lengths.
 json ceilings_of(const context& on, const cuda::device_dataset& data, std::uint32_t negatives, double bytes_a_point) {
   const bool by_search = data.view().form == membership_form::sorted_search;
   const std::uint64_t rows_bytes = by_search ? sizeof(std::int32_t) * data.view().positive_count : 0;

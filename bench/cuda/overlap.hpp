@@ -1,4 +1,4 @@
-// The way out of the device, with time stamps: whether pieces are made while others are copied, and what stands idle.
+// Time line of the path from the device to the host: how far kernels and copies overlap, and when both are idle.
 #pragma once
 
 #include <cuda_runtime_api.h>

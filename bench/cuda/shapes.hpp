@@ -1,4 +1,4 @@
-// Datasets that no ratings have: of a given density, or of exact counts.
+// Synthetic datasets of a given density or of exact counts.
 #pragma once
 
 #include <cstdint>

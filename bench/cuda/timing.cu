@@ -34,7 +34,7 @@ __global__ void read_zeros(const uint4* values, std::uint64_t count, std::uint32
   if (found != 0) *other_found = found;
 }
 
-// Fills the L2 cache with clean lines that nobody else reads.
+// Fills the L2 cache with clean lines that nothing else reads.
 class cache_flush {
  public:
   cache_flush(std::uint64_t bytes, cuda::device_memory& memory, cudaStream_t stream)

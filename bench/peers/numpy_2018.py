@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The pipeline of 2018 in NumPy, with TensorFlow's record writer: what negpipe's speed is compared with.
+"""The pipeline of 2018 in NumPy, with TensorFlow's record writer: the baseline of compare_numpy.
 
 The behaviour is that of TensorFlow's official NCF model after "Reorder NCF data pipeline" (2018), written anew: worker
 processes draw the negatives of shards of users (candidates uniform over all items, those among the user's positives
@@ -101,7 +101,7 @@ def shuffled_cycle(pool, negatives, batch_size, seed):
 
 
 def write_files(columns, folder, batch_size, readers):
-    """Batches in their files: contiguous runs of batches, the first and the last batch having traded places."""
+    """Batches in their files: contiguous runs of batches, the first and the last batch swapped."""
     import tensorflow as tf
 
     os.makedirs(folder)

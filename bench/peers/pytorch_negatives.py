@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Training points in PyTorch, in two ways that its users know: what the CUDA backend's speed is compared with.
+"""Training points in PyTorch, in two common ways: the baseline of the CUDA backend.
 
 unchecked  what NVIDIA's NCF loader does an epoch: negatives drawn by random_() without a look at the positives, put
            behind the positives, and everything gathered by one randperm.

@@ -19,16 +19,16 @@ inline constexpr std::uint64_t evaluation_batch_size = 160'000;
 /// The shape whose ratings are prepared.
 inline constexpr std::string_view ingest_shape = "ml-20m";
 
-/// Record files: batches of all of one run (some 118 MB), the part of them that is compressed, and the files.
+/// Record files: batches in a run (about 118 MB), batches that are compressed, and number of files.
 inline constexpr std::uint64_t file_batches = 256;
 inline constexpr std::uint64_t gzip_file_batches = file_batches / 8;
 inline constexpr std::uint32_t readers = 4;
 
-/// Points or values that are compared with the core before anything is measured.
+/// Points or values compared with the core before the measurement.
 inline constexpr std::uint64_t checked_points = 20'000;
 inline constexpr std::uint64_t checked_rows = 4;
 
-/// Times that the ceiling is measured; the best counts, as a ceiling should.
+/// Repetitions of the ceiling measurement; the best one counts.
 inline constexpr int ceiling_repetitions = 7;
 
 }  // namespace negpipe::bench

@@ -1,4 +1,4 @@
-// Datasets and indexes of the measured shapes, made once a process and kept.
+// Datasets and indexes of the measured shapes, built once per process.
 #pragma once
 
 #include <string_view>
@@ -14,8 +14,8 @@ const dataset& dataset_of(std::string_view shape);
 /// Its index, with bitsets or without.
 const positives_index& index_of(std::string_view shape, core::membership form);
 
-/// Cache lines a second that one thread reads at random places of as many bytes, on huge pages: the ceiling of
-/// everything that looks up membership. Measured once for each size.
+/// Cache lines per second that one thread reads at random offsets in the given number of bytes, on huge pages: the
+/// ceiling of every membership look-up. Measured once per size.
 double random_lines_per_second(std::uint64_t bytes);
 
 }  // namespace negpipe::bench

@@ -1,4 +1,4 @@
-"""Where measured figures are kept: bench/results/NAME.json, with what is needed to judge and to repeat them."""
+"""Writes measured figures to bench/results/NAME.json, with machine, commit, date, load and command."""
 
 import datetime
 import json
@@ -21,7 +21,7 @@ def commit():
 
 
 def portable(word):
-    """A word of a command without the path of the machine on which it was given."""
+    """An argument of a command, without machine-specific paths."""
     option, equals, value = word.rpartition("=")
     if not os.path.isabs(value):
         return word
@@ -37,7 +37,7 @@ def circumstances(command=None):
 
 
 def save(name, figures, command=None):
-    """Writes the figures under a name, with the circumstances."""
+    """Writes the figures and the circumstances of the measurement."""
     folder = os.path.join(ROOT, "bench", "results")
     os.makedirs(folder, exist_ok=True)
     record = {**circumstances(command), **figures}

@@ -1,4 +1,4 @@
-// Backends are found by name; what is unknown or not available is refused with its reason.
+// Backends are found by name; unknown and unavailable ones are refused with a reason.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -62,7 +62,7 @@ TEST_F(backends, unknown_names_are_refused_with_the_known_ones) {
   }
 }
 
-TEST_F(backends, what_is_not_available_is_refused_with_its_reason) {
+TEST_F(backends, unavailable_backends_are_refused_with_their_reason) {
   if (cuda_status().available) GTEST_SKIP() << "CUDA is available here";
   for (const std::string_view device : {"cuda", "cuda:0", "cuda:17", "cuda:all"}) {
     EXPECT_NE(refusal<backend_error>(device, index_).find(cuda_status().reason), std::string::npos);

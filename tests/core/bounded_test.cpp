@@ -91,8 +91,8 @@ void expect_equal_shares() {
   }
 }
 
-TEST(bounded, all_32_bit_words_are_shared_out_equally) { expect_equal_shares<bounded32, std::uint32_t>(); }
-TEST(bounded, all_64_bit_words_are_shared_out_equally) { expect_equal_shares<bounded64, std::uint64_t>(); }
+TEST(bounded, all_32_bit_words_are_shared_equally) { expect_equal_shares<bounded32, std::uint32_t>(); }
+TEST(bounded, all_64_bit_words_are_shared_equally) { expect_equal_shares<bounded64, std::uint64_t>(); }
 
 }  // namespace
 }  // namespace negpipe::core

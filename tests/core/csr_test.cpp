@@ -1,4 +1,4 @@
-// Rows of positives against plain loops: places, outsiders by rank, the user of a positive, membership in every form.
+// CSR rows against plain loops: contains, count_below, k-th absent item, user of a positive, membership in every form.
 #include "negpipe/core/csr.hpp"
 
 #include <gtest/gtest.h>
@@ -33,7 +33,7 @@ std::vector<positives_owner> edge_datasets() {
   return all;
 }
 
-TEST(csr, places_and_outsiders_are_those_of_a_plain_loop) {
+TEST(csr, ranks_and_absent_items_equal_a_plain_loop) {
   for (const positives_owner& data : edge_datasets()) {
     const auto view = data.view();
     for (std::int32_t u = 0; u < view.user_count; ++u) {
@@ -89,7 +89,7 @@ TEST(positives, every_form_gives_one_answer) {
   }
 }
 
-TEST(duplicate_mask, marks_what_stood_earlier) {
+TEST(duplicate_mask, marks_items_that_occurred_earlier_in_the_row) {
   const std::int32_t big = 0x7FFFFFFF;
   const std::vector<std::vector<std::int32_t>> rows = {
       {5}, {5, 5, 5, 5}, {big, big - 1, big, 0, big - 1}, {16777216, 16777217, 16777216}, {3, 1, 2, 3}};

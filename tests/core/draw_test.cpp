@@ -1,4 +1,4 @@
-// Which words a draw takes, that it never gives a positive, and that its attempts are bounded.
+// Draws: which random words they use, that they never return a positive, and that attempts are bounded.
 #include "negpipe/core/draw.hpp"
 
 #include <gtest/gtest.h>
@@ -13,7 +13,7 @@ namespace {
 
 constexpr draw_stream stream{tag::train_draw, tag::train_fallback, 3};
 
-/// Notes every counter that is asked for.
+/// Records every requested counter.
 struct recording_source {
   philox_source source;
   std::vector<counter>* asked;
@@ -24,7 +24,7 @@ struct recording_source {
   }
 };
 
-/// Gives the same word always.
+/// Always returns the same word.
 struct constant_source {
   std::uint32_t word;
   random_block operator()(counter) const { return {{word, word, word, word}}; }
@@ -67,7 +67,7 @@ TEST(draw, four_neighbours_take_the_words_of_one_block) {
   }
 }
 
-TEST(draw, gives_up_after_its_attempts_and_then_draws_by_rank) {
+TEST(draw, draws_by_rank_after_max_attempts) {
   const auto data = test::random_positives({999}, 1000, 1);
   const std::int32_t only = data.view().heldout[0];
   for (std::uint64_t position = 0; position < 50; ++position) {
@@ -85,7 +85,7 @@ TEST(draw, gives_up_after_its_attempts_and_then_draws_by_rank) {
 }
 
 // With n = 3 * 2^30 the word 0 is one of those that a fair draw has to refuse.
-TEST(draw, a_refused_word_costs_an_attempt) {
+TEST(draw, a_rejected_word_costs_an_attempt) {
   std::uint32_t value = 0;
   EXPECT_FALSE(bounded32::make(3U << 30)(0, value));
   EXPECT_TRUE(bounded32::make(3U << 30)(1, value));

@@ -19,7 +19,7 @@ std::uint32_t left_for(const positives_view& view, user_id user) {
   return static_cast<std::uint32_t>(view.item_count) - view.csr.row(user).count - 1;
 }
 
-TEST(evaluation, rows_begin_with_the_held_out_item_and_hold_distinct_outsiders) {
+TEST(evaluation, rows_begin_with_the_held_out_item_and_hold_distinct_negatives) {
   for (const std::int32_t items : {41, 64, 97, 300}) {
     const auto owner = test::random_positives(test::edge_degrees(items), items, 5);
     const auto view = owner.view();
@@ -42,7 +42,7 @@ TEST(evaluation, rows_begin_with_the_held_out_item_and_hold_distinct_outsiders) 
   }
 }
 
-TEST(evaluation, a_shorter_row_is_the_beginning_of_a_longer_one) {
+TEST(evaluation, a_shorter_row_is_a_prefix_of_a_longer_one) {
   const auto owner = test::random_positives({3, 10}, 97, 5);
   const auto few = test::make_evaluation_plan(owner, 5, false, 42);
   const auto many = test::make_evaluation_plan(owner, 80, false, 42);
@@ -52,7 +52,7 @@ TEST(evaluation, a_shorter_row_is_the_beginning_of_a_longer_one) {
   }
 }
 
-TEST(evaluation, ranks_number_the_items_outside_in_order) {
+TEST(evaluation, ranks_number_the_absent_items_in_order) {
   for (const std::int32_t items : {41, 97}) {
     const auto owner = test::random_positives(test::edge_degrees(items), items, 6);
     const auto view = owner.view();

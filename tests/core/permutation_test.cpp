@@ -1,4 +1,4 @@
-// The keyed permutation is a bijection with an inverse at every size, and walks no further than its page says.
+// The keyed permutation is a bijection with an inverse at every size, and its cycle walks are short.
 #include "negpipe/core/permutation.hpp"
 
 #include <gtest/gtest.h>
@@ -18,7 +18,7 @@ permutation make(std::uint64_t size, std::uint64_t seed = 42, std::uint32_t cycl
   return permutation::make(size, philox_source{seed}, tag::round_keys, cycle, index);
 }
 
-/// Whether a function takes [0, size) to itself, each value once: as many values as there are, none of them twice.
+/// True if a function maps [0, size) one-to-one onto itself.
 template <typename Image>
 testing::AssertionResult is_bijection(std::uint64_t size, const Image& image) {
   std::vector<std::uint64_t> seen(size / 64 + 1, 0);
@@ -72,7 +72,7 @@ TEST(permutation, is_a_bijection_above_powers_of_two_up_to_2_to_the_26) {
   for (unsigned k = 23; k <= largest; ++k) EXPECT_TRUE(is_bijection((1ULL << k) + 1, make((1ULL << k) + 1, 1)));
 }
 
-TEST(permutation, is_told_from_a_function_that_is_no_bijection) {
+TEST(permutation, check_rejects_a_function_that_is_not_a_bijection) {
   namespace mutants = negpipe::test::mutants;
   for (const std::uint64_t size : {65ULL, 127ULL, 1025ULL, 65'537ULL, 1'000'003ULL}) {
     EXPECT_FALSE(is_bijection(size, mutants::folded{make(size)})) << "size " << size;
@@ -82,7 +82,7 @@ TEST(permutation, is_told_from_a_function_that_is_no_bijection) {
   EXPECT_TRUE(is_bijection(100, [](std::uint64_t x) { return 99 - x; }));
 }
 
-TEST(permutation, has_an_inverse_at_sizes_that_no_one_can_enumerate) {
+TEST(permutation, has_an_inverse_at_sizes_too_large_to_enumerate) {
   std::mt19937_64 generator(1);
   std::vector<std::uint64_t> sizes = {permutation::max_size, permutation::max_size - 1, 1'000'000'007, 100'000'000'000};
   for (unsigned k = 23; k <= 60; ++k) {
@@ -118,7 +118,7 @@ TEST(permutation, digits_are_near_square_even_and_below_2_to_the_31) {
   }
 }
 
-TEST(permutation, different_names_are_different_permutations) {
+TEST(permutation, different_keys_give_different_permutations) {
   for (const std::uint64_t size : {20ULL, 64ULL, 65ULL, 5000ULL, 100'000ULL}) {
     const permutation one = make(size);
     const permutation others[] = {make(size, 43),
@@ -145,7 +145,7 @@ int passes(const permutation& p, std::uint64_t x) {
   return count;
 }
 
-/// Whether all walks over [0, p.size) together take next to nothing, and the longest few steps.
+/// True if the walks over [0, p.size) have a small mean and maximum.
 testing::AssertionResult walks_briefly(const permutation& p) {
   std::uint64_t total = 0;
   int most = 0;
@@ -176,7 +176,7 @@ TEST(permutation, walks_rarely_and_briefly) {
   }
 }
 
-TEST(permutation, is_told_from_one_that_walks_over_a_power_of_two) {
+TEST(permutation, check_rejects_walks_over_a_power_of_two) {
   for (const std::uint64_t size : {65ULL, 129ULL, 1025ULL, 99'999ULL, 1'048'577ULL}) {
     const permutation wide = negpipe::test::mutants::over_a_power_of_two(make(size));
     ASSERT_TRUE(is_bijection(size, wide)) << "only its cost is wrong";

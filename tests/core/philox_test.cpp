@@ -64,7 +64,7 @@ TEST(philox, a_flipped_bit_of_counter_or_key_flips_half_of_the_block) {
   for (unsigned bit = 0; bit < 192; ++bit) EXPECT_NEAR(flipped_share(bit, philox4x32_10), 0.5, 0.01) << "bit " << bit;
 }
 
-TEST(philox, a_generator_that_hardly_mixes_is_caught) {
+TEST(philox, a_generator_with_too_few_rounds_is_caught) {
   const auto one_multiplication = [](counter c, std::uint64_t key) {
     const std::uint64_t product = mul_wide(0xD2511F53U, c.word[0]);
     return random_block{{static_cast<std::uint32_t>(product), static_cast<std::uint32_t>(product >> 32) ^ c.word[1],

@@ -77,8 +77,8 @@ TEST_P(training_cycles, hold_each_positive_once_an_epoch_with_its_negatives) {
 INSTANTIATE_TEST_SUITE_P(shapes, training_cycles,
                          testing::Combine(testing::Values(0U, 1U, 4U, 7U), testing::Values(1U, 2U, 3U)));
 
-// Each epoch of a cycle holds everything, not the cycle as a whole only.
-TEST(training, epochs_of_a_cycle_are_told_by_the_index_before_the_shuffle) {
+// Not only the cycle as a whole.
+TEST(training, each_epoch_of_a_cycle_is_complete) {
   const positives_owner owner = edge_data();
   const cycle c(owner, {.negatives = 4, .epochs = 3});
   const std::uint64_t epoch = owner.positive_count() * 5;
@@ -153,7 +153,7 @@ TEST(padding, resample_changes_with_cycle_and_seed) {
   EXPECT_LT(repeats, 60);
 }
 
-TEST(padding, resample_trades_the_first_batch_for_the_last) {
+TEST(padding, resample_swaps_the_first_and_the_last_batch) {
   const auto first_positions = [](std::uint64_t points, padding pad) {
     const positives_owner owner = test::random_positives({static_cast<std::int32_t>(points)}, 1000, 1);
     const auto plan = make_training_plan(owner, {.negatives = 0, .batch_size = 10, .pad = pad});
@@ -173,7 +173,7 @@ TEST(padding, resample_trades_the_first_batch_for_the_last) {
   EXPECT_EQ(first_positions(25, padding::drop), (list{0, 10}));
 }
 
-TEST(padding, mask_counts_users_and_items_round) {
+TEST(padding, mask_rows_count_through_users_and_items) {
   const positives_owner owner = edge_data();
   const cycle c(owner, {.batch_size = 1000, .pad = padding::mask});
   ASSERT_GT(c.plan.padded_count(), c.plan.point_count);
@@ -184,7 +184,7 @@ TEST(padding, mask_counts_users_and_items_round) {
   }
 }
 
-TEST(padding, policies_do_not_change_the_points_before_it) {
+TEST(padding, policies_do_not_change_the_points_before_the_padding) {
   const positives_owner owner = edge_data();
   const cycle resampled(owner, {.batch_size = 1000});
   const cycle masked(owner, {.batch_size = 7, .pad = padding::mask});

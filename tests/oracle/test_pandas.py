@@ -1,4 +1,4 @@
-"""prepare against pandas: ids, order, held-out items and positives are equal arrays, opened by NumPy as they lie."""
+"""prepare against pandas: equal ids, order, held-out items and positives, read from the dataset folder by NumPy."""
 
 import os
 import subprocess

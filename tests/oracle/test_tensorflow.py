@@ -1,4 +1,4 @@
-"""TensorFlow reads every file that is written, with its checksums on, and finds the arrays that were meant."""
+"""TensorFlow reads every record file, with checksums on, and finds the expected arrays."""
 
 import json
 import os
@@ -98,7 +98,7 @@ def test_file_checksums_are_plain_crc32c(runs):
 
 
 def test_tensorflow_notices_damage(runs, tmp_path):
-    """The oracle itself must be able to say no."""
+    """The oracle rejects damaged files."""
     folder = next(run for run in runs if run.name == "uint16-resample-none-1") / "run/eval_data"
     content = bytearray((folder / "eval_0.tfrecords").read_bytes())
     content[len(content) // 2] ^= 1

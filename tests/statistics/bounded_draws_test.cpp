@@ -1,4 +1,4 @@
-// Integers drawn below a bound are uniform at 32 and 64 bits, and every short cut that is not is caught.
+// Bounded integers are uniform at 32 and 64 bits; biased methods are caught.
 #include <gtest/gtest.h>
 
 #include <functional>
@@ -12,7 +12,7 @@
 namespace negpipe::test {
 namespace {
 
-// The remainder of 32-bit words is uneven enough to be seen only where the range is a large part of 2^32.
+// Modulo bias of 32-bit words shows only where the range is a large part of 2^32.
 TEST(bounded_draws, by_the_remainder_of_a_word_are_caught) {
   constexpr std::uint32_t n = 3'000'000'000;
   const auto in_bins = [&](const std::function<bool(std::uint32_t, std::uint32_t&)>& draw) {

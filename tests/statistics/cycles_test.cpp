@@ -1,4 +1,4 @@
-// Whole cycles: joint behaviour of shuffle and draws, padding, and the acceptance ideas of the pipeline of 2018.
+// Whole cycles: shuffle and draws together, padding, and the acceptance tests of the 2018 pipeline.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -186,7 +186,7 @@ using point_order = std::uint64_t (*)(const core::cycle_key& key, std::uint64_t 
 
 std::uint64_t core_order(const core::cycle_key& key, std::uint64_t position) { return key.order(position); }
 std::uint64_t unshuffled(const core::cycle_key&, std::uint64_t position) { return position; }
-/// Nothing leaves its fiftieth of the cycle.
+/// Mutant: no point leaves its fiftieth of the cycle.
 std::uint64_t shuffled_within_parts(const core::cycle_key& key, std::uint64_t position) {
   const std::uint64_t part = key.order.size / 50;
   return position / part * part + (position + key.order.word[0]) % part;
@@ -250,7 +250,7 @@ TEST(cycles, users_and_labels_are_spread_evenly) {
   }
 }
 
-/// The mutant: users with higher numbers come a little earlier.
+/// Mutant: users with higher numbers come a little earlier.
 std::uint64_t drifting(const core::cycle_key& key, std::uint64_t position) {
   const std::uint64_t q = key.order(position);
   const std::uint64_t size = key.order.size;

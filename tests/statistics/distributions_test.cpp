@@ -1,5 +1,5 @@
-// The measuring instruments are measured first: p-values against published ones, and each test of fit on data that it
-// must accept and on data that it must reject.
+// Tests of the statistical tests: p-values against published ones, and each goodness-of-fit test on data that it must
+// accept and on data that it must reject.
 #include "statistics/support/distributions.hpp"
 
 #include <gtest/gtest.h>

@@ -1,5 +1,4 @@
-// Evaluation rows are random subsets in random order: every subset, every inclusion, every place, and no relation
-// between users.
+// Evaluation rows are random subsets in random order: subsets, inclusions and columns are uniform, users independent.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -144,7 +143,7 @@ p_values inclusion(std::uint32_t m, row_sampler sample) {
   return counts.judge();
 }
 
-TEST(evaluation_rows, every_item_stands_in_every_place_and_users_are_independent) {
+TEST(evaluation_rows, every_item_is_equally_likely_in_every_column_and_users_are_independent) {
   for (const std::uint32_t m : {50U, 97U, 500U}) {
     EXPECT_TRUE(consistent(inclusion(m, mutants::real_row))) << m;
     EXPECT_FALSE(consistent(inclusion(m, mutants::sort_unique_truncate))) << m;
@@ -153,8 +152,8 @@ TEST(evaluation_rows, every_item_stands_in_every_place_and_users_are_independent
   }
 }
 
-// What neighbours do not show: ranks a stride apart.
-TEST(evaluation_rows, pairs_of_ranks_that_are_no_neighbours_are_as_often_together) {
+// Ranks a stride apart, which neighbours do not show.
+TEST(evaluation_rows, distant_ranks_occur_together_as_often_as_expected) {
   for (const std::uint32_t m : {97U, 500U}) {
     const p_values strided = inclusion(m, mutants::strided_ranks);
     EXPECT_FALSE(consistent(only("pairs 7 apart", strided))) << m;

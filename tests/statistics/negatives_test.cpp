@@ -1,4 +1,4 @@
-// Negatives are uniform over what a user has left, one by one and together, and every mutant of the sampler is caught.
+// Negatives are uniform over the items outside the user's positives, alone and jointly; every mutant sampler is caught.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -22,14 +22,14 @@ using mutants::negative_sampler;
 
 constexpr std::int32_t item_count = 300;
 
-/// Users of degree 0, 1, median, 99th percentile, all but two and all but one among usual ones.
+/// Users of degree 0, 1, median, 99th percentile, all but two and all but one item.
 const positives_owner& degrees_data() {
   static const positives_owner data =
       random_positives({0, 1, 20, 25, 40, 100, 150, 250, item_count - 2, item_count - 1}, item_count, 3);
   return data;
 }
 
-/// How often each of the items that a user has left is drawn, by rank; whatever else is drawn is counted at the end.
+/// Counts draws of each item outside the user's positives, by rank; the last element counts all other draws.
 std::vector<std::uint64_t> counts_by_rank(const positives_view& view, user_id user, std::uint64_t draws,
                                           const std::function<std::int32_t(std::uint64_t)>& draw) {
   const core::item_row row = view.csr.row(user);
@@ -72,8 +72,7 @@ TEST(negatives, per_user_counts_catch_the_mutants) {
   EXPECT_FALSE(consistent(per_user(mutants::end_included)));
 }
 
-// A user who has one item besides the held-out one left would wait for ever on a sampler that leaves that out; it is
-// shown on users who have more.
+// The mutant never ends for a user with only the held-out item left, so this user has more.
 TEST(negatives, leaving_the_held_out_item_out_is_caught) {
   const positives_owner data = random_positives({20}, 100, 4);
   const auto heldout_test = [&](negative_sampler sample) {
@@ -86,7 +85,7 @@ TEST(negatives, leaving_the_held_out_item_out_is_caught) {
   EXPECT_FALSE(consistent(heldout_test(mutants::heldout_left_out)));
 }
 
-/// p-values of a thousand users, which should themselves be uniform.
+/// Tests that the p-values of a thousand users are uniform.
 p_values second_level(negative_sampler sample) {
   constexpr int users = 1000;
   std::vector<double> upper;
@@ -218,7 +217,7 @@ p_values collisions(negative_sampler sample) {
   return {poisson_test("equal draws", pairs, static_cast<double>(draws) * (draws - 1) / 2 / (items - 20))};
 }
 
-TEST(negatives, collide_as_often_as_chance_has_it) {
+TEST(negatives, collide_at_the_poisson_rate) {
   EXPECT_TRUE(consistent(collisions(mutants::real_negative)));
   EXPECT_FALSE(consistent(collisions(mutants::word_shared_by_two)));
   EXPECT_FALSE(consistent(collisions(mutants::modulo_bias))) << "16-bit words reach a 64th of the items";
@@ -245,7 +244,7 @@ std::uint32_t attempts_of_the_core(const positives_view& view, std::uint64_t pos
   return asked;
 }
 
-/// The mutant: every candidate is tried twice before the next word is taken.
+/// Mutant: every candidate is tried twice before the next word is taken.
 std::uint32_t attempts_with_stale_words(const positives_view& view, std::uint64_t position) {
   for (std::uint32_t attempt = 0; attempt < core::max_draw_attempts; ++attempt) {
     const std::uint32_t item = core::mul_hi(mutants::candidate_word(42, 0, position, attempt / 2), item_count);
@@ -254,7 +253,7 @@ std::uint32_t attempts_with_stale_words(const positives_view& view, std::uint64_
   return core::max_draw_attempts;
 }
 
-/// The mutant: one try, then by rank.
+/// Mutant: one try, then by rank.
 std::uint32_t attempts_that_end_after_one(const positives_view&, std::uint64_t) { return 1; }
 
 /// Counts of attempts against the geometric law of a user with so many positives, the rare long runs in one cell.

@@ -1,4 +1,4 @@
-// The keyed network above 64 looks random by every statistic of the battery, and with too few rounds it does not.
+// The keyed network (sizes above 64) passes every statistic of the battery; with too few rounds it fails.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -53,7 +53,7 @@ TEST(permutation_battery, rejects_an_affine_shuffle) {
   }
 }
 
-TEST(permutation_battery, rejects_a_shuffle_by_swaps_with_any_place) {
+TEST(permutation_battery, rejects_a_shuffle_by_swaps_with_any_element) {
   EXPECT_FALSE(consistent(permutation_battery(65, 100'000, mutants::swap_with_any)));
 }
 
@@ -64,7 +64,7 @@ permutation_family later_cycle(std::uint64_t seed, std::uint64_t later) {
   };
 }
 
-TEST(permutation_battery, successive_cycles_and_neighbouring_seeds_have_nothing_in_common) {
+TEST(permutation_battery, successive_cycles_and_neighbouring_seeds_are_independent) {
   p_values all;
   for (const std::uint32_t size : {65U, 100U, 1025U, 65537U}) {
     const auto add = [&](const permutation_family& a, const permutation_family& b) {

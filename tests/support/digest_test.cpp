@@ -1,4 +1,4 @@
-// MD5 by the answers of RFC 1321 and CRC-32C by those of RFC 3720, whole and in pieces.
+// MD5 and CRC-32C against the vectors of RFC 1321 and RFC 3720, whole and in pieces.
 #include "digest.hpp"
 
 #include <gtest/gtest.h>

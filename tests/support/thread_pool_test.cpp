@@ -1,4 +1,4 @@
-// A pool runs every block once, hands on the first exception, and cannot be had larger than the system allows.
+// Thread pool: runs every block once, rethrows the first exception, fails if the system gives fewer threads.
 #include "thread_pool.hpp"
 
 #include <gtest/gtest.h>
@@ -44,7 +44,7 @@ TEST(ThreadPool, HandsOnAnExceptionAndBeginsNoFurtherBlock) {
       EXPECT_STREQ(failure.what(), "block 3");
     }
     EXPECT_LT(begun, 1'000'000U);
-    // And works on as if nothing had been.
+    // The pool still works.
     std::atomic<std::uint64_t> sum{0};
     pool.for_each(100, [&](std::uint64_t block) { sum += block; });
     EXPECT_EQ(sum, 4950U);

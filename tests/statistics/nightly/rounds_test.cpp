@@ -40,7 +40,7 @@ TEST(rounds, are_the_fewest_that_pass_and_a_margin) {
   }
 }
 
-TEST(rounds, are_enough_at_sizes_that_no_one_can_enumerate) {
+TEST(rounds, are_enough_at_sizes_too_large_to_enumerate) {
   for (const std::uint64_t size : {100'000'007ULL, (1ULL << 32) + 1, (1ULL << 40) + 1}) {
     expect_margin(size, fewest_passing(core::permutation::rounds_for(size), [&](int rounds) {
                     return sampled_battery(size, images, rounds, nightly_seed());
@@ -48,7 +48,7 @@ TEST(rounds, are_enough_at_sizes_that_no_one_can_enumerate) {
   }
 }
 
-// The control: were the battery itself at fault, the search would settle nothing.
+// Control: the battery itself must accept a true shuffle at the same sample sizes.
 TEST(rounds, a_textbook_shuffle_passes_as_many) {
   for (const std::uint32_t size : {65U, 1024U, 65'536U}) {
     EXPECT_TRUE(consistent(permutation_battery(size, images / size, textbook_family()))) << size;

@@ -1,5 +1,4 @@
-// Samplers broken on purpose, one for each way in which real ones were. A statistical test that does not reject its
-// mutant proves nothing about the sampler that it accepts.
+// Deliberately broken samplers, each with a defect found in real ones. A statistical test must reject its mutant.
 #pragma once
 
 #include <algorithm>
@@ -29,7 +28,7 @@ inline std::uint32_t candidate_word(std::uint64_t seed, std::uint32_t cycle, std
       .word[position % 4];
 }
 
-/// Not a mutant: the core's own.
+/// The core's own sampler, unbroken.
 inline std::int32_t real_negative(const core::positives_view& view, user_id user, std::uint64_t seed,
                                   std::uint32_t cycle, std::uint64_t position) {
   return core::draw_negative(view, user, all_items(view), stream_of(cycle), position, core::philox_source{seed});

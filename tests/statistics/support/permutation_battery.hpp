@@ -21,7 +21,7 @@ permutation_family textbook_family();
 /// that many at most: the mutant "too few rounds".
 permutation_family core_family(int rounds = 0, std::uint64_t seed = 42);
 
-/// sigma_a^-1 sigma_b: what joins two members of a family that ought to have nothing to do with each other.
+/// sigma_a^-1 sigma_b of two members of a family, which should be independent.
 permutation_family relation(permutation_family a, permutation_family b);
 
 /// The core's permutation of a size under (seed, cycle), with at most so many rounds (0: all).
@@ -33,7 +33,7 @@ core::permutation core_permutation(std::uint64_t size, std::uint64_t seed, std::
 /// rounds gives away first (Patarin, "Generic attacks on Feistel schemes", ASIACRYPT 2001).
 p_values permutation_battery(std::uint32_t size, std::uint64_t keys, const permutation_family& family);
 
-/// What can be asked of sizes that no one can enumerate: positions, differences and differentials of sampled columns.
+/// Statistics for sizes too large to enumerate: positions, differences and differentials of sampled columns.
 /// points is about how many images are computed.
 p_values sampled_battery(std::uint64_t size, std::uint64_t points, int rounds, std::uint64_t seed = 42);
 

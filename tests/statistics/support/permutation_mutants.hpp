@@ -1,5 +1,4 @@
-// Permutations broken on purpose, one for each way in which real ones were. A statistical test that does not reject its
-// mutant proves nothing about the permutation that it accepts.
+// Deliberately broken permutations, each with a defect found in real ones. A statistical test must reject its mutant.
 #pragma once
 
 #include <cstdint>
@@ -37,14 +36,14 @@ inline void affine(std::uint64_t key, std::span<std::uint32_t> image) {
   for (std::uint64_t x = 0; x < size; ++x) image[x] = static_cast<std::uint32_t>((a * x + b) % size);
 }
 
-/// Every place swapped with any other: size^size equally likely runs cannot be shared out among size! orders.
+/// Every element swapped with any other: size^size equally likely runs cannot be shared out among size! orders.
 inline void swap_with_any(std::uint64_t key, std::span<std::uint32_t> image) {
   std::mt19937_64 generator(key);
   std::iota(image.begin(), image.end(), 0U);
   for (auto& element : image) std::swap(element, image[generator() % image.size()]);
 }
 
-/// What stands past the end is folded back instead of walked on: no bijection. Sizes above small_size.
+/// Values past the end are folded back instead of walked on: not a bijection. Sizes above small_size.
 struct folded {
   core::permutation network;
 

@@ -1,5 +1,4 @@
-// Evaluation rows broken on purpose, one for each way in which real ones were. A statistical test that does not reject
-// its mutant proves nothing about the sampler that it accepts.
+// Deliberately broken evaluation rows, each with a defect of real ones. A statistical test must reject its mutant.
 #pragma once
 
 #include <algorithm>
@@ -15,7 +14,7 @@ namespace negpipe::test::mutants {
 using row_sampler = std::vector<std::int32_t> (*)(const core::positives_view&, user_id, std::uint32_t negatives,
                                                   std::uint64_t seed);
 
-/// Not a mutant: the core's own.
+/// The core's own rows, unbroken.
 inline std::vector<std::int32_t> real_row(const core::positives_view& view, user_id user, std::uint32_t negatives,
                                           std::uint64_t seed) {
   const auto row = core::evaluation_row::make(view, user, core::philox_source{seed});
