@@ -1,9 +1,12 @@
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "command.hpp"
 #include "dataset_summary.hpp"
@@ -20,7 +23,10 @@ struct prepare_arguments {
   std::filesystem::path ratings;
   std::filesystem::path out;
   prepare_options options;
+  std::string na_values;
   std::optional<std::uint64_t> seed;
+  bool header = false;
+  bool no_header = false;
   bool mlperf = false;
   bool replace = false;
 };
@@ -39,59 +45,189 @@ void settle_seed(prepare_arguments& arguments) {
   arguments.options.seed = *arguments.seed;
 }
 
+/// The library's messages name fields of prepare_options as "min_ratings=20"; those of the program name its options,
+/// "--min-ratings 20". Text in quotes comes from the ratings and stays.
+std::string with_flags(const std::string& message) {
+  static constexpr std::string_view name_letters = "abcdefghijklmnopqrstuvwxyz_";
+  std::string text;
+  bool quoted = false;
+  for (std::size_t i = 0; i < message.size();) {
+    const std::size_t end = std::min(message.find_first_not_of(name_letters, i), message.size());
+    if (!quoted && end > i && end < message.size() && message[end] == '=' && (i == 0 || message[i - 1] == ' ')) {
+      std::string flag = message.substr(i, end - i);
+      std::replace(flag.begin(), flag.end(), '_', '-');
+      i = end + 1;
+      if (message.compare(i, 5, "false") == 0) {
+        text += "--no-" + flag;
+        i += 5;
+        continue;
+      }
+      text += "--" + flag;
+      if (i < message.size() && std::string_view(" ,;:)").find(message[i]) == std::string_view::npos) text += ' ';
+      continue;
+    }
+    quoted = quoted != (message[i] == '"');
+    const std::size_t next = std::max(end, i + 1);
+    text.append(message, i, next - i);
+    i = next;
+  }
+  return text;
+}
+
+dataset prepare_with(const prepare_arguments& arguments, prepare_summary& rows) {
+  const run_control control = make_control(arguments.common);
+  try {
+    return prepare(arguments.ratings, arguments.options, control, &rows);
+  } catch (const input_error& refusal) {
+    throw input_error(with_flags(refusal.what()));
+  } catch (const option_error& refusal) {
+    throw option_error(with_flags(refusal.what()));
+  }
+}
+
+std::vector<std::string> split_words(const std::string& text) {
+  std::vector<std::string> words;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find(',', begin), text.size());
+    if (end > begin) words.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return words;
+}
+
+nlohmann::ordered_json to_json(const detected_table& table) {
+  return {{"format", table.format},
+          {"user_column", table.user_column},
+          {"item_column", table.item_column},
+          {"time_column", table.time_column},
+          {"user_ids", table.user_ids},
+          {"item_ids", table.item_ids},
+          {"times", table.times},
+          {"assumed", table.assumed}};
+}
+
+std::string describe_rows(const prepare_arguments& arguments, const prepare_summary& rows) {
+  const prepare_options& options = arguments.options;
+  std::string text = fmt::format("{} ratings read from {}\n", rows.rows_read, arguments.ratings.string());
+  text += fmt::format("read as {}\n", with_flags(rows.detected.to_string()));
+  if (rows.rows_missing != 0) text += fmt::format("{} rows without a user, item or time dropped\n", rows.rows_missing);
+  if (rows.rows_below_rating != 0) {
+    text += fmt::format("{} rows rated lower than {} dropped\n", rows.rows_below_rating, *options.min_rating);
+  }
+  if (rows.duplicates_dropped != 0) text += fmt::format("{} repeated pairs dropped\n", rows.duplicates_dropped);
+  if (rows.users_dropped != 0) {
+    text += fmt::format("{} users with fewer than {} ratings dropped, and their {} ratings\n", rows.users_dropped,
+                        options.min_ratings, rows.rows_dropped);
+  }
+  return text;
+}
+
 void run_prepare(prepare_arguments& arguments) {
   dataset::check_place(arguments.out, arguments.replace, arguments.ratings);
-  const run_control control = make_control(arguments.common);
   settle_seed(arguments);
+  if (arguments.header || arguments.no_header) arguments.options.table.header = arguments.header;
   prepare_summary rows;
-  const dataset data = prepare(arguments.ratings, arguments.options, control, &rows);
+  const dataset data = prepare_with(arguments, rows);
   data.save(arguments.out, arguments.replace);
 
   nlohmann::ordered_json summary = summarize(data, arguments.out);
   summary["rows_read"] = rows.rows_read;
+  summary["rows_missing"] = rows.rows_missing;
+  summary["rows_below_rating"] = rows.rows_below_rating;
   summary["duplicates_dropped"] = rows.duplicates_dropped;
   summary["users_dropped"] = rows.users_dropped;
   summary["rows_dropped"] = rows.rows_dropped;
   summary["ties"] = data.origin().ties;
   if (arguments.options.ties == tie_order::shuffled) summary["seed"] = std::to_string(arguments.options.seed);
-  std::string text = fmt::format("{} ratings read from {}\n", rows.rows_read, arguments.ratings.string());
-  if (rows.duplicates_dropped != 0) text += fmt::format("{} repeated pairs dropped\n", rows.duplicates_dropped);
-  if (rows.users_dropped != 0) {
-    text += fmt::format("{} users with fewer than {} ratings dropped, and their {} ratings\n", rows.users_dropped,
-                        arguments.options.min_ratings, rows.rows_dropped);
-  }
-  print_outcome(arguments.common, summary, text + describe(data, arguments.out));
+  summary["table"] = to_json(rows.detected);
+  print_outcome(arguments.common, summary, describe_rows(arguments, rows) + describe(data, arguments.out));
+}
+
+void add_columns(CLI::App& command, prepare_arguments& arguments) {
+  table_options& table = arguments.options.table;
+  const auto add = [&](const char* flag, std::string& value, const char* text) {
+    command.add_option(flag, value, text)->group("Columns")->type_name("NAME|NUMBER");
+  };
+  add("--user-column", table.user_column, "column of users, by name or number from 1; detected by default");
+  add("--item-column", table.item_column, "column of items");
+  add("--time-column", table.time_column, "column of times: numbers, or dates as in ISO 8601");
+  add("--rating-column", table.rating_column, "column of ratings, read only for --min-rating");
+  take_one_of<row_order>(command.add_option("--order", table.order,
+                                            "what orders a user's ratings: time, or file where they stand in order"),
+                         {{"time", row_order::time}, {"file", row_order::file}})
+      ->default_str("time")
+      ->group("Columns");
+}
+
+void add_format(CLI::App& command, prepare_arguments& arguments) {
+  table_options& table = arguments.options.table;
+  command
+      .add_option("--separator", table.separator,
+                  "\",\" \";\" \"|\" tab, space (runs of spaces), :: or another character; detected by default")
+      ->group("Format");
+  auto* header =
+      command.add_flag("--header", arguments.header, "the first line names the columns; detected by default")
+          ->group("Format");
+  command.add_flag("--no-header", arguments.no_header, "the first line is a rating")->group("Format")->excludes(header);
+  command.add_option("--comment", table.comment, "skip lines that begin with this character")->group("Format");
+  command.add_flag("!--no-quotes", table.quotes, "quotes are characters like others")->group("Format");
+  take_one_of<missing_policy>(
+      command.add_option("--missing", table.missing, "rows without a user, item or time: refuse them (error) or drop"),
+      {{"error", missing_policy::error}, {"drop", missing_policy::drop}})
+      ->default_str("error")
+      ->group("Format");
+  command
+      .add_option("--na-values", arguments.na_values,
+                  "words that mean \"missing\" besides the empty field, separated by commas; by default " +
+                      fmt::format("{}", CLI::detail::join(table.na_values, ",")))
+      ->group("Format")
+      ->type_name("WORDS")
+      ->each([&arguments](const std::string& words) { arguments.options.table.na_values = split_words(words); });
+}
+
+void add_selection(CLI::App& command, prepare_arguments& arguments) {
+  prepare_options& options = arguments.options;
+  command.add_option("--min-rating", options.min_rating, "drop rows rated lower; by default each row is a positive")
+      ->group("Selection")
+      ->type_name("RATING");
+  command.add_option("--min-ratings", options.min_ratings, "drop users with fewer ratings")
+      ->capture_default_str()
+      ->group("Selection");
+  take_one_of<duplicate_policy>(
+      command.add_option("--duplicates", options.duplicates,
+                         "rows of the same user and item: refuse them (error), keep the first or the last of the file"),
+      {{"error", duplicate_policy::error}, {"first", duplicate_policy::first}, {"last", duplicate_policy::last}})
+      ->default_str("error")
+      ->group("Selection");
+  take_one_of<tie_order>(
+      command.add_option("--ties", options.ties, "order of one user's ratings of the same time: file or shuffled"),
+      {{"file", tie_order::file}, {"shuffled", tie_order::shuffled}})
+      ->default_str("file")
+      ->group("Selection");
+  command.add_flag("--mlperf", arguments.mlperf, "the same as --ties shuffled")->group("Selection");
+  command.add_option("--seed", arguments.seed, "seed of --ties shuffled; drawn, shown and recorded if not given")
+      ->group("Selection");
+  take_one_of<known_dataset>(
+      command.add_option("--expect", options.expect, "refuse unless users and items are those of ml-1m or ml-20m"),
+      {{"ml-1m", known_dataset::ml_1m}, {"ml-20m", known_dataset::ml_20m}})
+      ->group("Selection");
 }
 
 }  // namespace
 
 void add_prepare(CLI::App& app) {
   auto arguments = std::make_shared<prepare_arguments>();
-  prepare_options& options = arguments->options;
-  CLI::App& command = *app.add_subcommand("prepare", "Make a dataset from a file of ratings");
+  CLI::App& command = *app.add_subcommand("prepare", "Make a dataset from a table of ratings");
   command
       .add_option("RATINGS", arguments->ratings,
-                  "CSV with a header (user_id or userId, item_id or movieId, timestamp; any order), MovieLens .dat "
-                  "or u.data; plain or gzip-compressed")
+                  "a table of users, items and times: CSV and its relatives, with or without a header, MovieLens .dat, "
+                  "u.data, RecBole's .inter; plain or gzip-compressed")
       ->required();
   command.add_option("--out", arguments->out, "folder to write the dataset to")->required();
-  command.add_option("--min-ratings", options.min_ratings, "users with fewer ratings are dropped")
-      ->capture_default_str();
-  take_one_of<tie_order>(
-      command.add_option("--ties", options.ties, "order of one user's ratings of the same second: file or shuffled"),
-      {{"file", tie_order::file}, {"shuffled", tie_order::shuffled}})
-      ->default_str("file");
-  take_one_of<duplicate_policy>(
-      command.add_option("--duplicates", options.duplicates,
-                         "rows of the same user and item: refuse them (error), keep the first or the last of the file"),
-      {{"error", duplicate_policy::error}, {"first", duplicate_policy::first}, {"last", duplicate_policy::last}})
-      ->default_str("error");
-  take_one_of<known_dataset>(
-      command.add_option("--expect", options.expect, "refuse unless users and items are those of ml-1m or ml-20m"),
-      {{"ml-1m", known_dataset::ml_1m}, {"ml-20m", known_dataset::ml_20m}});
-  command.add_flag("--mlperf", arguments->mlperf, "the same as --ties shuffled");
-  command.add_option("--seed", arguments->seed, "seed of --ties shuffled; drawn, shown and recorded if not given");
   command.add_flag("--force", arguments->replace, "replace the folder if it is a dataset, or empty");
+  add_columns(command, *arguments);
+  add_format(command, *arguments);
+  add_selection(command, *arguments);
   add_common_options(command, arguments->common, "negpipe prepare ratings.csv --out ml-1m --expect ml-1m");
   command.callback([arguments] { run_prepare(*arguments); });
 }

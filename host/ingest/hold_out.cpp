@@ -20,8 +20,8 @@ std::uint64_t last_row(const rating_columns& columns, std::span<const std::uint6
                        std::uint64_t seed) {
   std::uint64_t last = rows.front();
   for (const std::uint64_t row : rows.subspan(1)) {
-    const std::int64_t time = columns.timestamps[row];
-    const std::int64_t last_time = columns.timestamps[last];
+    const instant time = columns.time_of(row);
+    const instant last_time = columns.time_of(last);
     if (time < last_time) continue;
     if (time == last_time && ties == tie_order::shuffled && tie_rank(seed, row) < tie_rank(seed, last)) continue;
     last = row;

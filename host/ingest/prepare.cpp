@@ -1,11 +1,12 @@
-#include "negpipe/ingest.hpp"
-
 #include <fmt/format.h>
 
+#include <nlohmann/json.hpp>
 #include <utility>
 
+#include "fields.hpp"
 #include "hold_out.hpp"
 #include "negpipe/error.hpp"
+#include "negpipe/ingest.hpp"
 #include "ratings.hpp"
 #include "select_rows.hpp"
 #include "thread_pool.hpp"
@@ -36,7 +37,7 @@ std::string_view name_of(duplicate_policy policy) {
   };
   throw input_error(
       fmt::format("{}:{}: user {} and item {} stand in line {} already; keep one of such rows with "
-                  "--duplicates first or last",
+                  "duplicates=first or duplicates=last",
                   path, read.lines.line_of(row), id(read.user_ids, read.columns.users[row]),
                   id(read.item_ids, read.columns.items[row]), read.lines.line_of(selection.repeated_row)));
 }
@@ -52,7 +53,7 @@ void check_counts(const std::string& path, known_dataset expected, std::size_t u
   if (users == wanted.users && items == wanted.items) return;
   throw input_error(
       fmt::format("{}: {} users and {} items are left, but {} has {} and {}; use the original file with "
-                  "20 ratings a user, or leave --expect out",
+                  "20 ratings a user, or leave expect= out",
                   path, users, items, wanted.name, wanted.users, wanted.items));
 }
 
@@ -71,6 +72,12 @@ std::variant<std::vector<std::int64_t>, std::vector<std::string>> ids_in_order(c
   return texts;
 }
 
+[[noreturn]] void refuse_no_rows(const std::string& path, const prepare_summary& counts) {
+  if (counts.rows_missing == 0 && counts.rows_below_rating == 0) throw input_error(path + ": no ratings");
+  throw input_error(fmt::format("{}: no ratings are left: {} rows lack a value, {} are below min_rating=", path,
+                                counts.rows_missing, counts.rows_below_rating));
+}
+
 /// Settles repeats and small users; afterwards columns are numbered by first appearance in what is left.
 renumbering select(const std::string& path, ratings& read, const prepare_options& options, support::thread_pool& pool,
                    prepare_summary& summary) {
@@ -87,13 +94,33 @@ renumbering select(const std::string& path, ratings& read, const prepare_options
   return keep_selected(read.columns, selection, user_count, item_count);
 }
 
+std::string describe_ids(const id_dictionary& ids, const std::string& first_text) {
+  return ids.kind() == id_kind::number ? "numbers" : fmt::format("text (first at {})", first_text);
+}
+
+std::string record_options(const prepare_options& options, const detected_table& table) {
+  nlohmann::ordered_json record = {{"command", "prepare"},
+                                   {"min_ratings", options.min_ratings},
+                                   {"duplicates", name_of(options.duplicates)},
+                                   {"missing", options.table.missing == missing_policy::drop ? "drop" : "error"}};
+  if (options.min_rating) record["min_rating"] = *options.min_rating;
+  record["table"] = {{"format", table.format},
+                     {"user_column", table.user_column},
+                     {"item_column", table.item_column},
+                     {"time_column", table.time_column},
+                     {"user_ids", table.user_ids},
+                     {"item_ids", table.item_ids},
+                     {"times", table.times},
+                     {"assumed", table.assumed}};
+  return record.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
 dataset_origin describe(const std::filesystem::path& path, const prepare_options& options, const ratings& read,
                         std::uint64_t rows_read) {
   const bool shuffled = options.ties == tie_order::shuffled;
   return {.source = path.filename().string(),
           .source_digest = read.digest,
-          .options = fmt::format(R"({{"command":"prepare","min_ratings":{},"duplicates":"{}"}})", options.min_ratings,
-                                 name_of(options.duplicates)),
+          .options = record_options(options, read.detected),
           .ties = shuffled ? "shuffled" : "file",
           .seed = shuffled ? options.seed : 0,
           .row_count = rows_read};
@@ -101,13 +128,27 @@ dataset_origin describe(const std::filesystem::path& path, const prepare_options
 
 }  // namespace
 
+std::string detected_table::to_string() const {
+  std::string text =
+      fmt::format("{}; user: {}, {}; item: {}, {}; ", format, user_column, user_ids, item_column, item_ids);
+  text += time_column.empty() ? fmt::format("time: {}", times) : fmt::format("time: {}, {}", time_column, times);
+  if (!rating_column.empty()) text += fmt::format("; rating: {}", rating_column);
+  if (!assumed.empty()) text += fmt::format(" ({})", assumed);
+  return text;
+}
+
 dataset prepare(const std::filesystem::path& path, const prepare_options& options, const run_control& control,
                 prepare_summary* summary) {
   constexpr std::uint64_t steps = 3;
   prepare_summary counts;
-  ratings read = read_ratings(path, control);
+  ratings read = read_ratings(path, options, control);
+  read.detected.user_ids = describe_ids(read.user_ids, read.first_text_user);
+  read.detected.item_ids = describe_ids(read.item_ids, read.first_text_item);
+  counts.detected = read.detected;
   counts.rows_read = read.columns.row_count();
-  if (counts.rows_read == 0) throw input_error(path.string() + ": no ratings below the header");
+  counts.rows_missing = read.rows_missing;
+  counts.rows_below_rating = read.rows_low;
+  if (counts.rows_read == 0) refuse_no_rows(path.string(), counts);
 
   support::thread_pool pool(control.thread_count());
   control.throw_if_stopped();
@@ -117,7 +158,7 @@ dataset prepare(const std::filesystem::path& path, const prepare_options& option
   if (order.users.size() == read.columns.row_count()) {
     throw input_error(
         fmt::format("{}: not one training positive is left: {} of {} rows belong to users with fewer than "
-                    "{} ratings, and the last rating of each other user is held out; lower --min-ratings",
+                    "{} ratings, and the last rating of each other user is held out; lower min_ratings=",
                     path.string(), counts.rows_dropped, counts.rows_read, options.min_ratings));
   }
 

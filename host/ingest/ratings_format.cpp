@@ -3,101 +3,288 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
-#include <optional>
-#include <string>
-#include <vector>
+#include <utility>
 
+#include "column_names.hpp"
+#include "headerless.hpp"
+#include "missing_words.hpp"
 #include "negpipe/error.hpp"
+#include "separators.hpp"
 
 namespace negpipe::ingest {
 
 namespace {
 
 constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
+constexpr std::size_t none = ratings_format::none;
 
-struct column_names {
-  std::string_view what;
-  std::array<std::string_view, 2> names;
+class detector {
+ public:
+  detector(const std::filesystem::path& path, std::string_view text, const prepare_options& options)
+      : path_(path), text_(text), options_(options) {}
+
+  ratings_format run() && {
+    check_options();
+    if (text_.starts_with(byte_order_mark)) skip(byte_order_mark.size());
+    if (text_.empty()) throw input_error(path_.string() + ": the file is empty; wanted ratings");
+    read_preamble();
+    if (format_.syntax = separator_line_ ? *separator_line_ : choose_syntax(text_, format_.comment, options_.table);
+        format_.syntax.by == separator::double_colon) {
+      format_.syntax.quotes = false;
+    }
+    read_first_rows();
+    read_header();
+    if (format_.has_header) {
+      find_named_columns();
+    } else {
+      assume_columns(where(), rows_, options_, format_);
+    }
+    check_columns();
+    detect_times();
+    return std::move(format_);
+  }
+
+ private:
+  std::string where() const { return fmt::format("{}:{}", path_.string(), format_.lines_before + 1); }
+
+  void skip(std::size_t bytes) {
+    format_.rows_begin += bytes;
+    format_.lines_before +=
+        static_cast<std::uint64_t>(std::count(text_.begin(), text_.begin() + static_cast<std::ptrdiff_t>(bytes), '\n'));
+    text_.remove_prefix(bytes);
+  }
+
+  std::size_t line_length() const { return std::min(text_.find('\n'), text_.size() - 1) + 1; }
+
+  void check_options() const {
+    const table_options& table = options_.table;
+    if (table.comment.size() > 1) {
+      throw option_error(fmt::format("comment={}: wanted one character", in_quotes(table.comment)));
+    }
+    if (table.order == row_order::time) return;
+    if (!table.time_column.empty()) {
+      throw option_error(
+          "order=file and time_column= exclude each other: a time column orders the rows; leave one out");
+    }
+    if (options_.ties == tie_order::shuffled) {
+      throw option_error("order=file and ties=shuffled exclude each other: rows in the order of the file have no ties");
+    }
+  }
+
+  /// Excel's separator line, KONECT's head, blank lines and comments before the table.
+  void read_preamble() {
+    if (!options_.table.comment.empty()) format_.comment = options_.table.comment.front();
+    if (text_.starts_with("sep=") && options_.table.separator.empty()) {
+      const std::string_view line = without_line_end(text_.substr(0, line_length()));
+      if (line.size() == 5) {
+        separator_line_ = field_syntax{static_cast<separator>(line[4]), options_.table.quotes};
+        skip(line_length());
+      }
+    }
+    for (const std::string_view kind : {"% bip", "% sym", "% asym"}) {
+      if (!text_.starts_with(kind)) continue;
+      format_.comment = '%';
+      if (options_.table.separator.empty()) separator_line_ = field_syntax{separator::spaces, options_.table.quotes};
+    }
+    while (!text_.empty()) {
+      const std::string_view line = without_line_end(text_.substr(0, line_length()));
+      const bool blank = line.find_first_not_of(' ') == std::string_view::npos;
+      const bool commented = !blank && line.front() == format_.comment;
+      if (!blank && !commented && !(line.front() == '#' && is_remark(line))) break;
+      skip(line_length());
+    }
+    if (text_.empty()) throw input_error(path_.string() + ": no ratings: all its lines are blank or comments");
+  }
+
+  bool is_known_header(std::string_view text) const {
+    const field_syntax syntax = choose_syntax(text, '\0', options_.table);
+    std::vector<std::string> names = split(without_line_end(text.substr(0, text.find('\n'))), syntax);
+    std::transform(names.begin(), names.end(), names.begin(), clean_name);
+    return find_column(where(), names, column_role::user) && find_column(where(), names, column_role::item);
+  }
+
+  /// Whether a first line that begins with "#" is a remark: the line below names the columns. NumPy writes the names
+  /// themselves as a remark.
+  bool is_remark(std::string_view line) {
+    if (line.starts_with("# ") && is_known_header(text_.substr(2))) {
+      skip(2);
+      return false;
+    }
+    const std::string_view below = text_.substr(line_length());
+    return !below.empty() && is_known_header(below);
+  }
+
+  void read_first_rows() {
+    for (const std::string_view row : first_rows(text_, format_.syntax, format_.comment)) {
+      rows_.push_back(split(row, format_.syntax));
+    }
+    field_cursor cursor(without_line_end(text_.substr(0, std::min(row_length(text_, format_.syntax), text_.size()))),
+                        format_.syntax);
+    while (cursor.next()) {
+    }
+    if (cursor.broken_quotes()) {
+      throw input_error(
+          fmt::format("{}:{}: a quoted field does not end before the next separator", where(), cursor.column()));
+    }
+    format_.column_count = rows_.front().size();
+  }
+
+  /// Decides whether the first row is a header, and takes it.
+  void read_header() {
+    std::vector<std::string> names;
+    std::transform(rows_.front().begin(), rows_.front().end(), std::back_inserter(names), clean_name);
+    format_.has_header = options_.table.header ? *options_.table.header : is_header(names);
+    if (!format_.has_header) return;
+    const std::size_t length = std::min(row_length(text_, format_.syntax), text_.size());
+    format_.header = without_line_end(text_.substr(0, length));
+    format_.names = std::move(names);
+    header_line_ = where();
+    skip(length);
+    rows_.erase(rows_.begin());
+  }
+
+  bool is_header(const std::vector<std::string>& names) const {
+    const table_options& table = options_.table;
+    for (const std::string* choice : {&table.user_column, &table.item_column, &table.time_column}) {
+      if (names_column(names, *choice)) return true;
+    }
+    const std::string here = where();
+    if (find_column(here, names, column_role::user) && find_column(here, names, column_role::item)) return true;
+    // A line of words above lines that hold numbers names the columns, whatever the words are.
+    if (std::any_of(names.begin(), names.end(), is_time) || names.size() < 2) return false;
+    return rows_.size() == 1 || std::any_of(rows_[1].begin(), rows_[1].end(), is_time);
+  }
+
+  std::size_t find_named(column_role role, const std::string& choice) const {
+    if (!choice.empty()) return chosen_column(header_line_, format_.names, format_.column_count, role, choice);
+    return find_column(header_line_, format_.names, role).value_or(none);
+  }
+
+  void find_named_columns() {
+    const table_options& table = options_.table;
+    format_.user = find_named(column_role::user, table.user_column);
+    format_.item = find_named(column_role::item, table.item_column);
+    if (format_.user == none) refuse_missing(column_role::user);
+    if (format_.item == none) refuse_missing(column_role::item);
+    if (table.order == row_order::time) format_.timestamp = find_named(column_role::time, table.time_column);
+    if (options_.min_rating) format_.rating = find_named(column_role::rating, table.rating_column);
+    fit_to_rows();
+  }
+
+  /// R writes row names without a name for their column; some programs end each row with a separator.
+  void fit_to_rows() {
+    const std::size_t count = format_.column_count;
+    const bool one_more = !rows_.empty() && std::all_of(rows_.begin(), rows_.end(),
+                                                        [&](const auto& row) { return row.size() == count + 1; });
+    if (!one_more) return;
+    format_.column_count = count + 1;
+    if (std::all_of(rows_.begin(), rows_.end(), [](const auto& row) { return row.back().empty(); })) return;
+    bool row_names = true;
+    for (std::size_t i = 0; i < rows_.size(); ++i) row_names = row_names && rows_[i].front() == std::to_string(i + 1);
+    if (!row_names) {
+      format_.column_count = count;
+      return;
+    }
+    for (std::size_t* column : {&format_.user, &format_.item, &format_.timestamp, &format_.rating}) {
+      if (*column != none) ++*column;
+    }
+    format_.names.insert(format_.names.begin(), "row name");
+  }
+
+  [[noreturn]] void refuse_missing(column_role role) const {
+    const std::string found = in_quotes(fmt::format("{}", fmt::join(format_.names, ", ")));
+    throw input_error(
+        fmt::format("{}: no {} column among {}; name it with {}_column= (a name, or a number from 1), or "
+                    "set header=false if this line is a row",
+                    header_line_, name_of(role), found, name_of(role)));
+  }
+
+  void check_columns() {
+    if (options_.table.order == row_order::file) format_.timestamp = none;
+    if (!options_.min_rating) format_.rating = none;
+    const std::string at = format_.has_header ? header_line_ : where();
+    const auto found = [&] {
+      return format_.has_header ? fmt::format(" among {}", in_quotes(fmt::format("{}", fmt::join(format_.names, ", "))))
+                                : fmt::format(" among {} columns", format_.column_count);
+    };
+    if (options_.table.order == row_order::time && !format_.has_time()) {
+      throw input_error(
+          fmt::format("{}: no time column{}; choose one with time_column=, or set order=file if the rows of "
+                      "each user stand in the order of time",
+                      at, found()));
+    }
+    if (options_.min_rating && format_.rating == none) {
+      throw input_error(
+          fmt::format("{}: no rating column{}, which min_rating= needs; choose one with rating_column=", at, found()));
+    }
+    const auto same = [](std::size_t a, std::size_t b) { return a == b && a != none; };
+    if (format_.user == format_.item || same(format_.timestamp, format_.user) ||
+        same(format_.timestamp, format_.item)) {
+      throw input_error(fmt::format("{}: user, item and time are not three columns but {}, {} and {}; choose others",
+                                    at, format_.user + 1, format_.item + 1, format_.timestamp + 1));
+    }
+  }
+
+  void detect_times() {
+    if (!format_.has_time()) return;
+    const missing_words words(options_.table.na_values);
+    for (const auto& row : rows_) {
+      if (format_.timestamp >= row.size() || words.contains(row[format_.timestamp])) continue;
+      instant time;
+      if (parse_number(row[format_.timestamp], time)) {
+        format_.time_unit = unit_of(time.whole);
+      } else if (parse_date(row[format_.timestamp], time)) {
+        format_.times = time_format::date;
+        format_.time_unit = "dates, UTC where they name no zone";
+      }
+      return;
+    }
+  }
+
+  /// By their size: seconds since 1970 have nine or ten digits in our time.
+  static std::string unit_of(std::int64_t time) {
+    const auto within = [&](std::int64_t scale) {
+      return time >= 100'000'000 * scale && time < 100'000'000'000 * scale;
+    };
+    if (within(1)) return "numbers, as seconds since 1970";
+    if (within(1'000)) return "numbers, as milliseconds since 1970";
+    if (within(1'000'000)) return "numbers, as microseconds since 1970";
+    if (time / 1'000'000 >= 100'000'000'000) return "numbers, as nanoseconds since 1970";
+    return "numbers";
+  }
+
+  const std::filesystem::path& path_;
+  std::string_view text_;
+  const prepare_options& options_;
+  std::optional<field_syntax> separator_line_;
+  std::vector<std::vector<std::string>> rows_;
+  std::string header_line_;
+  ratings_format format_;
 };
 
-std::string_view trimmed(std::string_view text) {
-  while (text.starts_with(' ')) text.remove_prefix(1);
-  while (text.ends_with(' ')) text.remove_suffix(1);
-  return text;
-}
-
-std::vector<std::string> split(const std::filesystem::path& path, std::string_view line, separator by) {
-  std::vector<std::string> fields;
-  field_cursor cursor(line, by);
-  while (cursor.next()) fields.emplace_back(trimmed(cursor.text()));
-  if (cursor.broken_quotes()) {
-    throw input_error(fmt::format("{}:1:{}: a quoted column name does not end before the next comma", path.string(),
-                                  cursor.column()));
-  }
-  return fields;
-}
-
-std::size_t find_column(const std::filesystem::path& path, const std::vector<std::string>& fields,
-                        const column_names& wanted) {
-  std::optional<std::size_t> found;
-  for (std::size_t i = 0; i < fields.size(); ++i) {
-    if (std::find(wanted.names.begin(), wanted.names.end(), fields[i]) == wanted.names.end()) continue;
-    if (found) {
-      throw input_error(fmt::format("{}:1: two {} columns, {} and {}; rename or remove one", path.string(), wanted.what,
-                                    *found + 1, i + 1));
-    }
-    found = i;
-  }
-  if (!found) {
-    throw input_error(
-        fmt::format("{}:1: no {} column: found {}; wanted a header with the columns user_id (or "
-                    "userId), item_id (or movieId) and timestamp, in any order",
-                    path.string(), wanted.what, in_quotes(fmt::format("{}", fmt::join(fields, ", ")))));
-  }
-  return *found;
-}
-
-bool is_number(std::string_view text) {
-  return !text.empty() && text.find_first_not_of("0123456789", text.starts_with('-') ? 1 : 0) == std::string_view::npos;
+std::string describe_column(const ratings_format& format, std::size_t column) {
+  if (column == none) return {};
+  if (column < format.names.size()) return fmt::format("{} (column {})", format.names[column], column + 1);
+  return fmt::format("column {}", column + 1);
 }
 
 }  // namespace
 
-std::string_view without_line_end(std::string_view line) {
-  if (line.ends_with('\n')) line.remove_suffix(1);
-  if (line.ends_with('\r')) line.remove_suffix(1);
-  return line;
+ratings_format detect_format(const std::filesystem::path& path, std::string_view text, const prepare_options& options) {
+  return detector(path, text, options).run();
 }
 
-ratings_format detect_format(const std::filesystem::path& path, std::string_view text) {
-  ratings_format format;
-  if (text.starts_with(byte_order_mark)) {
-    format.header_bytes = byte_order_mark.size();
-    text.remove_prefix(byte_order_mark.size());
-  }
-  if (text.empty()) throw input_error(path.string() + ": the file is empty; wanted ratings");
-  const std::string_view whole_line = text.substr(0, std::min(text.find('\n'), text.size() - 1) + 1);
-  const std::string_view line = without_line_end(whole_line);
-  if (line.find("::") != std::string_view::npos) {
-    format.by = separator::double_colon;
-  } else if (line.find('\t') != std::string_view::npos) {
-    format.by = separator::tab;
-  }
-  const std::vector<std::string> fields = split(path, line, format.by);
-  format.column_count = fields.size();
-  format.has_header = format.by == separator::comma || (format.by == separator::tab && !is_number(fields.front()));
-  if (format.has_header) {
-    format.user = find_column(path, fields, {"user", {"user_id", "userId"}});
-    format.item = find_column(path, fields, {"item", {"item_id", "movieId"}});
-    format.timestamp = find_column(path, fields, {"timestamp", {"timestamp", "timestamp"}});
-    format.header_bytes += whole_line.size();
-  } else {
-    format.column_count = 4;  // MovieLens: user, item, rating, timestamp
-    format.item = 1;
-    format.timestamp = 3;
-  }
-  return format;
+detected_table describe(const ratings_format& format, const prepare_options& options) {
+  detected_table table;
+  table.format = fmt::format("{} columns separated by {}, {}", format.column_count, name_of(format.syntax.by),
+                             format.has_header ? "with a header" : "no header");
+  table.user_column = describe_column(format, format.user);
+  table.item_column = describe_column(format, format.item);
+  table.time_column = describe_column(format, format.timestamp);
+  table.rating_column = describe_column(format, format.rating);
+  table.times = options.table.order == row_order::file ? "order of the file" : format.time_unit;
+  table.assumed = format.assumed;
+  return table;
 }
 
 }  // namespace negpipe::ingest

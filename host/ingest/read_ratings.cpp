@@ -14,8 +14,6 @@ namespace negpipe::ingest {
 
 namespace {
 
-std::string_view as_text(const std::vector<char>& block) { return {block.data(), block.size()}; }
-
 /// Blocks that are parsed side by side while the next ones are read.
 struct wave {
   std::vector<std::vector<char>> blocks;
@@ -36,8 +34,14 @@ struct wave {
 
 class reading {
  public:
-  reading(const std::filesystem::path& path, id_kind user_kind, id_kind item_kind, const run_control& control)
-      : control_(control), source_(path), reader_(source_), pool_(control.thread_count()) {
+  reading(const std::filesystem::path& path, const prepare_options& options, id_kind user_kind, id_kind item_kind,
+          const run_control& control)
+      : options_(options),
+        control_(control),
+        rules_{missing_words(options.table.na_values), options.table.missing, options.min_rating},
+        source_(path),
+        reader_(source_),
+        pool_(control.thread_count()) {
     result_.user_ids = id_dictionary(user_kind);
     result_.item_ids = id_dictionary(item_kind);
   }
@@ -46,10 +50,10 @@ class reading {
   /// only if the outcome is reason::none.
   parse_stop::reason run(ratings& result) {
     constexpr std::size_t blocks_per_thread = 4;
+    begin();
     wave now(pool_.thread_count() * blocks_per_thread);
     wave next(now.blocks.size());
     now.read(reader_);
-    if (!now.failure || now.count != 0) begin(now);
     while (now.count != 0) {
       control_.throw_if_stopped();
       const auto outcome = parse_and_read(now, next);
@@ -67,15 +71,16 @@ class reading {
   /// Whether ids that are not numbers have been met so far, in columns of text.
   bool text_users() const { return text_users_; }
   bool text_items() const { return text_items_; }
-  /// What is wrong at the place where run() stopped.
+  /// What is wrong where run() stopped, and where that is.
   const std::string& complaint() const { return complaint_; }
 
  private:
-  void begin(const wave& first) {
-    format_ = detect_format(source_.path(), first.count == 0 ? std::string_view() : as_text(first.blocks[0]));
-    result_.lines = line_numbers(format_.has_header ? 1 : 0);
-    lines_before_ = format_.has_header ? 1 : 0;
-    skip_ = format_.header_bytes;
+  void begin() {
+    format_ = detect_format(source_.path(), reader_.beginning(), options_);
+    reader_.cut_rows(format_.syntax, format_.comment, format_.rows_begin);
+    result_.detected = describe(format_, options_);
+    result_.lines = line_numbers(format_.lines_before);
+    lines_before_ = format_.lines_before;
   }
 
   parse_stop::reason parse_and_read(const wave& now, wave& next) {
@@ -86,10 +91,9 @@ class reading {
         return;
       }
       const std::size_t i = static_cast<std::size_t>(task) - 1;
-      const std::string_view text = as_text(now.blocks[i]).substr(i == 0 ? skip_ : 0);
-      parsed[i] = parse_block(format_, text, result_.user_ids.kind(), result_.item_ids.kind());
+      const std::string_view text(now.blocks[i].data(), now.blocks[i].size());
+      parsed[i] = parse_block(format_, rules_, text, result_.user_ids.kind(), result_.item_ids.kind());
     });
-    skip_ = 0;
     for (auto& block : parsed) {
       if (const auto outcome = append(*block); outcome != parse_stop::reason::none) return outcome;
       block.reset();
@@ -109,7 +113,9 @@ class reading {
     result_.lines.add(columns.row_count(), block.blanks);
     append_ids(columns.users, block.users, result_.user_ids.add_all(block.user_ids));
     append_ids(columns.items, block.items, result_.item_ids.add_all(block.item_ids));
-    columns.timestamps.insert(columns.timestamps.end(), block.timestamps.begin(), block.timestamps.end());
+    append_times(columns, block);
+    result_.rows_missing += block.rows_missing;
+    result_.rows_low += block.rows_low;
     lines_before_ += block.line_count;
     return parse_stop::reason::none;
   }
@@ -122,13 +128,21 @@ class reading {
                    [&](std::int32_t id) { return number_of[static_cast<std::size_t>(id)]; });
   }
 
+  static void append_times(rating_columns& columns, const parsed_block& block) {
+    columns.timestamps.insert(columns.timestamps.end(), block.timestamps.begin(), block.timestamps.end());
+    if (block.fractions.empty() && columns.fractions.empty()) return;
+    columns.fractions.resize(columns.timestamps.size() - block.fractions.size(), 0);
+    columns.fractions.insert(columns.fractions.end(), block.fractions.begin(), block.fractions.end());
+  }
+
+  const prepare_options& options_;
   const run_control& control_;
+  row_rules rules_;
   text_source source_;
   block_reader reader_;
   support::thread_pool pool_;
   ratings_format format_;
   std::uint64_t lines_before_ = 0;  // lines before the block that is appended next
-  std::size_t skip_ = 0;            // bytes of the first block that are not ratings
   bool text_users_ = false;
   bool text_items_ = false;
   std::string complaint_;
@@ -167,14 +181,16 @@ std::uint64_t line_numbers::line_of(std::uint64_t row) const {
   return before_first_ + row + 1 + (after == blanks_.begin() ? 0 : std::prev(after)->count);
 }
 
-ratings read_ratings(const std::filesystem::path& path, const run_control& control) {
+ratings read_ratings(const std::filesystem::path& path, const prepare_options& options, const run_control& control) {
   using reason = parse_stop::reason;
   id_kind users = id_kind::number;
   id_kind items = id_kind::number;
+  std::string first_text_user;
+  std::string first_text_item;
   too_wide numbers;
   for (;;) {
     ratings result;
-    reading attempt(path, users, items, control);
+    reading attempt(path, options, users, items, control);
     reason outcome{};
     try {
       outcome = attempt.run(result);
@@ -184,11 +200,14 @@ ratings read_ratings(const std::filesystem::path& path, const run_control& contr
     }
     if (outcome == reason::none) {
       numbers.refuse(attempt);
+      result.first_text_user = first_text_user;
+      result.first_text_item = first_text_item;
       return result;
     }
-    // Begun again rather than converted: "007" and "7" are one number but two texts.
+    // Begun again rather than converted: "007" and "7" would be one number but are two texts.
     const bool in_users = outcome == reason::text_user || outcome == reason::wide_user;
     (in_users ? users : items) = id_kind::text;
+    (in_users ? first_text_user : first_text_item) = attempt.complaint();
     if (outcome == reason::wide_user) numbers.note(attempt, &reading::text_users);
     if (outcome == reason::wide_item) numbers.note(attempt, &reading::text_items);
   }

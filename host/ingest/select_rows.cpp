@@ -18,7 +18,7 @@ class user_selector {
     for (std::size_t user = range.begin; user < range.end; ++user) {
       const std::uint64_t repeats = settle_repeats(user);
       found_.duplicates_dropped += repeats;
-      drop_if_small(user, grouped_.of(user).size() - repeats);
+      if (!grouped_.of(user).empty()) drop_if_small(user, grouped_.of(user).size() - repeats);
     }
     return std::move(found_);
   }
@@ -104,12 +104,14 @@ renumbering keep_selected(rating_columns& columns, const row_selection& selectio
     if (selection.kept[row] == 0) continue;
     columns.users[end] = renumbered(columns.users[row], user_numbers, order.users);
     columns.items[end] = renumbered(columns.items[row], item_numbers, order.items);
-    columns.timestamps[end] = columns.timestamps[row];
+    if (!columns.timestamps.empty()) columns.timestamps[end] = columns.timestamps[row];
+    if (!columns.fractions.empty()) columns.fractions[end] = columns.fractions[row];
     ++end;
   }
   columns.users.resize(end);
   columns.items.resize(end);
-  columns.timestamps.resize(end);
+  if (!columns.timestamps.empty()) columns.timestamps.resize(end);
+  if (!columns.fractions.empty()) columns.fractions.resize(end);
   return order;
 }
 

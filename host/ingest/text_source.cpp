@@ -100,25 +100,60 @@ std::size_t text_source::read_inflated(std::span<char> buffer) {
   return buffer.size() - stream.avail_out;
 }
 
+void block_reader::fill(std::vector<char>& block) {
+  if (at_end_) return;
+  const std::size_t carried = block.size();
+  block.resize(block_bytes);
+  const std::size_t got = source_.read(std::span(block).subspan(carried));
+  at_end_ = carried + got < block_bytes;
+  block.resize(carried + got);
+}
+
+// Past the last newline that is not in a quoted field; 0 if there is none.
+std::size_t block_reader::end_of_rows(std::string_view text) const {
+  std::size_t begin = 0;  // of a row
+  while (syntax_.quotes) {
+    const std::size_t quote = text.find('"', begin);
+    if (quote == std::string_view::npos) break;
+    const std::size_t newline = quote == begin ? std::string_view::npos : text.rfind('\n', quote - 1);
+    if (newline != std::string_view::npos && newline >= begin) begin = newline + 1;
+    const bool remark = comment_ != '\0' && text[begin] == comment_;
+    const std::size_t length = row_length(text.substr(begin), remark ? field_syntax{.quotes = false} : syntax_);
+    if (length == std::string_view::npos) return begin;
+    begin += length;
+  }
+  const std::size_t newline = text.rfind('\n');
+  return newline == std::string_view::npos || newline < begin ? begin : newline + 1;
+}
+
+std::string_view block_reader::beginning() {
+  fill(rest_);
+  const std::string_view text(rest_.data(), rest_.size());
+  if (at_end_) return text;
+  const std::size_t newline = text.rfind('\n');
+  return newline == std::string_view::npos ? text : text.substr(0, newline + 1);
+}
+
+void block_reader::cut_rows(field_syntax syntax, char comment, std::size_t bytes_before) {
+  syntax_ = syntax;
+  comment_ = comment;
+  rest_.erase(rest_.begin(), rest_.begin() + static_cast<std::ptrdiff_t>(bytes_before));
+  offset_ += bytes_before;
+}
+
 bool block_reader::next(std::vector<char>& block) {
   block.swap(rest_);
   rest_.clear();
+  fill(block);
   if (!at_end_) {
-    const std::size_t carried = block.size();
-    block.resize(block_bytes);
-    const std::size_t got = source_.read(std::span(block).subspan(carried));
-    at_end_ = carried + got < block_bytes;
-    block.resize(carried + got);
-  }
-  if (!at_end_) {
-    const auto* newline = static_cast<const char*>(::memrchr(block.data(), '\n', block.size()));
-    if (newline == nullptr) {
+    const std::size_t kept = end_of_rows({block.data(), block.size()});
+    if (kept == 0) {
       throw input_error(
-          fmt::format("{}: the line that begins at byte {} of the text is longer than {} bytes; wanted "
-                      "ratings, one a line",
-                      source_.path().string(), offset_, block_bytes));
+          fmt::format("{}: the row that begins at byte {} of the text is longer than {} bytes; wanted "
+                      "ratings, one a row{}",
+                      source_.path().string(), offset_, block_bytes,
+                      syntax_.quotes ? " (a quote that is never closed? set quotes=false)" : ""));
     }
-    const auto kept = static_cast<std::size_t>(newline + 1 - block.data());
     rest_.assign(block.begin() + static_cast<std::ptrdiff_t>(kept), block.end());
     block.resize(kept);
   }

@@ -7,9 +7,11 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "digest.hpp"
+#include "fields.hpp"
 #include "files.hpp"
 
 namespace negpipe::ingest {
@@ -48,20 +50,31 @@ class text_source {
   std::unique_ptr<inflater> inflater_;  // null for plain files
 };
 
-/// Cuts a source into blocks that end with a line, so that each can be parsed by a thread of its own.
+/// Cuts a source into blocks of whole rows, so that each can be parsed by a thread of its own.
 class block_reader {
  public:
   static constexpr std::size_t block_bytes = std::size_t{1} << 20;
 
   explicit block_reader(text_source& source) : source_(source) {}
 
-  /// Replaces block by the next whole lines, at most block_bytes of them; only the last line of the file may lack
-  /// its newline. False at the end. Throws as the source does, and input_error for a line that fills a block.
+  /// The whole lines at the beginning of the text, at most block_bytes of them, to find out what it is; call it before
+  /// next. Throws as next does.
+  std::string_view beginning();
+  /// How rows are cut; the bytes before the first row are left out. comment is '\0' for none.
+  void cut_rows(field_syntax syntax, char comment, std::size_t bytes_before);
+
+  /// Replaces block by the next whole rows, at most block_bytes of them; only the last row of the file may lack its
+  /// newline. False at the end. Throws as the source does, and input_error for a row that fills a block.
   bool next(std::vector<char>& block);
 
  private:
+  void fill(std::vector<char>& block);
+  std::size_t end_of_rows(std::string_view text) const;
+
   text_source& source_;
-  std::vector<char> rest_;  // the beginning of a line whose end was not yet read
+  field_syntax syntax_{.quotes = false};
+  char comment_ = '\0';
+  std::vector<char> rest_;  // what was read beyond the last block
   std::uint64_t offset_ = 0;
   bool at_end_ = false;
 };

@@ -105,13 +105,16 @@ def read_counts(folder):
 
 
 def raw_ids(folder, name):
-    """The ids of a dataset as they stood in the ratings, by dense number: ints, or strings where one is no number."""
+    """The ids of a dataset as they stood in the ratings, by dense number: ints, or strings where one is no number.
+
+    Bytes that are not UTF-8 become surrogates: id.encode("utf-8", "surrogateescape") gives the bytes of the ratings.
+    """
     folder = pathlib.Path(folder)
     if (folder / f"{name}.npy").exists():
         return np.load(folder / f"{name}.npy").tolist()
     offsets = np.load(folder / f"{name}_offsets.npy")
     text = np.load(folder / f"{name}_bytes.npy").tobytes()
-    return [text[begin:end].decode() for begin, end in zip(offsets[:-1], offsets[1:])]
+    return [text[begin:end].decode(errors="surrogateescape") for begin, end in zip(offsets[:-1], offsets[1:])]
 
 
 @dataclasses.dataclass(frozen=True)

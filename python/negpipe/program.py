@@ -36,7 +36,9 @@ def find_program():
 def run(*arguments, program=None):
     """Runs the program to its end and returns its standard output. Raises ProgramError with what it complained of."""
     command = [program or find_program(), *map(str, arguments)]
-    outcome = subprocess.run(command, capture_output=True, text=True, check=False)
+    outcome = subprocess.run(
+        command, capture_output=True, encoding="utf-8", errors="backslashreplace", check=False
+    )
     if outcome.returncode != 0:
         raise ProgramError(f"{' '.join(command)} ended with status {outcome.returncode}: {outcome.stderr.strip()}")
     return outcome.stdout

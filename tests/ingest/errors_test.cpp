@@ -34,10 +34,14 @@ std::string refusal(std::string_view text, const prepare_options& options = keep
   return "accepted";
 }
 
-TEST(Refusal, NamesLineAndColumn) {
-  EXPECT_EQ(refusal(header + "1,10,3,5\n1,11,3,x\n"),
-            ":3:8: the timestamp is \"x\"; wanted a whole number of 64 bits, such as seconds since 1970");
-  EXPECT_EQ(refusal("\xEF\xBB\xBF" + header + "\r\n\n1,,3,5\r\n"), ":4:3: the item id is empty");
+TEST(Refusal, names_line_and_column) {
+  EXPECT_EQ(
+      refusal(header + "1,10,3,5\n1,11,3,x\n"),
+      ":3:8: the timestamp is \"x\"; wanted a number such as 978300760 or 978300760.25 (seconds since 1970, or another "
+      "count)");
+  EXPECT_EQ(refusal("\xEF\xBB\xBF" + header + "\r\n\n1,,3,5\r\n"),
+            ":4:3: the item id is missing: found \"\"; drop such rows with missing=drop, or list the words that mean "
+            "\"missing\" in na_values=");
   EXPECT_EQ(refusal("1::2::3::4\n1::2::3\n"), ":2:1: found 3 fields, wanted 4");
   EXPECT_EQ(refusal("1\t2\t3\t4\n99999999999999999999\t2\t3\t4\n"),
             ":2:1: the user id \"99999999999999999999\" does not fit 64 bits; renumber the ids");
@@ -45,7 +49,7 @@ TEST(Refusal, NamesLineAndColumn) {
 
 // A number beyond 64 bits is refused in a column of numbers and taken in a column of text, on either side of the text,
 // and the first line that is wrong is named.
-TEST(Refusal, OfNumbersThatDoNotFitDependsOnTheWholeColumn) {
+TEST(Refusal, of_numbers_that_do_not_fit_depends_on_the_whole_column) {
   const std::string wide = "99999999999999999999";
   const std::string user_refused = "the user id \"" + wide + "\" does not fit 64 bits; renumber the ids";
   const std::string item_refused = "the item id \"" + wide + "\" does not fit 64 bits; renumber the ids";
@@ -69,26 +73,26 @@ TEST(Refusal, OfNumbersThatDoNotFitDependsOnTheWholeColumn) {
   EXPECT_EQ(refusal(header + wide + ",1,3,5\nx,1,3,soon\n").substr(0, 3), ":3:");
 }
 
-TEST(Refusal, OfFilesWithoutRatings) {
+TEST(Refusal, of_files_without_ratings) {
   EXPECT_EQ(refusal(""), ": the file is empty; wanted ratings");
   EXPECT_EQ(refusal(gzipped("")), ": the file is empty; wanted ratings");
-  EXPECT_EQ(refusal(header), ": no ratings below the header");
-  EXPECT_EQ(refusal(header + "\n\r\n"), ": no ratings below the header");
-  EXPECT_EQ(refusal("user_id,item_id\n1,2\n").rfind(":1: no timestamp column", 0), 0U);
+  EXPECT_EQ(refusal(header), ": no ratings");
+  EXPECT_EQ(refusal(header + "\n\r\n"), ": no ratings");
+  EXPECT_EQ(refusal("user_id,item_id\n1,2\n").rfind(":1: no time column", 0), 0U);
 }
 
-TEST(Refusal, OfDataWithoutOneTrainingPositive) {
+TEST(Refusal, of_data_without_one_training_positive) {
   EXPECT_EQ(refusal(header + "1,10,3,5\n2,10,3,5\n").rfind(": not one training positive is left", 0), 0U);
   EXPECT_EQ(refusal(header + "1,10,3,5\n1,11,3,5\n", prepare_options{})
                 .rfind(": not one training positive is left: 2 of 2", 0),
             0U);
 }
 
-TEST(Refusal, OfRepeatsNamesBothLines) {
+TEST(Refusal, of_repeats_names_both_lines) {
   const std::string text = header + "1,10,3,5\n2,10,3,5\n\n2,11,3,5\n1,11,3,5\n2,10,3,7\n1,10,3,5\n";
   EXPECT_EQ(refusal(text),
-            ":7: user 2 and item 10 stand in line 3 already; keep one of such rows with --duplicates "
-            "first or last");
+            ":7: user 2 and item 10 stand in line 3 already; keep one of such rows with "
+            "duplicates=first or duplicates=last");
   auto options = keep_everyone();
   options.duplicates = duplicate_policy::first;
   EXPECT_EQ(refusal(text, options), "accepted");
@@ -96,13 +100,13 @@ TEST(Refusal, OfRepeatsNamesBothLines) {
             0U);
 }
 
-TEST(Refusal, OfRepeatsCountsUsersThatWouldBeDropped) {
+TEST(Refusal, of_repeats_counts_users_that_would_be_dropped) {
   prepare_options options;
   options.min_ratings = 3;
   EXPECT_EQ(refusal(header + "1,10,1,1\n1,10,1,1\n2,1,1,1\n2,2,1,1\n2,3,1,1\n", options).rfind(":3: user 1", 0), 0U);
 }
 
-TEST(Refusal, OfAnotherDatasetThanExpected) {
+TEST(Refusal, of_another_dataset_than_expected) {
   auto options = keep_everyone();
   options.expect = known_dataset::ml_1m;
   EXPECT_EQ(refusal(header + "1,10,3,5\n1,11,3,6\n", options)
@@ -113,7 +117,7 @@ TEST(Refusal, OfAnotherDatasetThanExpected) {
 }
 
 // Two bad lines far apart, a truncated end behind them: always the first line is named.
-TEST(Refusal, IsOfTheFirstBadLineWhateverTheThreads) {
+TEST(Refusal, is_of_the_first_bad_line_whatever_the_threads) {
   std::string text = header;
   std::size_t lines = 1;
   const auto add_good = [&](std::size_t bytes) {
@@ -135,19 +139,19 @@ TEST(Refusal, IsOfTheFirstBadLineWhateverTheThreads) {
   }
 }
 
-TEST(Refusal, OfTruncatedCompression) {
+TEST(Refusal, of_truncated_compression) {
   const std::string packed = gzipped(header + "1,10,3,5\n1,11,3,6\n");
   EXPECT_EQ(refusal(packed.substr(0, packed.size() - 1)),
             ": the compressed file ends in the middle: it is truncated; fetch it again");
 }
 
-TEST(Refusal, OfMissingFilesIsTheSystems) {
+TEST(Refusal, of_missing_files_is_the_systems) {
   const temporary_folder folder;
   EXPECT_THROW(prepare(folder / "missing.csv", {}), io_error);
   EXPECT_THROW(prepare(folder.path(), {}), io_error);
 }
 
-TEST(Prepare, StopsWhenAsked) {
+TEST(Prepare, stops_when_asked) {
   const temporary_folder folder;
   write_file(folder / "r.csv", header + "1,10,3,5\n1,11,3,6\n");
   const std::atomic<bool> stop{true};

@@ -12,7 +12,7 @@ import time
 
 import numpy as np
 import pytest
-from negpipe import program, records
+from negpipe import producer, program, records
 from negpipe import tf as negpipe_tf
 from pipelines import PARAMS, USUAL, hashes
 from program import PROGRAM, negpipe
@@ -219,6 +219,22 @@ def test_datasets_that_are_none(source, wanted, pipeline, tmp_path):
     with pytest.raises((ValueError, program.ProgramError), match=wanted):
         pipeline(source)
     assert list((tmp_path / "data").glob("*_cache")) == []
+
+
+def test_messages_that_are_not_utf8_arrive(pipeline, tmp_path):
+    for name, first_id in (("latin.csv", "Jos\u00e9".encode("latin-1")), ("long.csv", b"x" + "\u00e9".encode() * 40)):
+        rows = b"user_id,item_id,timestamp\n" + first_id + b",a,1\n" + first_id + b",a,2\n"
+        (tmp_path / name).write_bytes(rows)
+        with pytest.raises(program.ProgramError, match="stand in line 2 already"):
+            pipeline(tmp_path / name)
+
+
+def test_ids_that_are_not_utf8_keep_their_bytes(tmp_path):
+    name = "Jos\u00e9".encode("latin-1")
+    (tmp_path / "r.csv").write_bytes(b"user_id,item_id,timestamp\n" + name + b",a,1\n" + name + b",b,2\n")
+    negpipe("prepare", tmp_path / "r.csv", "--out", tmp_path / "d", "--min-ratings", 1)
+    (found,) = producer.raw_ids(tmp_path / "d", "user_ids")
+    assert found.encode("utf-8", "surrogateescape") == name
 
 
 def test_known_names_are_checked_for_their_counts(ratings, pipeline, tmp_path):

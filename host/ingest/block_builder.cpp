@@ -1,0 +1,139 @@
+#include "block_builder.hpp"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <cmath>
+
+namespace negpipe::ingest {
+
+namespace {
+
+enum class id_text : std::uint8_t { number, text, too_wide };
+
+/// A number, with optional spaces around it as pandas reads one, only where it is written in the one plain way: 007 and
+/// 7 are two ids. Numbers from 2^63 to 2^64 - 1 are text, so that none is lost.
+id_text parse_id(std::string_view text, std::int64_t& value) {
+  text = trimmed(text);
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (end != text.data() + text.size() || text.empty()) return id_text::text;
+  const std::size_t first = text.front() == '-' ? 1 : 0;
+  if (text[first] == '0' && text.size() > 1) return id_text::text;
+  if (failure == std::errc{}) return id_text::number;
+  std::uint64_t wide = 0;
+  const auto [rest, overflow] = std::from_chars(text.data(), text.data() + text.size(), wide);
+  return overflow == std::errc{} && rest == end ? id_text::text : id_text::too_wide;
+}
+
+/// Whether an id in a column of text is one that makes it text: not a number that is merely large.
+bool is_word(std::string_view text) {
+  std::int64_t value = 0;
+  if (parse_id(text, value) != id_text::text) return false;
+  text = trimmed(text);
+  return text.front() == '0' || text.find_first_not_of("0123456789") != std::string_view::npos;
+}
+
+std::string wanted_time(time_format format) {
+  return format == time_format::number
+             ? "wanted a number such as 978300760 or 978300760.25 (seconds since 1970, or another count)"
+             : "wanted a date such as 2020-01-31 or 2020-01-31T23:59:59.25+01:00";
+}
+
+}  // namespace
+
+const block_builder::column_kind block_builder::users{"user id", &parsed_block::user_ids, &block_builder::user_,
+                                                      reason::text_user, reason::wide_user};
+const block_builder::column_kind block_builder::items{"item id", &parsed_block::item_ids, &block_builder::item_,
+                                                      reason::text_item, reason::wide_item};
+
+block_builder::block_builder(const ratings_format& format, const row_rules& rules, id_kind user_kind, id_kind item_kind,
+                             std::size_t expected_rows)
+    : format_(format), rules_(rules), out_{.user_ids = id_dictionary(user_kind), .item_ids = id_dictionary(item_kind)} {
+  out_.users.reserve(expected_rows);
+  out_.items.reserve(expected_rows);
+  if (format.has_time()) out_.timestamps.reserve(expected_rows);
+}
+
+bool block_builder::stop(parse_stop::reason why, std::size_t column, std::string message) {
+  out_.stop.why = why;
+  out_.stop.column = column;
+  out_.stop.message = std::move(message);
+  return false;
+}
+
+bool block_builder::is_missing(std::string_view text, std::size_t column, std::string_view what) {
+  if (!rules_.words.contains(text)) return false;
+  if (rules_.missing == missing_policy::drop) {
+    ++out_.rows_missing;
+    skip_line();
+  } else {
+    stop(reason::error, column,
+         fmt::format("the {} is missing: found {}; drop such rows with missing=drop, or list the words that mean "
+                     "\"missing\" in na_values=",
+                     what, in_quotes(text)));
+  }
+  return true;
+}
+
+bool block_builder::take_id(std::string_view text, std::size_t column, const column_kind& kind, bool& text_met) {
+  if (is_missing(text, column, kind.what)) return false;
+  id_dictionary& ids = out_.*kind.ids;
+  if (ids.kind() == id_kind::text) {
+    text_met = text_met || is_word(text);
+    this->*kind.number = ids.add(text);
+    return true;
+  }
+  std::int64_t id = 0;
+  switch (parse_id(text, id)) {
+    case id_text::number:
+      this->*kind.number = ids.add(id);
+      return true;
+    case id_text::too_wide:
+      return stop(kind.wide, column,
+                  fmt::format("the {} {} does not fit 64 bits; renumber the ids", kind.what, in_quotes(text)));
+    case id_text::text:
+      break;
+  }
+  return stop(kind.text, column, in_quotes(text));
+}
+
+bool block_builder::take_time(std::string_view text, std::size_t column) {
+  if (is_missing(text, column, "timestamp")) return false;
+  if (parse_instant(format_.times, text, time_)) return true;
+  return stop(reason::error, column,
+              fmt::format("the timestamp is {}; {}", in_quotes(text), wanted_time(format_.times)));
+}
+
+bool block_builder::take_rating(std::string_view text, std::size_t column) {
+  if (!rules_.min_rating) return true;
+  if (is_missing(text, column, "rating")) return false;
+  const std::string_view number = trimmed(text);
+  double rating = 0;
+  const auto [end, failure] = std::from_chars(number.data(), number.data() + number.size(), rating);
+  if (failure != std::errc{} || end != number.data() + number.size() || std::isnan(rating)) {
+    return stop(reason::error, column, fmt::format("the rating is {}; wanted a number", in_quotes(text)));
+  }
+  if (rating >= *rules_.min_rating) return true;
+  ++out_.rows_low;
+  skip_line();
+  return false;
+}
+
+void block_builder::finish_row() {
+  out_.users.push_back(user_);
+  out_.items.push_back(item_);
+  if (!format_.has_time()) return;
+  out_.timestamps.push_back(time_.whole);
+  if (time_.fraction != 0 || !out_.fractions.empty()) {
+    out_.fractions.resize(out_.timestamps.size() - 1, 0);
+    out_.fractions.push_back(time_.fraction);
+  }
+}
+
+void block_builder::add_blank_lines(std::uint64_t count) {
+  const std::uint64_t row = out_.users.size();
+  if (out_.blanks.empty() || out_.blanks.back().row != row) out_.blanks.push_back({row, 0});
+  out_.blanks.back().count += count;
+}
+
+}  // namespace negpipe::ingest

@@ -1,0 +1,35 @@
+// Words that stand for a value that is not there.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace negpipe::ingest {
+
+/// A set of words that mean "no value". The empty field always does. Spaces around a word are ignored.
+class missing_words {
+ public:
+  explicit missing_words(const std::vector<std::string>& words) : words_(words) {
+    may_begin_[' '] = true;  // a field of spaces is empty
+    for (const std::string& word : words) {
+      if (word.empty()) continue;
+      may_begin_[static_cast<unsigned char>(word.front())] = true;
+    }
+  }
+
+  bool contains(std::string_view field) const {
+    if (field.empty()) return true;
+    return may_begin_[static_cast<unsigned char>(field.front())] && find(field);
+  }
+
+ private:
+  bool find(std::string_view field) const;
+
+  std::vector<std::string> words_;
+  std::array<bool, 256> may_begin_{};
+};
+
+}  // namespace negpipe::ingest
