@@ -66,7 +66,7 @@ void register_all() {
   const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
   for (const std::string_view shape : shapes) {
     for (const auto& [form, form_name] : {std::pair{core::membership::bitset, "/bitset"},
-                                          {core::membership::pair_filter, "/filter"},
+                                          {core::membership::bloom_filter, "/filter"},
                                           {core::membership::sorted_search, "/search"}}) {
       const std::string name = "points/" + std::string(shape) + form_name;
       benchmark::RegisterBenchmark((name + "/one_core").c_str(),

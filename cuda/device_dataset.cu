@@ -58,13 +58,13 @@ __global__ void set_bits(core::csr_view csr, std::uint64_t positive_count, std::
 __global__ void set_filter(core::csr_view csr, std::uint64_t positive_count, std::uint32_t word_count,
                            std::uint32_t* words) {
   for (std::uint64_t p = first_index(); p < positive_count; p += index_stride()) {
-    const auto at = core::pair_filter_view::place_of(csr.user_of(p), csr.positive_items[p], word_count);
+    const auto at = core::bloom_filter_view::slot_of(csr.user_of(p), csr.positive_items[p], word_count);
     atomicOr(words + at.word, at.mask());
   }
 }
 
 std::uint64_t filter_bytes(std::uint64_t positive_count) {
-  return core::pair_filter_view::words_for(positive_count) * sizeof(std::uint32_t);
+  return core::bloom_filter_view::words_for(positive_count) * sizeof(std::uint32_t);
 }
 
 unsigned grid_over(std::uint64_t count) { return grid_for(core::ceil_div(count, default_block_size)); }
@@ -89,7 +89,7 @@ std::uint64_t cache_bytes() {
 membership_form choose_form(const form_choice& sizes) {
   const bool fits = sizes.bitset_bytes <= std::min(sizes.bitset_budget_bytes, addressable_bitset_bytes);
   const bool reads_less = sizes.bitset_bytes <= sizes.filter_bytes || sizes.bitset_bytes <= sizes.cache_bytes / 2;
-  return fits && reads_less ? membership_form::bitset : membership_form::pair_filter;
+  return fits && reads_less ? membership_form::bitset : membership_form::bloom_filter;
 }
 
 device_dataset device_dataset::upload_async(const positives_index& index, membership_form form,
@@ -133,10 +133,10 @@ device_dataset device_dataset::build_async(device_rows rows, std::int32_t item_c
                   ? form
                   : choose_form({bits_bytes, filter_bytes(view.positive_count), bitset_budget_bytes, cache_bytes()});
   const bool may_have_bitset = bits_bytes <= std::min(bitset_budget_bytes, addressable_bitset_bytes);
-  if (view.form == membership_form::bitset || (view.form == membership_form::pair_filter && may_have_bitset)) {
+  if (view.form == membership_form::bitset || (view.form == membership_form::bloom_filter && may_have_bitset)) {
     out.build_bitset(memory, stream);
   }
-  if (view.form == membership_form::pair_filter) out.build_filter(memory, stream);
+  if (view.form == membership_form::bloom_filter) out.build_filter(memory, stream);
   return out;
 }
 
@@ -159,7 +159,7 @@ void device_dataset::build_bitset(device_memory& memory, cudaStream_t stream) {
 }
 
 void device_dataset::build_filter(device_memory& memory, cudaStream_t stream) {
-  const std::uint32_t words = core::pair_filter_view::words_for(view_.positive_count);
+  const std::uint32_t words = core::bloom_filter_view::words_for(view_.positive_count);
   filter_words_ = device_buffer<std::uint32_t>(words, memory, stream);
   view_.filter = {filter_words_.data(), words};
   NEGPIPE_CUDA_CHECK(cudaMemsetAsync(filter_words_.data(), 0, filter_words_.size_bytes(), stream));

@@ -27,9 +27,9 @@ struct device_view {
   std::uint64_t positive_count;
   const core::packed_word* packed;  ///< in the layout that packing names; null when that is none
   packing packed_as;
-  core::bitset_view bitset;       ///< words is null unless built
-  core::pair_filter_view filter;  ///< words is null unless form == pair_filter
-  membership_form form;           ///< never automatic
+  core::bitset_view bitset;        ///< words is null unless built
+  core::bloom_filter_view filter;  ///< words is null unless form == bloom_filter
+  membership_form form;            ///< never automatic
 
   /// The view that the core's own functions take: exact, by bitset or by search.
   NEGPIPE_HD core::positives_view positives() const {
@@ -75,7 +75,7 @@ class device_dataset {
   device_view view() const { return view_; }
   /// Bytes of the structure that membership reads at random, and of the packed positives.
   std::uint64_t membership_bytes() const {
-    return view_.form == membership_form::pair_filter ? filter_words_.size_bytes() : bitset_words_.size_bytes();
+    return view_.form == membership_form::bloom_filter ? filter_words_.size_bytes() : bitset_words_.size_bytes();
   }
   std::uint64_t packed_bytes() const { return packed_words_.size_bytes(); }
 

@@ -73,7 +73,7 @@ struct shared_row {
 
   __device__ std::int32_t negative(std::uint32_t j) const {
     const core::permutation& order = row.order;
-    if (order.rounds == 0) return row.negative(j);
+    if (!order.is_network()) return row.negative(j);
     const std::uint32_t left = by_right_radix(j);
     auto image = static_cast<std::uint32_t>(order.join(order.forward({left, j - left * order.right_radix})));
     if (image >= order.size) image = static_cast<std::uint32_t>(order(image));
@@ -103,7 +103,7 @@ __global__ void permute_rows(core::evaluation_plan plan, device_view data, std::
     __syncthreads();  // the row before has been read
     if (threadIdx.x == 0) {
       shared.row = core::evaluation_row::make(data.positives(), user, curand_source{plan.seed});
-      if (shared.row.order.rounds != 0) {
+      if (shared.row.order.is_network()) {
         shared.by_right_radix = core::divider32::make(shared.row.order.right_radix);
       }
     }
@@ -146,7 +146,7 @@ void fill_evaluation_async(const core::evaluation_plan& plan, const device_view&
     case membership_form::bitset:
       launch_draw(plan, data, bitset_form{data.bitset}, first_row, row_count, columns, on);
       break;
-    case membership_form::pair_filter:
+    case membership_form::bloom_filter:
       launch_draw(plan, data, filter_form{data.filter, data.positives()}, first_row, row_count, columns, on);
       break;
     default:

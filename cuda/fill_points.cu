@@ -241,7 +241,7 @@ void launch_layout(const device_view& data, const point_writer<Cursor>& writer, 
   switch (data.form) {
     case membership_form::bitset:
       return launch_form<Position, Layout>(data, bitset_form{data.bitset}, writer, count, batches, on);
-    case membership_form::pair_filter:
+    case membership_form::bloom_filter:
       return launch_form<Position, Layout>(data, filter_form{data.filter, data.positives()}, writer, count, batches,
                                            on);
     default:

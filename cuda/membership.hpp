@@ -3,8 +3,8 @@
 #pragma once
 
 #include "negpipe/core/bitset.hpp"
+#include "negpipe/core/bloom_filter.hpp"
 #include "negpipe/core/csr.hpp"
-#include "negpipe/core/pair_filter.hpp"
 #include "negpipe/core/positives.hpp"
 
 namespace negpipe::cuda {
@@ -13,7 +13,7 @@ namespace negpipe::cuda {
 enum class membership_form : std::uint8_t {
   automatic,      ///< the form that reads least at random, see choose_form
   bitset,         ///< exact by one read, of user_count * item_count / 8 bytes
-  pair_filter,    ///< nearly always exact by one read, of two bytes a positive; behind it bitsets, or the rows
+  bloom_filter,   ///< nearly always exact by one read, of two bytes a positive; behind it bitsets, or the rows
   sorted_search,  ///< no memory besides the rows
 };
 
@@ -23,8 +23,8 @@ constexpr const char* name_of(membership_form form) {
       return "automatic";
     case membership_form::bitset:
       return "bitset";
-    case membership_form::pair_filter:
-      return "pair filter";
+    case membership_form::bloom_filter:
+      return "Bloom filter";
     case membership_form::sorted_search:
       return "sorted search";
   }
@@ -61,12 +61,12 @@ struct bitset_form {
 
 /// What the filter lets through is asked of the exact structure behind it: bitsets where they fit, else the rows.
 struct filter_form {
-  core::pair_filter_view filter;
+  core::bloom_filter_view filter;
   core::positives_view exact;
 
   NEGPIPE_HD std::uint32_t ask(user_id user, std::int32_t item, std::uint32_t label) const {
-    const auto place = filter.place_of(user, item);
-    return place.both_in(word_if_negative(label, filter.words, place.word));
+    const auto slot = filter.slot_of(user, item);
+    return slot.both_in(word_if_negative(label, filter.words, slot.word));
   }
   NEGPIPE_HD bool confirms(user_id user, std::int32_t item) const { return exact.contains(user, item); }
   NEGPIPE_HD bool contains(user_id user, std::int32_t item) const {

@@ -33,7 +33,7 @@ namespace {
 using json = nlohmann::ordered_json;
 using cuda::membership_form;
 
-// Counted at K = 4 by bitset and by pair filter (README.md); a yardstick for other K.
+// Counted at K = 4 by bitset and by Bloom filter (README.md); a yardstick for other K.
 constexpr double instructions_a_point = 160;
 
 // What a point must read at random: its positive, and of K points in K + 1 a membership word.
@@ -197,7 +197,7 @@ json time_shape(const context& on, const std::string& name, const dataset& sourc
   json evaluation = json::array();
   json way_out;
   for (const membership_form form :
-       {membership_form::pair_filter, membership_form::bitset, membership_form::sorted_search}) {
+       {membership_form::bloom_filter, membership_form::bitset, membership_form::sorted_search}) {
     if (form == membership_form::bitset &&
         bitset_bytes(source.user_count(), source.item_count()) > bitset_budget_bytes) {
       continue;
@@ -209,7 +209,7 @@ json time_shape(const context& on, const std::string& name, const dataset& sourc
       evaluation.push_back(time_evaluation(on, index, data, true));
       evaluation.push_back(time_evaluation(on, index, data, false));
     }
-    if (form == membership_form::pair_filter && source.positive_count() > 10'000) {
+    if (form == membership_form::bloom_filter && source.positive_count() > 10'000) {
       way_out = time_overlap(on, index, data);
     }
   }

@@ -30,7 +30,7 @@ void run(const std::string& shape, std::uint64_t batch) {
   const training_plan plan = plan_training(source, {1, 4, 1, batch, padding_policy::drop});
   const core::cycle_key key = make_cycle_key(plan, 0);
   for (const auto form :
-       {cuda::membership_form::pair_filter, cuda::membership_form::bitset, cuda::membership_form::sorted_search}) {
+       {cuda::membership_form::bloom_filter, cuda::membership_form::bitset, cuda::membership_form::sorted_search}) {
     if (form == cuda::membership_form::bitset && index.form() != core::membership::bitset) continue;
     const auto data = cuda::device_dataset::upload_async(index, form, *memory, stream.get());
     const item_type width = item_type_for(source.item_count());

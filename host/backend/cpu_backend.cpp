@@ -38,7 +38,7 @@ void check_range(const char* what, std::uint64_t first, std::uint64_t count, std
                                  count, what, first, limit));
 }
 
-// Points one by one, straight from the core: padding, and cycles too small for a network.
+// Points one by one, straight from the core: padding, and cycles that kernels do not cover.
 void fill_singly(const training_plan& plan, const core::cycle_key& key, const core::positives_view& view,
                  std::uint64_t first, std::uint64_t count, const training_columns& out) {
   const core::philox_source source{plan.seed};
@@ -91,8 +91,9 @@ class cpu_backend final : public backend {
   void fill_points(const training_plan& plan, const core::cycle_key& key, std::uint64_t first, std::uint64_t count,
                    const training_columns& out) const {
     const core::positives_view view = index_.view();
-    const bool small = key.order.rounds == 0;
-    const std::uint64_t in_blocks = small || first >= plan.point_count ? 0 : std::min(count, plan.point_count - first);
+    const bool covered = key.order.is_network() && plan.positive_count > 1;
+    const std::uint64_t in_blocks =
+        covered && first < plan.point_count ? std::min(count, plan.point_count - first) : 0;
     if (in_blocks != 0) options_.kernels.fill_points(plan, key, view, first, in_blocks, out);
     fill_singly(plan, key, view, first + in_blocks, count - in_blocks, columns_from(out, in_blocks));
   }

@@ -80,18 +80,18 @@ struct search_lookup {
   }
 };
 
-/// Membership in a pair filter: one word settles nearly every candidate; those that it lets through are searched.
+/// Membership in a Bloom filter: one word settles nearly every candidate; those that it lets through are searched.
 struct filter_lookup {
   static const std::uint32_t* where(const core::positives_view& view, std::int32_t user, std::uint32_t item) {
-    return view.filter.words + view.filter.place_of(user_id{user}, static_cast<std::int32_t>(item)).word;
+    return view.filter.words + view.filter.slot_of(user_id{user}, static_cast<std::int32_t>(item)).word;
   }
 
   static void find_taken(const core::positives_view& view, const candidates& asked, const std::uint32_t* values,
                          std::uint8_t* taken) {
-    const core::pair_filter_view filter = view.filter;
+    const core::bloom_filter_view filter = view.filter;
     for (std::uint32_t i = 0; i < asked.count; ++i) {
       const auto item = static_cast<std::int32_t>(asked.items[i]);
-      taken[i] = filter.place_of(user_id{asked.users[i]}, item).both_in(values[i]) & 1U;
+      taken[i] = filter.slot_of(user_id{asked.users[i]}, item).both_in(values[i]) & 1U;
     }
     std::uint32_t column[block_points];
     std::int32_t users[block_points];
@@ -114,7 +114,7 @@ template <typename Work>
 void with_lookup(core::membership form, const Work& work) {
   switch (form) {
     case core::membership::bitset: return work(bitset_lookup{});
-    case core::membership::pair_filter: return work(filter_lookup{});
+    case core::membership::bloom_filter: return work(filter_lookup{});
     case core::membership::sorted_search: return work(search_lookup{});
   }
 }

@@ -11,10 +11,10 @@ void items_of_ranks(const core::evaluation_row& row, std::uint32_t* ranks, std::
   for (std::uint32_t length = row.positives.count; length != 0;) {
     const std::uint32_t step = length - length / 2;
     for (std::uint32_t i = 0; i < count; ++i) {
-      // Before the item at place k lie items[k] - k outsiders.
-      const std::uint32_t place = below[i] + step - 1;
-      const std::uint32_t outsiders = static_cast<std::uint32_t>(row.positives.items[place]) - place;
-      below[i] += outsiders <= ranks[i] ? step : 0;
+      // items[k] - k absent items lie below items[k].
+      const std::uint32_t k = below[i] + step - 1;
+      const std::uint32_t absent = static_cast<std::uint32_t>(row.positives.items[k]) - k;
+      below[i] += absent <= ranks[i] ? step : 0;
     }
     length -= step;
   }
@@ -27,7 +27,7 @@ void fill_distinct(const core::evaluation_plan& plan, const core::positives_view
   std::uint32_t ranks[block_points];
   for (std::uint32_t done = 0; done < plan.negatives;) {
     const std::uint32_t count = plan.negatives - done < block_points ? plan.negatives - done : block_points;
-    if (row.order.rounds == 0) {
+    if (!row.order.is_network()) {
       for (std::uint32_t i = 0; i < count; ++i) ranks[i] = static_cast<std::uint32_t>(row.order(done + i));
     } else {
       permute_range(row.order, done, count, ranks);

@@ -21,7 +21,7 @@ struct kernel_set {
   std::string_view name;  ///< "portable", "x86-64-v3", "x86-64-v4"
 
   /// Writes the points at positions [first, first + count) to columns [0, count). The positions must lie below
-  /// plan.point_count (padding is none of the kernel's business), and the cycle's permutation must be a network.
+  /// plan.point_count (no padding), the cycle's permutation must be a network, and plan.positive_count at least 2.
   void (*fill_points)(const core::training_plan& plan, const core::cycle_key& key, const core::positives_view& view,
                       std::uint64_t first, std::uint64_t count, const training_columns& out);
 

@@ -26,8 +26,8 @@ inline lanes high(lanes value) { return _mm256_srli_epi64(value, 32); }
 // core::permutation::round_function in eight lanes. The multiplier takes every other 32-bit lane: the even lanes as
 // they lie, the odd ones moved down.
 inline lanes round_function(lanes digit, lanes key, lanes radix) {
-  const lanes first = all32(core::permutation::multiplier[0]);
-  const lanes second = all32(core::permutation::multiplier[1]);
+  const lanes first = all32(core::philox_multiplier0);
+  const lanes second = all32(core::philox_multiplier1);
   const lanes mixed = _mm256_xor_si256(digit, key);
   const lanes even = _mm256_mul_epu32(mixed, first);
   const lanes odd = _mm256_mul_epu32(high(mixed), first);
@@ -73,8 +73,8 @@ void permute_digits(const core::permutation& order, std::uint32_t* left, std::ui
 void random_words(std::uint64_t seed, std::uint32_t word0, std::uint32_t word1, const std::uint64_t* indices,
                   std::uint32_t count, std::uint32_t* words) {
   constexpr std::uint32_t chains = random_step / 4;
-  const lanes multiplier0 = all64(0xD2511F53U);
-  const lanes multiplier1 = all64(0xCD9E8D57U);
+  const lanes multiplier0 = all64(core::philox_multiplier0);
+  const lanes multiplier1 = all64(core::philox_multiplier1);
   for (std::uint32_t i = 0; i < count; i += random_step) {
     lanes c0[chains];
     lanes c1[chains];
@@ -97,8 +97,8 @@ void random_words(std::uint64_t seed, std::uint32_t word0, std::uint32_t word1, 
         c2[k] = _mm256_xor_si256(_mm256_xor_si256(high(product0), c3[k]), all64(key1));
         c3[k] = product0;
       }
-      key0 += 0x9E3779B9U;
-      key1 += 0xBB67AE85U;
+      key0 += core::philox_key_step0;
+      key1 += core::philox_key_step1;
     }
     for (std::uint32_t k = 0; k < chains; ++k) {  // from a lane a word to four words a block
       const lanes front = _mm256_blend_epi32(c0[k], _mm256_slli_epi64(c1[k], 32), 0b10101010);

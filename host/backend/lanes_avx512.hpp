@@ -32,8 +32,8 @@ inline lanes xor3(lanes a, lanes b, lanes c) { return _mm512_ternarylogic_epi64(
 // core::permutation::round_function in sixteen lanes. The multiplier takes every other 32-bit lane: the even lanes as
 // they lie, the odd ones moved down.
 inline lanes round_function(lanes digit, lanes key, lanes radix) {
-  const lanes first = all32(core::permutation::multiplier[0]);
-  const lanes second = all32(core::permutation::multiplier[1]);
+  const lanes first = all32(core::philox_multiplier0);
+  const lanes second = all32(core::philox_multiplier1);
   const lanes mixed = _mm512_xor_si512(digit, key);
   const lanes even = product(mixed, first);
   const lanes odd = product(high(mixed), first);
@@ -80,8 +80,8 @@ void permute_digits(const core::permutation& order, std::uint32_t* left, std::ui
 void random_words(std::uint64_t seed, std::uint32_t word0, std::uint32_t word1, const std::uint64_t* indices,
                   std::uint32_t count, std::uint32_t* words) {
   constexpr std::uint32_t chains = random_step / 8;
-  const lanes multiplier0 = all64(0xD2511F53U);
-  const lanes multiplier1 = all64(0xCD9E8D57U);
+  const lanes multiplier0 = all64(core::philox_multiplier0);
+  const lanes multiplier1 = all64(core::philox_multiplier1);
   const lanes first_halves = _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11);  // 8 and above: of the second operand
   const lanes second_halves = _mm512_setr_epi64(4, 12, 5, 13, 6, 14, 7, 15);
   for (std::uint32_t i = 0; i < count; i += random_step) {
@@ -106,8 +106,8 @@ void random_words(std::uint64_t seed, std::uint32_t word0, std::uint32_t word1, 
         c2[k] = xor3(high(product0), c3[k], all64(key1));
         c3[k] = product0;
       }
-      key0 += 0x9E3779B9U;
-      key1 += 0xBB67AE85U;
+      key0 += core::philox_key_step0;
+      key1 += core::philox_key_step1;
     }
     for (std::uint32_t k = 0; k < chains; ++k) {  // from a lane a word to four words a block
       const lanes front = _mm512_mask_blend_epi32(odd_lanes, c0[k], _mm512_maskz_slli_epi64(0xFF, c1[k], 32));

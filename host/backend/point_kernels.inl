@@ -12,18 +12,7 @@ namespace {
 
 #include "draw_block.inl"
 
-/// Shuffled indices of at most 2^31 points, or of any number.
-template <typename Word>
-struct divider_for;
-template <>
-struct divider_for<std::uint32_t> {
-  using type = core::divider32;
-};
-template <>
-struct divider_for<std::uint64_t> {
-  using type = core::divider64;
-};
-
+/// Shuffled indices below this are 32-bit words.
 constexpr std::uint64_t narrow_point_limit = 1ULL << 31;
 
 /// The images of x, x + 1, ... x + count - 1 < order.size under a network. images has room for a multiple of
@@ -64,18 +53,25 @@ class origin_finder {
   origin_finder(const core::training_plan& plan, const core::cycle_key& key, const core::csr_view& csr)
       : order_(key.order),
         csr_(csr),
-        by_positives_(divider::make(static_cast<Word>(plan.positive_count))),
-        by_slots_(divider::make(static_cast<Word>(plan.negatives) + 1)) {}
+        positive_count_(static_cast<Word>(plan.positive_count)),
+        epoch_points_(static_cast<Word>(plan.point_count / plan.epochs)),
+        has_epochs_(plan.epochs > 1),
+        by_positives_(core::divider<Word>::make(positive_count_)),
+        by_epoch_(core::divider<Word>::make(epoch_points_)) {}
 
   void operator()(draw_block& block) const {
     Word positive[block_points];
     permute_range(order_, block.first, block.count, positive);
-    const divider by_positives = by_positives_;  // copies: labels are bytes, whose stores might change anything else
-    const divider by_slots = by_slots_;
+    const core::divider<Word> by_positives = by_positives_;  // copies: stores of bytes might change anything else
+    const core::divider<Word> by_epoch = by_epoch_;
+    const Word positive_count = positive_count_;
+    const Word epoch_points = epoch_points_;
+    for (std::uint32_t i = 0; has_epochs_ && i < block.count; ++i) {
+      positive[i] -= by_epoch(positive[i]) * epoch_points;
+    }
     for (std::uint32_t i = 0; i < block.count; ++i) {
-      const Word slots = by_positives(positive[i]);
-      positive[i] -= slots * by_positives.divisor;
-      block.labels[i] = slots == by_slots(slots) * by_slots.divisor;  // slot 0 of its epoch
+      block.labels[i] = positive[i] < positive_count;
+      positive[i] -= by_positives(positive[i]) * positive_count;
     }
     for (std::uint32_t i = 0; i < block.count; ++i) {
       block.users[i] = user_of(positive[i]);
@@ -93,11 +89,13 @@ class origin_finder {
     return low + static_cast<std::int32_t>(static_cast<std::uint64_t>(csr_.user_offsets[low + 1]) <= positive);
   }
 
-  using divider = typename divider_for<Word>::type;
   core::permutation order_;
   core::csr_view csr_;
-  divider by_positives_;
-  divider by_slots_;
+  Word positive_count_;
+  Word epoch_points_;  // P * (1 + K)
+  bool has_epochs_;    // several a cycle
+  core::divider<Word> by_positives_;
+  core::divider<Word> by_epoch_;
 };
 
 void write_points(const draw_block& block, std::uint64_t place, const training_columns& out) {

@@ -30,7 +30,7 @@ void set_bits(core::item_row row, std::uint32_t* words) {
 
 void add_to_filter(user_id user, core::item_row row, std::uint32_t word_count, std::uint32_t* words) {
   for (std::uint32_t k = 0; k < row.count; ++k) {
-    const auto at = core::pair_filter_view::place_of(user, row.items[k], word_count);
+    const auto at = core::bloom_filter_view::slot_of(user, row.items[k], word_count);
     std::atomic_ref(words[at.word]).fetch_or(at.mask(), std::memory_order_relaxed);
   }
 }
@@ -48,14 +48,14 @@ std::uint64_t bitset_bytes(std::int32_t user_count, std::int32_t item_count) {
          sizeof(std::uint32_t);
 }
 
-std::uint64_t pair_filter_bytes(std::uint64_t positive_count) {
-  return std::uint64_t{core::pair_filter_view::words_for(positive_count)} * sizeof(std::uint32_t);
+std::uint64_t bloom_filter_bytes(std::uint64_t positive_count) {
+  return std::uint64_t{core::bloom_filter_view::words_for(positive_count)} * sizeof(std::uint32_t);
 }
 
 core::membership choose_membership(std::int32_t user_count, std::int32_t item_count, std::uint64_t positive_count,
                                    std::uint64_t budget_bytes) {
   if (bitset_bytes(user_count, item_count) <= budget_bytes) return core::membership::bitset;
-  if (pair_filter_bytes(positive_count) <= budget_bytes) return core::membership::pair_filter;
+  if (bloom_filter_bytes(positive_count) <= budget_bytes) return core::membership::bloom_filter;
   return core::membership::sorted_search;
 }
 
@@ -69,7 +69,7 @@ positives_index::positives_index(const dataset& data, std::uint64_t budget_bytes
       form.value_or(choose_membership(users, data.item_count(), data.positive_count(), budget_bytes));
   const bool with_bitset = chosen == core::membership::bitset;
   const std::uint32_t filter_words =
-      chosen == core::membership::pair_filter ? core::pair_filter_view::words_for(data.positive_count()) : 0;
+      chosen == core::membership::bloom_filter ? core::bloom_filter_view::words_for(data.positive_count()) : 0;
   built->user_samples = huge_array<std::int32_t>(core::csr_view::sample_count(data.positive_count()));
   built->user_samples[built->user_samples.size() - 1] = users - 1;
   if (with_bitset) {

@@ -112,21 +112,21 @@ std::vector<std::size_t> heaviest_users(const counts& by_user) {
 /// Bytes of each way to look a positive up, beyond the dataset's own arrays.
 struct membership_bytes {
   std::uint64_t sorted_search;
-  std::uint64_t pair_filter;
+  std::uint64_t bloom_filter;
   std::uint64_t bitset;
 };
 
 membership_bytes membership_bytes_of(const dataset& data) {
   const std::uint64_t samples = core::csr_view::sample_count(data.positive_count()) * sizeof(std::int32_t);
-  return {samples, samples + pair_filter_bytes(data.positive_count()),
+  return {samples, samples + bloom_filter_bytes(data.positive_count()),
           samples + bitset_bytes(data.user_count(), data.item_count())};
 }
 
 std::string to_text(const membership_bytes& membership) {
   const auto megabytes = [](std::uint64_t bytes) { return static_cast<double>(bytes) / 1e6; };
   return fmt::format(
-      "\nMemory to look positives up: sorted search {:.1f} MB, pair filter {:.1f} MB, bitsets {:.1f} MB\n",
-      megabytes(membership.sorted_search), megabytes(membership.pair_filter), megabytes(membership.bitset));
+      "\nMemory to look positives up: sorted search {:.1f} MB, Bloom filter {:.1f} MB, bitsets {:.1f} MB\n",
+      megabytes(membership.sorted_search), megabytes(membership.bloom_filter), megabytes(membership.bitset));
 }
 
 json to_json(const dataset_origin& origin) {
@@ -156,7 +156,7 @@ void run_info(const info_arguments& arguments) {
   summary["positives_by_user"] = to_json(users);
   summary["positives_by_item"] = to_json(items);
   summary["membership_bytes"] = {{"sorted_search", membership.sorted_search},
-                                 {"pair_filter", membership.pair_filter},
+                                 {"bloom_filter", membership.bloom_filter},
                                  {"bitset", membership.bitset}};
   summary["expected_rejection_rate"] = rejected;
   summary["fewest_negatives_left"] = json::array();

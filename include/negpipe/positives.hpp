@@ -17,11 +17,11 @@ inline constexpr std::uint64_t default_bitset_budget_bytes = 1ULL << 30;
 /// Bytes that the bitsets of a shape take; the counts are at least 0.
 std::uint64_t bitset_bytes(std::int32_t user_count, std::int32_t item_count);
 
-/// Bytes that the pair filter of so many positives takes.
-std::uint64_t pair_filter_bytes(std::uint64_t positive_count);
+/// Bytes that the Bloom filter of so many positives takes.
+std::uint64_t bloom_filter_bytes(std::uint64_t positive_count);
 
-/// The fastest form that fits the budget: bitsets (one read settles a candidate), else a pair filter (nearly always one
-/// read), else sorted search. Each is several times as fast as the next where users and items are many.
+/// The fastest form that fits the budget: bitsets (one read settles a candidate), else a blocked Bloom filter (nearly
+/// always one read), else sorted search. Each is several times as fast as the next where users and items are many.
 core::membership choose_membership(std::int32_t user_count, std::int32_t item_count, std::uint64_t positive_count,
                                    std::uint64_t budget_bytes);
 

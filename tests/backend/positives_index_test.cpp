@@ -35,7 +35,7 @@ TEST(positives_index, every_form_holds_what_the_dataset_holds) {
   for (const std::int32_t items : {25, 31, 32, 33, 64, 65, 97, 1000}) {
     const dataset data = edge_dataset(items);
     for (const core::membership form :
-         {core::membership::sorted_search, core::membership::bitset, core::membership::pair_filter}) {
+         {core::membership::sorted_search, core::membership::bitset, core::membership::bloom_filter}) {
       const positives_index index(data, 0, {}, form);
       EXPECT_EQ(index.form(), form);
       expect_equal_to_dataset(data, index);
@@ -53,10 +53,10 @@ TEST(positives_index, users_are_found_across_long_runs_of_users_without_positive
 TEST(positives_index, the_budget_decides_upon_the_form) {
   const dataset data = random_dataset(std::vector<std::int32_t>(9, 6), 97, 1);  // 9 users of 4 words, 54 positives
   EXPECT_EQ(bitset_bytes(9, 97), 9U * 4 * 4);
-  EXPECT_EQ(pair_filter_bytes(54), 27U * 4);
+  EXPECT_EQ(bloom_filter_bytes(54), 27U * 4);
   EXPECT_EQ(positives_index(data, 144).form(), core::membership::bitset);
-  EXPECT_EQ(positives_index(data, 143).form(), core::membership::pair_filter);
-  EXPECT_EQ(positives_index(data, 108).form(), core::membership::pair_filter);
+  EXPECT_EQ(positives_index(data, 143).form(), core::membership::bloom_filter);
+  EXPECT_EQ(positives_index(data, 108).form(), core::membership::bloom_filter);
   EXPECT_EQ(positives_index(data, 107).form(), core::membership::sorted_search);
   EXPECT_EQ(positives_index(data, 0).form(), core::membership::sorted_search);
   const std::uint64_t least = positives_index(data, 0).memory_bytes();
@@ -67,7 +67,7 @@ TEST(positives_index, the_budget_decides_upon_the_form) {
 TEST(positives_index, large_catalogues_are_filtered) {
   EXPECT_EQ(choose_membership(138'493, 26'744, 19'861'770, default_bitset_budget_bytes), core::membership::bitset);
   EXPECT_EQ(choose_membership(2'000'000, 850'000, 200'000'000, default_bitset_budget_bytes),
-            core::membership::pair_filter);
+            core::membership::bloom_filter);
 }
 
 TEST(positives_index, sizes_beyond_32_bits_are_counted) {
@@ -82,7 +82,7 @@ TEST(positives_index, any_number_of_threads_builds_the_same) {
     run_control control;
     control.threads = threads;
     expect_equal_to_dataset(data, positives_index(data, default_bitset_budget_bytes, control));
-    expect_equal_to_dataset(data, positives_index(data, 0, control, core::membership::pair_filter));
+    expect_equal_to_dataset(data, positives_index(data, 0, control, core::membership::bloom_filter));
   }
 }
 

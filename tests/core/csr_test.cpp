@@ -45,7 +45,7 @@ TEST(csr, ranks_and_absent_items_equal_a_plain_loop) {
         const bool inside = std::find(row.items, row.items + row.count, item) != row.items + row.count;
         ASSERT_EQ(row.contains(item), inside);
         if (!inside) {
-          ASSERT_EQ(row.outsider(outside), item) << "user " << u << ", rank " << outside;
+          ASSERT_EQ(row.kth_absent(outside), item) << "user " << u << ", rank " << outside;
           ++outside;
         }
         below += inside;
@@ -59,9 +59,9 @@ TEST(csr, reaches_the_last_item_an_id_can_have) {
   const std::int32_t last = 0x7FFFFFFF;
   const std::int32_t items[] = {0, last - 1};
   const item_row row{items, 2};
-  EXPECT_EQ(row.outsider(0), 1);
-  EXPECT_EQ(row.outsider(static_cast<std::uint32_t>(last) - 3), last - 2);
-  EXPECT_EQ(row.outsider(static_cast<std::uint32_t>(last) - 2), last);
+  EXPECT_EQ(row.kth_absent(0), 1);
+  EXPECT_EQ(row.kth_absent(static_cast<std::uint32_t>(last) - 3), last - 2);
+  EXPECT_EQ(row.kth_absent(static_cast<std::uint32_t>(last) - 2), last);
   EXPECT_EQ(row.count_below(last), 2U);
   EXPECT_FALSE(row.contains(last));
 }
@@ -79,7 +79,7 @@ TEST(positives, every_form_gives_one_answer) {
   for (const positives_owner& data : edge_datasets()) {
     const auto bits = data.view(membership::bitset);
     const auto search = data.view(membership::sorted_search);
-    const auto filter = data.view(membership::pair_filter);
+    const auto filter = data.view(membership::bloom_filter);
     for (std::int32_t u = 0; u < bits.user_count; ++u) {
       for (std::int32_t item = 0; item < bits.item_count; ++item) {
         ASSERT_EQ(bits.contains(user_id{u}, item), search.contains(user_id{u}, item));

@@ -35,7 +35,7 @@ TEST(draw, never_gives_a_positive_in_any_form) {
     const auto data = test::random_positives(test::edge_degrees(items), items, 7);
     const auto bits = data.view(membership::bitset);
     const auto search = data.view(membership::sorted_search);
-    const auto filter = data.view(membership::pair_filter);
+    const auto filter = data.view(membership::bloom_filter);
     const auto item_draw = bounded32::make(static_cast<std::uint32_t>(items));
     for (std::int32_t u = 0; u < bits.user_count; ++u) {
       const user_id user{u};
@@ -108,8 +108,8 @@ TEST(draw, by_rank_reaches_the_first_and_the_last_item_left) {
     for (std::int32_t u = 0; u < data.view().user_count; ++u) {
       const item_row row = data.view().csr.row(user_id{u});
       const std::uint32_t left = static_cast<std::uint32_t>(items) - row.count;
-      EXPECT_EQ(draw_by_rank(row, items, stream, 5, constant_source{~0U}), row.outsider(left - 1));
-      EXPECT_EQ(draw_by_rank(row, items, stream, 5, constant_source{100}), row.outsider(0));
+      EXPECT_EQ(draw_by_rank(row, items, stream, 5, constant_source{~0U}), row.kth_absent(left - 1));
+      EXPECT_EQ(draw_by_rank(row, items, stream, 5, constant_source{100}), row.kth_absent(0));
     }
   }
 }

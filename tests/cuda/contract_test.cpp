@@ -22,7 +22,7 @@ std::vector<backend_case> cases() {
   constexpr std::size_t small_buffer = 2048;  // 200 points: most calls take several pieces
   constexpr std::size_t buffer = 1U << 16;
   return {with_options("bitset", {membership_form::bitset, 256, buffer}),
-          with_options("pair_filter", {membership_form::pair_filter, 64, buffer}),
+          with_options("bloom_filter", {membership_form::bloom_filter, 64, buffer}),
           with_options("sorted_search", {membership_form::sorted_search, 32, small_buffer}),
           {"all_devices",
            [](const positives_index& index) { return make_cuda_backend("cuda:all", index, 0); },

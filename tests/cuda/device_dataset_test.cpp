@@ -5,7 +5,7 @@
 #include <random>
 
 #include "device.hpp"
-#include "negpipe/core/pair_filter.hpp"
+#include "negpipe/core/bloom_filter.hpp"
 #include "rows_from_columns.hpp"
 #include "support/datasets.hpp"
 
@@ -50,10 +50,10 @@ class device_dataset : public device_test {
       const std::size_t words = users * view.bitset.words_per_row;
       EXPECT_EQ(download(view.bitset.words, words), as_vector(host.bitset.words, words));
     }
-    if (form == membership_form::pair_filter) {
+    if (form == membership_form::bloom_filter) {
       std::vector<std::uint32_t> wanted(view.filter.word_count);
       for (std::uint64_t p = 0; p < positives; ++p) {
-        const auto at = core::pair_filter_view::place_of(host.csr.user_of(p), host.csr.positive_items[p],
+        const auto at = core::bloom_filter_view::slot_of(host.csr.user_of(p), host.csr.positive_items[p],
                                                          view.filter.word_count);
         wanted[at.word] |= at.mask();
       }
@@ -67,7 +67,7 @@ TEST_F(device_dataset, uploaded_structures_equal_the_host_s) {
     const dataset data = edge_dataset(item_count);
     const positives_index index(data);
     for (const membership_form form :
-         {membership_form::bitset, membership_form::pair_filter, membership_form::sorted_search}) {
+         {membership_form::bitset, membership_form::bloom_filter, membership_form::sorted_search}) {
       expect_equal(cuda::device_dataset::upload_async(index, form, *memory, stream->get()), index, form);
     }
   }
@@ -98,7 +98,7 @@ TEST_F(device_dataset, columns_in_any_order_with_repeats_build_the_same) {
                                       std::move(heldout), *memory, stream->get());
   const auto made = cuda::device_dataset::build_async(std::move(rows), data.item_count(), 0,
                                                       membership_form::automatic, *memory, stream->get());
-  expect_equal(made, index, membership_form::pair_filter);
+  expect_equal(made, index, membership_form::bloom_filter);
 }
 
 // The shapes by which the choice was made; see the reasons at choose_form.
@@ -106,12 +106,12 @@ TEST(choose_form, takes_what_reads_least_at_random) {
   constexpr std::uint64_t mebibyte = 1 << 20;
   const auto chosen = [](std::int32_t users, std::int32_t items, std::uint64_t positives, std::uint64_t budget_bytes) {
     return cuda::choose_form(
-        {bitset_bytes(users, items), 4ULL * core::pair_filter_view::words_for(positives), budget_bytes, 50 * mebibyte});
+        {bitset_bytes(users, items), bloom_filter_bytes(positives), budget_bytes, 50 * mebibyte});
   };
   EXPECT_EQ(chosen(6040, 3706, 994'169, 4096 * mebibyte), membership_form::bitset);
-  EXPECT_EQ(chosen(6040, 3706, 994'169, 0), membership_form::pair_filter);
-  EXPECT_EQ(chosen(138'493, 26'744, 19'861'770, 4096 * mebibyte), membership_form::pair_filter);
-  EXPECT_EQ(chosen(2'197'225, 855'776, 1'000'000'000, 20'000 * mebibyte), membership_form::pair_filter);
+  EXPECT_EQ(chosen(6040, 3706, 994'169, 0), membership_form::bloom_filter);
+  EXPECT_EQ(chosen(138'493, 26'744, 19'861'770, 4096 * mebibyte), membership_form::bloom_filter);
+  EXPECT_EQ(chosen(2'197'225, 855'776, 1'000'000'000, 20'000 * mebibyte), membership_form::bloom_filter);
 }
 
 }  // namespace

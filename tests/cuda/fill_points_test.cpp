@@ -18,7 +18,7 @@ namespace {
 
 using cuda::membership_form;
 
-constexpr std::array every_form{membership_form::bitset, membership_form::pair_filter, membership_form::sorted_search};
+constexpr std::array every_form{membership_form::bitset, membership_form::bloom_filter, membership_form::sorted_search};
 
 // Users with no positives, few, and most: every way of settling a draw occurs, and cycles are long enough for the
 // network of many rounds.
@@ -98,7 +98,7 @@ TEST_F(fill_points, every_form_and_block_size_equals_the_core) {
 TEST_F(fill_points, ranges_that_cut_blocks_of_four_and_reach_into_the_padding_equal_the_core) {
   const dataset data = kernel_dataset();
   const positives_index index(data);
-  const auto device = make(index, membership_form::pair_filter);
+  const auto device = make(index, membership_form::bloom_filter);
   for (const padding_policy padding : {padding_policy::resample, padding_policy::mask, padding_policy::drop}) {
     const bool masked = padding == padding_policy::mask;
     const training_plan plan = plan_training(data, {5, 4, 1, 4099, padding});
@@ -119,7 +119,7 @@ TEST_F(fill_points, ranges_that_cut_blocks_of_four_and_reach_into_the_padding_eq
 TEST_F(fill_points, padding_at_positions_past_2_to_the_34th_equals_the_core) {
   const dataset data = kernel_dataset();
   const positives_index index(data);
-  const auto device = make(index, membership_form::pair_filter);
+  const auto device = make(index, membership_form::bloom_filter);
   for (const padding_policy padding : {padding_policy::resample, padding_policy::mask}) {
     const bool masked = padding == padding_policy::mask;
     for (const std::uint64_t size : {(1ULL << 33) - 4, 1ULL << 33, (1ULL << 34) + 700}) {
@@ -180,13 +180,13 @@ TEST_F(fill_points, cycles_of_several_epochs_and_other_shapes_equal_the_core) {
   }
 }
 
-// A replay over cycle ends, captured once. Capture in the global mode refuses what allocates or waits, which proves that
+// A replay over cycle ends, captured once. Capture in the global mode refuses what allocates or waits: this proves that
 // a fill does neither.
 class replayed_fill : public fill_points {
  protected:
   // The batches from {cycle, batch} on, as many as a launch makes, launch after launch.
   void expect_batches_in_order(const dataset& data, const training_options& options, batch_cursor at, unsigned batches,
-                               int launches, membership_form form = membership_form::pair_filter) {
+                               int launches, membership_form form = membership_form::bloom_filter) {
     const positives_index index(data);
     const auto device = make(index, form);
     const training_plan plan = plan_training(data, options);
@@ -262,7 +262,7 @@ TEST_F(replayed_fill, serves_every_form_and_size_of_permutation) {
 TEST_F(replayed_fill, takes_a_batch_number_past_the_end_for_the_end_of_its_cycle) {
   const dataset data = kernel_dataset();
   const positives_index index(data);
-  const auto device = make(index, membership_form::pair_filter);
+  const auto device = make(index, membership_form::bloom_filter);
   const training_plan plan = plan_training(data, {5, 4, 1, 500, padding_policy::drop});
   auto cursor = upload(std::vector<batch_cursor>{{2, ~0ULL}});
   auto states = upload(std::vector<cuda::cursor_state>{cuda::initial_state(plan)});

@@ -1,11 +1,11 @@
-// The body of the fill kernel, on the host: four neighbours at once, packed positives and the pair filter give what
+// The body of the fill kernel, on the host: four neighbours at once, packed positives and the Bloom filter give what
 // point_at, the rows and the sorted search give.
 #include <gtest/gtest.h>
 
 #include <vector>
 
 #include "negpipe/core/neighbours.hpp"
-#include "negpipe/core/pair_filter.hpp"
+#include "negpipe/core/bloom_filter.hpp"
 #include "negpipe/plan.hpp"
 #include "negpipe/positives.hpp"
 #include "support/datasets.hpp"
@@ -86,24 +86,24 @@ TEST(packed_layouts, narrow_words_hold_16_bits_an_item_and_no_more) {
 }
 
 // Few false alarms, no missed pair, at the density of users and items that fills it as real data does.
-TEST(pair_filter, misses_no_pair_and_is_rarely_wrong) {
+TEST(bloom_filter, misses_no_pair_and_is_rarely_wrong) {
   constexpr std::int32_t users = 400;
   constexpr std::int32_t items = 3000;
   const dataset data = test::random_dataset(std::vector<std::int32_t>(users, 150), items, 5);
   const positives_index index(data, 0);
   const csr_view csr = index.view().csr;
-  const std::uint32_t word_count = pair_filter_view::words_for(data.positive_count());
+  const std::uint32_t word_count = bloom_filter_view::words_for(data.positive_count());
   std::vector<std::uint32_t> words(word_count);
   for (std::uint64_t p = 0; p < data.positive_count(); ++p) {
-    const auto at = pair_filter_view::place_of(csr.user_of(p), csr.positive_items[p], word_count);
+    const auto at = bloom_filter_view::slot_of(csr.user_of(p), csr.positive_items[p], word_count);
     words[at.word] |= at.mask();
   }
-  const pair_filter_view filter{words.data(), word_count};
+  const bloom_filter_view filter{words.data(), word_count};
   std::uint64_t negatives = 0;
   std::uint64_t false_alarms = 0;
   for (std::int32_t u = 0; u < users; ++u) {
     for (std::int32_t i = 0; i < items; ++i) {
-      const auto at = filter.place_of(user_id{u}, i);
+      const auto at = filter.slot_of(user_id{u}, i);
       const bool found = (at.both_in(words[at.word]) & 1U) != 0;
       if (csr.row(user_id{u}).contains(i)) {
         ASSERT_TRUE(found);

@@ -30,7 +30,7 @@ inline std::ostream& operator<<(std::ostream& out, const backend_case& which) { 
 
 class backend_contract : public testing::TestWithParam<backend_case> {
  protected:
-  static constexpr core::membership forms[] = {core::membership::bitset, core::membership::pair_filter,
+  static constexpr core::membership forms[] = {core::membership::bitset, core::membership::bloom_filter,
                                                core::membership::sorted_search};
 
   static positives_index index_of(const dataset& data, core::membership form) {

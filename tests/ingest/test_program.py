@@ -76,4 +76,4 @@ def test_info_says_what_numpy_finds(tmp_path):
     assert [counts[user["user"]] for user in fewest] == [user["positives"] for user in fewest]
     assert facts["membership_bytes"]["bitset"] - facts["membership_bytes"]["sorted_search"] == 80 * 7 * 4
     filter_words = (facts["positives"] + 1) // 2
-    assert facts["membership_bytes"]["pair_filter"] - facts["membership_bytes"]["sorted_search"] == filter_words * 4
+    assert facts["membership_bytes"]["bloom_filter"] - facts["membership_bytes"]["sorted_search"] == filter_words * 4

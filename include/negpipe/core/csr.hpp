@@ -34,8 +34,8 @@ struct item_row {
     return place < count && items[place] == item;
   }
 
-  /// The rank-th item (from 0) that is not in the row. Before the item at place k lie items[k] - k outsiders.
-  NEGPIPE_HD std::int32_t outsider(std::uint32_t rank) const {
+  /// The rank-th item (from 0) that is not in the row. items[k] - k absent items lie below items[k].
+  NEGPIPE_HD std::int32_t kth_absent(std::uint32_t rank) const {
     std::uint32_t low = 0;
     std::uint32_t length = count;
     while (length != 0) {

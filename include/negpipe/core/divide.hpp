@@ -1,6 +1,5 @@
-// Division by a number known beforehand, as a multiplication: Granlund and Montgomery, "Division by invariant
-// integers using multiplication" (PLDI 1994). The dividend is one bit short of the word, which keeps the
-// reciprocal inside the word for every divisor.
+// Division by an invariant integer as a multiplication: Granlund and Montgomery, "Division by invariant integers using
+// multiplication" (PLDI 1994). Dividends are one bit shorter than the word, so that the reciprocal fits into it.
 #pragma once
 
 #include <cstdint>
@@ -37,25 +36,41 @@ struct divider64 {
   }
 };
 
-/// Divides x < 2^31 by a divisor in [1, 2^31].
+/// Divides x < 2^31 by a divisor in [2, 2^31], with the smallest shift that is exact: 0 for 3 and 6.
 struct divider32 {
-  std::uint32_t divisor;
-  std::uint32_t magic;
+  std::uint32_t magic;  ///< ceil(2^(32 + shift) / divisor)
   std::uint32_t shift;
 
   static NEGPIPE_HD constexpr divider32 make(std::uint32_t divisor) {
-    const std::uint32_t shift = bit_width(divisor - 1);
-    const std::uint64_t power = 1ULL << (31 + shift);
-    return {divisor, static_cast<std::uint32_t>(ceil_div(power, divisor)), shift};
+    for (std::uint32_t shift = 0;; ++shift) {
+      const std::uint64_t power = 1ULL << (32 + shift);
+      const std::uint64_t magic = ceil_div(power, divisor);
+      // x * magic / power exceeds x / divisor by x * excess / (power * divisor), which must stay below 1 / divisor.
+      const std::uint64_t excess = magic * divisor - power;
+      if (excess <= 2ULL << shift) return {static_cast<std::uint32_t>(magic), shift};
+    }
   }
 
-  NEGPIPE_HD constexpr std::uint32_t operator()(std::uint32_t x) const {
-    return mul_hi(magic, x << 1) >> shift;
-  }
+  NEGPIPE_HD constexpr std::uint32_t operator()(std::uint32_t x) const { return mul_hi(magic, x) >> shift; }
 };
+
+/// The divider of one word width; both need a divisor of at least 2 where either may be used.
+template <typename Word>
+struct divider_of;
+template <>
+struct divider_of<std::uint32_t> {
+  using type = divider32;
+};
+template <>
+struct divider_of<std::uint64_t> {
+  using type = divider64;
+};
+template <typename Word>
+using divider = typename divider_of<Word>::type;
 
 static_assert(divider64::make(1)(12345) == 12345 && divider64::make(7)(48) == 6);
 static_assert(divider64::make(1ULL << 40)((1ULL << 63) - 1) == (1ULL << 23) - 1);
-static_assert(divider32::make(1)(0x7FFFFFFFU) == 0x7FFFFFFFU && divider32::make(10)(99) == 9);
+static_assert(divider32::make(2)(0x7FFFFFFFU) == 0x3FFFFFFFU && divider32::make(10)(99) == 9);
+static_assert(divider32::make(3).shift == 0 && divider32::make(6).shift == 0);
 
 }  // namespace negpipe::core

@@ -37,7 +37,7 @@ NEGPIPE_HD std::int32_t draw_by_rank(item_row row, std::int32_t item_count, draw
   while (!below(source(make_counter(stream.fallback, stream.cycle, position, word / 4)).any(word), rank)) {
     ++word;
   }
-  return row.outsider(rank);
+  return row.kth_absent(rank);
 }
 
 /// One attempt: the candidate of a draw at a position. False if it is refused, because its word was rejected or it is

@@ -49,7 +49,7 @@ struct evaluation_row {
 
   /// The item at a rank among those outside the positives and the held-out item.
   NEGPIPE_HD std::int32_t item_of_rank(std::uint32_t rank) const {
-    return positives.outsider(rank < heldout_rank ? rank : rank + 1);
+    return positives.kth_absent(rank < heldout_rank ? rank : rank + 1);
   }
 
   /// The j-th negative, j < M_u.

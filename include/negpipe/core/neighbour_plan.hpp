@@ -12,42 +12,11 @@
 
 namespace negpipe::core {
 
-/// Divides x < 2^31 by a divisor of at least 2, with the smallest shift that is exact: none for 3 and 6.
-struct reciprocal32 {
-  std::uint32_t magic;  ///< ceil(2^(32 + shift) / divisor)
-  std::uint32_t shift;
-
-  static NEGPIPE_HD constexpr reciprocal32 make(std::uint32_t divisor) {
-    for (std::uint32_t shift = 0;; ++shift) {
-      const std::uint64_t power = 1ULL << (32 + shift);
-      const std::uint64_t magic = ceil_div(power, divisor);
-      // x * magic / power is too large by x * excess / (power * divisor), which must stay below 1 / divisor.
-      const std::uint64_t excess = magic * divisor - power;
-      if (excess <= 2ULL << shift) return {static_cast<std::uint32_t>(magic), shift};
-    }
-  }
-  NEGPIPE_HD constexpr std::uint32_t operator()(std::uint32_t x) const { return mul_hi(magic, x) >> shift; }
-};
-static_assert(reciprocal32::make(2)(0x7FFFFFFFU) == 0x3FFFFFFFU && reciprocal32::make(10)(99) == 9);
-static_assert(reciprocal32::make(3).shift == 0 && reciprocal32::make(6).shift == 0);
-
-/// Division of positions of one width.
-template <typename Position>
-struct position_divider;
-template <>
-struct position_divider<std::uint32_t> {
-  using type = reciprocal32;
-};
-template <>
-struct position_divider<std::uint64_t> {
-  using type = divider64;
-};
-
 /// What the points of a plan need, prepared for positions of one width. std::uint32_t serves plans of fewer than
 /// 2^31 points, with half the arithmetic. Trivially copyable. Aligned so that a device loads four fields at once.
 template <typename Position>
 struct alignas(16) neighbour_plan {
-  using divider = typename position_divider<Position>::type;
+  using divider = core::divider<Position>;
   static constexpr int rounds = permutation::rounds_for(permutation::max_size);
   static constexpr std::uint64_t point_limit = sizeof(Position) == 4 ? 1ULL << 31 : permutation::max_size + 1;
 

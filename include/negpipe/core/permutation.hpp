@@ -20,6 +20,7 @@
 #include "negpipe/core/bounded.hpp"
 #include "negpipe/core/counter.hpp"
 #include "negpipe/core/hd.hpp"
+#include "negpipe/core/philox.hpp"
 
 namespace negpipe::core {
 
@@ -34,7 +35,6 @@ struct permutation {
   static constexpr std::uint64_t max_size = 1ULL << 61;
   static constexpr std::uint32_t small_size = 64;  ///< up to here an exact shuffle
   static constexpr int max_rounds = 16;
-  static constexpr std::uint32_t multiplier[2] = {0xD2511F53U, 0xCD9E8D57U};
 
   /// A key a half round; for a small one, swap partners, four in a word. Aligned so that a device loads four at once.
   alignas(16) std::uint32_t word[max_rounds];
@@ -55,9 +55,12 @@ struct permutation {
                               : make_network(size, source, purpose, cycle, index);
   }
 
+  /// Whether the permutation is a network; otherwise it is an exact shuffle of at most small_size values.
+  NEGPIPE_HD constexpr bool is_network() const { return rounds != 0; }
+
   /// The image of x < size.
   NEGPIPE_HD std::uint64_t operator()(std::uint64_t x) const {
-    if (rounds == 0) return small_image(static_cast<std::uint32_t>(x));
+    if (!is_network()) return small_image(static_cast<std::uint32_t>(x));
     do {
       x = join(forward(split(x)));
     } while (x >= size);
@@ -66,7 +69,7 @@ struct permutation {
 
   /// The x whose image is y < size.
   NEGPIPE_HD std::uint64_t inverse(std::uint64_t y) const {
-    if (rounds == 0) return small_preimage(static_cast<std::uint32_t>(y));
+    if (!is_network()) return small_preimage(static_cast<std::uint32_t>(y));
     do {
       y = join(backward(split(y)));
     } while (y >= size);
@@ -94,7 +97,7 @@ struct permutation {
     return d;
   }
 
-  /// One pass of the network over the whole mixed radix; the result may lie past the size. rounds > 0.
+  /// One pass of the network over the whole mixed radix; the result may lie past the size. Needs is_network().
   NEGPIPE_HD digits forward(digits d) const {
     for (int i = 0; i < rounds; i += 2) d = double_round(d, {left_radix, right_radix}, word[i], word[i + 1]);
     return d;
@@ -134,10 +137,8 @@ struct permutation {
 
  private:
   static NEGPIPE_HD constexpr std::uint32_t mixed_word(std::uint32_t digit, std::uint32_t key) {
-    constexpr std::uint32_t first = multiplier[0];  // device code may read the elements, but not the array
-    constexpr std::uint32_t second = multiplier[1];
     const std::uint32_t mixed = digit ^ key;
-    return (mul_hi(mixed, first) ^ mixed * first) * second;
+    return (mul_hi(mixed, philox_multiplier0) ^ mixed * philox_multiplier0) * philox_multiplier1;
   }
 
   // value plus the round function of the other digit, modulo value's radix. Sizes up to max_size keep both radices

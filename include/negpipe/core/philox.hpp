@@ -23,18 +23,23 @@ struct random_block {
 };
 
 inline constexpr int philox_rounds = 10;
+inline constexpr std::uint32_t philox_multiplier0 = 0xD2511F53U;
+inline constexpr std::uint32_t philox_multiplier1 = 0xCD9E8D57U;
+/// Added to the halves of the key after each round.
+inline constexpr std::uint32_t philox_key_step0 = 0x9E3779B9U;
+inline constexpr std::uint32_t philox_key_step1 = 0xBB67AE85U;
 
 /// The block of a counter under a key. A pure function.
 NEGPIPE_HD constexpr random_block philox4x32_10(counter c, std::uint64_t key) {
   auto key0 = static_cast<std::uint32_t>(key);
   auto key1 = static_cast<std::uint32_t>(key >> 32);
   for (int round = 0; round < philox_rounds; ++round) {
-    const std::uint64_t p0 = mul_wide(0xD2511F53U, c.word[0]);
-    const std::uint64_t p1 = mul_wide(0xCD9E8D57U, c.word[2]);
+    const std::uint64_t p0 = mul_wide(philox_multiplier0, c.word[0]);
+    const std::uint64_t p1 = mul_wide(philox_multiplier1, c.word[2]);
     c = {{static_cast<std::uint32_t>(p1 >> 32) ^ c.word[1] ^ key0, static_cast<std::uint32_t>(p1),
           static_cast<std::uint32_t>(p0 >> 32) ^ c.word[3] ^ key1, static_cast<std::uint32_t>(p0)}};
-    key0 += 0x9E3779B9U;
-    key1 += 0xBB67AE85U;
+    key0 += philox_key_step0;
+    key1 += philox_key_step1;
   }
   return {{c.word[0], c.word[1], c.word[2], c.word[3]}};
 }

@@ -29,16 +29,18 @@ __device__ std::uint64_t call_integers(std::uint64_t x) {
 __device__ std::uint64_t call_permutation(const core::permutation& order, std::uint64_t x) {
   core::digits d = order.backward(order.forward(order.split(x)));
   d = core::permutation::double_round(d, {order.left_radix, order.right_radix}, 1, 2);
-  std::uint64_t sum = order.join(d) + order(x) + order.inverse(x);
+  std::uint64_t sum = order.join(d) + order(x) + order.inverse(x) + order.is_network();
   sum += core::permutation::radices_for(x).left + static_cast<std::uint64_t>(core::permutation::rounds_for(x));
   return sum + core::permutation::round_function(d.left, d.right, order.left_radix);
 }
 
 __device__ std::uint64_t call_positives(const core::positives_view& view, negpipe::user_id user, std::int32_t item) {
   const core::item_row row = view.csr.row(user);
-  std::uint64_t sum = row.count_below(item) + row.contains(item) + static_cast<std::uint64_t>(row.outsider(3));
+  std::uint64_t sum = row.count_below(item) + row.contains(item) + static_cast<std::uint64_t>(row.kth_absent(3));
   sum += view.contains(user, item) + view.bitset.contains(user, item) + *view.bitset.word_of(user, item);
   sum += core::csr_view::sample_count(sum) + core::bitset_view::row_words(9);
+  const auto slot = view.filter.slot_of(user, item);
+  sum += core::bloom_filter_view::words_for(sum) + slot.mask() + slot.both_in(3) + view.filter.may_contain(user, item);
   return sum + static_cast<std::uint64_t>(index(view.csr.user_of(sum)) + core::is_repeat(row.items, 7));
 }
 

@@ -7,7 +7,7 @@ import re
 ROOT = pathlib.Path(__file__).parents[3]
 CALLER = pathlib.Path(__file__).with_name("every_function.cu")
 # Forms that only devices have: the kernels of the CUDA backend call them, and its tests compare them with the core.
-DEVICE_FORMS = {"neighbour_plan.hpp", "neighbours.hpp", "packed_positives.hpp", "pair_filter.hpp"}
+DEVICE_FORMS = {"neighbour_plan.hpp", "neighbours.hpp", "packed_positives.hpp"}
 
 
 def marked_functions(text):

@@ -67,7 +67,7 @@ inline std::int32_t exclusion_off(const core::positives_view& view, user_id, std
 inline std::int32_t lowest_after_one_try(const core::positives_view& view, user_id user, std::uint64_t seed,
                                          std::uint32_t cycle, std::uint64_t position) {
   const std::int32_t item = exclusion_off(view, user, seed, cycle, position);
-  return view.contains(user, item) ? view.csr.row(user).outsider(0) : item;
+  return view.contains(user, item) ? view.csr.row(user).kth_absent(0) : item;
 }
 
 /// One try, then the next item that is left: items behind a run of positives come more often.

@@ -33,9 +33,9 @@ class positives_owner {
       }
       offsets_.push_back(static_cast<std::int64_t>(items_.size()));
     }
-    filter_.assign(core::pair_filter_view::words_for(items_.size()), 0);
+    filter_.assign(core::bloom_filter_view::words_for(items_.size()), 0);
     for (std::size_t p = 0; p < items_.size(); ++p) {
-      const auto at = core::pair_filter_view::place_of(user_id{users_[p]}, items_[p],
+      const auto at = core::bloom_filter_view::slot_of(user_id{users_[p]}, items_[p],
                                                        static_cast<std::uint32_t>(filter_.size()));
       filter_[at.word] |= at.mask();
     }
@@ -47,7 +47,7 @@ class positives_owner {
   core::positives_view view(core::membership form = core::membership::bitset) const {
     return {.csr = {offsets_.data(), items_.data(), samples_.data()},
             .bitset = {form == core::membership::bitset ? bits_.data() : nullptr, words_per_row_},
-            .filter = {form == core::membership::pair_filter ? filter_.data() : nullptr,
+            .filter = {form == core::membership::bloom_filter ? filter_.data() : nullptr,
                        static_cast<std::uint32_t>(filter_.size())},
             .heldout = heldout_.data(),
             .user_count = static_cast<std::int32_t>(heldout_.size()),

@@ -1,9 +1,10 @@
-// A filter over all (user, item) pairs in front of the sorted rows: a Bloom filter whose bits for one pair lie in one
+// A blocked Bloom filter over all (user, item) positives, read before the sorted rows. The bits of one pair lie in one
 // word (Putze, Sanders and Singler, "Cache-, hash- and space-efficient Bloom filters", JEA 2009).
 //
-// "Absent" is certain and settles most candidates by one read; "present" is asked again of the rows. So the answers,
-// and all bytes, are those of the rows. One filter serves all users: no row offsets are read, and it takes two bytes
-// a positive whatever the number of users and items (40 MB at MovieLens-20M's shape, where bitsets take 463 MB).
+// - "Absent" is certain: one read settles most candidates. "Present" is confirmed by the row, so answers and bytes are
+//   those of the rows.
+// - One filter serves all users and takes two bytes a positive, whatever the number of users and items: 40 MB at
+//   MovieLens-20M's shape, where bitsets take 463 MB.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +16,7 @@
 namespace negpipe::core {
 
 /// Reads a filter. Does not own its words.
-struct pair_filter_view {
+struct bloom_filter_view {
   static constexpr std::uint64_t bits_per_pair = 16;
 
   const std::uint32_t* words;
@@ -26,29 +27,29 @@ struct pair_filter_view {
     return words < 0xFFFFFFFFU ? static_cast<std::uint32_t>(words) : 0xFFFFFFFFU;
   }
 
-  /// The word of a pair, and two bits of it. The item goes into the bits once more: of one hash of 32 bits, several
-  /// percent of all pairs would share theirs with some positive where there are 200 million of these.
-  struct place {
+  /// The word of a pair and its two bits. The bits mix the item in once more: with one 32-bit hash alone, several
+  /// percent of all pairs would collide with a positive at 200 million positives.
+  struct slot {
     std::uint32_t word;
-    std::uint32_t bits;  ///< the numbers of the two bits, each modulo 32: bits and bits / 32
+    std::uint32_t bits;  ///< the numbers of the two bits: bits mod 32 and bits / 32 mod 32
 
     NEGPIPE_HD constexpr std::uint32_t mask() const { return 1U << bits % 32 | 1U << bits / 32 % 32; }
-    /// In the lowest bit: 1 if the word has both bits, else 0.
+    /// The lowest bit is 1 if value has both bits, else 0; the other bits are undefined.
     NEGPIPE_HD constexpr std::uint32_t both_in(std::uint32_t value) const {
       return shift_down(value, bits) & shift_down(value, bits / 32);
     }
   };
 
-  static NEGPIPE_HD constexpr place place_of(user_id user, std::int32_t item, std::uint32_t word_count) {
+  static NEGPIPE_HD constexpr slot slot_of(user_id user, std::int32_t item, std::uint32_t word_count) {
     std::uint32_t hash = static_cast<std::uint32_t>(index(user)) * 0x9E3779B1U + static_cast<std::uint32_t>(item);
     hash = (hash ^ hash >> 15) * 0x2C1B3C6DU;
     return {mul_hi(hash, word_count), static_cast<std::uint32_t>(item) * 0x297A2D39U + hash};
   }
 
-  NEGPIPE_HD place place_of(user_id user, std::int32_t item) const { return place_of(user, item, word_count); }
-  /// False only of pairs that are not in the filter.
+  NEGPIPE_HD slot slot_of(user_id user, std::int32_t item) const { return slot_of(user, item, word_count); }
+  /// False only for pairs that are not in the filter.
   NEGPIPE_HD bool may_contain(user_id user, std::int32_t item) const {
-    const place at = place_of(user, item);
+    const slot at = slot_of(user, item);
     return (at.both_in(words[at.word]) & 1U) != 0;
   }
 };
