@@ -45,46 +45,6 @@ void settle_seed(prepare_arguments& arguments) {
   arguments.options.seed = *arguments.seed;
 }
 
-/// The library's messages name fields of prepare_options as "min_ratings=20"; those of the program name its options,
-/// "--min-ratings 20". Text in quotes comes from the ratings and stays.
-std::string with_flags(const std::string& message) {
-  static constexpr std::string_view name_letters = "abcdefghijklmnopqrstuvwxyz_";
-  std::string text;
-  bool quoted = false;
-  for (std::size_t i = 0; i < message.size();) {
-    const std::size_t end = std::min(message.find_first_not_of(name_letters, i), message.size());
-    if (!quoted && end > i && end < message.size() && message[end] == '=' && (i == 0 || message[i - 1] == ' ')) {
-      std::string flag = message.substr(i, end - i);
-      std::replace(flag.begin(), flag.end(), '_', '-');
-      i = end + 1;
-      if (message.compare(i, 5, "false") == 0) {
-        text += "--no-" + flag;
-        i += 5;
-        continue;
-      }
-      text += "--" + flag;
-      if (i < message.size() && std::string_view(" ,;:)").find(message[i]) == std::string_view::npos) text += ' ';
-      continue;
-    }
-    quoted = quoted != (message[i] == '"');
-    const std::size_t next = std::max(end, i + 1);
-    text.append(message, i, next - i);
-    i = next;
-  }
-  return text;
-}
-
-dataset prepare_with(const prepare_arguments& arguments, prepare_summary& rows) {
-  const run_control control = make_control(arguments.common);
-  try {
-    return prepare(arguments.ratings, arguments.options, control, &rows);
-  } catch (const input_error& refusal) {
-    throw input_error(with_flags(refusal.what()));
-  } catch (const option_error& refusal) {
-    throw option_error(with_flags(refusal.what()));
-  }
-}
-
 std::vector<std::string> split_words(const std::string& text) {
   std::vector<std::string> words;
   for (std::size_t begin = 0; begin <= text.size();) {
@@ -109,7 +69,7 @@ nlohmann::ordered_json to_json(const detected_table& table) {
 std::string describe_rows(const prepare_arguments& arguments, const prepare_summary& rows) {
   const prepare_options& options = arguments.options;
   std::string text = fmt::format("{} ratings read from {}\n", rows.rows_read, arguments.ratings.string());
-  text += fmt::format("read as {}\n", with_flags(rows.detected.to_string()));
+  text += fmt::format("read as {}\n", rows.detected.to_string());
   if (rows.rows_missing != 0) text += fmt::format("{} rows without a user, item or time dropped\n", rows.rows_missing);
   if (rows.rows_below_rating != 0) {
     text += fmt::format("{} rows rated lower than {} dropped\n", rows.rows_below_rating, *options.min_rating);
@@ -124,10 +84,11 @@ std::string describe_rows(const prepare_arguments& arguments, const prepare_summ
 
 void run_prepare(prepare_arguments& arguments) {
   dataset::check_place(arguments.out, arguments.replace, arguments.ratings);
+  const run_control control = make_control(arguments.common);
   settle_seed(arguments);
   if (arguments.header || arguments.no_header) arguments.options.table.header = arguments.header;
   prepare_summary rows;
-  const dataset data = prepare_with(arguments, rows);
+  const dataset data = prepare(arguments.ratings, arguments.options, control, &rows);
   data.save(arguments.out, arguments.replace);
 
   nlohmann::ordered_json summary = summarize(data, arguments.out);

@@ -61,22 +61,36 @@ bool block_builder::stop(parse_stop::reason why, std::size_t column, std::string
   return false;
 }
 
-bool block_builder::is_missing(std::string_view text, std::size_t column, std::string_view what) {
-  if (!rules_.words.contains(text)) return false;
+bool block_builder::drop_missing(std::string_view what, std::size_t column, std::string_view found) {
   if (rules_.missing == missing_policy::drop) {
     ++out_.rows_missing;
     skip_line();
-  } else {
-    stop(reason::error, column,
-         fmt::format("the {} is missing: found {}; drop such rows with missing=drop, or list the words that mean "
-                     "\"missing\" in na_values=",
-                     what, in_quotes(text)));
+    return false;
   }
+  return stop(
+      reason::error, column,
+      fmt::format("the {} is missing: found {}; set `missing` to drop to leave such rows out, or list the words "
+                  "that mean \"missing\" in `na_values`",
+                  what, in_quotes(found)));
+}
+
+bool block_builder::take_user(std::int64_t id) {
+  user_ = out_.user_ids.add(id);
+  return true;
+}
+
+bool block_builder::take_item(std::int64_t id) {
+  item_ = out_.item_ids.add(id);
+  return true;
+}
+
+bool block_builder::take_time(instant time) {
+  time_ = time;
   return true;
 }
 
 bool block_builder::take_id(std::string_view text, std::size_t column, const column_kind& kind, bool& text_met) {
-  if (is_missing(text, column, kind.what)) return false;
+  if (rules_.words.contains(text)) return drop_missing(kind.what, column, text);
   id_dictionary& ids = out_.*kind.ids;
   if (ids.kind() == id_kind::text) {
     text_met = text_met || is_word(text);
@@ -98,7 +112,7 @@ bool block_builder::take_id(std::string_view text, std::size_t column, const col
 }
 
 bool block_builder::take_time(std::string_view text, std::size_t column) {
-  if (is_missing(text, column, "timestamp")) return false;
+  if (rules_.words.contains(text)) return drop_missing("timestamp", column, text);
   if (parse_instant(format_.times, text, time_)) return true;
   return stop(reason::error, column,
               fmt::format("the timestamp is {}; {}", in_quotes(text), wanted_time(format_.times)));
@@ -106,13 +120,18 @@ bool block_builder::take_time(std::string_view text, std::size_t column) {
 
 bool block_builder::take_rating(std::string_view text, std::size_t column) {
   if (!rules_.min_rating) return true;
-  if (is_missing(text, column, "rating")) return false;
+  if (rules_.words.contains(text)) return drop_missing("rating", column, text);
   const std::string_view number = trimmed(text);
   double rating = 0;
   const auto [end, failure] = std::from_chars(number.data(), number.data() + number.size(), rating);
   if (failure != std::errc{} || end != number.data() + number.size() || std::isnan(rating)) {
     return stop(reason::error, column, fmt::format("the rating is {}; wanted a number", in_quotes(text)));
   }
+  return take_rating(rating);
+}
+
+bool block_builder::take_rating(double rating) {
+  if (std::isnan(rating)) return drop_missing("rating", 0, "nan");
   if (rating >= *rules_.min_rating) return true;
   ++out_.rows_low;
   skip_line();

@@ -22,6 +22,15 @@ class block_builder {
   bool take_time(std::string_view text, std::size_t column);
   bool take_rating(std::string_view text, std::size_t column);
 
+  // The same of values that need no parsing. Ids are of columns of numbers.
+  bool take_user(std::int64_t id);
+  bool take_item(std::int64_t id);
+  bool take_time(instant time);
+  bool take_rating(double rating);
+
+  /// Settles a row in which a value is missing, by the rules. Always false.
+  bool drop_missing(std::string_view what, std::size_t column = 0, std::string_view found = {});
+
   void finish_row();
   /// The row is dropped: the line counts as blank.
   void skip_line() { add_blank_lines(1); }
@@ -49,7 +58,6 @@ class block_builder {
   static const column_kind items;
 
   bool take_id(std::string_view text, std::size_t column, const column_kind& kind, bool& text_met);
-  bool is_missing(std::string_view text, std::size_t column, std::string_view what);
 
   const ratings_format& format_;
   const row_rules& rules_;

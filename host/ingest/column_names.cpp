@@ -100,7 +100,7 @@ std::string list_of(const std::vector<std::string>& names, const std::vector<std
 
 [[noreturn]] void refuse_ambiguous(const std::string& where, const std::vector<std::string>& names, column_role role,
                                    const std::vector<std::size_t>& found) {
-  throw input_error(fmt::format("{}: {} columns may hold the {}: {}; choose one with {}_column=", where, found.size(),
+  throw input_error(fmt::format("{}: {} columns may hold the {}: {}; choose one with `{}_column`", where, found.size(),
                                 name_of(role), list_of(names, found), name_of(role)));
 }
 
@@ -157,7 +157,7 @@ std::size_t chosen_column(const std::string& where, const std::vector<std::strin
       names.empty() ? fmt::format("there is no header, and each row has {} columns", column_count)
                     : fmt::format("the columns are {}", in_quotes(fmt::format("{}", fmt::join(names, ", "))));
   throw input_error(
-      fmt::format("{}: {}_column={} names no column: {}; give a name of the header or a number from 1 to {}", where,
+      fmt::format("{}: `{}_column` {} names no column: {}; give a name of the header or a number from 1 to {}", where,
                   name_of(role), in_quotes(choice), columns, column_count));
 }
 

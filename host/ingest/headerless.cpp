@@ -54,7 +54,7 @@ struct column_look {
   }
   throw input_error(
       fmt::format("{}: no header, and no known order of {} columns ({}); choose the columns by number with "
-                  "user_column=, item_column= and time_column=",
+                  "`user_column`, `item_column` and `time_column`",
                   where, rows.front().size(), in_quotes(shown)));
 }
 

@@ -30,16 +30,16 @@ std::string_view name_of(duplicate_policy policy) {
   return {};
 }
 
-[[noreturn]] void refuse_repeat(const std::string& path, const ratings& read, const row_selection& selection) {
+[[noreturn]] void refuse_repeat(const ratings& read, const row_selection& selection) {
   const std::uint64_t row = selection.first_repeat;
   const auto id = [](const id_dictionary& ids, std::int32_t number) {
     return ids.kind() == id_kind::number ? std::to_string(ids.number(number)) : in_quotes(ids.text(number));
   };
   throw input_error(
-      fmt::format("{}:{}: user {} and item {} stand in line {} already; keep one of such rows with "
-                  "duplicates=first or duplicates=last",
-                  path, read.lines.line_of(row), id(read.user_ids, read.columns.users[row]),
-                  id(read.item_ids, read.columns.items[row]), read.lines.line_of(selection.repeated_row)));
+      fmt::format("{}: user {} and item {} stand in {} already; set `duplicates` to first or last to keep "
+                  "one of such rows",
+                  read.locations.name_of(row), id(read.user_ids, read.columns.users[row]),
+                  id(read.item_ids, read.columns.items[row]), read.locations.name_beside(selection.repeated_row, row)));
 }
 
 void check_counts(const std::string& path, known_dataset expected, std::size_t users, std::size_t items) {
@@ -53,7 +53,7 @@ void check_counts(const std::string& path, known_dataset expected, std::size_t u
   if (users == wanted.users && items == wanted.items) return;
   throw input_error(
       fmt::format("{}: {} users and {} items are left, but {} has {} and {}; use the original file with "
-                  "20 ratings a user, or leave expect= out",
+                  "20 ratings a user, or leave `expect` out",
                   path, users, items, wanted.name, wanted.users, wanted.items));
 }
 
@@ -74,28 +74,24 @@ std::variant<std::vector<std::int64_t>, std::vector<std::string>> ids_in_order(c
 
 [[noreturn]] void refuse_no_rows(const std::string& path, const prepare_summary& counts) {
   if (counts.rows_missing == 0 && counts.rows_below_rating == 0) throw input_error(path + ": no ratings");
-  throw input_error(fmt::format("{}: no ratings are left: {} rows lack a value, {} are below min_rating=", path,
+  throw input_error(fmt::format("{}: no ratings are left: {} rows lack a value, {} are below `min_rating`", path,
                                 counts.rows_missing, counts.rows_below_rating));
 }
 
 /// Settles repeats and small users; afterwards columns are numbered by first appearance in what is left.
-renumbering select(const std::string& path, ratings& read, const prepare_options& options, support::thread_pool& pool,
+renumbering select(ratings& read, const prepare_options& options, support::thread_pool& pool,
                    prepare_summary& summary) {
   const auto user_count = static_cast<std::size_t>(read.user_ids.size());
   const auto item_count = static_cast<std::size_t>(read.item_ids.size());
   const user_rows grouped = group_by_user(read.columns.users, user_count);
   const row_selection selection = select_rows(read.columns, grouped, item_count, options, pool);
   if (options.duplicates == duplicate_policy::error && selection.first_repeat != row_selection::none) {
-    refuse_repeat(path, read, selection);
+    refuse_repeat(read, selection);
   }
   summary.duplicates_dropped = selection.duplicates_dropped;
   summary.users_dropped = selection.users_dropped;
   summary.rows_dropped = selection.rows_dropped;
   return keep_selected(read.columns, selection, user_count, item_count);
-}
-
-std::string describe_ids(const id_dictionary& ids, const std::string& first_text) {
-  return ids.kind() == id_kind::number ? "numbers" : fmt::format("text (first at {})", first_text);
 }
 
 std::string record_options(const prepare_options& options, const detected_table& table) {
@@ -115,15 +111,53 @@ std::string record_options(const prepare_options& options, const detected_table&
   return record.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-dataset_origin describe(const std::filesystem::path& path, const prepare_options& options, const ratings& read,
-                        std::uint64_t rows_read) {
+dataset_origin describe(const prepare_options& options, const ratings& read, std::uint64_t rows_read) {
   const bool shuffled = options.ties == tie_order::shuffled;
-  return {.source = path.filename().string(),
+  return {.source = std::filesystem::path(read.name).filename().string(),
           .source_digest = read.digest,
           .options = record_options(options, read.detected),
           .ties = shuffled ? "shuffled" : "file",
           .seed = shuffled ? options.seed : 0,
           .row_count = rows_read};
+}
+
+/// Ratings that have been read, to the dataset.
+dataset build(ratings&& read, const prepare_options& options, const run_control& control, prepare_summary* summary) {
+  constexpr std::uint64_t steps = 3;
+  prepare_summary counts;
+  counts.detected = read.detected;
+  counts.rows_read = read.columns.row_count();
+  counts.rows_missing = read.rows_missing;
+  counts.rows_below_rating = read.rows_low;
+  if (counts.rows_read == 0) refuse_no_rows(read.name, counts);
+
+  support::thread_pool pool(control.thread_count());
+  control.throw_if_stopped();
+  control.report({"building the dataset", "steps", 0, steps});
+  const renumbering order = select(read, options, pool, counts);
+  if (options.expect) check_counts(read.name, *options.expect, order.users.size(), order.items.size());
+  if (order.users.size() == read.columns.row_count()) {
+    throw input_error(
+        fmt::format("{}: not one training positive is left: {} of {} rows belong to users with fewer than "
+                    "{} ratings, and the last rating of each other user is held out; lower `min_ratings`",
+                    read.name, counts.rows_dropped, counts.rows_read, options.min_ratings));
+  }
+
+  control.throw_if_stopped();
+  control.report({"building the dataset", "steps", 1, steps});
+  dataset_arrays arrays;
+  hold_out_last(read.columns, group_by_user(read.columns.users, order.users.size()), options.ties, options.seed, pool,
+                arrays);
+  arrays.user_ids = ids_in_order(read.user_ids, order.users);
+  arrays.item_ids = ids_in_order(read.item_ids, order.items);
+  read.columns = {};
+
+  control.throw_if_stopped();
+  control.report({"building the dataset", "steps", 2, steps});
+  dataset made(std::move(arrays), describe(options, read, counts.rows_read));
+  control.report({"building the dataset", "steps", steps, steps});
+  if (summary != nullptr) *summary = counts;
+  return made;
 }
 
 }  // namespace
@@ -139,44 +173,18 @@ std::string detected_table::to_string() const {
 
 dataset prepare(const std::filesystem::path& path, const prepare_options& options, const run_control& control,
                 prepare_summary* summary) {
-  constexpr std::uint64_t steps = 3;
-  prepare_summary counts;
-  ratings read = read_ratings(path, options, control);
-  read.detected.user_ids = describe_ids(read.user_ids, read.first_text_user);
-  read.detected.item_ids = describe_ids(read.item_ids, read.first_text_item);
-  counts.detected = read.detected;
-  counts.rows_read = read.columns.row_count();
-  counts.rows_missing = read.rows_missing;
-  counts.rows_below_rating = read.rows_low;
-  if (counts.rows_read == 0) refuse_no_rows(path.string(), counts);
+  return prepare(std::span(&path, 1), options, control, summary);
+}
 
-  support::thread_pool pool(control.thread_count());
-  control.throw_if_stopped();
-  control.report({"building the dataset", "steps", 0, steps});
-  const renumbering order = select(path.string(), read, options, pool, counts);
-  if (options.expect) check_counts(path.string(), *options.expect, order.users.size(), order.items.size());
-  if (order.users.size() == read.columns.row_count()) {
-    throw input_error(
-        fmt::format("{}: not one training positive is left: {} of {} rows belong to users with fewer than "
-                    "{} ratings, and the last rating of each other user is held out; lower min_ratings=",
-                    path.string(), counts.rows_dropped, counts.rows_read, options.min_ratings));
-  }
+dataset prepare(std::span<const std::filesystem::path> files, const prepare_options& options,
+                const run_control& control, prepare_summary* summary) {
+  if (files.empty()) throw option_error("no file of ratings is given");
+  return build(read_ratings(files, options, control), options, control, summary);
+}
 
-  control.throw_if_stopped();
-  control.report({"building the dataset", "steps", 1, steps});
-  dataset_arrays arrays;
-  hold_out_last(read.columns, group_by_user(read.columns.users, order.users.size()), options.ties, options.seed, pool,
-                arrays);
-  arrays.user_ids = ids_in_order(read.user_ids, order.users);
-  arrays.item_ids = ids_in_order(read.item_ids, order.items);
-  read.columns = {};
-
-  control.throw_if_stopped();
-  control.report({"building the dataset", "steps", 2, steps});
-  dataset made(std::move(arrays), describe(path, options, read, counts.rows_read));
-  control.report({"building the dataset", "steps", steps, steps});
-  if (summary != nullptr) *summary = counts;
-  return made;
+dataset prepare(const rating_table& table, const prepare_options& options, const run_control& control,
+                prepare_summary* summary) {
+  return build(read_columns(table, options, control), options, control, summary);
 }
 
 }  // namespace negpipe

@@ -3,29 +3,15 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "id_dictionary.hpp"
 #include "negpipe/run_control.hpp"
-#include "row_parser.hpp"
+#include "row_locations.hpp"
 
 namespace negpipe::ingest {
-
-/// From the number of a row to that of its line: rows and lines differ by the header and by blank lines.
-class line_numbers {
- public:
-  explicit line_numbers(std::uint64_t header_lines = 0) : before_first_(header_lines) {}
-
-  /// Notes a block's blank lines; first_row is the number of the block's first row.
-  void add(std::uint64_t first_row, const std::vector<blank_lines>& blanks);
-  /// From 1, as editors count.
-  std::uint64_t line_of(std::uint64_t row) const;
-
- private:
-  std::uint64_t before_first_;
-  std::vector<blank_lines> blanks_;  // counts are running totals
-};
 
 /// Users and items are numbered by first appearance over all rows.
 struct rating_columns {
@@ -46,17 +32,20 @@ struct ratings {
   rating_columns columns;
   id_dictionary user_ids{id_kind::number};
   id_dictionary item_ids{id_kind::number};
-  std::string first_text_user;  ///< why users are text: where the first id stands that is no plain number, and the id
-  std::string first_text_item;
-  line_numbers lines;
+  row_locations locations;
   detected_table detected;
   std::uint64_t rows_missing = 0;
   std::uint64_t rows_low = 0;
-  std::string digest;  ///< MD5 of the file
+  std::string name;    ///< of the file, or of the files
+  std::string digest;  ///< MD5 of the file, or of the files' digests; empty for columns in memory
 };
 
-/// Reads a whole file, parsing in parallel; the first bad line of the file is the one reported, whatever the number
-/// of threads. Throws input_error, option_error, io_error, interrupted_error.
-ratings read_ratings(const std::filesystem::path& path, const prepare_options& options, const run_control& control);
+/// Reads whole files, one after the other, parsing in parallel; the first bad line is the one reported, whatever the
+/// number of threads. Throws input_error, option_error, io_error, interrupted_error.
+ratings read_ratings(std::span<const std::filesystem::path> files, const prepare_options& options,
+                     const run_control& control);
+
+/// The same of columns in memory.
+ratings read_columns(const rating_table& table, const prepare_options& options, const run_control& control);
 
 }  // namespace negpipe::ingest

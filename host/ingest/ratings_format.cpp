@@ -59,15 +59,16 @@ class detector {
   void check_options() const {
     const table_options& table = options_.table;
     if (table.comment.size() > 1) {
-      throw option_error(fmt::format("comment={}: wanted one character", in_quotes(table.comment)));
+      throw option_error(fmt::format("`comment` is {}; wanted one character", in_quotes(table.comment)));
     }
     if (table.order == row_order::time) return;
     if (!table.time_column.empty()) {
       throw option_error(
-          "order=file and time_column= exclude each other: a time column orders the rows; leave one out");
+          "`order` file and `time_column` exclude each other: a time column orders the rows; leave one out");
     }
     if (options_.ties == tie_order::shuffled) {
-      throw option_error("order=file and ties=shuffled exclude each other: rows in the order of the file have no ties");
+      throw option_error(
+          "`order` file and `ties` shuffled exclude each other: rows in the order of the file have no ties");
     }
   }
 
@@ -194,8 +195,8 @@ class detector {
   [[noreturn]] void refuse_missing(column_role role) const {
     const std::string found = in_quotes(fmt::format("{}", fmt::join(format_.names, ", ")));
     throw input_error(
-        fmt::format("{}: no {} column among {}; name it with {}_column= (a name, or a number from 1), or "
-                    "set header=false if this line is a row",
+        fmt::format("{}: no {} column among {}; name it with `{}_column` (a name, or a number from 1), or "
+                    "see `header` if this line is a row",
                     header_line_, name_of(role), found, name_of(role)));
   }
 
@@ -209,13 +210,13 @@ class detector {
     };
     if (options_.table.order == row_order::time && !format_.has_time()) {
       throw input_error(
-          fmt::format("{}: no time column{}; choose one with time_column=, or set order=file if the rows of "
+          fmt::format("{}: no time column{}; choose one with `time_column`, or set `order` to file if the rows of "
                       "each user stand in the order of time",
                       at, found()));
     }
     if (options_.min_rating && format_.rating == none) {
-      throw input_error(
-          fmt::format("{}: no rating column{}, which min_rating= needs; choose one with rating_column=", at, found()));
+      throw input_error(fmt::format("{}: no rating column{}, which `min_rating` needs; choose one with `rating_column`",
+                                    at, found()));
     }
     const auto same = [](std::size_t a, std::size_t b) { return a == b && a != none; };
     if (format_.user == format_.item || same(format_.timestamp, format_.user) ||

@@ -81,7 +81,7 @@ class table_parser {
   void refuse_quotes(const field_cursor& field) {
     out_.stop(reason::error, field.column(),
               "a quoted field does not end before the next separator; write quotes within quotes twice, or read quotes "
-              "as plain characters with quotes=false");
+              "as plain characters (`quotes`)");
   }
 
   const ratings_format& format_;

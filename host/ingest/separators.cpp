@@ -50,7 +50,7 @@ separator parse_separator(const std::string& text) {
   const bool usable = text.size() == 1 && text[0] != '"' && text[0] != '\n' && text[0] != '\r' && text[0] > '\1';
   if (!usable) {
     throw option_error(
-        fmt::format("separator={}: wanted one character (\\t or tab for a tab, a space for runs of "
+        fmt::format("`separator` is {}; wanted one character (\\t or tab for a tab, a space for runs of "
                     "spaces) or ::",
                     in_quotes(text)));
   }

@@ -152,7 +152,7 @@ bool block_reader::next(std::vector<char>& block) {
           fmt::format("{}: the row that begins at byte {} of the text is longer than {} bytes; wanted "
                       "ratings, one a row{}",
                       source_.path().string(), offset_, block_bytes,
-                      syntax_.quotes ? " (a quote that is never closed? set quotes=false)" : ""));
+                      syntax_.quotes ? " (a quote that is never closed? see `quotes`)" : ""));
     }
     rest_.assign(block.begin() + static_cast<std::ptrdiff_t>(kept), block.end());
     block.resize(kept);

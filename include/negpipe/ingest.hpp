@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "negpipe/dataset.hpp"
@@ -89,6 +91,16 @@ struct prepare_summary {
   std::uint64_t rows_dropped = 0;  ///< rows of the dropped users
 };
 
+/// Ratings in memory: row i is (users[i], items[i], times[i], ratings[i]). A view; nothing is owned.
+struct rating_table {
+  raw_ids users{std::span<const std::int64_t>{}};
+  raw_ids items{std::span<const std::int64_t>{}};
+  std::span<const std::int64_t> times;    ///< any unit; empty with row_order::file
+  std::span<const double> ratings;        ///< read only for min_rating; NaN is missing
+  std::span<const std::uint8_t> valid;    ///< 0 where a value of the row is missing; empty where none is
+  std::string_view name = "the columns";  ///< in messages, and as the source of the dataset
+};
+
 /// Reads a table of ratings and builds the dataset: CSV and its relatives, with or without a header; MovieLens .dat
 /// ("::") and u.data; each also gzip-compressed; LF or CRLF, an optional byte order mark, an optional last newline.
 /// Columns are found by name in any order, or chosen by table_options. Parsing is parallel; the result depends on the
@@ -104,6 +116,15 @@ struct prepare_summary {
 ///
 /// Throws input_error (file, line, what was found and wanted), io_error, option_error, interrupted_error.
 dataset prepare(const std::filesystem::path& ratings, const prepare_options& options, const run_control& control = {},
+                prepare_summary* summary = nullptr);
+
+/// Reads several files as one table, in the order given: each is detected by itself, and each may have a header.
+dataset prepare(std::span<const std::filesystem::path> files, const prepare_options& options,
+                const run_control& control = {}, prepare_summary* summary = nullptr);
+
+/// Builds the dataset from columns in memory, as from a file that holds them; of table_options it uses order, missing
+/// and na_values. A column of text stays text, also where each id is a number. Messages count rows from 0.
+dataset prepare(const rating_table& table, const prepare_options& options, const run_control& control = {},
                 prepare_summary* summary = nullptr);
 
 }  // namespace negpipe

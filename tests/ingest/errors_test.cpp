@@ -40,8 +40,8 @@ TEST(Refusal, names_line_and_column) {
       ":3:8: the timestamp is \"x\"; wanted a number such as 978300760 or 978300760.25 (seconds since 1970, or another "
       "count)");
   EXPECT_EQ(refusal("\xEF\xBB\xBF" + header + "\r\n\n1,,3,5\r\n"),
-            ":4:3: the item id is missing: found \"\"; drop such rows with missing=drop, or list the words that mean "
-            "\"missing\" in na_values=");
+            ":4:3: the item id is missing: found \"\"; set `missing` to drop to leave such rows out, "
+            "or list the words that mean \"missing\" in `na_values`");
   EXPECT_EQ(refusal("1::2::3::4\n1::2::3\n"), ":2:1: found 3 fields, wanted 4");
   EXPECT_EQ(refusal("1\t2\t3\t4\n99999999999999999999\t2\t3\t4\n"),
             ":2:1: the user id \"99999999999999999999\" does not fit 64 bits; renumber the ids");
@@ -91,8 +91,8 @@ TEST(Refusal, of_data_without_one_training_positive) {
 TEST(Refusal, of_repeats_names_both_lines) {
   const std::string text = header + "1,10,3,5\n2,10,3,5\n\n2,11,3,5\n1,11,3,5\n2,10,3,7\n1,10,3,5\n";
   EXPECT_EQ(refusal(text),
-            ":7: user 2 and item 10 stand in line 3 already; keep one of such rows with "
-            "duplicates=first or duplicates=last");
+            ":7: user 2 and item 10 stand in line 3 already; set `duplicates` to first or last to keep "
+            "one of such rows");
   auto options = keep_everyone();
   options.duplicates = duplicate_policy::first;
   EXPECT_EQ(refusal(text, options), "accepted");

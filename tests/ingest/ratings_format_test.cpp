@@ -58,17 +58,17 @@ TEST(RatingsFormat, knows_the_files_of_movielens_without_header) {
 TEST(RatingsFormat, refuses_what_has_no_columns) {
   EXPECT_EQ(refusal(""), "r.csv: the file is empty; wanted ratings");
   EXPECT_EQ(refusal("\xEF\xBB\xBF"), "r.csv: the file is empty; wanted ratings");
-  EXPECT_EQ(
-      refusal("user_id,item_id,rating\n1,2,3\n"),
-      "r.csv:1: no time column among \"user_id, item_id, rating\"; choose one with time_column=, or set order=file "
-      "if the rows of each user stand in the order of time");
+  EXPECT_EQ(refusal("user_id,item_id,rating\n1,2,3\n"),
+            "r.csv:1: no time column among \"user_id, item_id, rating\"; choose one with `time_column`, or set `order` "
+            "to file "
+            "if the rows of each user stand in the order of time");
   EXPECT_EQ(
       refusal("a,b,timestamp\n1,2,3\n"),
-      "r.csv:1: no user column among \"a, b, timestamp\"; name it with user_column= (a name, or a number from 1), "
-      "or set header=false if this line is a row");
+      "r.csv:1: no user column among \"a, b, timestamp\"; name it with `user_column` (a name, or a number from 1), "
+      "or see `header` if this line is a row");
   EXPECT_EQ(refusal("user_id,userId,item_id,timestamp\n"),
             "r.csv:1: 2 columns may hold the user: \"user_id\" (column 1) and \"userId\" (column 2); choose one with "
-            "user_column=");
+            "`user_column`");
   EXPECT_EQ(refusal("\"user_id,item_id\n"), "r.csv:1:1: a quoted field does not end before the next separator");
   EXPECT_EQ(refusal("1,2,3,4,5,6\n").rfind("r.csv:1: no header, and no known order of 6 columns", 0), 0U);
   EXPECT_EQ(refusal("1,2,3\n4,5,5\n").rfind("r.csv:1: no time column among 3 columns", 0), 0U) << "it may be a rating";
@@ -85,7 +85,7 @@ TEST(RatingsFormat, takes_columns_that_are_chosen) {
   expect_columns(detect("9,7,8\n", {.user_column = "3", .item_column = "1", .time_column = "2"}), 2, 0, 1);
   EXPECT_EQ(
       refusal("user_id,item_id,timestamp\n", {.user_column = "customer"}),
-      "r.csv:1: user_column=\"customer\" names no column: the columns are \"user_id, item_id, timestamp\"; give a "
+      "r.csv:1: `user_column` \"customer\" names no column: the columns are \"user_id, item_id, timestamp\"; give a "
       "name of the header or a number from 1 to 3");
   EXPECT_NE(refusal("1,2,3\n", {.user_column = "4", .item_column = "1", .time_column = "2"}).find("number from 1 to 3"),
             std::string::npos);
@@ -100,7 +100,8 @@ TEST(RatingsFormat, finds_the_separator_by_names_and_by_equal_numbers_of_fields)
   EXPECT_EQ(detect("u1,The Wall,5,978300760\nu2,The Wall,5,978300760\n").syntax.by, separator::comma);
   EXPECT_EQ(detect("% bip\n1  2 3\t978300760\n", {}).syntax.by, separator::spaces);
   EXPECT_EQ(detect("user^item^time\n", {.separator = "^"}).syntax.by, static_cast<separator>('^'));
-  EXPECT_EQ(refusal("user,item,time\n", {.separator = ",,"}).rfind("separator=\",,\": wanted one character", 0), 0U);
+  EXPECT_EQ(refusal("user,item,time\n", {.separator = ",,"}).rfind("`separator` is \",,\"; wanted one character", 0),
+            0U);
 }
 
 TEST(RatingsFormat, skips_what_stands_before_the_table) {

@@ -165,13 +165,13 @@ TEST(Tables, of_other_kinds_are_named) {
 TEST(Tables, without_times_are_read_in_the_order_of_the_file_where_asked) {
   prepare_options options = with({.order = row_order::file});
   expect_outcomes({
-      {"refused", "user_id,item_id,rating\n1,10,3\n1,11,3\n", "refused: set order=file"},
+      {"refused", "user_id,item_id,rating\n1,10,3\n1,11,3\n", "refused: set `order` to file"},
       {"header", "user_id,item_id,rating\n2,10,3\n1,10,3\n1,11,3\n2,12,4\n",
        "2 users, 3 items, 2 positives; 2->12 1->11", options},
       {"pairs", "1 10\n1 11\n2 10\n2 12\n", two_users, options},
       {"time not read", "user_id,item_id,timestamp\n1,10,soon\n1,11,3\n", "1 users, 2 items, 1 positives; 1->11",
        options},
-      {"contradiction", rows, "refused: order=file and time_column= exclude each other",
+      {"contradiction", rows, "refused: `order` file and `time_column` exclude each other",
        with({.time_column = "4", .order = row_order::file})},
   });
 }
