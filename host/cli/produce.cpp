@@ -1,20 +1,17 @@
 #include "negpipe/produce.hpp"
 
-#include <fmt/chrono.h>
 #include <fmt/core.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <chrono>
-#include <cstdio>
-#include <cstring>
 #include <limits>
 #include <memory>
 
 #include "command.hpp"
+#include "flagfile.hpp"
 #include "generation.hpp"
 #include "negpipe/error.hpp"
-#include "progress_display.hpp"
+#include "produce_log.hpp"
 
 namespace negpipe::cli {
 
@@ -33,72 +30,7 @@ struct produce_arguments {
   fs::path log_file;
 };
 
-/// Messages with time stamps, in a file or on standard error, and on a terminal a line that says how things stand.
-class produce_log {
- public:
-  explicit produce_log(bool quiet) : quiet_(quiet), line_wanted_(!quiet && ::isatty(STDERR_FILENO) == 1) {}
-  ~produce_log() {
-    end_line();
-    if (file_ != nullptr) std::fclose(file_);
-  }
-  produce_log(const produce_log&) = delete;
-  produce_log& operator=(const produce_log&) = delete;
-
-  /// From now on messages are appended to a file. Throws io_error.
-  void open(const fs::path& file) {
-    file_ = std::fopen(file.c_str(), "ae");
-    if (file_ != nullptr) return;
-    throw io_error(fmt::format("cannot write the log {}: {}; choose another place for --log-file", file.string(),
-                               std::strerror(errno)));
-  }
-  bool is_in_file() const { return file_ != nullptr; }
-
-  void say(const std::string& message) {
-    const auto now = std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
-    const std::string line = fmt::format("{:%FT%TZ} negpipe produce [{}]: {}\n", now, ::getpid(), message);
-    if (file_ != nullptr) {
-      std::fputs(line.c_str(), file_);
-      std::fflush(file_);
-    } else if (!quiet_) {
-      end_line();
-      std::fputs(line.c_str(), stderr);
-    }
-  }
-
-  void show(const produce_status& status) {
-    const auto now = clock::now();
-    if (!line_wanted_ || now - shown_ < std::chrono::milliseconds(100)) return;
-    shown_ = now;
-    std::string line = fmt::format("{} made, {} ahead, {} consumed, {}points/s", status.made, status.ahead,
-                                   status.made - std::min(status.made, status.ahead),
-                                   with_prefix(status.points_per_second));
-    if (status.activity == produce_activity::making) {
-      line += fmt::format(", {} {:3.0f} %", status.stage, 100 * status.stage_done);
-    } else {
-      const bool for_room = status.activity == produce_activity::waiting_for_room;
-      line += for_room ? ", waiting for room" : ", waiting for the trainer";
-    }
-    std::fprintf(stderr, "\r\033[K%s", line.c_str());
-    std::fflush(stderr);
-    line_open_ = true;
-  }
-
- private:
-  using clock = std::chrono::steady_clock;
-
-  void end_line() {
-    if (line_open_) std::fputc('\n', stderr);
-    line_open_ = false;
-  }
-
-  std::FILE* file_ = nullptr;
-  bool quiet_;
-  bool line_wanted_;
-  bool line_open_ = false;
-  clock::time_point shown_;
-};
-
-/// Takes over what a flag says, unless the command line says otherwise.
+/// Takes the value of a flag, unless the command line gives the option.
 template <typename Value, typename Target>
 void take(const CLI::App& command, const char* option, const char* flag, const std::optional<Value>& given,
           Target& target) {
@@ -117,7 +49,7 @@ void take(const CLI::App& command, const char* option, const char* flag, const s
 bool is_same_folder(const fs::path& one, const fs::path& other) {
   std::error_code unknown;
   if (fs::equivalent(one, other, unknown)) return true;
-  // Those that are not there are what they are called.
+  // Missing paths are compared lexically.
   const auto full = [](const fs::path& path) {
     std::error_code gone;  // the working directory may be
     const fs::path from_root = fs::absolute(path, gone);
@@ -130,7 +62,7 @@ void refuse(const char* name, const std::string& given, const std::string& wante
   throw option_error(fmt::format("--{}={} in the flag file, but {} on the command line", name, given, wanted));
 }
 
-void apply_flags(const CLI::App& command, const pipeline_flags& flags, produce_arguments& arguments) {
+void apply_flags(const CLI::App& command, const legacy_flags& flags, produce_arguments& arguments) {
   generation_arguments& generation = arguments.generation;
   training_options& training = generation.options.training;
   if (flags.data_dir && !is_same_folder(*flags.data_dir, arguments.data_dir)) {
@@ -149,12 +81,12 @@ void apply_flags(const CLI::App& command, const pipeline_flags& flags, produce_a
   take(command, "--mlperf", "ml_perf", flags.ml_perf, generation.evaluation.mlperf);
 }
 
-/// Takes over what the flag file says, once it is there. False when the parent ended first.
-bool take_flagfile(const CLI::App& command, produce_arguments& arguments, pipeline_flags& flags,
+/// Waits for the flag file and takes its options. Returns false if the parent ended first.
+bool take_flagfile(const CLI::App& command, produce_arguments& arguments, legacy_flags& flags,
                    const run_control& control, produce_log& log) {
   const fs::path& file = arguments.flagfile;
   std::error_code unknown;
-  if (!fs::exists(file, unknown)) log.say(fmt::format("waiting for the flag file {}", file.string()));
+  if (!fs::exists(file, unknown)) log.write(fmt::format("waiting for the flag file {}", file.string()));
   if (!wait_for_flagfile(file, arguments.options.timeout, arguments.options.parent, control)) return false;
   std::exception_ptr failure;
   try {
@@ -190,11 +122,15 @@ const char* to_name(produce_end end) {
   return "";
 }
 
-produce_report run_on_dataset(produce_arguments& arguments, const pipeline_flags& flags, const run_control& control,
+produce_report run_on_dataset(produce_arguments& arguments, const legacy_flags& flags, const run_control& control,
                               produce_log& log) {
   generation_arguments& generation = arguments.generation;
-  const auto say = [&](const std::string& message) { log.say(message); };
+  const auto say = [&](const std::string& message) { log.write(message); };
   const fs::path cache = cache_folder(arguments.data_dir, arguments.cache_id);
+  if (arguments.options.parent != 0) {
+    say(fmt::format("this run ends when process {}, which started it, does; --parent 0 goes on without it",
+                    arguments.options.parent));
+  }
   if (flags.use_tf_logging) say("use_tf_logging of the flag file has no meaning here");
   const dataset data =
       dataset::load(generation.dataset_folder.empty() ? cache / "dataset" : generation.dataset_folder);
@@ -216,11 +152,11 @@ produce_report run_on_dataset(produce_arguments& arguments, const pipeline_flags
 produce_report run_logged(const CLI::App& command, produce_arguments& arguments, const run_control& control,
                           produce_log& log) {
   produce_report report{.end = produce_end::parent_ended};
-  pipeline_flags flags;
+  legacy_flags flags;
   if (arguments.flagfile.empty() || take_flagfile(command, arguments, flags, control, log)) {
     report = run_on_dataset(arguments, flags, control, log);
   }
-  log.say(fmt::format("{}; made {} cycles, {} points", to_text(report.end), report.cycles_made, report.point_count));
+  log.write(fmt::format("{}; made {} cycles, {} points", to_text(report.end), report.cycles_made, report.point_count));
   return report;
 }
 
@@ -246,7 +182,7 @@ void run_produce(const CLI::App& command, produce_arguments& arguments) {
     print_outcome(arguments.generation.common, summary, {});
   } catch (const std::exception& failure) {
     const auto* ours = dynamic_cast<const error*>(&failure);
-    if (log.is_in_file()) log.say(ours != nullptr ? with_flags(*ours) : failure.what());
+    if (log.is_in_file()) log.write(ours != nullptr ? with_flags(*ours) : failure.what());
     throw;
   }
 }

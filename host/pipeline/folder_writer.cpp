@@ -13,7 +13,6 @@
 #include "format.hpp"
 #include "ready_file.hpp"
 #include "record_set.hpp"
-#include "staging.hpp"
 #include "thread_pool.hpp"
 
 namespace negpipe {
@@ -111,7 +110,7 @@ published_folder write_folder(const folder_job& job, const folder_options& optio
   ready.files = files.finish();
   control.throw_if_stopped();
   record::write_ready_file(staging.path(), ready);
-  options.synced ? staging.publish() : staging.publish_unsynced();
+  options.publish ? options.publish(staging) : staging.publish();
   for (const auto& file : ready.files) published.byte_count += file.byte_count;
   published.seconds = std::chrono::duration<double>(clock::now() - begin).count();
   return published;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 
 #include "format.hpp"
 #include "negpipe/backend.hpp"
@@ -12,6 +13,7 @@
 #include "negpipe/run_control.hpp"
 #include "negpipe/tfrecord.hpp"
 #include "place.hpp"
+#include "staging.hpp"
 
 namespace negpipe {
 
@@ -26,7 +28,8 @@ struct folder_options {
   compression_type compression;
   bool replace;                  ///< what bears record_mark, or is empty
   std::filesystem::path staging{};  ///< where folders are made, which must exist then; empty: beside their place
-  bool synced = true;               ///< whether the publication itself is synced; if not, the caller sees to it
+  /// Publishes a folder that is whole and hidden; empty: staged_folder::publish().
+  std::function<void(support::staged_folder&)> publish{};
 };
 
 /// Throws option_error, infeasible_error for what cannot be made, wherever it is to stand.

@@ -3,69 +3,33 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <thread>
 
+#include "disk_space.hpp"
 #include "files.hpp"
 #include "folder_watch.hpp"
 #include "folder_writer.hpp"
+#include "incomplete_cycles.hpp"
 #include "negpipe/error.hpp"
-#include "negpipe/version.hpp"
+#include "produce_checks.hpp"
 #include "producer_cache.hpp"
+#include "producer_note.hpp"
 #include "stop_monitor.hpp"
 
-namespace negpipe {
+namespace negpipe::pipeline {
 
 namespace {
 
 namespace fs = std::filesystem;
 using clock = std::chrono::steady_clock;
-using pipeline::stop_reason;
-using json = nlohmann::ordered_json;
+using duration = std::chrono::nanoseconds;
 
 /// Thrown to leave the loop from wherever it waits.
-struct giving_up {
+struct end_of_run {
   produce_end end;
 };
 
-constexpr const char* padding_names[] = {"resample", "mask", "drop"};
-constexpr const char* compression_names[] = {"none", "gzip"};
 constexpr std::uint64_t note_bytes = 4096;
-
-/// Everything that decides the bytes of cycles and evaluation data.
-json options_json(const dataset& data, const generate_options& options) {
-  json out{{"dataset", data.digest()},
-           {"stream_version", stream_version},
-           {"--seed", std::to_string(options.training.seed)},
-           {"--first-cycle", options.first_cycle},
-           {"--epochs-per-cycle", options.training.epochs_per_cycle},
-           {"--batch-size", options.training.batch_size},
-           {"--num-neg", options.training.negatives},
-           {"--padding", padding_names[static_cast<int>(options.training.padding)]},
-           {"--readers", options.readers},
-           {"--compression", compression_names[static_cast<int>(options.compression)]}};
-  if (options.evaluation) {
-    out["--eval-batch-size"] = options.evaluation->batch_size;
-    out["--eval-negatives"] = options.evaluation->negatives;
-    out["--mlperf"] = options.evaluation->mlperf;
-  }
-  return out;
-}
-
-void require_same_options(const json& noted, const json& now, const fs::path& cache) {
-  for (const auto& [name, value] : now.items()) {
-    const json before = noted.value(name, json());
-    if (before == value) continue;
-    throw option_error(fmt::format("--resume: {} was {} when {} was begun and is {} now; give the same options again, "
-                                   "or start anew with --force",
-                                   name, before.dump(), cache.string(), value.dump()));
-  }
-}
-
-unsigned background_threads(unsigned asked, unsigned all) {
-  if (asked != 0) return asked;
-  return std::max(1U, all - (all + 3) / 4);
-}
 
 class producer {
  public:
@@ -77,28 +41,28 @@ class producer {
         listener_(listener),
         plan_(plan_training(data, options.records.training)),
         all_threads_(control.thread_count()),
-        later_threads_(background_threads(options.background_threads, all_threads_)),
+        later_threads_(later_threads(options, all_threads_)),
         monitor_(control.stop_requested, options.parent),
         next_cycle_(options.records.first_cycle) {}
 
   produce_report run() {
     try {
-      filler(all_threads_, plan_.batch_count);  // a backend that cannot be had is to leave no folder behind
+      filler(all_threads_, plan_.batch_count);  // a backend that is not available must leave no folder behind
       with_room("the cache folder", note_bytes, [&] { cache_.emplace(options_.records.out); });
       settle_earlier_run();
-      with_room("the notes", note_bytes, [&] { cache_->announce(); });
+      with_room("subproc.alive", note_bytes, [&] { cache_->announce(); });
       monitor_.watch_file(cache_->announcement());
       watch_.emplace(cache_->cycles(), options_.poll);
-      say(fmt::format("{} threads for the first cycle, {} for later ones", all_threads_, later_threads_));
-      if (watch_->polling()) say("there is no inotify here: looking for consumed cycles twice a second");
+      log(fmt::format("{} threads for the first cycle, {} for later ones", all_threads_, later_threads_));
+      if (watch_->polling()) log("there is no inotify here: looking for consumed cycles twice a second");
       produce_all();
-    } catch (const giving_up& reason) {
+    } catch (const end_of_run& reason) {
       report_.end = reason.end;
     } catch (const interrupted_error&) {
       if (monitor_.reason() == stop_reason::asked) throw;
       report_.end = end_for(monitor_.reason());
     } catch (const io_error&) {
-      // Whoever removes the cache folder under a producer wants it to end, not to complain of what is missing already.
+      // If the cache folder is being removed, missing files are no error.
       if (!watch_ || !cache_->is_being_removed()) throw;
       report_.end = produce_end::cache_removed;
     }
@@ -110,27 +74,52 @@ class producer {
     return reason == stop_reason::parent_ended ? produce_end::parent_ended : produce_end::cache_removed;
   }
 
+  // ---- what an earlier run left
+
   void settle_earlier_run() {
-    cache_->clear_unfinished();
-    const json wanted = options_json(data_, options_.records);
+    std::string unpublished;
+    const auto note = options_.records.replace ? std::nullopt : read_note(cache_->root());
     if (options_.records.replace) {
-      cache_->clear_records();
-    } else if (const auto note = pipeline::read_note(cache_->root()); note && options_.resume) {
-      require_same_options(note->options, wanted, cache_->root());
-      next_cycle_ = std::max(note->next_cycle, cache_->cycle_after_last());
-      say(fmt::format("resuming with cycle {}", next_cycle_));
+      cache_->clear_unfinished();
+      with_room("the removal of the earlier run", note_bytes, [&] { cache_->clear_records(); });
+    } else if (note && options_.resume) {
+      unpublished = resume(*note);
     } else if (note || cache_->has_records()) {
       const char* doubt = note ? "" : " (not possible here: there is no producer.json)";
       throw option_error(
-          fmt::format("{} holds an earlier run; continue it with --resume{}, replace it with --force, "
-                      "or choose another --cache-id",
+          fmt::format("{} holds an earlier run; continue it with `resume`{}, replace it with `replace`, or choose "
+                      "another `cache_id`",
                       cache_->root().string(), doubt));
     }
-    with_room("the notes", note_bytes, [&] { cache_->write_note({next_cycle_, wanted}); });
+    cache_->clear_unfinished(unpublished);
+    with_room("the note", note_bytes, [&] { write_note(next_cycle_); });
+    // Only now: without this folder the earlier note would count its cycle as published.
+    if (!unpublished.empty()) cache_->clear_unfinished();
   }
 
+  /// Returns the name of the hidden folder whose cycle the note counts, and which was not published after all.
+  std::string resume(const producer_note& note) {
+    require_same_options(note.options, note_options(data_, options_.records), cache_->root());
+    const bool unpublished = !note.publishing.empty() && support::is_taken(cache_->staging() / note.publishing);
+    next_cycle_ = std::max(note.next_cycle - (unpublished ? 1 : 0), cache_->list_cycles().after_last);
+    for (const fs::path& folder : cache_->clear_incomplete()) {
+      if (folder.filename() == evaluation_folder(cache_->root()).filename()) {
+        throw option_error(folder.string() + " has no ready.json, and holds files that are not negpipe's; remove it");
+      }
+      log_incomplete(folder);
+    }
+    log(fmt::format("resuming with cycle {}", next_cycle_));
+    return unpublished ? note.publishing : std::string();
+  }
+
+  void write_note(std::uint64_t next_cycle, const std::string& publishing = {}) {
+    cache_->write_note({next_cycle, publishing, note_options(data_, options_.records)});
+  }
+
+  // ---- cycles
+
   void produce_all() {
-    last_change_ = clock::now();
+    last_change_ = monitor_.running_time();
     if (next_cycle_ == options_.records.first_cycle && !all_made()) make_cycle(all_threads_);
     if (options_.records.evaluation && !cache_->has_evaluation()) make_evaluation();
     while (!all_made()) {
@@ -148,32 +137,30 @@ class producer {
     check_cycles(next_cycle_, 1);
     const auto cycle = static_cast<std::uint32_t>(next_cycle_);
     const std::string name = fmt::format("cycle {}", cycle);
-    const published_folder published = publish(name, cycle_bytes(), [&] {
-      return write_cycle(data_, filler(threads, plan_.batch_count), folders(), plan_, cycle, control(threads));
+    const auto publish = [&](support::staged_folder& made) { publish_cycle(name, made); };
+    const published_folder published = make_folder(name, cycle_bytes(), [&] {
+      return write_cycle(data_, filler(threads, plan_.batch_count), folders(publish), plan_, cycle, control(threads));
     });
-    ++next_cycle_;
     ++report_.cycles_made;
     report_.point_count += published.point_count;
     last_cycle_bytes_ = published.byte_count;
-    with_room("the notes", note_bytes, [&] {
-      cache_->write_note({next_cycle_, options_json(data_, options_.records)});
-    });
-    tell_of(name, published);
+    log_published(name, published);
   }
 
   void make_evaluation() {
     const evaluation_plan plan = plan_evaluation(data_, *options_.records.evaluation);
-    const published_folder published = publish("the evaluation data", evaluation_bytes(plan), [&] {
-      return write_evaluation(data_, filler(later_threads_, plan.batch_count), folders(), plan,
+    const auto publish = [](support::staged_folder& made) { made.publish_unsynced(); };
+    const published_folder published = make_folder("the evaluation data", evaluation_bytes(plan), [&] {
+      return write_evaluation(data_, filler(later_threads_, plan.batch_count), folders(publish), plan,
                               control(later_threads_));
     });
-    tell_of("evaluation", published);
+    log_published("evaluation", published);
   }
 
-  /// Writes a folder, once there is room, and syncs where it stands. Nothing is made twice because that sync failed:
+  /// Writes a folder once there is room, then syncs its entry. A failure of that sync alone must not repeat the work:
   /// a consumer may have the folder already.
   template <typename Write>
-  published_folder publish(const std::string& what, std::uint64_t bytes, Write write) {
+  published_folder make_folder(const std::string& what, std::uint64_t bytes, Write write) {
     std::optional<published_folder> published;
     with_room(what, bytes, [&] {
       cache_->make_folders();
@@ -186,31 +173,75 @@ class producer {
     return *published;
   }
 
-  void tell_of(const std::string& name, const published_folder& published) {
-    last_change_ = clock::now();
+  /// Publishes a cycle exactly once, whenever a crash comes: the note counts the cycle before it is visible, and names
+  /// the hidden folder whose existence says that it is not.
+  void publish_cycle(const std::string& what, support::staged_folder& made) {
+    with_room("the note", note_bytes, [&] {
+      support::sync_folder(made.path());
+      support::sync_folder(cache_->staging());
+      write_note(next_cycle_ + 1, made.path().filename().string());
+    });
+    try {
+      with_room("the entry of " + what, note_bytes, [&] {
+        cache_->make_folders();
+        made.publish_unsynced();
+      });
+    } catch (...) {
+      take_back_note(made);
+      throw;
+    }
+    ++next_cycle_;
+  }
+
+  /// The hidden folder goes only after the note that counts its cycle as published.
+  void take_back_note(support::staged_folder& made) noexcept {
+    try {
+      write_note(next_cycle_);
+    } catch (const std::exception&) {
+      made.keep();
+      cache_->keep_unfinished();
+    }
+  }
+
+  void log_published(const std::string& name, const published_folder& published) {
+    last_change_ = monitor_.running_time();
     points_per_second_ =
         published.seconds > 0 ? static_cast<double>(published.point_count) / published.seconds : 0;
-    const std::uint64_t ahead = cache_->unconsumed_count();
-    say(fmt::format("{}: {} points, {} bytes in {:.2f} s ({:.1f} M points/s); {} made, {} ahead, {} consumed", name,
+    const std::uint64_t ahead = count_ready();
+    log(fmt::format("{}: {} points, {} bytes in {:.2f} s ({:.1f} M points/s); {} made, {} ahead, {} consumed", name,
                     published.point_count, published.byte_count, published.seconds, points_per_second_ / 1e6,
                     made_count(), ahead, made_count() - std::min(ahead, made_count())));
     report_status(produce_activity::waiting_for_consumer, {}, 0, ahead);
   }
 
+  // ---- waiting
+
   void wait_for_consumer() {
-    std::uint64_t ahead = cache_->unconsumed_count();
-    bool said = false;
+    std::uint64_t ahead = count_ready();
+    bool logged = false;
     while (ahead >= options_.cycles_ahead) {
-      if (!said) say(fmt::format("{} cycles lie ready; waiting for one to be consumed", ahead));
-      said = true;
+      if (!logged) log(fmt::format("{} cycles lie ready; waiting for one to be consumed", ahead));
+      logged = true;
       report_status(produce_activity::waiting_for_consumer, {}, 0, ahead);
       watch_->wait(monitor_.descriptor(), time_left());
-      const std::uint64_t now_ahead = cache_->unconsumed_count();
-      if (now_ahead < ahead) last_change_ = clock::now();
+      const std::uint64_t now_ahead = count_ready();
+      if (now_ahead < ahead) last_change_ = monitor_.running_time();
       ahead = now_ahead;
-      give_up_if_due();
+      throw_if_over();
+      if (time_left() == duration::zero()) throw end_of_run{produce_end::not_consumed};
     }
-    give_up_if_due();
+    throw_if_over();
+  }
+
+  std::uint64_t count_ready() {
+    const cycle_list found = cache_->list_cycles();
+    incomplete_.look(found.incomplete, monitor_.running_time(),
+                     [this](const fs::path& folder) { log_incomplete(folder); });
+    return found.ready.size();
+  }
+
+  void log_incomplete(const fs::path& folder) const {
+    log(fmt::format("{} has no ready.json and counts as consumed; remove what is left of it", folder.string()));
   }
 
   /// Does work that writes; while the disk is full, waits and does it again.
@@ -226,52 +257,67 @@ class producer {
   }
 
   void wait_for_room(const std::string& what, std::uint64_t bytes, const std::string& failure) {
-    const auto available = [&] {
-      std::error_code unknown;
-      const fs::path& cache = options_.records.out;
-      const auto space = fs::space(cache_ ? cache : cache.parent_path(), unknown);
-      return unknown ? std::uint64_t{0} : std::uint64_t{space.available};
-    };
-    say(fmt::format("no room for {}, which takes {} bytes: {} are free; waiting ({})", what, bytes, available(),
+    const bool misleading = space().available >= bytes;
+    log(fmt::format("no room for {}, which takes {} bytes: {} are free; waiting ({})", what, bytes, space().available,
                     failure));
+    if (space().capacity < bytes && can_be_estimated()) throw_no_room(what, bytes, "and never will be");
     // A quota does not show in the free space: from time to time only a trial tells. One of a few bytes costs nothing.
     const auto trial = clock::now() + std::chrono::seconds(bytes <= note_bytes ? 1 : 10);
-    const bool misleading = available() >= bytes;
     do {
-      report_status(produce_activity::waiting_for_room, {}, 0, cache_ ? cache_->unconsumed_count() : 0);
-      const auto pause = std::min<clock::duration>(time_left(), std::chrono::milliseconds(500));
+      const std::uint64_t ahead = cache_ ? count_ready() : 0;
+      report_status(produce_activity::waiting_for_room, {}, 0, ahead);
+      const auto pause = std::min<duration>(time_left(), std::chrono::milliseconds(500));
       if (watch_) {
         watch_->wait(monitor_.descriptor(), pause);
       } else {
         std::this_thread::sleep_for(pause);
       }
-      give_up_if_due();
-    } while (clock::now() < trial && (misleading || available() < bytes));
+      throw_if_over();
+      if (time_left() > duration::zero()) continue;
+      if (ahead > 0) throw end_of_run{produce_end::not_consumed};
+      throw_no_room(what, bytes, fmt::format("for {} s", options_.timeout.count()));
+    } while (clock::now() < trial && (misleading || space().available < bytes));
   }
 
-  clock::duration time_left() const {
-    return std::max(clock::duration::zero(), last_change_ + options_.timeout - clock::now());
+  fs::space_info space() const {
+    const fs::path& cache = options_.records.out;
+    return disk_space(cache_ ? cache : cache.parent_path());
   }
 
-  void give_up_if_due() {
+  /// Whether the bytes of a folder are known before it is made, at least as a lower bound.
+  bool can_be_estimated() const { return options_.records.compression == compression_type::none; }
+
+  [[noreturn]] void throw_no_room(const std::string& what, std::uint64_t bytes, const std::string& since) const {
+    throw disk_full_error(fmt::format("there is no room for {} in {} {}: it takes {} bytes, {} of {} are free; free "
+                                      "some space, make cycles smaller, or choose another folder",
+                                      what, options_.records.out.string(), since, bytes, space().available,
+                                      space().capacity));
+  }
+
+  duration time_left() const {
+    return std::max(duration::zero(), last_change_ + options_.timeout - monitor_.running_time());
+  }
+
+  void throw_if_over() {
     if (monitor_.requested()) {
-      if (monitor_.reason() != stop_reason::asked) throw giving_up{end_for(monitor_.reason())};
+      if (monitor_.reason() != stop_reason::asked) throw end_of_run{end_for(monitor_.reason())};
       control(1).throw_if_stopped();
     }
-    if (watch_ && !cache_->is_announced()) throw giving_up{produce_end::cache_removed};
-    if (time_left() == clock::duration::zero()) throw giving_up{produce_end::not_consumed};
+    if (watch_ && !cache_->is_announced()) throw end_of_run{produce_end::cache_removed};
   }
 
-  folder_options folders() const {
+  // ---- the rest
+
+  folder_options folders(std::function<void(support::staged_folder&)> publish) const {
     return {.out = cache_->root(),
             .readers = options_.records.readers,
             .compression = options_.records.compression,
             .replace = false,
             .staging = cache_->staging(),
-            .synced = false};
+            .publish = std::move(publish)};
   }
 
-  /// The filler for work on so many batches at once by so many threads: where there are fewer batches than threads,
+  /// Returns the backend for a number of threads that work on batches side by side: with fewer batches than threads,
   /// the threads share a batch.
   const backend& filler(unsigned threads, std::uint64_t batch_count) {
     const unsigned wanted = batch_count >= threads ? 1 : threads;
@@ -295,7 +341,7 @@ class producer {
     return inner;
   }
 
-  /// ahead is looked up only where that has not just been done, and not for every batch.
+  /// ahead is empty where it has not just been counted: counting for every batch would be slow.
   void report_status(produce_activity activity, std::string_view stage, double part,
                      std::optional<std::uint64_t> ahead) {
     if (!listener_.on_status) return;
@@ -303,7 +349,7 @@ class producer {
     listener_.on_status({activity, stage, part, made_count(), last_ahead_, points_per_second_});
   }
 
-  void say(const std::string& message) const {
+  void log(const std::string& message) const {
     if (listener_.on_message) listener_.on_message(message);
   }
 
@@ -324,38 +370,30 @@ class producer {
   training_plan plan_;
   unsigned all_threads_;
   unsigned later_threads_;
-  std::optional<pipeline::producer_cache> cache_;
-  pipeline::stop_monitor monitor_;  // looks at a file of the cache
-  std::optional<pipeline::folder_watch> watch_;
+  std::optional<producer_cache> cache_;
+  stop_monitor monitor_;  // looks at a file of the cache
+  std::optional<folder_watch> watch_;
   std::unique_ptr<backend> filler_;
   unsigned filler_threads_ = 0;
   std::uint64_t next_cycle_;
+  incomplete_cycles incomplete_;
   std::uint64_t last_ahead_ = 0;
   std::uint64_t last_cycle_bytes_ = 0;
   double points_per_second_ = 0;
-  clock::time_point last_change_ = clock::now();
+  duration last_change_{};  ///< of the monitor's running time
   produce_report report_{.end = produce_end::all_made};
 };
 
-void check_produce(const dataset& data, const produce_options& options) {
-  generate_options one = options.records;
-  one.cycle_count = 1;
-  check_feasible(data, one);  // what is in the way is looked at under the lock
-  if (options.cycles_ahead == 0) throw option_error("--cycles-ahead: 0 given, 1 or more wanted");
-  if (options.timeout.count() <= 0) {
-    throw option_error(fmt::format("--timeout: {} given, 1 second or more wanted", options.timeout.count()));
-  }
-  if (options.resume && options.records.replace) {
-    throw option_error("--resume continues the earlier run and --force replaces it; give one of them");
-  }
-}
-
 }  // namespace
+
+}  // namespace negpipe::pipeline
+
+namespace negpipe {
 
 produce_report produce(const dataset& data, const backend_maker& make_filler, const produce_options& options,
                        const produce_listener& listener, const run_control& control) {
-  check_produce(data, options);
-  return producer(data, make_filler, options, listener, control).run();
+  pipeline::check_produce(data, options);
+  return pipeline::producer(data, make_filler, options, listener, control).run();
 }
 
 }  // namespace negpipe

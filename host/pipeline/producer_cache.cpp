@@ -1,6 +1,5 @@
 #include "producer_cache.hpp"
 
-#include <fmt/chrono.h>
 #include <fmt/core.h>
 #include <sys/file.h>
 #include <unistd.h>
@@ -9,64 +8,40 @@
 #include <cerrno>
 #include <charconv>
 #include <chrono>
-#include <fstream>
-#include <iterator>
-#include <sstream>
+#include <span>
 #include <string>
+#include <string_view>
 #include <thread>
-#include <vector>
 
 #include "folder_writer.hpp"
 #include "format.hpp"
-#include "json_text.hpp"
 #include "negpipe/error.hpp"
 #include "negpipe/produce.hpp"
 #include "place.hpp"
+#include "process_identity.hpp"
+#include "removal.hpp"
 #include "staging.hpp"
 
 namespace negpipe {
 
 namespace fs = std::filesystem;
 
-fs::path cache_folder(const fs::path& data_dir, std::string_view cache_id) {
-  return data_dir / fmt::format("{}_ncf_recommendation_cache", cache_id);
-}
-
-namespace {
-/// Empty unless it is what a producer notes: decimal digits of 64 bits.
-std::optional<std::uint64_t> parse_seed(const nlohmann::ordered_json& options) {
-  const auto noted = options.value("--seed", nlohmann::ordered_json());
-  if (!noted.is_string()) return {};
-  const auto& digits = noted.get_ref<const std::string&>();
-  std::uint64_t seed = 0;
-  const auto [end, failure] = std::from_chars(digits.data(), digits.data() + digits.size(), seed);
-  if (failure != std::errc() || end != digits.data() + digits.size()) return {};
-  return seed;
-}
-}  // namespace
-
-std::optional<std::uint64_t> recorded_seed(const fs::path& cache) {
-  const auto note = pipeline::read_note(cache);
-  if (!note) return {};
-  return parse_seed(note->options);
-}
-
 namespace pipeline {
 
 namespace {
 
-constexpr const char* note_name = "producer.json";
 constexpr const char* alive_name = "subproc.alive";
 constexpr const char* lock_name = "producer.lock";
+constexpr const char* in_use_name = ".in-use";
 
-/// Waits for something to come to pass, half a second at most; whether it has.
+/// Waits up to 500 ms for a condition; returns whether it holds.
 template <typename Condition>
-bool wait_briefly(Condition has_come) {
-  for (int i = 0; i < 50 && !has_come(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  return has_come();
+bool wait_briefly(Condition holds) {
+  for (int i = 0; i < 50 && !holds(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  return holds();
 }
 
-/// False when another process has the lock.
+/// False if another process has the lock.
 bool try_lock(const support::file& file) {
   if (::flock(file.descriptor(), LOCK_EX | LOCK_NB) == 0) return true;
   if (errno != EWOULDBLOCK) support::throw_io_error("lock", file.path());
@@ -83,46 +58,15 @@ support::file lock_folder(const fs::path& root) {
     }
     support::file lock = support::file::open_or_create(root / lock_name);
     if (!try_lock(lock)) {
-      throw option_error(root.string() + " has a producer already; stop it, or choose another --cache-id");
+      throw option_error(root.string() + " has a producer already; stop it, or choose another `cache_id`");
     }
-    if (lock.is_in_place()) return lock;  // else whoever had it has just removed it
+    if (lock.is_in_place()) return lock;  // else the one who had it has just removed it
   }
 }
 
-/// When this process began, in clock ticks since the machine did: with the pid it names the process for good.
-std::uint64_t start_ticks() {
-  std::ifstream in("/proc/self/stat");
-  std::string text((std::istreambuf_iterator<char>(in)), {});
-  // The second field, the program's name, may hold anything up to the last parenthesis; the start is the 22nd.
-  std::istringstream fields(text.substr(std::min(text.size(), text.rfind(')') + 1)));
-  std::string field;
-  for (int i = 3; i <= 22; ++i) fields >> field;
-  std::uint64_t ticks = 0;
-  std::from_chars(field.data(), field.data() + field.size(), ticks);
-  return ticks;
-}
-
-/// Where the pid means something: on this machine since it was started, and among the processes that see each other.
-std::string boot_id() {
-  std::ifstream in("/proc/sys/kernel/random/boot_id");
-  std::string id;
-  in >> id;
-  return id;
-}
-
-std::string pid_namespace() {
-  std::error_code ignored;
-  return fs::read_symlink("/proc/self/ns/pid", ignored).string();
-}
-
-std::string alive_text() {
-  const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
-  const nlohmann::ordered_json content{{"pid", ::getpid()},
-                                       {"start_time", fmt::format("{:%FT%TZ}", now)},
-                                       {"start_ticks", start_ticks()},
-                                       {"boot_id", boot_id()},
-                                       {"pid_namespace", pid_namespace()}};
-  return content.dump() + "\n";
+support::file make_and_open(const fs::path& folder) {
+  support::make_folder(folder);
+  return support::file::open_folder(folder);
 }
 
 std::optional<std::uint64_t> cycle_number(const std::string& name) {
@@ -135,54 +79,81 @@ std::optional<std::uint64_t> cycle_number(const std::string& name) {
   return number;
 }
 
-/// Calls visit(path, number) for every cycle below a folder, which may be missing or go while it is read. Throws
-/// io_error where it cannot be read: what is not seen would count as consumed.
-template <typename Visit>
-void for_each_cycle(const fs::path& folder, Visit visit) {
+/// Whether a failure to look says that there is nothing: not so "permission denied" or an I/O error.
+bool means_absent(const std::error_code& failure) {
+  return failure == std::errc::no_such_file_or_directory || failure == std::errc::not_a_directory;
+}
+
+bool is_ready(const fs::path& folder) {
   std::error_code failure;
-  for (fs::directory_iterator entry(folder, failure), end; !failure && entry != end; entry.increment(failure)) {
-    if (const auto number = cycle_number(entry->path().filename().string())) visit(entry->path(), *number);
-  }
-  if (!failure || failure == std::errc::no_such_file_or_directory || failure == std::errc::not_a_directory) return;
+  const fs::path ready = folder / record::ready_file_name;
+  if (fs::is_regular_file(ready, failure)) return true;
+  if (!failure || means_absent(failure)) return false;
   errno = failure.value();
-  support::throw_io_error("list", folder);
+  support::throw_io_error("examine", ready);
+}
+
+/// "train_0.tfrecords", "eval_12.tfrecords.idx"
+bool is_record_file(const fs::directory_entry& entry) {
+  std::error_code unknown;
+  if (!entry.is_regular_file(unknown) || entry.is_symlink(unknown)) return false;
+  std::string name = entry.path().filename().string();
+  if (name.ends_with(record::index_suffix)) name.resize(name.size() - record::index_suffix.size());
+  constexpr std::string_view suffix = ".tfrecords";
+  if (!name.ends_with(suffix)) return false;
+  name.resize(name.size() - suffix.size());
+  for (const std::string_view prefix : {record::training_prefix, record::evaluation_prefix}) {
+    if (!name.starts_with(prefix) || name.size() < prefix.size() + 2 || name[prefix.size()] != '_') continue;
+    return name.find_first_not_of("0123456789", prefix.size() + 1) == std::string::npos;
+  }
+  return false;
+}
+
+/// Whether a folder is what an interrupted deletion of records leaves: record files alone, or nothing.
+bool is_half_deleted(const fs::path& folder) {
+  std::error_code failure;
+  if (fs::is_symlink(folder, failure) || !support::is_folder(folder)) return false;
+  for (fs::directory_iterator entry(folder, failure), end; !failure && entry != end; entry.increment(failure)) {
+    if (!is_record_file(*entry)) return false;
+  }
+  return !failure;
 }
 
 }  // namespace
 
-std::optional<producer_note> read_note(const fs::path& cache) {
-  const fs::path path = cache / note_name;
-  if (!support::exists(path)) return {};
-  const support::mapped_file file(path);
-  const nlohmann::ordered_json content = support::parse_json(file.bytes());
-  const bool whole = content.is_object() && content.contains("next_cycle") && content.contains("options") &&
-                     content["next_cycle"].is_number_unsigned() && content["options"].is_object() &&
-                     parse_seed(content["options"]);
-  if (!whole) throw format_error(path.string() + " is not what a producer notes; start again with --force");
-  return producer_note{content["next_cycle"].get<std::uint64_t>(), content["options"]};
-}
-
 producer_cache::producer_cache(fs::path root)
-    : root_(std::move(root)), lock_(lock_folder(root_)), folder_(support::file::open_folder(root_)) {}
+    : root_(std::move(root)),
+      lock_(lock_folder(root_)),
+      folder_(support::file::open_folder(root_)),
+      in_use_(make_and_open(root_ / in_use_name)) {}
 
 producer_cache::~producer_cache() {
   const bool withdrawn = alive_ && !is_announced();
-  // Whoever removes the whole folder is let finish: two who remove the same files are in each other's way.
+  // A removal that is under way is let finish: two that remove the same files are in each other's way.
   if (withdrawn) wait_briefly([&] { return !folder_.is_in_place(); });
   if (!folder_.is_in_place()) return;
   const bool lock_removed = !lock_.is_in_place();
   if (lock_removed && !lock_again()) return;
+  const bool removed = withdrawn && lock_removed && !in_use_.is_in_place();
   std::error_code ignored;
-  fs::remove_all(staging(), ignored);
-  if (withdrawn && lock_removed) {
-    // What came into the folder while it was being removed stands there still, and so does the folder.
-    fs::remove_all(cycles(), ignored);
-    fs::remove_all(evaluation_folder(root_), ignored);
-    fs::remove(root_ / note_name, ignored);
-    fs::remove(lock_.path(), ignored);
-    fs::remove(root_, ignored);  // if it is empty
+  if (removed || !unfinished_kept_) support::try_remove_hidden_tree(staging());
+  removed ? remove_rest() : static_cast<void>(fs::remove(in_use_.path(), ignored));
+  if (is_announced()) fs::remove(alive_->path(), ignored);  // last: it marks the end of all this
+}
+
+/// Removes what came into the folder while somebody was removing it.
+void producer_cache::remove_rest() const noexcept {
+  for (const fs::path& folder : {cycles(), evaluation()}) {
+    try {
+      support::remove_tree(folder);
+    } catch (const std::exception&) {
+      return;
+    }
   }
-  if (is_announced()) fs::remove(alive_->path(), ignored);  // last: whoever waits for our end finds all in order
+  std::error_code ignored;
+  fs::remove(root_ / note_name, ignored);
+  fs::remove(lock_.path(), ignored);
+  fs::remove(root_, ignored);  // if it is empty
 }
 
 bool producer_cache::is_being_removed() const {
@@ -202,26 +173,57 @@ bool producer_cache::lock_again() noexcept {
 
 fs::path producer_cache::cycles() const { return root_ / record::training_folder; }
 
-void producer_cache::clear_unfinished() const { support::remove_all(staging()); }
+fs::path producer_cache::evaluation() const { return evaluation_folder(root_); }
+
+void producer_cache::clear_unfinished(const std::string& except) const {
+  if (except.empty()) return support::remove_hidden_tree(staging());
+  std::vector<fs::path> others;
+  support::visit_entries(staging(), [&](const fs::path& entry) {
+    if (entry.filename() != except) others.push_back(entry);
+  });
+  for (const fs::path& other : others) support::remove_hidden_tree(other);
+}
 
 void producer_cache::clear_records() const {
-  std::vector<fs::path> records{evaluation_folder(root_)};
-  for_each_cycle(cycles(), [&](const fs::path& cycle, std::uint64_t) { records.push_back(cycle); });
-  for (const fs::path& folder : records) support::check_folder_place(folder, record_mark);  // before any is gone
-  for (const fs::path& folder : records) support::remove_all(folder);
-  support::remove_all(root_ / note_name);
+  const cycle_list cycles = list_cycles();
+  std::vector<fs::path> folders = cycles.ready;
+  folders.insert(folders.end(), cycles.incomplete.begin(), cycles.incomplete.end());
+  if (support::is_taken(evaluation())) folders.push_back(evaluation());
+  for (const fs::path& folder : folders) {
+    if (!is_half_deleted(folder)) support::check_folder_place(folder, record_mark);
+    support::check_removable(folder);
+  }
+  support::remove_tree(root_ / note_name);
+  support::sync_folder(root_);
+  support::make_folder(staging());
+  for (const fs::path& folder : folders) support::remove_tree(folder, staging());
+}
+
+std::vector<fs::path> producer_cache::clear_incomplete() const {
+  std::vector<fs::path> kept;
+  std::vector<fs::path> folders = list_cycles().incomplete;
+  if (support::is_taken(evaluation()) && !has_evaluation()) folders.push_back(evaluation());
+  for (const fs::path& folder : folders) {
+    // Nobody reads it without its ready.json: it need not disappear as a whole.
+    is_half_deleted(folder) ? support::remove_hidden_tree(folder) : kept.push_back(folder);
+  }
+  return kept;
 }
 
 void producer_cache::write_note(const producer_note& note) const {
-  const nlohmann::ordered_json content{{"next_cycle", note.next_cycle}, {"options", note.options}};
   support::make_folder(staging());
-  support::publish_file(root_ / note_name, content.dump(2) + "\n", staging());
+  support::publish_file(root_ / note_name, to_text(note), staging());
 }
 
 void producer_cache::announce() {
   make_folders();
-  support::publish_file(root_ / alive_name, alive_text(), staging());
-  alive_ = support::file::open_read(root_ / alive_name);
+  const std::string text = process_identity_text();
+  // The file stays open under its hidden name, so that whatever fails from here on, it is known and removed.
+  alive_ = support::file::create(staging() / (std::string(".") + alive_name));
+  alive_->write(std::as_bytes(std::span(text)));
+  alive_->sync();
+  alive_->rename_to(root_ / alive_name);
+  support::sync_folder(root_);
 }
 
 void producer_cache::make_folders() const {
@@ -229,20 +231,45 @@ void producer_cache::make_folders() const {
   support::make_folder(staging());
 }
 
-std::uint64_t producer_cache::unconsumed_count() const {
-  std::uint64_t count = 0;
-  for_each_cycle(cycles(), [&](const fs::path&, std::uint64_t) { ++count; });
-  return count;
+cycle_list producer_cache::list_cycles() const {
+  cycle_list found;
+  std::error_code failure;
+  for (fs::directory_iterator entry(cycles(), failure), end; !failure && entry != end; entry.increment(failure)) {
+    const auto number = cycle_number(entry->path().filename().string());
+    if (!number) continue;
+    (is_ready(entry->path()) ? found.ready : found.incomplete).push_back(entry->path());
+    found.after_last = std::max(found.after_last, *number + 1);
+  }
+  if (!failure || means_absent(failure)) return found;
+  errno = failure.value();
+  support::throw_io_error("list", cycles());  // what is not seen would count as consumed
 }
 
-std::uint64_t producer_cache::cycle_after_last() const {
-  std::uint64_t after = 0;
-  for_each_cycle(cycles(), [&](const fs::path&, std::uint64_t cycle) { after = std::max(after, cycle + 1); });
-  return after;
-}
+bool producer_cache::has_evaluation() const { return is_ready(evaluation()); }
 
-bool producer_cache::has_evaluation() const { return support::exists(evaluation_folder(root_)); }
+bool producer_cache::has_records() const {
+  // A link that leads nowhere exists not, but is in the way.
+  return list_cycles().after_last != 0 || support::exists(evaluation()) || support::is_taken(evaluation());
+}
 
 }  // namespace pipeline
+
+fs::path cache_folder(const fs::path& data_dir, std::string_view cache_id) {
+  const auto refuse = [&](const char* what) {
+    const std::string quoted =
+        nlohmann::json(cache_id).dump(-1, ' ', /*ensure_ascii=*/true, nlohmann::json::error_handler_t::replace);
+    throw option_error("cache_id", fmt::format("found {}, which {}; give a plain name, such as run-1", quoted, what));
+  };
+  const auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; };
+  constexpr std::string_view suffix = "_ncf_recommendation_cache";
+  constexpr std::size_t max_bytes = 255 - suffix.size();  // of a name on Linux
+  if (cache_id.empty()) refuse("is empty");
+  if (cache_id.size() > max_bytes) refuse("is too long for the name of a folder");
+  if (cache_id.front() == '.') refuse("starts with a dot");
+  if (cache_id.find('/') != std::string_view::npos) refuse("holds a slash");
+  if (std::ranges::any_of(cache_id, is_control)) refuse("holds a control character");
+  if (cache_id.front() == ' ' || cache_id.back() == ' ') refuse("starts or ends with a space");
+  return data_dir / fmt::format("{}{}", cache_id, suffix);
+}
 
 }  // namespace negpipe

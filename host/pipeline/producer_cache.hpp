@@ -1,75 +1,85 @@
-// The cache folder of a producer: who has it, what lies in it, and what was noted for a resumption.
+// The cache folder of a producer: its lock, its mark of life, and what lies in it.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "files.hpp"
+#include "producer_note.hpp"
 
 namespace negpipe::pipeline {
 
-/// What producer.json holds.
-struct producer_note {
-  std::uint64_t next_cycle;
-  nlohmann::ordered_json options;  ///< all that decides the bytes, by the names of the program's options
+/// The entries of training_epochs that are named for a cycle. A cycle is ready when it is a folder with a ready.json;
+/// Python's records.cycle_folders has the same definition. All others are incomplete: half deleted, or foreign.
+struct cycle_list {
+  std::vector<std::filesystem::path> ready;
+  std::vector<std::filesystem::path> incomplete;
+  std::uint64_t after_last = 0;  ///< one more than the highest number of either; 0 if there is none
 };
 
-/// Reads the note of a cache; empty when there is none. Throws io_error, format_error.
-std::optional<producer_note> read_note(const std::filesystem::path& cache);
-
-/// Holds a cache folder against other producers for as long as it lives. One thread.
+/// Locks a cache folder against other producers while it lives. Not thread-safe.
 class producer_cache {
  public:
-  /// Creates the folder and locks it. Throws io_error, option_error when another producer has it.
+  /// Creates the folder and locks it. Throws io_error, option_error if another producer has it.
   explicit producer_cache(std::filesystem::path root);
-  /// Removes what is unfinished, then subproc.alive if it is still the one that was put there. Of a folder that
-  /// somebody removed meanwhile nothing is left; one that somebody else has put in its place, or that another producer
-  /// has by now, is let alone.
+  /// Removes unfinished work, then subproc.alive if it is still this producer's.
+  /// - A folder that somebody has removed as a whole is removed completely: subproc.alive, the lock and the folder
+  ///   ".in-use" must all be gone, which removing files alone does not achieve. Otherwise published data stays.
+  /// - A folder that somebody has put in its place, or that another producer has by now, is not touched.
   ~producer_cache();
   producer_cache(const producer_cache&) = delete;
   producer_cache& operator=(const producer_cache&) = delete;
 
   const std::filesystem::path& root() const { return root_; }
   std::filesystem::path cycles() const;
-  /// Where unfinished folders and files stand, out of sight of those who list cycles.
+  /// Folder for unfinished work, hidden from those who list cycles.
   std::filesystem::path staging() const { return root_ / ".partial"; }
 
-  /// Removes what killed producers left unfinished.
-  void clear_unfinished() const;
-  /// Removes cycles, evaluation data and note. Throws option_error, and removes nothing, where one of the folders does
-  /// not bear record_mark.
+  /// Removes what killed producers and consumers left unfinished, but for one folder in staging(), if it is named.
+  void clear_unfinished(const std::string& except = {}) const;
+  /// Removes the note, all cycles and the evaluation data; each folder disappears as a whole. The note goes first, so
+  /// that what a crash leaves cannot be resumed. Throws option_error, before anything is removed, for a folder that is
+  /// not negpipe's.
   void clear_records() const;
+  /// Removes cycles and evaluation data without a ready.json, if they hold nothing but record files. Returns those
+  /// that hold something else.
+  std::vector<std::filesystem::path> clear_incomplete() const;
   void write_note(const producer_note& note) const;
+  /// The destructor leaves unfinished work in place: the note still refers to it.
+  void keep_unfinished() { unfinished_kept_ = true; }
 
-  /// Puts subproc.alive into the folder.
+  /// Creates subproc.alive. If this throws, the destructor removes what is there of it.
   void announce();
-  /// Whether subproc.alive is still the one that announce() put there.
+  /// Whether subproc.alive is still the one that announce() created.
   bool is_announced() const { return alive_ && alive_->is_in_place(); }
-  /// The same, for one who found something else missing: what removes a folder may come to subproc.alive last, and is
-  /// given half a second.
+  /// Like !is_announced(), but waits up to 500 ms: rm -r may unlink subproc.alive last.
   bool is_being_removed() const;
-  /// The file that announce() put there.
+  /// The file that announce() created.
   const support::file& announcement() const { return *alive_; }
-  /// Sees to it that there are folders for cycles, finished and unfinished. A consumer may remove them whole.
+  /// Creates the folders for finished and unfinished cycles. A consumer may remove them at any time.
   void make_folders() const;
 
-  /// The folders of cycles that have not been deleted.
-  std::uint64_t unconsumed_count() const;
-  /// One more than the highest of them; 0 when there is none.
-  std::uint64_t cycle_after_last() const;
+  cycle_list list_cycles() const;
+  /// Whether there is evaluation data with a ready.json.
   bool has_evaluation() const;
-  bool has_records() const { return cycle_after_last() != 0 || has_evaluation(); }
+  /// Whether there is a cycle or evaluation data, ready or not.
+  bool has_records() const;
 
  private:
-  /// Takes the place of a lock that somebody removed; false when another producer has.
+  /// Takes the place of a lock that somebody removed; false if another producer has.
   bool lock_again() noexcept;
+  void remove_rest() const noexcept;
+  std::filesystem::path evaluation() const;
 
   std::filesystem::path root_;
   support::file lock_;
-  support::file folder_;  ///< the root itself, to know it from a later one of its name
+  support::file folder_;  ///< the root itself, to recognise a later one of its name
+  support::file in_use_;  ///< an empty folder, which only a recursive removal takes away
   std::optional<support::file> alive_;
+  bool unfinished_kept_ = false;
 };
 
 }  // namespace negpipe::pipeline

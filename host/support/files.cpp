@@ -164,7 +164,13 @@ bool file::is_in_place() const {
   struct stat named {};
   struct stat opened {};
   if (::stat(path_.c_str(), &named) != 0) return errno != ENOENT && errno != ENOTDIR && errno != ESTALE;
-  return ::fstat(descriptor_, &opened) == 0 && named.st_dev == opened.st_dev && named.st_ino == opened.st_ino;
+  if (::fstat(descriptor_, &opened) != 0) return true;
+  return named.st_dev == opened.st_dev && named.st_ino == opened.st_ino;
+}
+
+void file::rename_to(const fs::path& path) {
+  if (::rename(path_.c_str(), path.c_str()) != 0) throw_write_error("rename to", path);
+  path_ = path;
 }
 
 void file::close() {

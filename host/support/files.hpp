@@ -45,9 +45,11 @@ class file {
   void start_writeback(std::uint64_t offset, std::uint64_t length) noexcept;
   /// Waits until everything is on disk.
   void sync();
-  /// Whether the path still leads to this file, and not to none or another. A file system that does not answer is not
-  /// taken for a removal. Any thread.
+  /// Whether the path still leads to this file, and not to none or another. An error of the file system is not taken
+  /// for a removal. Any thread.
   bool is_in_place() const;
+  /// Renames the file, over one that is there; path() is the new path from then on. Throws io_error.
+  void rename_to(const std::filesystem::path& path);
   /// Closes and reports what a delayed write has to say.
   void close();
 

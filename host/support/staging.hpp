@@ -93,6 +93,8 @@ class staged_folder {
   /// is replaced trades places with this one: there is a whole one at any time, except for a moment where the file
   /// system knows no such trade. Unless commit() follows, the destructor puts things back as they were.
   void appear();
+  /// Leaves the hidden folder where it is, if it was not published: somebody else takes care of it.
+  void keep() noexcept { leaving_.clear(); }
   /// From now on the folder stays, and the one that it replaced goes in the end.
   void commit() noexcept { state_ = state::published; }
   /// Syncs the rename and the parents that were created, and removes the folder that was replaced.

@@ -94,38 +94,4 @@ produce_report produce(const dataset& data, const backend_maker& make_filler, co
 /// The seed that the producer of a cache noted for its resumption; empty when there is no note.
 std::optional<std::uint64_t> recorded_seed(const std::filesystem::path& cache);
 
-/// The options that the trainer of 2018 left for its producer; absent ones were not given.
-struct pipeline_flags {
-  std::optional<std::string> data_dir;
-  std::optional<std::string> cache_id;
-  std::optional<std::uint64_t> num_workers;
-  std::optional<std::uint64_t> num_readers;
-  std::optional<std::uint64_t> num_neg;
-  std::optional<std::uint64_t> num_train_positives;
-  std::optional<std::uint64_t> num_items;
-  std::optional<std::uint64_t> num_users;
-  std::optional<std::uint64_t> epochs_per_cycle;
-  std::optional<std::uint64_t> train_batch_size;
-  std::optional<std::uint64_t> eval_batch_size;
-  std::optional<std::uint64_t> seed;
-  std::optional<bool> redirect_logs;
-  std::optional<bool> use_tf_logging;
-  std::optional<bool> ml_perf;
-};
-
-/// Reads lines of the form --name=value; blank lines and those that begin with # are passed over, and a truth value
-/// may also be written --name or --noname; true, t, yes, y, 1 and their opposites are values in any case of letters.
-/// Throws io_error, and option_error (file, line, name) for an unknown name or a value of another kind; what the other
-/// lines say is in flags then, too.
-void read_flagfile(const std::filesystem::path& file, pipeline_flags& flags);
-
-/// Waits for a file by the rules of produce(): until it exists, or the parent process is no longer this one (0: that
-/// does not matter). Returns whether it exists. Throws io_error, option_error when it has not appeared within the
-/// timeout, and interrupted_error once a stop was requested.
-bool wait_for_flagfile(const std::filesystem::path& file, std::chrono::seconds timeout, std::int64_t parent,
-                       const run_control& control = {});
-
-/// Throws option_error (name, what the flags say and what the dataset has) unless the counts are the dataset's.
-void check_counts(const pipeline_flags& flags, const dataset& data);
-
 }  // namespace negpipe

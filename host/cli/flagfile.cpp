@@ -1,45 +1,49 @@
+#include "flagfile.hpp"
+
+#include <fcntl.h>
 #include <fmt/core.h>
-#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
-#include <fstream>
+#include <cstring>
 #include <initializer_list>
+#include <sstream>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <variant>
 
-#include "files.hpp"
 #include "negpipe/error.hpp"
-#include "negpipe/produce.hpp"
-#include "stop_monitor.hpp"
 
-namespace negpipe {
+namespace negpipe::cli {
 
 namespace {
 
 namespace fs = std::filesystem;
 
 template <typename Value>
-using flag_member = std::optional<Value> pipeline_flags::*;
+using flag_member = std::optional<Value> legacy_flags::*;
 using any_member = std::variant<flag_member<std::string>, flag_member<std::uint64_t>, flag_member<bool>>;
 
 const std::initializer_list<std::pair<std::string_view, any_member>> flag_members{
-    {"data_dir", &pipeline_flags::data_dir},
-    {"cache_id", &pipeline_flags::cache_id},
-    {"num_workers", &pipeline_flags::num_workers},
-    {"num_readers", &pipeline_flags::num_readers},
-    {"num_neg", &pipeline_flags::num_neg},
-    {"num_train_positives", &pipeline_flags::num_train_positives},
-    {"num_items", &pipeline_flags::num_items},
-    {"num_users", &pipeline_flags::num_users},
-    {"epochs_per_cycle", &pipeline_flags::epochs_per_cycle},
-    {"train_batch_size", &pipeline_flags::train_batch_size},
-    {"eval_batch_size", &pipeline_flags::eval_batch_size},
-    {"seed", &pipeline_flags::seed},
-    {"redirect_logs", &pipeline_flags::redirect_logs},
-    {"use_tf_logging", &pipeline_flags::use_tf_logging},
-    {"ml_perf", &pipeline_flags::ml_perf},
+    {"data_dir", &legacy_flags::data_dir},
+    {"cache_id", &legacy_flags::cache_id},
+    {"num_workers", &legacy_flags::num_workers},
+    {"num_readers", &legacy_flags::num_readers},
+    {"num_neg", &legacy_flags::num_neg},
+    {"num_train_positives", &legacy_flags::num_train_positives},
+    {"num_items", &legacy_flags::num_items},
+    {"num_users", &legacy_flags::num_users},
+    {"epochs_per_cycle", &legacy_flags::epochs_per_cycle},
+    {"train_batch_size", &legacy_flags::train_batch_size},
+    {"eval_batch_size", &legacy_flags::eval_batch_size},
+    {"seed", &legacy_flags::seed},
+    {"redirect_logs", &legacy_flags::redirect_logs},
+    {"use_tf_logging", &legacy_flags::use_tf_logging},
+    {"ml_perf", &legacy_flags::ml_perf},
 };
 
 const any_member* find_member(std::string_view name) {
@@ -84,7 +88,7 @@ class flag_line {
     if (equals != std::string_view::npos) value_ = text.substr(equals + 1);
   }
 
-  void store(pipeline_flags& flags) {
+  void store(legacy_flags& flags) {
     const any_member* member = find_member(name_);
     if (member == nullptr && !value_ && name_.starts_with("no")) {
       member = find_member(name_.substr(2));
@@ -143,6 +147,54 @@ class flag_line {
   std::optional<std::string_view> value_;
 };
 
+[[noreturn]] void throw_unreadable(const char* what, const fs::path& file) {
+  throw io_error(fmt::format("cannot {} {}: {}", what, file.string(), std::strerror(errno)));
+}
+
+bool is_there(const fs::path& file) {
+  struct stat status {};
+  if (::stat(file.c_str(), &status) == 0) return true;
+  if (errno != ENOENT) throw_unreadable("examine", file);
+  return false;
+}
+
+/// Closes a descriptor.
+class closing {
+ public:
+  explicit closing(int descriptor) : descriptor_(descriptor) {}
+  ~closing() { ::close(descriptor_); }
+  closing(const closing&) = delete;
+  closing& operator=(const closing&) = delete;
+
+ private:
+  int descriptor_;
+};
+
+/// The standard library's streams would block on a FIFO and take a folder for an empty file.
+std::string read_small_file(const fs::path& path) {
+  constexpr std::size_t max_bytes = std::size_t{1} << 20;
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+  if (descriptor < 0) throw_unreadable("open the flag file", path);
+  const closing guard(descriptor);
+  struct stat status {};
+  if (::fstat(descriptor, &status) != 0) throw_unreadable("examine", path);
+  if (!S_ISREG(status.st_mode)) throw io_error("the flag file " + path.string() + " is no regular file");
+  std::string text(max_bytes + 1, '\0');
+  std::size_t size = 0;
+  while (size < text.size()) {
+    const ssize_t got = ::read(descriptor, text.data() + size, text.size() - size);
+    if (got < 0 && errno != EINTR) throw_unreadable("read", path);
+    if (got == 0) break;
+    size += static_cast<std::size_t>(std::max<ssize_t>(got, 0));
+  }
+  if (size > max_bytes) {
+    throw option_error(fmt::format("the flag file {} has more than {} bytes; give one --name=value a line",
+                                   path.string(), max_bytes));
+  }
+  text.resize(size);
+  return text;
+}
+
 void check_count(const char* name, std::optional<std::uint64_t> given, std::uint64_t found) {
   if (!given || *given == found) return;
   throw option_error(fmt::format("--{}={} in the flag file, but the dataset has {}; give the dataset that the trainer "
@@ -152,9 +204,8 @@ void check_count(const char* name, std::optional<std::uint64_t> given, std::uint
 
 }  // namespace
 
-void read_flagfile(const fs::path& file, pipeline_flags& flags) {
-  std::ifstream in(file);
-  if (!in) throw io_error("cannot open the flag file " + file.string());
+void read_flagfile(const fs::path& file, legacy_flags& flags) {
+  std::istringstream in(read_small_file(file));
   std::optional<option_error> first_failure;
   std::size_t number = 0;
   for (std::string line; std::getline(in, line);) {
@@ -167,33 +218,35 @@ void read_flagfile(const fs::path& file, pipeline_flags& flags) {
       if (!first_failure) first_failure = failure;
     }
   }
-  if (in.bad()) throw io_error("cannot read the flag file " + file.string());
   if (first_failure) throw option_error(*first_failure);
 }
 
 bool wait_for_flagfile(const fs::path& file, std::chrono::seconds timeout, std::int64_t parent,
                        const run_control& control) {
   using clock = std::chrono::steady_clock;
-  const pipeline::stop_monitor monitor(control.stop_requested, parent);
-  // The trainer may still be making the folder: there is nothing yet that could be watched.
-  for (const auto deadline = clock::now() + timeout; !support::exists(file);) {
-    if (monitor.requested() && monitor.reason() == pipeline::stop_reason::parent_ended) return false;
+  constexpr std::chrono::milliseconds pause{100};
+  constexpr std::chrono::nanoseconds max_step = 10 * pause;  // a longer one means that the process was stopped
+  std::chrono::nanoseconds waited{};
+  auto last = clock::now();
+  // Polled: the trainer may still be making the folder, and then there is nothing to watch.
+  for (; !is_there(file); std::this_thread::sleep_for(pause)) {
     control.throw_if_stopped();
-    if (clock::now() >= deadline) {
-      throw option_error(fmt::format("the flag file {} has not appeared for {} s; start the trainer, or give DATASET "
-                                     "and the options here",
-                                     file.string(), timeout.count()));
-    }
-    pollfd stop{monitor.descriptor(), POLLIN, 0};
-    (void)::poll(&stop, 1, 100);
+    if (parent != 0 && ::getppid() != parent) return false;
+    const auto now = clock::now();
+    waited += std::min<std::chrono::nanoseconds>(now - last, max_step);
+    last = now;
+    if (waited < timeout) continue;
+    throw option_error(fmt::format("the flag file {} has not appeared for {} s; start the trainer, or give DATASET and "
+                                   "the options here",
+                                   file.string(), timeout.count()));
   }
   return true;
 }
 
-void check_counts(const pipeline_flags& flags, const dataset& data) {
+void check_counts(const legacy_flags& flags, const dataset& data) {
   check_count("num_train_positives", flags.num_train_positives, data.positive_count());
   check_count("num_items", flags.num_items, static_cast<std::uint64_t>(data.item_count()));
   check_count("num_users", flags.num_users, static_cast<std::uint64_t>(data.user_count()));
 }
 
-}  // namespace negpipe
+}  // namespace negpipe::cli
