@@ -1,4 +1,4 @@
-"""What the package tells its user: lines of the logger "negpipe"."""
+"""Messages of the package: lines of the logger "negpipe"."""
 
 import logging
 import sys
@@ -7,11 +7,11 @@ log = logging.getLogger("negpipe")
 
 
 def tell(message, *arguments):
-    """A line at level INFO; on standard error where nobody has set up logging, for there INFO would not be seen.
+    """Logs a line at level INFO, or prints it to standard error if logging is not set up, which would hide INFO.
 
-    The users of 2018 saw such lines. logging.getLogger("negpipe").setLevel(logging.WARNING) turns them off.
+    logging.getLogger("negpipe").setLevel(logging.WARNING) turns these lines off.
     """
     if log.hasHandlers():
         log.info(message, *arguments)
-    elif not log.disabled and log.level <= logging.INFO:
+    elif not log.disabled and log.level <= logging.INFO and sys.stderr is not None:
         print(message % arguments, file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""The process `negpipe produce` beside a trainer: started, waited for, ended."""
+"""Starts `negpipe produce` beside a trainer, waits for it, and ends it."""
 
 import atexit
 import dataclasses
@@ -6,14 +6,15 @@ import itertools
 import json
 import os
 import pathlib
-import shutil
+import re
 import signal
+import stat
 import subprocess
 import time
 
 import numpy as np
 
-from negpipe import program
+from negpipe import program, removal
 from negpipe.messages import log, tell
 
 ALIVE_FILE = "subproc.alive"
@@ -22,20 +23,89 @@ FLAGFILE = "flagfile"
 # Users and items of the data sets that are known by name, as `negpipe prepare --expect` has them.
 _KNOWN_COUNTS = {"ml-1m": (6_040, 3_706), "ml-20m": (138_493, 26_744)}
 _PAUSE_SECONDS = 0.05
+_MAX_STEP_SECONDS = 1.0
+_MAX_SMALL_FILE_BYTES = 1 << 20
+_CACHE_SUFFIX = "_ncf_recommendation_cache"
+
+# Arguments of instantiate_pipeline by the flags of the program; see in_python_words.
+_ARGUMENTS = {
+    "--readers": "num_data_readers",
+    "--mlperf": "match_mlperf",
+    **{
+        "--" + name.replace("_", "-"): name
+        for name in (
+            "batch_size cache_id cycles_ahead data_dir device epochs_per_cycle eval_batch_size eval_negatives log_file "
+            "min_ratings num_neg padding seed threads timeout"
+        ).split()
+    },
+}
 
 
 class ProducerError(ValueError):
-    """The producer did not come to life, or died; the message holds its last words. (In 2018 it was a ValueError.)"""
+    """The producer did not start, or died; the message holds its last words. (In 2018 it was a ValueError.)"""
+
+
+def in_python_words(message):
+    """A message of the program with the flags that it names replaced by the arguments of instantiate_pipeline."""
+    return re.sub(r"--[a-z]+(?:-[a-z]+)*", lambda flag: _ARGUMENTS.get(flag[0], flag[0]), message)
+
+
+class Patience:
+    """A deadline on a clock that stands still while this process is stopped (SIGSTOP, Ctrl-Z, a debugger).
+
+    Ask is_over() at least once in a second: a longer step counts as one second.
+    """
+
+    def __init__(self, seconds):
+        self._left = seconds
+        self._last = time.monotonic()
+
+    def is_over(self):
+        if self._left is None:
+            return False
+        now = time.monotonic()
+        self._left -= min(now - self._last, _MAX_STEP_SECONDS)
+        self._last = now
+        return self._left <= 0
+
+
+def read_small_file(path):
+    """The text of a regular file of at most 1 MiB; never blocks. Raises OSError, and ValueError for anything else."""
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise ValueError(f"{path} is no regular file")
+        content = file.read(_MAX_SMALL_FILE_BYTES + 1)
+    if len(content) > _MAX_SMALL_FILE_BYTES:
+        raise ValueError(f"{path} has more than {_MAX_SMALL_FILE_BYTES} bytes")
+    return content.decode(errors="replace")
 
 
 # ---- the dataset
 
 
+def check_cache_id(cache_id):
+    """Raises ValueError unless the id is a plain name; the program has the same rules."""
+    reason = None
+    if not cache_id:
+        reason = "it is empty"
+    elif "/" in cache_id:
+        reason = "it becomes part of a file's name, which has no place for a /"
+    elif cache_id[0] == ".":
+        reason = "it starts with a dot"
+    elif any(ord(character) < 0x20 or ord(character) == 0x7F for character in cache_id):
+        reason = "it holds a control character"
+    elif cache_id[0] == " " or cache_id[-1] == " ":
+        reason = "it starts or ends with a space"
+    elif len(os.fsencode(cache_id + _CACHE_SUFFIX)) > 255:
+        reason = "it is too long for the name of a folder"
+    if reason:
+        raise ValueError(f"cache_id is {cache_id!r}: {reason}; give a plain name, such as 'run-1'")
+
+
 def make_cache(data_dir, cache_id):
-    """Creates the cache folder. Raises ValueError when it exists."""
-    if "/" in cache_id:
-        raise ValueError(f"cache_id is {cache_id!r}: it becomes part of a file's name, which has no place for a /")
-    cache_root = pathlib.Path(data_dir) / f"{cache_id}_ncf_recommendation_cache"
+    """Creates the cache folder. Raises ValueError if it exists or cache_id is no name."""
+    check_cache_id(cache_id)
+    cache_root = pathlib.Path(data_dir) / (cache_id + _CACHE_SUFFIX)
     try:
         cache_root.mkdir(parents=True)
     except FileExistsError:
@@ -44,12 +114,12 @@ def make_cache(data_dir, cache_id):
 
 
 def settle_dataset(dataset, data_dir, cache_root, match_mlperf, min_ratings, seed):
-    """The folder of a prepared dataset: the one given, or one prepared below the cache folder."""
+    """Returns the folder of a prepared dataset: the one given, or one prepared below the cache folder."""
     source, expected = _find_dataset(dataset, pathlib.Path(data_dir))
     folder = cache_root / "dataset"
     if (source / "dataset.json").exists():
         _check_counts(source, expected)
-        folder.symlink_to(source)  # where a producer looks that is told the cache alone
+        folder.symlink_to(source)  # the default of a producer that is started with the cache alone
         return source
     options = ["--min-ratings", min_ratings, "--quiet"]
     if match_mlperf:
@@ -61,7 +131,7 @@ def settle_dataset(dataset, data_dir, cache_root, match_mlperf, min_ratings, see
 
 
 def _find_dataset(dataset, data_dir):
-    """The path of a dataset, absolute, and the known name by which it was asked for, if it was."""
+    """Returns the absolute path of a dataset, and its known name (ml-1m, ml-20m) if it was given by that, else None."""
     path = pathlib.Path(dataset)
     if dataset not in _KNOWN_COUNTS:
         if path.exists():
@@ -88,7 +158,7 @@ def _check_counts(folder, expected):
     if (counts.users, counts.items) != (users, items):
         raise ValueError(
             f"{folder} has {counts.users} users and {counts.items} items, but {expected} has {users} and {items}; "
-            f"give its path, such as ./{expected}, if it is another data set that is meant"
+            f"for another data set of that name give its path, such as ./{expected}"
         )
 
 
@@ -100,12 +170,16 @@ class Counts:
 
 
 def read_counts(folder):
-    description = json.loads((pathlib.Path(folder) / "dataset.json").read_text())
-    return Counts(description["users"], description["items"], description["positives"])
+    path = pathlib.Path(folder) / "dataset.json"
+    try:
+        description = json.loads(read_small_file(path))
+        return Counts(*(int(description[name]) for name in ("users", "items", "positives")))
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as failure:
+        raise ValueError(f"{path} describes no dataset: {failure!r}; prepare it again") from failure
 
 
 def raw_ids(folder, name):
-    """The ids of a dataset as they stood in the ratings, by dense number: ints, or strings where one is no number.
+    """Returns the ids of a dataset as in the ratings, by dense number: ints, or strings if one is not a number.
 
     Bytes that are not UTF-8 become surrogates: id.encode("utf-8", "surrogateescape") gives the bytes of the ratings.
     """
@@ -119,7 +193,7 @@ def raw_ids(folder, name):
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What is asked of a producer (its options by their names), and how many batches there must be."""
+    """The options of a producer by flag, and the numbers of batches that follow from them."""
 
     counts: Counts
     options: dict
@@ -136,7 +210,12 @@ class Plan:
 
 
 def write_flagfile(data_dir, cache_id, plan, match_mlperf):
-    """Leaves what a producer needs to know for one that somebody else starts, under the names of 2018."""
+    """Writes the options under their names of 2018, for a producer that somebody else starts.
+
+    Raises ValueError for a path that does not fit a line.
+    """
+    if "\n" in str(data_dir) or "\0" in str(data_dir):
+        raise ValueError(f"data_dir is {str(data_dir)!r}: a flag file takes no line break in it")
     options = plan.options
     flags = {
         "data_dir": data_dir,
@@ -152,7 +231,7 @@ def write_flagfile(data_dir, cache_id, plan, match_mlperf):
         "ml_perf": match_mlperf,
         "seed": options.get("--seed"),
     }
-    cache_root = pathlib.Path(data_dir) / f"{cache_id}_ncf_recommendation_cache"
+    cache_root = pathlib.Path(data_dir) / (cache_id + _CACHE_SUFFIX)
     staging = cache_root / (FLAGFILE + ".temp")
     staging.write_text("".join(f"--{name}={value}\n" for name, value in flags.items()))
     staging.rename(cache_root / FLAGFILE)
@@ -162,50 +241,56 @@ def write_flagfile(data_dir, cache_id, plan, match_mlperf):
 
 
 class Producer:
-    """A producer of one cache: a child process, or with start() never called, somebody else's."""
+    """The producer of one cache: a child process, or somebody else's if start() is never called."""
 
     def __init__(self, data_dir, cache_id, log_file=None):
         self.data_dir = pathlib.Path(data_dir)
         self.cache_id = cache_id
-        self.cache_root = self.data_dir / f"{cache_id}_ncf_recommendation_cache"
+        self.cache_root = self.data_dir / (cache_id + _CACHE_SUFFIX)
         self.log_file = pathlib.Path(log_file or self.data_dir / f"data_gen_proc_{cache_id}.log").absolute()
         self.process = None
-        self._owner = os.getpid()  # a process that is forked off inherits this object, and its atexit, but no child
+        self._log_start = 0  # the file may hold messages of earlier producers
+        self._hidden_root = removal.hidden_name(self.cache_root)
+        self._owner = os.getpid()  # a forked process inherits this object, and its atexit, but no child
         self._cleaned = False
         atexit.register(self.cleanup)
 
     def start(self, dataset_folder, options, match_mlperf):
-        command = [program.find_program(), "produce", dataset_folder]
-        command += ["--data-dir", self.data_dir, "--cache-id", self.cache_id]
-        command += ["--parent", os.getpid()]
-        for name, value in options.items():
-            command += [name, value]
+        """Starts the child. Raises ProgramError, OSError for the log file."""
+        program.open_standard_streams()
+        options = {**options, "--data-dir": self.data_dir, "--cache-id": self.cache_id, "--parent": os.getpid()}
+        command = [program.find_program(), "produce", str(dataset_folder)]
+        command += [f"{name}={value}" for name, value in options.items()]
         if match_mlperf:
             command.append("--mlperf")
-        # In a session of its own: Ctrl-C in the terminal reaches the trainer alone, which then ends the producer.
-        with open(self.log_file, "ab") as log:
-            self.process = subprocess.Popen(
-                list(map(str, command)), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-            )
+        with open(self.log_file, "ab") as log_stream:
+            self._log_start = os.fstat(log_stream.fileno()).st_size
+            # A session of its own: Ctrl-C in the terminal reaches the trainer alone, which then ends the producer.
+            try:
+                self.process = subprocess.Popen(
+                    command, stdin=subprocess.DEVNULL, stdout=log_stream, stderr=log_stream, start_new_session=True
+                )
+            except (OSError, ValueError) as failure:
+                raise program.ProgramError(f"cannot start {command[0]}: {failure}") from failure
 
     def wait_until_alive(self, timeout):
-        """Waits for subproc.alive. Raises ProducerError that says why it does not come."""
+        """Waits for subproc.alive. Raises ProducerError, which says why it does not come."""
         alive = self.cache_root / ALIVE_FILE
-        deadline = time.monotonic() + timeout
+        patience = Patience(timeout)
         if not alive.exists():
             tell("Waiting for the producer to make %s", alive)
         while not alive.exists():
             if self.process is not None and self.process.poll() is not None:
-                raise ProducerError(f"the producer did not start: {self._last_words()}")
-            if time.monotonic() >= deadline:
+                raise ProducerError(f"the producer did not start: {self._reason()}")
+            if patience.is_over():
                 raise ProducerError(
                     f"no producer is alive after {timeout} s: {alive} is not there; {self._last_words()}"
                 )
             time.sleep(_PAUSE_SECONDS)
 
     def wait_for(self, what, look, timeout=None):
-        """Calls look() until it answers. Raises ProducerError when nothing more can come, TimeoutError."""
-        deadline = None if timeout is None else time.monotonic() + timeout
+        """Calls look() until it returns something. Raises ProducerError if nothing more can come, TimeoutError."""
+        patience = Patience(timeout)
         for attempt in itertools.count():
             dead = not self.is_alive()  # asked first: what a producer published before its end is still found
             found = look()
@@ -215,44 +300,56 @@ class Producer:
                 raise ProducerError(f"the producer has died, and its data will not come: {self._last_words()}")
             if attempt == 0:
                 tell("Waiting for %s", what)
-            if deadline is not None and time.monotonic() >= deadline:
+            if patience.is_over():
                 raise TimeoutError(f"the next data was not ready within {timeout} s; {self._last_words()}")
             time.sleep(_PAUSE_SECONDS)
 
     def is_alive(self):
         if self._has_child():
             return self.process.poll() is None
-        return _speaks_of_the_living(self.cache_root / ALIVE_FILE)
+        return _names_a_living_process(self.cache_root / ALIVE_FILE)
 
     def _has_child(self):
         return self.process is not None and os.getpid() == self._owner
 
-    def _last_words(self):
-        status = self.process.poll() if self._has_child() else ""
-        ending = "" if not isinstance(status, int) else f"exit status {status}; "
+    def _log_lines(self):
         try:
-            lines = self.log_file.read_text(errors="replace").splitlines()[-5:]
+            with open(self.log_file, "rb") as file:
+                file.seek(self._log_start)
+                return file.read(_MAX_SMALL_FILE_BYTES).decode(errors="replace").splitlines()
         except OSError:
-            lines = []
-        said = " | ".join(lines) if lines else "nothing"
+            return []
+
+    def _reason(self):
+        """Why a child has ended: its error message, or whatever there is."""
+        errors = [line.partition("negpipe: ")[2] for line in self._log_lines() if line.startswith("negpipe: ")]
+        if not errors:
+            return self._last_words()
+        return f"{in_python_words(errors[-1])} (exit status {self.process.poll()}; its log is {self.log_file})"
+
+    def _last_words(self):
+        status = self.process.poll() if self._has_child() else None
+        ending = "" if status is None else f"exit status {status}; "
+        said = " | ".join(self._log_lines()[-5:]) or "nothing"
         return f"{ending}its log {self.log_file} ends with: {said}"
 
     def cleanup(self):
-        """Ends the process and removes the cache. Once it has, or in a process that was forked off, it does nothing."""
+        """Ends the process and removes the cache. A second call, or one in a forked process, does nothing."""
         if self._cleaned or os.getpid() != self._owner:
             return
         if self.process is not None:
             self._shut_down()
-        shutil.rmtree(self.cache_root, ignore_errors=True)
-        if self.process is not None and self.cache_root.exists():  # somebody else's ends and tidies up by itself
-            log.warning("%s could not be removed", self.cache_root)
+        try:
+            removal.remove_tree(self.cache_root, self._hidden_root)
+        except OSError as failure:
+            log.warning("%s could not be removed: %s", self.cache_root, failure)
         atexit.unregister(self.cleanup)
         self._cleaned = True  # last: what Ctrl-C cut short is done by the next call
 
     def _shut_down(self):
         for request, patience in ((signal.SIGINT, 5), (signal.SIGTERM, 1), (signal.SIGKILL, 5)):
             try:
-                self.process.send_signal(request)  # does nothing when the process has ended
+                self.process.send_signal(request)  # does nothing if the process has ended
                 self.process.wait(patience)
                 return
             except subprocess.TimeoutExpired:
@@ -260,29 +357,29 @@ class Producer:
         log.error("The producer (pid %d) could not be ended", self.process.pid)
 
 
-def _speaks_of_the_living(alive_file):
-    """Whether subproc.alive is there, and does not name a process that is known to have ended.
+def _names_a_living_process(alive_file):
+    """Whether subproc.alive is there and does not name a process that is known to have ended.
 
-    A producer on another machine, or in another container, cannot be looked at from here: that its file is there has
-    to do. Of one nearby the number may belong to another process by now.
+    A producer on another machine, or in another container, cannot be examined from here: its file is enough. The pid of
+    a near one may belong to another process by now, which the start time tells.
     """
     try:
-        content = json.loads(alive_file.read_text())
+        content = json.loads(read_small_file(alive_file))
         if {name: content[name] for name in ("boot_id", "pid_namespace")} != _whereabouts():
             return True
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return True
     try:
-        fields = pathlib.Path(f"/proc/{content['pid']}/stat").read_text().rpartition(")")[2].split()
+        fields = pathlib.Path(f"/proc/{int(content['pid'])}/stat").read_text().rpartition(")")[2].split()
         return fields[0] != "Z" and int(fields[19]) == content["start_ticks"]
-    except (OSError, ValueError, KeyError, IndexError):
+    except (OSError, ValueError, KeyError, IndexError, TypeError, OverflowError):
         return False
 
 
 def _whereabouts():
-    """Among which processes a pid means something, as subproc.alive has it. Raises OSError where that is not known."""
+    """Among which processes a pid counts, as subproc.alive has it. Raises OSError if that is not known."""
     return {
         "boot_id": pathlib.Path("/proc/sys/kernel/random/boot_id").read_text().strip(),
         "pid_namespace": os.readlink("/proc/self/ns/pid"),

@@ -33,8 +33,25 @@ def find_program():
     )
 
 
+def open_standard_streams():
+    """Opens /dev/null on those of the descriptors 0, 1 and 2 that are closed.
+
+    A file or pipe that is opened later would get such a number, and then whatever is printed, here or by a child.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened != descriptor:
+                os.dup2(opened, descriptor)
+                os.close(opened)
+            os.set_inheritable(descriptor, True)
+
+
 def run(*arguments, program=None):
-    """Runs the program to its end and returns its standard output. Raises ProgramError with what it complained of."""
+    """Runs the program to its end and returns its standard output. Raises ProgramError with its error message."""
+    open_standard_streams()
     command = [program or find_program(), *map(str, arguments)]
     outcome = subprocess.run(
         command, capture_output=True, encoding="utf-8", errors="backslashreplace", check=False

@@ -1,4 +1,4 @@
-"""Feeds TensorFlow with what `negpipe produce` makes, by the calls of the pipeline of 2018.
+"""Input functions for TensorFlow on the records of `negpipe produce`, with the signatures of the pipeline of 2018.
 
 ncf_dataset, cleanup_fn = instantiate_pipeline("ml-1m", data_dir, batch_size=65536, eval_batch_size=160000)
 for cycle in ncf_dataset.cycles(20):
@@ -11,13 +11,12 @@ import os
 import pathlib
 import secrets
 import shlex
-import shutil
 import time
 
 import numpy as np
 import tensorflow as tf
 
-from negpipe import producer, records
+from negpipe import producer, records, removal
 from negpipe.messages import log, tell
 
 USER_COLUMN = records.USER_COLUMN
@@ -33,7 +32,7 @@ ProducerError = producer.ProducerError
 
 
 class Cycle:
-    """One cycle on its way through a trainer: number, dataset (a tf.data.Dataset), record_dir, batch_count."""
+    """One cycle of training data: number, dataset (a tf.data.Dataset), record_dir, batch_count."""
 
     def __init__(self, number, dataset, record_dir, batch_count):
         self.number = number
@@ -83,7 +82,7 @@ class NCFDataset:
         return self._maps[name]
 
     def cleanup(self):
-        """Ends the producer and removes the cache. May be called again."""
+        """Ends the producer and removes the cache. May be called more than once."""
         self.producer.cleanup()
 
     def __enter__(self):
@@ -93,9 +92,9 @@ class NCFDataset:
         self.cleanup()
 
     def cycles(self, count=None, *, timeout=None, params=None):
-        """Yields Cycle after Cycle, `count` of them or without end, and deletes each when the next is asked for.
+        """Yields `count` cycles, or without end, and deletes each when the next is asked for.
 
-        Raises what make_input_fn does, and OSError when a cycle cannot be deleted: it would come again for ever.
+        Raises what make_input_fn raises, and OSError if a cycle cannot be deleted: it would come again for ever.
         """
         made = 0
         while count is None or made < count:
@@ -106,7 +105,7 @@ class NCFDataset:
                     number, input_fn({"batch_size": self.batch_size, **(params or {})}), record_dir, batch_count
                 )
             finally:
-                _delete(record_dir)
+                _delete(pathlib.Path(record_dir))
             made += 1
 
     def evaluation_dataset(self, *, timeout=None, params=None):
@@ -116,10 +115,12 @@ class NCFDataset:
 
 
 def _delete(record_dir):
+    # Out of sight in one step: a trainer that dies in the middle leaves no half of a cycle. The producer clears the
+    # folder for unfinished work when it ends and when it starts.
+    unfinished = record_dir.parent.parent / ".partial"
     try:
-        shutil.rmtree(record_dir)
-    except FileNotFoundError:
-        pass  # the trainer has done it
+        hidden = removal.hidden_name(record_dir, unfinished if unfinished.is_dir() else None)
+        removal.remove_tree(record_dir, hidden)
     except OSError as failure:
         raise OSError(f"cannot delete {record_dir}, which would come again as the next cycle: {failure}") from failure
 
@@ -154,7 +155,7 @@ def instantiate_pipeline(
       dataset: a ratings file, a folder that `negpipe prepare` made, or "ml-1m" or "ml-20m", which is looked for under
         data_dir first (a prepared folder of that name, or NAME/ratings.csv, .csv.gz, .dat or .dat.gz) and, prepared or
         not, checked for its numbers of users and items.
-      data_dir: where the cache folder is made. What a relative path means is settled by this call.
+      data_dir: where the cache folder is made. A relative path is resolved by this call.
       batch_size: points in a training batch.
       eval_batch_size: a multiple of eval_negatives + 1.
       num_data_readers: record files of a cycle; half the cores by default.
@@ -162,25 +163,26 @@ def instantiate_pipeline(
       epochs_per_cycle: epochs that are shuffled together.
       match_mlperf: prepare and evaluate as the MLPerf reference does.
       deterministic: read in order. Without seed, NumPy's global generator gives one, so np.random.seed() decides all.
-      use_subprocess: False leaves it to the caller to run `negpipe produce --data-dir D --cache-id ID`, which finds its
-        options in a file that this function writes; what comes by keyword only is then the caller's to repeat.
-      cache_id: names the cache folder, which must not exist; any text without a slash; by default the time and a random
-        number.
+      use_subprocess: if False, the caller runs `negpipe produce --data-dir D --cache-id ID`, which reads its options
+        from a file that this function writes; keyword-only arguments must be repeated there.
+      cache_id: names the cache folder, which must not exist: a plain name, without slashes, control characters, a dot
+        at its front or spaces at its ends; by default the time and a random number.
       seed: of everything random. Drawn when neither it nor deterministic is given; ready.json records it.
-      device: as the option of the program, but the CPU unless another is asked for: TensorFlow takes all memory of the
-        GPUs it sees, and the pipeline of 2018 hid them from its subprocess. "cuda:1" is for one that the trainer leaves
-        alone, "auto" for a trainer on the CPU.
+      device: as the option of the program; the CPU by default, because TensorFlow takes all memory of the GPUs it sees.
+        Use "cuda:1" for a GPU that the trainer does not use, "auto" for a trainer on the CPU.
       eval_negatives, min_ratings, padding, cycles_ahead, timeout, threads, log_file: as the options of the program;
         fractions of a second of the timeout count as whole ones. Messages go to log_file, by default
         DATA_DIR/data_gen_proc_ID.log.
-      start_timeout: seconds to wait for the producer to be alive.
+      start_timeout: seconds to wait for the producer to be alive. In all waits, time for which this process is stopped
+        does not count.
 
     Returns:
       (NCFDataset, cleanup_fn). cleanup_fn() ends the producer and removes the cache; it also runs when the interpreter
       exits. In a process that was forked off it does nothing.
 
     Raises:
-      ValueError, negpipe.program.ProgramError, ProducerError when the producer does not come to life, and says why.
+      ValueError for arguments; negpipe.program.ProgramError if the program is missing or cannot prepare the dataset;
+      ProducerError (a ValueError) if the producer refuses to start, with its reason in terms of these arguments.
     """
     if deterministic and seed is None:
         seed = int(np.random.randint(2**31))

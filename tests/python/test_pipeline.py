@@ -195,7 +195,7 @@ def test_waiting_has_an_end(pipeline):
 
 
 def test_a_producer_that_does_not_start_says_why(pipeline, tmp_path):
-    with pytest.raises(negpipe_tf.ProducerError, match="did not start.*eval-batch-size"):
+    with pytest.raises(negpipe_tf.ProducerError, match="did not start: eval_batch_size: 211 given"):
         pipeline(eval_batch_size=211)
     assert list((tmp_path / "data").glob("*_cache")) == []
 

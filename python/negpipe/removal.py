@@ -1,0 +1,79 @@
+"""Removal of folders: never half under their visible names, never across a mount."""
+
+import contextlib
+import errno
+import os
+import pathlib
+import re
+import secrets
+import shutil
+
+from negpipe.records import READY_FILE
+
+_MAX_NAME_BYTES = 200  # a hidden name is longer by 26 bytes, and a file system takes 255
+
+
+def hidden_name(folder, aside=None):
+    """A path that nobody else has, hidden, in `aside` or beside the folder: PARENT/.NAME.partial-RANDOM."""
+    folder = pathlib.Path(folder)
+    name = os.fsdecode(os.fsencode(folder.name)[:_MAX_NAME_BYTES])
+    return pathlib.Path(aside or folder.parent) / f".{name}.partial-{secrets.token_hex(8)}"
+
+
+def remove_tree(folder, hidden=None):
+    """Removes a folder and all that is below it: first renamed to `hidden`, then deleted there.
+
+    A crash thus leaves the whole folder, or none under its name. Where it cannot be renamed, each ready.json goes
+    before the files that it lists. Links are removed, not followed. What does not exist is ignored; what an interrupted
+    call left under the same hidden name is deleted.
+
+    Raises OSError, before anything is removed, when something is mounted in the folder; and when it cannot be removed.
+    """
+    folder = pathlib.Path(folder)
+    hidden = pathlib.Path(hidden or hidden_name(folder))
+    for path in (folder, hidden):
+        _refuse_mounts(path)
+    try:
+        os.rename(folder, hidden)
+    except FileNotFoundError:
+        if os.path.lexists(folder):  # then it is hidden's parent that is missing
+            return remove_tree(folder)
+    except OSError:
+        _remove_in_place(folder)
+    with contextlib.suppress(FileNotFoundError):
+        _delete(hidden)
+
+
+def _remove_in_place(folder):
+    for parent, _, files in os.walk(folder):
+        if READY_FILE in files:
+            os.unlink(os.path.join(parent, READY_FILE))
+    _delete(folder)
+
+
+def _delete(folder):
+    if folder.is_symlink() or not folder.is_dir():
+        return folder.unlink()
+    # Others may delete at the same time, such as a producer that ends.
+    shutil.rmtree(folder, onerror=_raise_unless_gone)
+
+
+def _raise_unless_gone(_function, _path, failure):
+    if not isinstance(failure[1], FileNotFoundError):
+        raise failure[1]
+
+
+def _refuse_mounts(folder):
+    for mount in mount_points():
+        if mount == os.path.realpath(folder) or mount.startswith(os.path.realpath(folder) + "/"):
+            raise OSError(errno.EBUSY, "a mount point is never removed; unmount it first", mount)
+
+
+def mount_points():
+    """The paths at which file systems, or parts of one (bind mounts), are mounted; [] where there is no /proc."""
+    try:
+        lines = pathlib.Path("/proc/self/mountinfo").read_bytes().splitlines()
+    except OSError:
+        return []
+    paths = [line.split(b" ")[4] for line in lines]
+    return [os.fsdecode(re.sub(rb"\\([0-7]{3})", lambda code: bytes([int(code[1], 8)]), path)) for path in paths]
