@@ -20,7 +20,7 @@ struct rows_in_memory {
   std::vector<std::uint16_t> items = std::vector<std::uint16_t>(evaluation_batch_size);
   std::vector<std::int8_t> mask = std::vector<std::int8_t>(evaluation_batch_size);
 
-  evaluation_columns view() { return {users.data(), items.data(), item_type::uint16, mask.data()}; }
+  evaluation_columns view() { return {users, items, mask}; }
 };
 
 bool equals_core(const evaluation_plan& plan, const positives_index& index, std::uint64_t first_row,

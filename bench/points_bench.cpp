@@ -19,7 +19,7 @@ struct columns_in_memory {
   std::vector<std::uint16_t> items = std::vector<std::uint16_t>(points_per_call);
   std::vector<std::int8_t> labels = std::vector<std::int8_t>(points_per_call);
 
-  training_columns view() { return {users.data(), items.data(), item_type::uint16, labels.data(), nullptr}; }
+  training_columns view() { return {users, items, labels, {}}; }
 };
 
 bool equals_core(const training_plan& plan, const core::cycle_key& key, const positives_index& index,

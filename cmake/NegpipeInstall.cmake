@@ -5,7 +5,8 @@ set(package_folder ${CMAKE_INSTALL_LIBDIR}/cmake/negpipe)
 
 install(TARGETS negpipe EXPORT negpipe-targets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 # Where host and CUDA meet within the library is nobody else's business.
-install(DIRECTORY include/negpipe DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} PATTERN backend_factory.hpp EXCLUDE)
+install(DIRECTORY include/negpipe DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} PATTERN backend_factory.hpp EXCLUDE
+        PATTERN column_checks.hpp EXCLUDE)
 install(FILES LICENSE README.md CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 if(NEGPIPE_BUILD_CLI)
   install(TARGETS negpipe_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})

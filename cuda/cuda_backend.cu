@@ -16,6 +16,7 @@
 #include "lane.hpp"
 #include "memory.hpp"
 #include "negpipe/backend_factory.hpp"
+#include "negpipe/column_checks.hpp"
 #include "negpipe/error.hpp"
 #include "stream.hpp"
 
@@ -105,19 +106,17 @@ class cuda_backend final : public backend {
 
   void fill_training(const training_plan& plan, const core::cycle_key& key, std::uint64_t first, std::uint64_t count,
                      const training_columns& out) const override {
-    if (first > plan.padded_count() || count > plan.padded_count() - first) {
-      throw option_error("positions " + std::to_string(first) + " to " + std::to_string(first + count) +
-                         " were asked for, the cycle has " + std::to_string(plan.padded_count()));
-    }
-    std::vector<host_column> columns{{out.users, 4}, {out.items, item_bytes(out.item_width)}, {out.labels, 1}};
-    if (out.valid != nullptr) columns.push_back({out.valid, 1});
+    check_training_fill(plan, key, dataset_counts::of(index_.source()), first, count, out, {});
+    const core::training_pointers host = pointers_of(out);
+    std::vector<host_column> columns{{host.users, 4}, {host.items, item_bytes(host.item_width)}, {host.labels, 1}};
+    if (host.valid != nullptr) columns.push_back({host.valid, 1});
     run(count, 4, columns,
         [&](const device_part& part, std::uint64_t begin, std::uint64_t length, std::span<std::byte* const> column,
             cudaStream_t stream) {
-          const training_columns device{
-              reinterpret_cast<std::int32_t*>(column[0]), column[1], out.item_width,
+          const core::training_pointers device{
+              reinterpret_cast<std::int32_t*>(column[0]), column[1], host.item_width,
               reinterpret_cast<std::int8_t*>(column[2]),
-              out.valid == nullptr ? nullptr : reinterpret_cast<std::int8_t*>(column[3])};
+              host.valid == nullptr ? nullptr : reinterpret_cast<std::int8_t*>(column[3])};
           fill_training_async(plan, key, part.view(), first + begin, length, device, {stream, options_.block_size});
         });
   }
@@ -125,19 +124,15 @@ class cuda_backend final : public backend {
   void fill_evaluation(const evaluation_plan& plan, std::uint64_t first_row, std::uint64_t row_count,
                        const evaluation_columns& out) const override {
     const std::uint64_t length = plan.row_length();
-    const std::uint64_t rows = plan.padded_count() / length;
-    if (first_row > rows || row_count > rows - first_row) {
-      throw option_error("evaluation rows " + std::to_string(first_row) + " to " +
-                         std::to_string(first_row + row_count) + " were asked for, there are " +
-                         std::to_string(rows));
-    }
+    check_evaluation_fill(plan, dataset_counts::of(index_.source()), first_row, row_count, out, {});
+    const core::evaluation_pointers host = pointers_of(out);
     const std::array<host_column, 3> columns{
-        {{out.users, 4}, {out.items, item_bytes(out.item_width)}, {out.duplicate_mask, 1}}};
+        {{host.users, 4}, {host.items, item_bytes(host.item_width)}, {host.duplicate_mask, 1}}};
     run(row_count * length, length, columns,
         [&](const device_part& part, std::uint64_t begin, std::uint64_t count, std::span<std::byte* const> column,
             cudaStream_t stream) {
-          const evaluation_columns device{reinterpret_cast<std::int32_t*>(column[0]), column[1], out.item_width,
-                                          reinterpret_cast<std::int8_t*>(column[2])};
+          const core::evaluation_pointers device{reinterpret_cast<std::int32_t*>(column[0]), column[1],
+                                                 host.item_width, reinterpret_cast<std::int8_t*>(column[2])};
           const std::uint64_t row_count_here = count / length;
           device_buffer<std::byte> workspace(evaluation_workspace_bytes(plan, part.view(), row_count_here),
                                              part.memory(), stream);
@@ -238,13 +233,28 @@ backend_status cuda_status() {
   return {"cuda", status == cudaSuccess, status == cudaSuccess ? "" : cuda::describe(status)};
 }
 
-std::unique_ptr<backend> make_cuda_backend(std::string_view device, const positives_index& index, unsigned) {
+std::unique_ptr<backend> make_cuda_backend(std::string_view device, const positives_index& index) {
   int count = 0;
   const cudaError_t status = cuda::count_devices(count);
   if (status != cudaSuccess) {
     throw backend_error("the device " + std::string(device) + " is not available: " + cuda::describe(status));
   }
   return cuda::make_backend_on(cuda::devices_named(device, count), index);
+}
+
+memory_location memory_location_of(const void* pointer) {
+  cudaPointerAttributes found{};
+  const cudaError_t pending = cudaPeekAtLastError();
+  if (pointer == nullptr || cudaPointerGetAttributes(&found, pointer) != cudaSuccess) {
+    // Without a device there is host memory only. The caller's own pending error stays.
+    if (pending == cudaSuccess) static_cast<void>(cudaGetLastError());
+    return {};
+  }
+  switch (found.type) {
+    case cudaMemoryTypeDevice: return {memory_space::device, found.device};
+    case cudaMemoryTypeManaged: return {memory_space::managed, found.device};
+    default: return {};
+  }
 }
 
 }  // namespace negpipe

@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "launch.hpp"
-#include "negpipe/batch.hpp"
+#include "negpipe/core/columns.hpp"
 
 namespace negpipe::cuda {
 

@@ -9,7 +9,7 @@ namespace negpipe::cuda {
 
 namespace {
 
-__device__ void store_item(const evaluation_columns& columns, std::uint64_t index, std::int32_t item) {
+__device__ void store_item(const core::evaluation_pointers& columns, std::uint64_t index, std::int32_t item) {
   if (columns.item_width == item_type::uint16) {
     static_cast<std::uint16_t*>(columns.items)[index] = static_cast<std::uint16_t>(item);
   } else {
@@ -26,7 +26,7 @@ struct eval_job {
   positives_of<Form> positives;
   std::uint64_t first_row;
   std::uint64_t row_count;
-  evaluation_columns columns;
+  core::evaluation_pointers columns;
 };
 
 // The four elements from 4 * quad on, counted over the whole evaluation set, as far as they lie in the rows asked
@@ -81,7 +81,8 @@ struct shared_row {
   }
 };
 
-__device__ void zero_row(const core::evaluation_plan& plan, const evaluation_columns& columns, std::uint64_t begin) {
+__device__ void zero_row(const core::evaluation_plan& plan, const core::evaluation_pointers& columns,
+                         std::uint64_t begin) {
   for (std::uint64_t column = threadIdx.x; column < plan.row_length(); column += blockDim.x) {
     columns.users[begin + column] = 0;
     store_item(columns, begin + column, 0);
@@ -91,7 +92,7 @@ __device__ void zero_row(const core::evaluation_plan& plan, const evaluation_col
 
 // A block a row. The items of a row are distinct by construction: the mask needs no search.
 __global__ void permute_rows(core::evaluation_plan plan, device_view data, std::uint64_t first_row,
-                             std::uint64_t row_count, evaluation_columns columns) {
+                             std::uint64_t row_count, core::evaluation_pointers columns) {
   __shared__ shared_row shared;
   for (std::uint64_t r = blockIdx.x; r < row_count; r += gridDim.x) {
     const std::uint64_t begin = r * plan.row_length();
@@ -119,7 +120,7 @@ __global__ void permute_rows(core::evaluation_plan plan, device_view data, std::
 
 template <typename Form>
 void launch_draw(const core::evaluation_plan& plan, const device_view& data, Form form, std::uint64_t first_row,
-                 std::uint64_t row_count, const evaluation_columns& columns, const launcher& on) {
+                 std::uint64_t row_count, const core::evaluation_pointers& columns, const launcher& on) {
   const eval_job<Form> job{plan, core::divider64::make(plan.row_length()), data,
                            {form, data.csr, data.item_count}, first_row, row_count, columns};
   const std::uint64_t quads = row_count * plan.row_length() / 4 + 2;
@@ -134,7 +135,7 @@ std::uint64_t evaluation_workspace_bytes(const core::evaluation_plan& plan, cons
 }
 
 void fill_evaluation_async(const core::evaluation_plan& plan, const device_view& data, std::uint64_t first_row,
-                           std::uint64_t row_count, const evaluation_columns& columns, void* workspace,
+                           std::uint64_t row_count, const core::evaluation_pointers& columns, void* workspace,
                            const launcher& on) {
   const nvtx_range range("negpipe fill evaluation");
   if (row_count == 0) return;

@@ -5,7 +5,7 @@
 
 #include "device_dataset.hpp"
 #include "launch.hpp"
-#include "negpipe/batch.hpp"
+#include "negpipe/core/columns.hpp"
 #include "negpipe/core/evaluation.hpp"
 
 namespace negpipe::cuda {
@@ -22,7 +22,7 @@ std::uint64_t evaluation_workspace_bytes(const core::evaluation_plan& plan, cons
 /// other work uses meanwhile; null if that is 0. Allocates nothing, does not wait, may be captured. Throws
 /// backend_error.
 void fill_evaluation_async(const core::evaluation_plan& plan, const device_view& data, std::uint64_t first_row,
-                           std::uint64_t row_count, const evaluation_columns& columns, void* workspace,
+                           std::uint64_t row_count, const core::evaluation_pointers& columns, void* workspace,
                            const launcher& on);
 
 }  // namespace negpipe::cuda

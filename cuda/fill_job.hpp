@@ -6,7 +6,7 @@
 #include "curand_source.hpp"
 #include "device_dataset.hpp"
 #include "fill_points.hpp"
-#include "negpipe/batch.hpp"
+#include "negpipe/core/columns.hpp"
 #include "negpipe/core/training.hpp"
 
 namespace negpipe::cuda {
@@ -27,7 +27,7 @@ struct replayed_cursor {
   __device__ const fill_range& range() const { return states[blockIdx.y].range; }
 };
 
-__device__ inline void store_item(const training_columns& columns, std::uint64_t position, std::int32_t item) {
+__device__ inline void store_item(const core::training_pointers& columns, std::uint64_t position, std::int32_t item) {
   if (columns.item_width == item_type::uint16) {
     static_cast<std::uint16_t*>(columns.items)[position] = static_cast<std::uint16_t>(item);
   } else {
@@ -43,7 +43,7 @@ struct point_writer {
   Cursor cursor;
 
   __device__ void write(std::uint64_t position) const {
-    const training_columns& columns = cursor.range().columns;
+    const core::training_pointers& columns = cursor.range().columns;
     const core::point made =
         core::point_at(plan, cursor.key(), positives, position, curand_source{plan.seed});
     columns.users[position] = index(made.user);

@@ -94,7 +94,7 @@ struct shared_tile {
 
 // All columns of a whole quad but the items.
 template <typename Position>
-__device__ void store_users_and_labels(const training_columns& columns, store_width stores, Position quad,
+__device__ void store_users_and_labels(const core::training_pointers& columns, store_width stores, Position quad,
                                        const core::neighbours& made) {
   if (stores != store_width::single) {
     reinterpret_cast<int4*>(columns.users)[quad] = make_int4(made.user[0], made.user[1], made.user[2], made.user[3]);
@@ -111,7 +111,7 @@ __device__ void store_users_and_labels(const training_columns& columns, store_wi
 }
 
 template <typename Position, typename Layout>
-__device__ void store_items(const training_columns& columns, store_width stores, Position quad,
+__device__ void store_items(const core::training_pointers& columns, store_width stores, Position quad,
                             const item_quad<Layout>& items) {
   if (stores == items.stored_as) {
     static_cast<item_quad<Layout>*>(columns.items)[quad] = items;
@@ -289,7 +289,7 @@ std::uint32_t phase_of(const void* column, std::uint64_t value_bytes) {
 
 }  // namespace
 
-target_columns target_columns::make(const training_columns& to) {
+target_columns target_columns::make(const core::training_pointers& to) {
   const std::uint32_t phase = phase_of(to.users, 4);
   const bool same = phase == phase_of(to.items, item_bytes(to.item_width)) && phase == phase_of(to.labels, 1) &&
                     (to.valid == nullptr || phase == phase_of(to.valid, 1));
@@ -310,7 +310,7 @@ cursor_state initial_state(const core::training_plan& plan) {
 }
 
 void fill_training_async(const core::training_plan& plan, const core::cycle_key& key, const device_view& data,
-                         std::uint64_t first, std::uint64_t count, const training_columns& columns,
+                         std::uint64_t first, std::uint64_t count, const core::training_pointers& columns,
                          const launcher& on) {
   if (count == 0) return;
   const fill_range range = fill_range::make(plan, first, count, target_columns::make(columns));
@@ -318,7 +318,7 @@ void fill_training_async(const core::training_plan& plan, const core::cycle_key&
 }
 
 void fill_next_async(const core::training_plan& plan, batch_cursor* cursor, cursor_state* states, unsigned batch_count,
-                     const device_view& data, const training_columns& columns, const launcher& on) {
+                     const device_view& data, const core::training_pointers& columns, const launcher& on) {
   launch_take_batches(plan, cursor, states, batch_count, columns, on);
   launch_fill(plan, data, plan.batch_size, batch_count, replayed_cursor{states}, on);
 }

@@ -5,7 +5,7 @@
 
 #include "device_dataset.hpp"
 #include "launch.hpp"
-#include "negpipe/batch.hpp"
+#include "negpipe/core/columns.hpp"
 #include "negpipe/core/training.hpp"
 #include "negpipe/device.hpp"
 
@@ -18,10 +18,10 @@ enum class store_width : std::uint32_t { single, quads_of_uint16, quads_of_int32
 struct target_columns {
   static constexpr std::uint32_t no_phase = 4;
 
-  training_columns columns;
+  core::training_pointers columns;
   std::uint32_t phase;  ///< how many values each column begins past a multiple of four values; no_phase if they differ
 
-  static target_columns make(const training_columns& columns);
+  static target_columns make(const core::training_pointers& columns);
 
   /// The same columns from value number count on.
   NEGPIPE_HD target_columns skip(std::uint64_t count) const;
@@ -35,7 +35,7 @@ struct fill_range {
   std::uint64_t count;
   std::uint64_t whole_count;
   std::uint64_t end;         ///< past the quad of the last position
-  training_columns columns;  ///< moved back by first values: position p goes to index p
+  core::training_pointers columns;  ///< moved back by first values: position p goes to index p
   store_width stores;
 
   static NEGPIPE_HD fill_range make(const core::training_plan& plan, std::uint64_t first, std::uint64_t count,
@@ -54,7 +54,7 @@ struct cursor_state {
 /// aligned to 16 bytes and first is a multiple of 4. first + count <= plan.padded_count(). on.block_size: a multiple
 /// of 32, at most max_block_size. Allocates nothing, does not wait, may be captured. Throws backend_error.
 void fill_training_async(const core::training_plan& plan, const core::cycle_key& key, const device_view& data,
-                         std::uint64_t first, std::uint64_t count, const training_columns& columns,
+                         std::uint64_t first, std::uint64_t count, const core::training_pointers& columns,
                          const launcher& on);
 
 /// Queues the next batches of a cursor in device memory, and moves the cursor past them.
@@ -62,7 +62,7 @@ void fill_training_async(const core::training_plan& plan, const core::cycle_key&
 /// Batch k goes to values [k * batch_size, (k + 1) * batch_size) of the columns. states: [batch_count], each set to
 /// initial_state(plan) once; work that reads them must not overlap. Otherwise as above.
 void fill_next_async(const core::training_plan& plan, batch_cursor* cursor, cursor_state* states, unsigned batch_count,
-                     const device_view& data, const training_columns& columns, const launcher& on);
+                     const device_view& data, const core::training_pointers& columns, const launcher& on);
 
 /// The fields of a state that no batch changes.
 cursor_state initial_state(const core::training_plan& plan);
@@ -86,7 +86,7 @@ NEGPIPE_HD inline fill_range fill_range::make(const core::training_plan& plan, s
   const std::uint64_t whole_end = (first + count < plain_end ? first + count : plain_end) / 4;
   if (whole_end > range.whole_begin) range.whole_count = whole_end - range.whole_begin;
 
-  const training_columns& to = target.columns;
+  const core::training_pointers& to = target.columns;
   const auto moved_back = [&](auto* column, std::uint64_t value_bytes) {
     return column == nullptr ? column
                              : reinterpret_cast<decltype(column)>(reinterpret_cast<std::uintptr_t>(column) -

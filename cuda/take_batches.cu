@@ -61,7 +61,7 @@ __global__ void take_batches(const __grid_constant__ take_job job) {
 }  // namespace
 
 void launch_take_batches(const core::training_plan& plan, batch_cursor* cursor, cursor_state* states,
-                         unsigned batch_count, const training_columns& columns, const launcher& on) {
+                         unsigned batch_count, const core::training_pointers& columns, const launcher& on) {
   const bool is_network = plan.point_count > core::permutation::small_size;
   const take_job job{plan, scheduled_source(plan.seed), target_columns::make(columns), cursor, states, batch_count,
                      is_network ? core::permutation::rounds_for(plan.point_count) / 4 : 0};

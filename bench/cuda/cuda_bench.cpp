@@ -69,8 +69,8 @@ struct batch_buffers {
         flags(count, memory, stream),
         width(item_width) {}
 
-  training_columns training() { return {users.data(), items.data(), width, flags.data(), nullptr}; }
-  evaluation_columns evaluation() { return {users.data(), items.data(), width, flags.data()}; }
+  core::training_pointers training() { return {users.data(), items.data(), width, flags.data(), nullptr}; }
+  core::evaluation_pointers evaluation() { return {users.data(), items.data(), width, flags.data()}; }
 
   cuda::device_buffer<std::int32_t> users;
   cuda::device_buffer<std::byte> items;

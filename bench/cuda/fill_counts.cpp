@@ -37,7 +37,7 @@ void run(const std::string& shape, std::uint64_t batch) {
     cuda::device_buffer<std::int32_t> users(batch, *memory, stream.get());
     cuda::device_buffer<std::byte> items(batch * item_bytes(width), *memory, stream.get());
     cuda::device_buffer<std::int8_t> labels(batch, *memory, stream.get());
-    const training_columns out{users.data(), items.data(), width, labels.data(), nullptr};
+    const core::training_pointers out{users.data(), items.data(), width, labels.data(), nullptr};
     for (std::uint64_t b = 0; b < batches; ++b) {
       cuda::fill_training_async(plan, key, data.view(), plan.batch_count / 2 * batch + b * batch, batch, out,
                                 {stream.get()});

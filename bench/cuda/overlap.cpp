@@ -43,7 +43,7 @@ double covered(std::vector<interval> intervals) {
   return length;
 }
 
-training_columns columns_at(std::span<std::byte* const> column, item_type width) {
+core::training_pointers columns_at(std::span<std::byte* const> column, item_type width) {
   return {reinterpret_cast<std::int32_t*>(column[0]), column[1], width, reinterpret_cast<std::int8_t*>(column[2]),
           nullptr};
 }

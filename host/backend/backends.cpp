@@ -28,10 +28,10 @@ std::unique_ptr<backend> make_backend(std::string_view device, const positives_i
   }
   const backend_status cuda = cuda_status();
   if (device == "auto") {
-    return cuda.available ? make_cuda_backend("cuda", index, threads) : make_cpu_backend(index, threads);
+    return cuda.available ? make_cuda_backend("cuda", index) : make_cpu_backend(index, threads);
   }
   if (!cuda.available) throw backend_error(fmt::format("the device {} is not available: {}", device, cuda.reason));
-  return make_cuda_backend(device, index, threads);
+  return make_cuda_backend(device, index);
 }
 
 }  // namespace negpipe

@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <vector>
 
-#include "negpipe/error.hpp"
+#include "negpipe/column_checks.hpp"
 #include "negpipe/run_control.hpp"
 #include "repeat_marker.hpp"
 #include "thread_pool.hpp"
@@ -32,15 +32,9 @@ void put_items(const std::vector<std::int32_t>& from, void* items, item_type wid
   }
 }
 
-void check_range(const char* what, std::uint64_t first, std::uint64_t count, std::uint64_t limit) {
-  if (first <= limit && count <= limit - first) return;
-  throw option_error(fmt::format("{} {} from {} on were asked for, but there are {} in all; ask for a range inside",
-                                 count, what, first, limit));
-}
-
 // Points one by one, straight from the core: padding, and cycles that kernels do not cover.
 void fill_singly(const training_plan& plan, const core::cycle_key& key, const core::positives_view& view,
-                 std::uint64_t first, std::uint64_t count, const training_columns& out) {
+                 std::uint64_t first, std::uint64_t count, const core::training_pointers& out) {
   const core::philox_source source{plan.seed};
   for (std::uint64_t i = 0; i < count; ++i) {
     const core::point made = core::point_at(plan, key, view, first + i, source);
@@ -51,7 +45,7 @@ void fill_singly(const training_plan& plan, const core::cycle_key& key, const co
   }
 }
 
-training_columns columns_from(const training_columns& out, std::uint64_t place) {
+core::training_pointers columns_from(const core::training_pointers& out, std::uint64_t place) {
   return {out.users + place, static_cast<std::byte*>(out.items) + place * item_bytes(out.item_width), out.item_width,
           out.labels + place, out.valid == nullptr ? nullptr : out.valid + place};
 }
@@ -60,7 +54,7 @@ class cpu_backend final : public backend {
  public:
   /// options.threads is resolved: at least 1.
   cpu_backend(const positives_index& index, const cpu_backend_options& options)
-      : index_(index), options_(options), pool_(options.threads) {}
+      : index_(index), counts_(dataset_counts::of(index.source())), options_(options), pool_(options.threads) {}
 
   std::string description() const override {
     const unsigned threads = pool_.thread_count();
@@ -69,27 +63,29 @@ class cpu_backend final : public backend {
 
   void fill_training(const training_plan& plan, const core::cycle_key& key, std::uint64_t first, std::uint64_t count,
                      const training_columns& out) const override {
-    check_range("positions", first, count, plan.padded_count());
+    check_training_fill(plan, key, counts_, first, count, out, {});
+    const core::training_pointers columns = pointers_of(out);
     const std::uint64_t most = options_.points_per_block;
     pool_.for_each(core::ceil_div(count, most), [&](std::uint64_t block) {
       const std::uint64_t begin = block * most;
-      fill_points(plan, key, first + begin, std::min(most, count - begin), columns_from(out, begin));
+      fill_points(plan, key, first + begin, std::min(most, count - begin), columns_from(columns, begin));
     });
   }
 
   void fill_evaluation(const evaluation_plan& plan, std::uint64_t first_row, std::uint64_t row_count,
                        const evaluation_columns& out) const override {
-    check_range("evaluation rows", first_row, row_count, plan.padded_count() / plan.row_length());
+    check_evaluation_fill(plan, counts_, first_row, row_count, out, {});
+    const core::evaluation_pointers columns = pointers_of(out);
     const std::uint64_t rows_per_block = std::max<std::uint64_t>(1, options_.values_per_block / plan.row_length());
     pool_.for_each(core::ceil_div(row_count, rows_per_block), [&](std::uint64_t block) {
       const std::uint64_t begin = block * rows_per_block;
-      fill_rows(plan, first_row, begin, std::min(row_count, begin + rows_per_block), out);
+      fill_rows(plan, first_row, begin, std::min(row_count, begin + rows_per_block), columns);
     });
   }
 
  private:
   void fill_points(const training_plan& plan, const core::cycle_key& key, std::uint64_t first, std::uint64_t count,
-                   const training_columns& out) const {
+                   const core::training_pointers& out) const {
     const core::positives_view view = index_.view();
     const bool covered = key.order.is_network() && plan.positive_count > 1;
     const std::uint64_t in_blocks =
@@ -99,7 +95,7 @@ class cpu_backend final : public backend {
   }
 
   void fill_rows(const evaluation_plan& plan, std::uint64_t first_row, std::uint64_t begin, std::uint64_t end,
-                 const evaluation_columns& out) const {
+                 const core::evaluation_pointers& out) const {
     const core::positives_view view = index_.view();
     std::vector<std::int32_t> items(plan.row_length());
     repeat_marker mark(view.item_count);
@@ -126,6 +122,7 @@ class cpu_backend final : public backend {
   }
 
   positives_index index_;
+  dataset_counts counts_;
   cpu_backend_options options_;
   mutable support::thread_pool pool_;
 };

@@ -10,7 +10,7 @@
 #include <span>
 #include <string_view>
 
-#include "negpipe/batch.hpp"
+#include "negpipe/core/columns.hpp"
 #include "negpipe/core/evaluation.hpp"
 #include "negpipe/core/training.hpp"
 
@@ -23,7 +23,7 @@ struct kernel_set {
   /// Writes the points at positions [first, first + count) to columns [0, count). The positions must lie below
   /// plan.point_count (no padding), the cycle's permutation must be a network, and plan.positive_count at least 2.
   void (*fill_points)(const core::training_plan& plan, const core::cycle_key& key, const core::positives_view& view,
-                      std::uint64_t first, std::uint64_t count, const training_columns& out);
+                      std::uint64_t first, std::uint64_t count, const core::training_pointers& out);
 
   /// Writes the negatives of one user to items [0, plan.negatives).
   void (*fill_negatives)(const core::evaluation_plan& plan, const core::positives_view& view, user_id user,

@@ -11,8 +11,10 @@ backend_status cuda_status() {
           "device cpu"};
 }
 
-std::unique_ptr<backend> make_cuda_backend(std::string_view, const positives_index&, unsigned) {
+std::unique_ptr<backend> make_cuda_backend(std::string_view, const positives_index&) {
   throw backend_error("the device cuda is not available: " + cuda_status().reason);
 }
+
+memory_location memory_location_of(const void*) { return {}; }
 
 }  // namespace negpipe

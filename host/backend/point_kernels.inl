@@ -98,7 +98,7 @@ class origin_finder {
   core::divider<Word> by_epoch_;
 };
 
-void write_points(const draw_block& block, std::uint64_t place, const training_columns& out) {
+void write_points(const draw_block& block, std::uint64_t place, const core::training_pointers& out) {
   if (out.item_width == item_type::uint16) {
     auto* items = static_cast<std::uint16_t*>(out.items) + place;
     for (std::uint32_t i = 0; i < block.count; ++i) items[i] = static_cast<std::uint16_t>(block.items[i]);
@@ -115,7 +115,7 @@ void write_points(const draw_block& block, std::uint64_t place, const training_c
 /// While the reads that settle one block are under way, the next one is computed: two blocks take turns.
 template <typename Word, typename Lookup>
 void fill_all(const core::training_plan& plan, const core::cycle_key& key, const core::positives_view& view,
-              std::uint64_t first, std::uint64_t count, const training_columns& out) {
+              std::uint64_t first, std::uint64_t count, const core::training_pointers& out) {
   const draw_job job{view, plan.item_draw, {core::tag::train_draw, core::tag::train_fallback, key.cycle}, plan.seed};
   const origin_finder<Word> find_origins(plan, key, view.csr);
   draw_block blocks[2];
@@ -144,7 +144,7 @@ void fill_all(const core::training_plan& plan, const core::cycle_key& key, const
 }
 
 void fill_points(const core::training_plan& plan, const core::cycle_key& key, const core::positives_view& view,
-                 std::uint64_t first, std::uint64_t count, const training_columns& out) {
+                 std::uint64_t first, std::uint64_t count, const core::training_pointers& out) {
   const bool narrow = plan.point_count < narrow_point_limit;
   with_lookup(view.form, [&]<typename Lookup>(Lookup) {
     const auto fill = narrow ? fill_all<std::uint32_t, Lookup> : fill_all<std::uint64_t, Lookup>;

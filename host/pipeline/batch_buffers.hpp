@@ -36,20 +36,21 @@ class batch_buffers {
   }
 
   training_columns training() {
-    return {as<std::int32_t>(0), storage_[1].get(), items_, as<std::int8_t>(2),
-            storage_.size() > 3 ? as<std::int8_t>(3) : nullptr};
+    return {as<std::int32_t>(0), items(), as<std::int8_t>(2),
+            columns_.size() > 3 ? as<std::int8_t>(3) : std::span<std::int8_t>{}};
   }
   evaluation_columns evaluation() {
-    return {as<std::int32_t>(0), storage_[1].get(), items_, as<std::int8_t>(2)};
+    return {as<std::int32_t>(0), items(), as<std::int8_t>(2)};
   }
   std::span<const std::span<const std::byte>> columns() const { return columns_; }
 
  private:
   // operator new aligns for every plain type, and creates objects of such types implicitly.
   template <typename T>
-  T* as(std::size_t column) {
-    return reinterpret_cast<T*>(storage_[column].get());
+  std::span<T> as(std::size_t column) {
+    return {reinterpret_cast<T*>(storage_[column].get()), columns_[column].size() / sizeof(T)};
   }
+  item_column items() { return {storage_[1].get(), items_, columns_[1].size() / item_bytes(items_)}; }
 
   item_type items_;
   std::vector<std::unique_ptr<std::byte[]>> storage_;

@@ -1,36 +1,63 @@
-// Columns of points in memory that the caller owns: NumPy arrays, pinned buffers, device tensors.
+// Typed columns over memory that the caller owns: vectors, NumPy arrays, pinned buffers, device tensors.
+//
+// Columns are views: trivially copyable, passed by value, and never dereferenced by these types themselves, so they may
+// point to device memory. Whatever fills them first checks type, length, alignment and memory.
 #pragma once
 
+#include <concepts>
+#include <cstddef>
 #include <cstdint>
+#include <span>
 
-#include "negpipe/core/hd.hpp"
+#include "negpipe/core/columns.hpp"
 
 namespace negpipe {
 
-/// The width of the item column: uint16 up to 65,536 items, as the format of 2018 has it, else int32.
-enum class item_type : std::uint8_t { uint16, int32 };
+/// A writable column of item ids, uint16 or int32.
+class item_column {
+ public:
+  constexpr item_column() = default;
+  /// From a span, vector or array of either type.
+  template <std::convertible_to<std::span<std::uint16_t>> Range>
+  constexpr item_column(Range&& items) : item_column(std::span<std::uint16_t>(items)) {}
+  template <std::convertible_to<std::span<std::int32_t>> Range>
+  constexpr item_column(Range&& items) : item_column(std::span<std::int32_t>(items)) {}
+  constexpr item_column(std::span<std::uint16_t> items)
+      : item_column(items.data(), item_type::uint16, items.size()) {}
+  constexpr item_column(std::span<std::int32_t> items) : item_column(items.data(), item_type::int32, items.size()) {}
+  /// From memory whose type is known at run time only. size is in items.
+  constexpr item_column(void* data, item_type type, std::size_t size) : data_(data), size_(size), type_(type) {}
 
-constexpr item_type item_type_for(std::int32_t item_count) {
-  return item_count <= 65'536 ? item_type::uint16 : item_type::int32;
-}
-NEGPIPE_HD constexpr std::uint64_t item_bytes(item_type type) { return type == item_type::uint16 ? 2 : 4; }
+  constexpr void* data() const { return data_; }
+  constexpr item_type type() const { return type_; }
+  constexpr std::size_t size() const { return size_; }
+  constexpr std::size_t size_bytes() const { return size_ * item_bytes(type_); }
+  constexpr bool empty() const { return size_ == 0; }
+  /// Items [offset, offset + count) of the same memory; offset + count <= size().
+  item_column subspan(std::size_t offset, std::size_t count) const {
+    return {static_cast<std::byte*>(data_) + offset * item_bytes(type_), type_, count};
+  }
 
-/// Where a range of training points goes. Each column has room for as many values as are asked for and is aligned
-/// to its type; all are host memory, or all are memory of the backend's device.
-struct training_columns {
-  std::int32_t* users;
-  void* items;             ///< uint16 or int32, as item_width says
-  item_type item_width;
-  std::int8_t* labels;     ///< 1 positive, 0 negative
-  std::int8_t* valid;      ///< valid_point_mask; null unless the padding policy is mask
+ private:
+  void* data_ = nullptr;
+  std::size_t size_ = 0;
+  item_type type_ = item_type::uint16;
 };
 
-/// Where a range of evaluation rows goes, likewise.
+/// Where a range of training points is written. Each column holds at least as many values as are asked for and is
+/// aligned to its type; the rest is left as it is.
+struct training_columns {
+  std::span<std::int32_t> users;
+  item_column items;              ///< wide enough for the dataset: see item_type_for
+  std::span<std::int8_t> labels;  ///< 1 positive, 0 negative
+  std::span<std::int8_t> valid;   ///< valid_point_mask; required by padding_policy::mask, else may be empty
+};
+
+/// Where a range of evaluation rows is written. The same requirements.
 struct evaluation_columns {
-  std::int32_t* users;
-  void* items;
-  item_type item_width;
-  std::int8_t* duplicate_mask;  ///< 1 where an item stood earlier in its row
+  std::span<std::int32_t> users;
+  item_column items;
+  std::span<std::int8_t> duplicate_mask;  ///< 1 where an item stood earlier in its row
 };
 
 }  // namespace negpipe

@@ -25,13 +25,51 @@ std::vector<backend_case> cases() {
           with_options("bloom_filter", {membership_form::bloom_filter, 64, buffer}),
           with_options("sorted_search", {membership_form::sorted_search, 32, small_buffer}),
           {"all_devices",
-           [](const positives_index& index) { return make_cuda_backend("cuda:all", index, 0); },
+           [](const positives_index& index) { return make_cuda_backend("cuda:all", index); },
            "cuda (0: "}};
 }
 
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(backend_contract);
 INSTANTIATE_TEST_SUITE_P(cuda, backend_contract, testing::ValuesIn(cases()),
                          [](const auto& of) { return of.param.name; });
+
+// Columns of these backends are host memory: what is handed over is not copied to, but refused.
+TEST(cuda_contract, backends_reject_columns_in_device_memory) {
+  const backend_status status = cuda_status();
+  if (!status.available) GTEST_SKIP() << status.reason;
+  const dataset data = dataset_with_positives(100);
+  const positives_index index(data);
+  const training_plan plan = plan_training(data, {1, 4, 1, 8, padding_policy::resample});
+  void* device = nullptr;
+  ASSERT_EQ(cudaMalloc(&device, 64), cudaSuccess);
+  point_buffer points(8, item_type::int32, false);
+  for (const char* name : {"cpu", "cuda"}) {
+    const auto filler = make_backend(name, index, 1);
+    training_columns columns = points.columns();
+    columns.users = {static_cast<std::int32_t*>(device), 8};
+    expect_refused([&] { filler->fill_training(plan, make_cycle_key(plan, 0), 0, 8, columns); },
+                   {"users", "memory of the device cuda:0", "host memory wanted"});
+  }
+  EXPECT_EQ(cudaFree(device), cudaSuccess);
+}
+
+TEST(cuda_contract, memory_is_located) {
+  const backend_status status = cuda_status();
+  if (!status.available) GTEST_SKIP() << status.reason;
+  const int on_stack = 0;
+  void* device = nullptr;
+  void* pinned = nullptr;
+  ASSERT_EQ(cudaMalloc(&device, 64), cudaSuccess);
+  ASSERT_EQ(cudaMallocHost(&pinned, 64), cudaSuccess);
+  EXPECT_EQ(memory_location_of(nullptr).space, memory_space::host);
+  EXPECT_EQ(memory_location_of(&on_stack).space, memory_space::host);
+  EXPECT_EQ(memory_location_of(pinned).space, memory_space::host);
+  EXPECT_EQ(memory_location_of(device).space, memory_space::device);
+  EXPECT_EQ(memory_location_of(static_cast<std::byte*>(device) + 8).space, memory_space::device);
+  EXPECT_EQ(cudaGetLastError(), cudaSuccess);
+  EXPECT_EQ(cudaFreeHost(pinned), cudaSuccess);
+  EXPECT_EQ(cudaFree(device), cudaSuccess);
+}
 
 // So that a machine without a device says that it skipped the suite, and why.
 TEST(cuda_contract, has_a_device) {

@@ -71,7 +71,7 @@ bool columns_build_the_same(const dataset& data) {
 outcome run() {
   const dataset data = edge_dataset(400);
   const positives_index index(data);
-  const auto filler = make_cuda_backend("cuda", index, 0);
+  const auto filler = make_cuda_backend("cuda", index);
   static_cast<void>(filler->description());
   const bool all_equal =
       points_are_equal(*filler, index) && rows_are_equal(*filler, index) && columns_build_the_same(data);

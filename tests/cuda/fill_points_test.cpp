@@ -36,7 +36,7 @@ struct device_columns {
     }
   }
 
-  training_columns columns() {
+  core::training_pointers columns() {
     return {reinterpret_cast<std::int32_t*>(users.data()) + begin, items.data() + begin * item_bytes(width), width,
             reinterpret_cast<std::int8_t*>(labels.data()) + begin,
             masked ? reinterpret_cast<std::int8_t*>(valid.data()) + begin : nullptr};
@@ -64,10 +64,11 @@ class fill_points : public device_test {
     std::vector<std::byte> items = users;
     std::vector<std::byte> labels = users;
     std::vector<std::byte> valid = users;
-    const training_columns wanted{reinterpret_cast<std::int32_t*>(users.data()) + found.begin,
-                                  items.data() + found.begin * item_bytes(found.width), found.width,
-                                  reinterpret_cast<std::int8_t*>(labels.data()) + found.begin,
-                                  found.masked ? reinterpret_cast<std::int8_t*>(valid.data()) + found.begin : nullptr};
+    const training_columns wanted{
+        {reinterpret_cast<std::int32_t*>(users.data()) + found.begin, found.count},
+        {items.data() + found.begin * item_bytes(found.width), found.width, found.count},
+        {reinterpret_cast<std::int8_t*>(labels.data()) + found.begin, found.count},
+        {reinterpret_cast<std::int8_t*>(valid.data()) + found.begin, found.masked ? found.count : 0}};
     write_reference_points(plan, key, index.view(), first, written, wanted);
     std::string text;
     if (download(found.users.data(), room) != users) text += "users ";
@@ -217,13 +218,13 @@ class replayed_fill : public fill_points {
         write_reference_points(plan, make_cycle_key(plan, at.cycle), index.view(), plan.first_position(at.batch), count,
                                wanted.columns());
         point_buffer made(count, width, found.masked);
-        std::copy_n(users.data() + k * count, count, made.columns().users);
+        std::copy_n(users.data() + k * count, count, made.columns().users.data());
         std::copy_n(items.data() + k * count * item_bytes(width), count * item_bytes(width),
-                    static_cast<std::byte*>(made.columns().items));
-        std::copy_n(labels.data() + k * count, count, made.columns().labels);
+                    static_cast<std::byte*>(made.columns().items.data()));
+        std::copy_n(labels.data() + k * count, count, made.columns().labels.data());
         if (found.masked) {
           const auto valid = download(found.columns().valid, found.count);
-          std::copy_n(valid.data() + k * count, count, made.columns().valid);
+          std::copy_n(valid.data() + k * count, count, made.columns().valid.data());
         }
         ASSERT_EQ(made.first_difference(wanted), "") << "cycle " << at.cycle << ", batch " << at.batch;
         if (++at.batch == plan.batch_count) at = {at.cycle + 1, 0};

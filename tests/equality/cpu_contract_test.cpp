@@ -68,7 +68,7 @@ meeting* current = nullptr;
 const kernel_set meeting_kernels{
     "meeting",
     [](const core::training_plan& plan, const core::cycle_key& key, const core::positives_view& view,
-       std::uint64_t first, std::uint64_t count, const training_columns& out) {
+       std::uint64_t first, std::uint64_t count, const core::training_pointers& out) {
       current->attend();
       supported_kernels().front().fill_points(plan, key, view, first, count, out);
     },

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,10 @@ class guarded_bytes {
 
   std::byte* data() { return bytes_.data() + guard; }
   std::uint64_t size() const { return bytes_.size() - 2 * guard; }
+  template <typename T>
+  std::span<T> as() {
+    return {reinterpret_cast<T*>(data()), size() / sizeof(T)};
+  }
   void assign(const guarded_bytes& from, std::uint64_t begin) {
     std::memcpy(data(), from.bytes_.data() + guard + begin, size());
   }
@@ -55,9 +60,8 @@ class point_buffer {
         valid_(masked ? count : 0) {}
 
   training_columns columns() {
-    return {reinterpret_cast<std::int32_t*>(users_.data()), items_.data(), width_,
-            reinterpret_cast<std::int8_t*>(labels_.data()),
-            masked_ ? reinterpret_cast<std::int8_t*>(valid_.data()) : nullptr};
+    return {users_.as<std::int32_t>(), {items_.data(), width_, items_.size() / item_bytes(width_)},
+            labels_.as<std::int8_t>(), masked_ ? valid_.as<std::int8_t>() : std::span<std::int8_t>{}};
   }
 
   std::string first_difference(const point_buffer& wanted) const {
@@ -91,8 +95,8 @@ class row_buffer {
       : width_(width), users_(count * sizeof(std::int32_t)), items_(count * item_bytes(width)), mask_(count) {}
 
   evaluation_columns columns() {
-    return {reinterpret_cast<std::int32_t*>(users_.data()), items_.data(), width_,
-            reinterpret_cast<std::int8_t*>(mask_.data())};
+    return {users_.as<std::int32_t>(), {items_.data(), width_, items_.size() / item_bytes(width_)},
+            mask_.as<std::int8_t>()};
   }
 
   std::string first_difference(const row_buffer& wanted) const {
@@ -108,11 +112,11 @@ class row_buffer {
   guarded_bytes mask_;
 };
 
-inline void put_item(void* items, item_type width, std::uint64_t place, std::int32_t item) {
-  if (width == item_type::uint16) {
-    static_cast<std::uint16_t*>(items)[place] = static_cast<std::uint16_t>(item);
+inline void put_item(const item_column& items, std::uint64_t place, std::int32_t item) {
+  if (items.type() == item_type::uint16) {
+    static_cast<std::uint16_t*>(items.data())[place] = static_cast<std::uint16_t>(item);
   } else {
-    static_cast<std::int32_t*>(items)[place] = item;
+    static_cast<std::int32_t*>(items.data())[place] = item;
   }
 }
 
@@ -122,9 +126,9 @@ inline void write_reference_points(const core::training_plan& plan, const core::
   for (std::uint64_t i = 0; i < count; ++i) {
     const core::point made = core::point_at(plan, key, view, first + i, core::philox_source{plan.seed});
     out.users[i] = index(made.user);
-    put_item(out.items, out.item_width, i, index(made.item));
+    put_item(out.items, i, index(made.item));
     out.labels[i] = made.label;
-    if (out.valid != nullptr) out.valid[i] = made.valid;
+    if (!out.valid.empty()) out.valid[i] = made.valid;
   }
 }
 
@@ -140,7 +144,7 @@ inline void write_reference_rows(const core::evaluation_plan& plan, const core::
           is_padding ? 0 : index(core::eval_item_at(plan, view, user, column, core::philox_source{plan.seed}));
       const std::uint64_t place = i * length + column;
       out.users[place] = index(user);
-      put_item(out.items, out.item_width, place, row[column]);
+      put_item(out.items, place, row[column]);
       out.duplicate_mask[place] = core::is_repeat(row.data(), column);
     }
   }

@@ -35,7 +35,7 @@ int main() try {
   std::vector<std::uint16_t> items(count);
   std::vector<std::int8_t> labels(count);
   backend->fill_training(plan, negpipe::make_cycle_key(plan, 0), 0, count,
-                         {users.data(), items.data(), negpipe::item_type::uint16, labels.data(), nullptr});
+                         {users, items, labels, {}});
   for (std::uint64_t i = 0; i < count; ++i) {
     std::cout << data.user_ids().to_string(static_cast<std::size_t>(users[i])) << ' '
               << data.item_ids().to_string(items[i]) << ' ' << int{labels[i]} << '\n';

@@ -1,0 +1,106 @@
+#include "negpipe/column_checks.hpp"
+
+#include <fmt/format.h>
+
+#include <cstddef>
+#include <string>
+
+#include "negpipe/error.hpp"
+
+namespace negpipe {
+
+namespace {
+
+void check_range(const char* what, std::uint64_t first, std::uint64_t count, std::uint64_t limit) {
+  if (first <= limit && count <= limit - first) return;
+  throw option_error(fmt::format("{} {} from {} on were asked for, but there are {} in all; ask for a range inside",
+                                 count, what, first, limit));
+}
+
+std::string to_text(memory_location location) {
+  switch (location.space) {
+    case memory_space::host: return "host memory";
+    case memory_space::device: return fmt::format("memory of the device cuda:{}", location.device);
+    case memory_space::managed: break;
+  }
+  return "managed memory";
+}
+
+/// One column of a fill of count values.
+struct column_check {
+  std::uint64_t count;
+  memory_location wanted;
+
+  void operator()(const char* name, const void* data, std::size_t size, std::uint64_t value_bytes) const {
+    if (size < count) {
+      throw option_error(fmt::format("the column {} has room for {} values, {} wanted", name, size, count));
+    }
+    if (count == 0) return;
+    if (reinterpret_cast<std::uintptr_t>(data) % value_bytes != 0) {
+      throw option_error(
+          fmt::format("the column {} begins at address {}, a multiple of {} wanted; align it to its type",
+                      name, data, value_bytes));
+    }
+    const memory_location found = memory_location_of(data);
+    if (found.space == memory_space::managed) return;
+    const bool is_there = found.space == wanted.space &&
+                          (found.space == memory_space::host || found.device == wanted.device);
+    if (!is_there) {
+      throw option_error(
+          fmt::format("the column {} lies in {}, {} wanted; copy it, or sample on the device that the columns lie on",
+                      name, to_text(found), to_text(wanted)));
+    }
+  }
+};
+
+void check_items(const column_check& check, const item_column& items, std::int32_t item_count) {
+  if (items.type() == item_type::uint16 && item_type_for(item_count) != item_type::uint16 && check.count != 0) {
+    throw option_error(
+        fmt::format("the column items is of type uint16, which numbers 65536 items, but the dataset has {}; int32 "
+                    "wanted",
+                    item_count));
+  }
+  check("items", items.data(), items.size(), item_bytes(items.type()));
+}
+
+void check_counts(const char* what, std::uint64_t planned, std::uint64_t found) {
+  if (planned == found) return;
+  throw option_error(
+      fmt::format("the plan is of another dataset: made for {} {}, found {}; make a plan of this dataset", planned,
+                  what, found));
+}
+
+}  // namespace
+
+void check_training_fill(const training_plan& plan, const core::cycle_key& key, const dataset_counts& counts,
+                         std::uint64_t first, std::uint64_t count, const training_columns& columns,
+                         memory_location wanted) {
+  check_counts("training positives", plan.positive_count, counts.positives);
+  check_counts("items", plan.item_draw.n, static_cast<std::uint64_t>(counts.items));
+  if (key.order.size != plan.point_count) {
+    throw option_error(fmt::format("the cycle key is of another plan: made for {} points, {} wanted", key.order.size,
+                                   plan.point_count));
+  }
+  check_range("positions", first, count, plan.padded_count());
+  const column_check check{count, wanted};
+  check("users", columns.users.data(), columns.users.size(), sizeof(std::int32_t));
+  check_items(check, columns.items, counts.items);
+  check("labels", columns.labels.data(), columns.labels.size(), 1);
+  if (plan.pad == padding_policy::mask && columns.valid.empty() && count != 0) {
+    throw option_error("the column valid is missing: padding is mask, which marks its rows there");
+  }
+  if (!columns.valid.empty()) check("valid", columns.valid.data(), columns.valid.size(), 1);
+}
+
+void check_evaluation_fill(const evaluation_plan& plan, const dataset_counts& counts, std::uint64_t first_row,
+                           std::uint64_t row_count, const evaluation_columns& columns, memory_location wanted) {
+  check_counts("users", plan.user_count, static_cast<std::uint64_t>(counts.users));
+  check_counts("items", plan.item_draw.n, static_cast<std::uint64_t>(counts.items));
+  check_range("evaluation rows", first_row, row_count, plan.padded_count() / plan.row_length());
+  const column_check check{row_count * plan.row_length(), wanted};
+  check("users", columns.users.data(), columns.users.size(), sizeof(std::int32_t));
+  check_items(check, columns.items, counts.items);
+  check("duplicate_mask", columns.duplicate_mask.data(), columns.duplicate_mask.size(), 1);
+}
+
+}  // namespace negpipe

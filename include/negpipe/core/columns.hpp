@@ -1,0 +1,38 @@
+// Columns as kernels write them: plain pointers, already checked. Callers pass the typed columns of negpipe/batch.hpp.
+#pragma once
+
+#include <cstdint>
+
+#include "negpipe/core/hd.hpp"
+
+namespace negpipe {
+
+/// The type of an item column: uint16 up to 65,536 items, as the format of 2018 has it, else int32.
+enum class item_type : std::uint8_t { uint16, int32 };
+
+constexpr item_type item_type_for(std::int32_t item_count) {
+  return item_count <= 65'536 ? item_type::uint16 : item_type::int32;
+}
+NEGPIPE_HD constexpr std::uint64_t item_bytes(item_type type) { return type == item_type::uint16 ? 2 : 4; }
+
+namespace core {
+
+/// Unchecked training_columns. Aligned to their types, with room for what is written.
+struct training_pointers {
+  std::int32_t* users;
+  void* items;           ///< uint16 or int32, as item_width says
+  item_type item_width;
+  std::int8_t* labels;
+  std::int8_t* valid;    ///< null: not written
+};
+
+/// Unchecked evaluation_columns.
+struct evaluation_pointers {
+  std::int32_t* users;
+  void* items;
+  item_type item_width;
+  std::int8_t* duplicate_mask;
+};
+
+}  // namespace core
+}  // namespace negpipe
