@@ -93,49 +93,48 @@ json describe(const dataset& data) {
 
 // ---- reading
 
-json parse_description(const fs::path& folder) {
+json read_description(const fs::path& folder) {
   const fs::path path = folder / description_file;
   if (support::is_folder(folder) && !support::exists(path)) {
     throw format_error(fmt::format("{} has no {}: it is not a dataset; give a folder that negpipe prepare made",
                                    folder.string(), description_file));
   }
-  const support::mapped_file file(path);
-  json description = support::parse_json(file.bytes());
-  if (!description.is_object() || description.value("format", json()) != format_name) {
-    throw format_error(fmt::format("{}: it does not describe a dataset; {}", path.string(), remedy));
+  json description = support::read_json(path, remedy);
+  const support::json_fields fields(description, path.string(), remedy);
+  if (!fields.contains("format") || fields.text("format") != format_name) {
+    fields.fail("it does not describe a dataset");
   }
-  if (const json version = description.value("format_version", json()); version != dataset_format_version) {
+  if (const auto version = fields.number<std::uint32_t>("format_version"); version != dataset_format_version) {
     throw format_error(
-        fmt::format("{}: its format is version {}, this program reads version {}; prepare the dataset "
-                    "again with this program, or use the one that made it",
-                    path.string(), dump(version), dataset_format_version));
+        fmt::format("{}: its format is version {}, this program reads version {}; prepare the dataset again with this "
+                    "program, or use the one that made it",
+                    path.string(), version, dataset_format_version));
   }
-  if (const json found = description.value("checksum", json()); found != checksum_of(description)) {
-    throw format_error(fmt::format("{}: its checksum is {}, wanted {}: the file was damaged or changed; {}",
-                                   path.string(), dump(found), checksum_of(description), remedy));
+  if (const std::string wanted = checksum_of(description); hex(fields.checksum("checksum")) != wanted) {
+    fields.fail(fmt::format("its checksum is {}, wanted {}: the file was damaged or changed", fields.text("checksum"),
+                            wanted));
   }
   return description;
 }
 
 class folder_reader {
  public:
-  folder_reader(fs::path folder, const json& arrays, std::vector<support::mapped_file>& mappings)
-      : folder_(std::move(folder)), arrays_(arrays), mappings_(mappings) {}
+  folder_reader(fs::path folder, support::json_fields arrays, std::vector<support::mapped_file>& mappings)
+      : folder_(std::move(folder)), arrays_(std::move(arrays)), mappings_(mappings) {}
 
   template <typename T>
   std::span<const T> get(const std::string& name) {
-    const json& entry = arrays_.at(name);
-    const auto count = entry.at("length").get<std::uint64_t>();
+    const support::json_fields entry = arrays_.object(name);
+    const auto count = entry.number<std::uint64_t>("length");
     const fs::path path = folder_ / (name + ".npy");
     if (!support::exists(path)) {
       throw format_error(fmt::format("{} is missing, which {} speaks of; {}", path.string(), description_file, remedy));
     }
     support::mapped_file& mapping = mappings_.emplace_back(path);
     const auto bytes = npy::values_of(mapping, path, npy::descriptor<T>(), count, sizeof(T));
-    const std::string crc = hex(support::crc32c(bytes));
-    if (crc != entry.at("crc32c").get<std::string>()) {
+    if (const std::uint32_t crc = support::crc32c(bytes); crc != entry.checksum("crc32c")) {
       throw format_error(fmt::format("{}: its checksum is {}, wanted {}: the file was damaged or changed; {}",
-                                     path.string(), crc, entry.at("crc32c").get<std::string>(), remedy));
+                                     path.string(), hex(crc), entry.text("crc32c"), remedy));
     }
     return {reinterpret_cast<const T*>(bytes.data()), static_cast<std::size_t>(count)};
   }
@@ -149,17 +148,27 @@ class folder_reader {
 
  private:
   fs::path folder_;
-  const json& arrays_;
+  support::json_fields arrays_;
   std::vector<support::mapped_file>& mappings_;
 };
 
-dataset_origin parse_origin(const json& origin) {
-  return {.source = origin.at("source").get<std::string>(),
-          .source_digest = origin.at("source_digest").get<std::string>(),
-          .options = origin.at("options").dump(),
-          .ties = origin.at("ties").get<std::string>(),
-          .seed = origin.at("seed").get<std::uint64_t>(),
-          .row_count = origin.at("rows").get<std::uint64_t>()};
+dataset_origin read_origin(const support::json_fields& origin, const json& options) {
+  return {.source = origin.text("source"),
+          .source_digest = origin.text("source_digest"),
+          .options = options.dump(),
+          .ties = origin.text("ties"),
+          .seed = origin.number<std::uint64_t>("seed"),
+          .row_count = origin.number<std::uint64_t>("rows")};
+}
+
+/// Whoever reads the description alone must not be told of other counts.
+void check_counts(const support::json_fields& fields, std::size_t users, std::size_t items, std::size_t positives) {
+  const auto check = [&](const char* name, std::size_t found) {
+    if (fields.number<std::uint64_t>(name) != found) fields.fail_at(name, std::to_string(found));
+  };
+  check("users", users);
+  check("items", items);
+  check("positives", positives);
 }
 
 }  // namespace
@@ -191,22 +200,22 @@ void dataset::save(const fs::path& folder, bool replace, const std::function<voi
 }
 
 dataset dataset::load(const fs::path& folder) {
-  const json description = parse_description(folder);
+  const json description = read_description(folder);
+  const support::json_fields fields(description, (folder / description_file).string(), remedy);
   auto loaded = std::make_shared<storage>();
-  try {
-    folder_reader reader(folder, description.at("arrays"), loaded->mappings);
-    loaded->user_offsets = reader.get<std::int64_t>("user_offsets");
-    loaded->positive_items = reader.get<std::int32_t>("positive_items");
-    loaded->heldout_items = reader.get<std::int32_t>("heldout_items");
-    loaded->user_ids = reader.get_ids("user_ids");
-    loaded->item_ids = reader.get_ids("item_ids");
-    loaded->origin = parse_origin(description.at("origin"));
-    loaded->digest = description.at("digest").get<std::string>();
-  } catch (const json::exception& failure) {
-    throw format_error(fmt::format("{}: {}; {}", (folder / description_file).string(), failure.what(), remedy));
-  }
+  folder_reader reader(folder, fields.object("arrays"), loaded->mappings);
+  loaded->user_offsets = reader.get<std::int64_t>("user_offsets");
+  loaded->positive_items = reader.get<std::int32_t>("positive_items");
+  loaded->heldout_items = reader.get<std::int32_t>("heldout_items");
+  loaded->user_ids = reader.get_ids("user_ids");
+  loaded->item_ids = reader.get_ids("item_ids");
+  const support::json_fields origin = fields.object("origin");
+  (void)origin.object("options");
+  loaded->origin = read_origin(origin, description["origin"]["options"]);
+  loaded->digest = fields.text("digest");
   check_dataset({(folder / "").string(), std::string(remedy)}, loaded->user_offsets, loaded->positive_items,
                 loaded->heldout_items, loaded->user_ids, loaded->item_ids);
+  check_counts(fields, loaded->heldout_items.size(), loaded->item_ids.size(), loaded->positive_items.size());
   return dataset(std::shared_ptr<const storage>(std::move(loaded)));
 }
 

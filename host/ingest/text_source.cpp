@@ -4,6 +4,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -97,7 +98,19 @@ std::size_t text_source::read_inflated(std::span<char> buffer) {
                                     stream.msg != nullptr ? stream.msg : "not a gzip member"));
     }
   }
-  return buffer.size() - stream.avail_out;
+  const std::size_t filled = buffer.size() - stream.avail_out;
+  inflated_ += filled;
+  check_expansion();
+  return filled;
+}
+
+void text_source::check_expansion() const {
+  const std::uint64_t limit = std::max(min_text_limit_bytes, max_expansion * file_bytes_);
+  if (inflated_ <= limit) return;
+  throw input_error(
+      fmt::format("{}: its {} bytes expand to more than {}, which no ratings do; if it is right all the same, "
+                  "decompress it and give the plain file",
+                  path().string(), file_bytes_, limit));
 }
 
 void block_reader::fill(std::vector<char>& block) {

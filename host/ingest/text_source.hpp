@@ -26,8 +26,13 @@ class text_source {
   text_source(const text_source&) = delete;
   text_source& operator=(const text_source&) = delete;
 
+  /// Limit of decompression, against files made to fill memory: ratings shrink to a tenth at best. Small files may grow
+  /// to min_text_limit_bytes.
+  static constexpr std::uint64_t max_expansion = 50;
+  static constexpr std::uint64_t min_text_limit_bytes = std::uint64_t{64} << 20;
+
   /// Fills the buffer as far as the text goes; fewer bytes than asked for mean its end. Throws io_error, and
-  /// input_error for a compressed file that is truncated or damaged.
+  /// input_error for a compressed file that is truncated, damaged, or expands beyond the limit.
   std::size_t read(std::span<char> buffer);
 
   const std::filesystem::path& path() const { return file_.path(); }
@@ -42,10 +47,12 @@ class text_source {
   std::size_t read_file(std::span<char> buffer);
   std::size_t read_inflated(std::span<char> buffer);
   bool refill();
+  void check_expansion() const;
 
   support::file file_;
   std::uint64_t file_bytes_;
   std::uint64_t consumed_ = 0;
+  std::uint64_t inflated_ = 0;
   support::md5 digest_;
   std::unique_ptr<inflater> inflater_;  // null for plain files
 };

@@ -1,7 +1,6 @@
 #include <fmt/core.h>
 
-#include <algorithm>
-
+#include "batch_columns.hpp"
 #include "digest.hpp"
 #include "files.hpp"
 #include "format.hpp"
@@ -16,66 +15,82 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::span<const std::byte> bytes_of(const std::vector<feature>& features, std::string_view name, const fs::path& file) {
-  const auto found = std::ranges::find(features, name, &feature::name);
-  if (found == features.end()) throw format_error(fmt::format("{}: a record has no \"{}\"", file.string(), name));
-  return found->bytes;
+[[noreturn]] void refuse(const fs::path& path, const std::string& what) {
+  throw format_error(fmt::format("{}: {}; generate the folder again", path.string(), what));
 }
 
-record::ready_file read_ready(const fs::path& folder) {
-  if (!support::exists(folder / record::ready_file_name)) {
-    throw format_error(
-        fmt::format("{} has no {}: it was not finished; generate it again", folder.string(), record::ready_file_name));
+record::ready_file read_ready(const pipeline::record_folder& folder) {
+  const fs::path path = folder.path / record::ready_file_name;
+  if (!support::exists(path)) refuse(path, "is missing: the folder was not finished");
+  record::ready_file ready = record::read_ready_file(folder.path);
+  if ((ready.kind == record::record_kind::eval) != folder.is_evaluation) {
+    refuse(path, "\"kind\" does not belong into this folder");
   }
-  return record::read_ready_file(folder);
+  return ready;
 }
 
-/// Hashes one file on, and counts its records into the result. Throws format_error unless there are as many as wanted.
-void hash_file(const fs::path& file, std::uint64_t wanted, std::uint64_t total, support::md5& hash, record_hash& result,
-               const run_control& control) {
-  if (!support::exists(file)) {
-    throw format_error(fmt::format("{} is missing, which {} lists; generate the folder again", file.string(),
-                                   record::ready_file_name));
+/// Hashes the folders of one run.
+class folder_hasher {
+ public:
+  folder_hasher(const pipeline::record_folder& folder, const run_control& control)
+      : folder_(folder), ready_(read_ready(folder)), columns_(columns_of(ready_)), control_(control) {
+    result_.name = folder.name;
   }
-  record_reader reader(file);
-  std::uint64_t count = 0;
-  for (std::span<const std::byte> payload; reader.next(payload); ++count) {
-    const auto features = parse_example(payload);
-    hash.update(bytes_of(features, record::user_key, file));
-    hash.update(bytes_of(features, record::item_key, file));
-    if (++result.batch_count == 1) result.first_batch = hash.hex();
-    control.throw_if_stopped();
-    control.report({result.name, "batches", result.batch_count, total});
-  }
-  if (count == wanted) return;
-  throw format_error(fmt::format("{} holds {} records, {} wanted by {}; generate the folder again", file.string(),
-                                 count, wanted, record::ready_file_name));
-}
 
-/// A hash of part of a folder would look like one of the whole: what ready.json lists must all be there.
-record_hash hash_folder(const pipeline::record_folder& folder, const run_control& control) {
-  const record::ready_file ready = read_ready(folder.path);
-  record_hash result{.name = folder.name, .batch_count = 0, .all_batches = {}, .first_batch = {}};
-  support::md5 hash;
-  const auto prefix = folder.is_evaluation ? record::evaluation_prefix : record::training_prefix;
-  for (std::uint32_t f = 0; f < ready.files.size(); ++f) {
-    hash_file(folder.path / record::record_file_name(prefix, f), ready.files[f].record_count, ready.batch_count, hash,
-              result, control);
+  /// A hash of part of a folder would look like one of the whole: what ready.json lists must all be there.
+  record_hash run() {
+    for (const record::record_file& file : ready_.files) hash_file(folder_.path / file.name, file);
+    result_.all_batches = hash_.hex();
+    return result_;
   }
-  if (result.batch_count != ready.batch_count) {
-    throw format_error(fmt::format("{}: its files hold {} records, {} batches wanted by {}; generate it again",
-                                   folder.path.string(), result.batch_count, ready.batch_count,
-                                   record::ready_file_name));
+
+ private:
+  void hash_file(const fs::path& path, const record::record_file& listed) {
+    if (!support::exists(path)) refuse(path, fmt::format("is missing, which {} lists", record::ready_file_name));
+    if (const auto bytes = support::file::open_read(path).size(); bytes != listed.byte_count) {
+      refuse(path, fmt::format("has {} bytes, {} wanted by {}", bytes, listed.byte_count, record::ready_file_name));
+    }
+    record_reader reader(path, ready_.compression, max_record_payload_bytes(ready_));
+    std::uint64_t count = 0;
+    for (std::span<const std::byte> payload; reader.next(payload); ++count) {
+      if (count == listed.record_count) {
+        refuse(path, fmt::format("holds more than {} records, {} wanted by {}", count, listed.record_count,
+                                 record::ready_file_name));
+      }
+      hash_batch(path, count, payload);
+    }
+    if (count == listed.record_count) return;
+    refuse(path, fmt::format("holds {} records, {} wanted by {}", count, listed.record_count, record::ready_file_name));
   }
-  result.all_batches = hash.hex();
-  return result;
-}
+
+  void hash_batch(const fs::path& path, std::uint64_t number, std::span<const std::byte> payload) {
+    try {
+      const auto values = record::batch_columns(payload, columns_);
+      hash_.update(values[0]);  // users
+      hash_.update(values[1]);  // items
+    } catch (const format_error& failure) {
+      refuse(path, fmt::format("record {}: {}", number, failure.what()));
+    }
+    if (++result_.batch_count == 1) result_.first_batch = hash_.hex();
+    control_.throw_if_stopped();
+    control_.report({result_.name, "batches", result_.batch_count, ready_.batch_count});
+  }
+
+  const pipeline::record_folder& folder_;
+  record::ready_file ready_;
+  std::vector<record::column_spec> columns_;
+  const run_control& control_;
+  support::md5 hash_;
+  record_hash result_;
+};
 
 }  // namespace
 
 std::vector<record_hash> hash_records(const std::filesystem::path& folder, const run_control& control) {
   std::vector<record_hash> hashes;
-  for (const auto& records : pipeline::find_record_folders(folder)) hashes.push_back(hash_folder(records, control));
+  for (const auto& records : pipeline::find_record_folders(folder)) {
+    hashes.push_back(folder_hasher(records, control).run());
+  }
   return hashes;
 }
 

@@ -66,7 +66,7 @@ std::optional<producer_note> read_note(const fs::path& cache) {
   const fs::path path = cache / note_name;
   if (!support::exists(path)) return {};
   const std::string text = support::read_text(path, support::max_json_bytes);
-  const json content = support::parse_json(std::as_bytes(std::span(text)));
+  const json content = support::parse_json(text);
   if (is_complete(content)) {
     producer_note note{content["next_cycle"].get<std::uint64_t>(), content.value("publishing", std::string()),
                        by_field(content["options"])};

@@ -1,10 +1,10 @@
 #include "negpipe/pipeline.hpp"
 
-#include <algorithm>
+#include <optional>
 #include <set>
 
+#include "batch_columns.hpp"
 #include "digest.hpp"
-#include "example_encoder.hpp"
 #include "files.hpp"
 #include "format.hpp"
 #include "negpipe/error.hpp"
@@ -21,7 +21,7 @@ using namespace pipeline;
 
 namespace {
 
-constexpr std::size_t most_failures_told = 20;
+constexpr std::size_t max_reported_failures = 20;
 
 /// What all folders of a run share.
 struct verification {
@@ -33,12 +33,36 @@ struct verification {
 
   void fail(const fs::path& file, std::string message) const {
     ++report.failure_count;
-    if (report.failures.size() < most_failures_told) report.failures.push_back({file.string(), std::move(message)});
+    if (report.failures.size() < max_reported_failures) report.failures.push_back({file.string(), std::move(message)});
   }
   void fail(const fs::path& file, const std::string& where, const findings& found) const {
     for (const auto& message : found.messages()) fail(file, where + message);
-    report.failure_count += found.count() - found.messages().size();  // those that were not told
+    report.failure_count += found.count() - found.messages().size();
   }
+};
+
+/// Compares an index file, line by line, with the records that are read: memory does not grow with their number.
+class index_check {
+ public:
+  /// Throws io_error.
+  explicit index_check(const fs::path& path) : file_(path) {}
+
+  void expect(std::uint64_t offset, std::uint64_t frame_bytes) {
+    const std::string line = fmt::format("{} {}\n", offset, frame_bytes);
+    is_right_ = is_right_ && text().substr(compared_).starts_with(line);
+    compared_ += line.size();
+  }
+  /// Whether the file held a line for each record, and no more.
+  bool is_right() const { return is_right_ && compared_ == text().size(); }
+
+ private:
+  std::string_view text() const {
+    return {reinterpret_cast<const char*>(file_.bytes().data()), file_.bytes().size()};
+  }
+
+  support::mapped_file file_;
+  std::size_t compared_ = 0;
+  bool is_right_ = true;
 };
 
 /// Checks one folder: ready.json against the dataset, files against ready.json, records against all promises.
@@ -49,9 +73,9 @@ class folder_verifier {
 
   void run() {
     if (!read_ready()) return;
-    check_file_names();
+    check_for_other_files();
     for (std::uint32_t f = 0; f < layout_.file_count; ++f) read_file(f);
-    // With records missing every count would be off: the loss has been told already.
+    // With records missing every count would be off: the loss is reported already.
     if (!complete_) return;
     findings found;
     checker_->conclude(found);
@@ -65,15 +89,15 @@ class folder_verifier {
     std::uint64_t batch;
     std::vector<std::byte> payload;
     findings found;
-    bool judged;           ///< false when its columns could not be had
+    bool was_checked;      ///< false when its columns could not be read
   };
-  /// How far the reading of a file has come.
+  /// The state of reading one file.
   struct file_scan {
     std::uint64_t first_batch;
     std::uint64_t wanted;  ///< records
     std::uint64_t count = 0;
     std::uint64_t offset = 0;
-    std::string index = {};   ///< what the index file must hold
+    std::optional<index_check> index = {};
     std::string damage = {};  ///< why reading stopped
     bool ended = false;
   };
@@ -82,13 +106,14 @@ class folder_verifier {
   void refuse_other_origin() const;
   void make_checker();
   void expect(std::string_view field, std::uint64_t found, std::uint64_t wanted) const;
-  void check_file_names() const;
+  void check_for_other_files() const;
   bool check_file(const fs::path& path, const record::record_file& listed, std::uint64_t records) const;
-  void check_index(const fs::path& path, const std::string& wanted) const;
+  std::optional<index_check> open_index(const fs::path& path) const;
   void read_file(std::uint32_t number);
+  void read_records(const fs::path& path, file_scan& scan);
   std::vector<pending_record> read_some(record_reader& reader, file_scan& scan) const;
-  void judge(const fs::path& path, std::vector<pending_record>& records);
-  void judge_record(pending_record& record) const;
+  void check_records(const fs::path& path, std::vector<pending_record>& records);
+  void check_record(pending_record& record) const;
 
   const verification& run_;
   const record_folder& folder_;
@@ -146,7 +171,11 @@ void folder_verifier::make_checker() {
     run_.fail(ready_path_, "\"kind\" does not belong into this folder");
     return;
   }
-  if (ready_.items != items) run_.fail(ready_path_, "the dtype of item_id does not fit the number of items");
+  if (ready_.items != items) {
+    run_.fail(ready_path_, "the dtype of item_id does not fit the number of items");
+    return;
+  }
+  columns_ = columns_of(ready_);
   expect("user_count", ready_.user_count, static_cast<std::uint64_t>(run_.data.user_count()));
   expect("item_count", ready_.item_count, static_cast<std::uint64_t>(run_.data.item_count()));
   expect("positive_count", ready_.positive_count, run_.data.positive_count());
@@ -155,7 +184,6 @@ void folder_verifier::make_checker() {
     const evaluation_plan plan =
         plan_evaluation(run_.data, {ready_.seed, ready_.negatives, ready_.batch_size, ready_.mlperf});
     expect("point_count", ready_.point_count, plan.element_count());
-    columns_ = record::evaluation_record_columns(plan.batch_size, items);
     checker_ = make_evaluation_checker(plan, run_.positives);
     batches = plan.batch_count;
   } else {
@@ -163,27 +191,21 @@ void folder_verifier::make_checker() {
     const training_plan plan = plan_training(
         run_.data, {ready_.seed, ready_.negatives, ready_.epochs_per_cycle, ready_.batch_size, ready_.padding});
     expect("point_count", ready_.point_count, plan.point_count);
-    columns_ = record::training_record_columns(plan.batch_size, items, plan.pad == padding_policy::mask);
     checker_ = make_training_checker(plan, ready_.cycle, run_.positives);
     batches = plan.batch_count;
   }
   expect("batch_count", ready_.batch_count, batches);
+  // The sizes of files are bounded by it.
+  if (ready_.batch_count != batches) checker_.reset();
   layout_ = {batches, static_cast<std::uint32_t>(ready_.files.size())};
 }
 
-/// The listed names are the right ones, and no other file would be caught by a reader's pattern.
-void folder_verifier::check_file_names() const {
-  const auto prefix = folder_.is_evaluation ? record::evaluation_prefix : record::training_prefix;
+/// No other file would be caught by a reader's pattern.
+void folder_verifier::check_for_other_files() const {
   std::set<std::string> names;
-  for (std::uint32_t f = 0; f < layout_.file_count; ++f) {
-    const std::string wanted = record::record_file_name(prefix, f);
-    if (ready_.files[f].name != wanted) {
-      run_.fail(ready_path_, fmt::format("file {} is named {}, {} wanted", f, ready_.files[f].name, wanted));
-    }
-    names.insert(wanted);
-  }
+  for (const auto& file : ready_.files) names.insert(file.name);
   for (const auto& path : find_record_files(folder_)) {
-    if (names.count(path.filename().string()) == 0) run_.fail(path, "stands here, but ready.json does not list it");
+    if (!names.contains(path.filename().string())) run_.fail(path, "stands here, but ready.json does not list it");
   }
 }
 
@@ -204,37 +226,36 @@ bool folder_verifier::check_file(const fs::path& path, const record::record_file
   return true;
 }
 
-void folder_verifier::check_index(const fs::path& path, const std::string& wanted) const {
+std::optional<index_check> folder_verifier::open_index(const fs::path& path) const {
+  if (ready_.compression != compression_type::none) return {};
   const fs::path index = path.string() + std::string(record::index_suffix);
-  if (!support::exists(index)) {
-    run_.fail(index, "is missing");
-    return;
-  }
-  const support::mapped_file file(index);
-  const std::string_view found(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
-  if (found != wanted) run_.fail(index, "does not hold the offset and length of every record");
+  if (support::exists(index)) return index_check(index);
+  run_.fail(index, "is missing");
+  return {};
 }
 
-/// Reads the next records, as many as keep all threads busy; those past the wanted ones are only counted.
+/// Reads the next records, as many as keep all threads busy, and at most one more than are wanted.
 std::vector<folder_verifier::pending_record> folder_verifier::read_some(record_reader& reader, file_scan& scan) const {
-  constexpr std::uint64_t most_bytes = std::uint64_t{64} << 20;
+  constexpr std::uint64_t max_bytes = std::uint64_t{64} << 20;
   // Batch 0 goes alone: the checks of padding need it before all others.
-  const std::size_t most_records = scan.first_batch + scan.count == 0 ? 1 : 4 * run_.pool.thread_count();
+  const std::size_t max_records = scan.first_batch + scan.count == 0 ? 1 : 4 * run_.pool.thread_count();
   std::vector<pending_record> records;
   std::span<const std::byte> payload;
   try {
-    for (std::uint64_t bytes = 0; records.size() < most_records && bytes < most_bytes; bytes += payload.size()) {
+    for (std::uint64_t bytes = 0; records.size() < max_records && bytes < max_bytes; bytes += payload.size()) {
       if (!reader.next(payload)) {
         scan.ended = true;
         break;
       }
       const std::uint64_t frame = payload.size() + record::frame_bytes;
-      scan.index += fmt::format("{} {}\n", scan.offset, frame);
+      if (scan.index) scan.index->expect(scan.offset, frame);
       scan.offset += frame;
       const std::uint64_t number = scan.count++;
-      if (number < scan.wanted) {
-        records.push_back({number, scan.first_batch + number, {payload.begin(), payload.end()}, {}, false});
+      if (number == scan.wanted) {
+        scan.ended = true;
+        break;
       }
+      records.push_back({number, scan.first_batch + number, {payload.begin(), payload.end()}, {}, false});
     }
   } catch (const format_error& e) {
     scan.damage = e.what();
@@ -244,18 +265,14 @@ std::vector<folder_verifier::pending_record> folder_verifier::read_some(record_r
 }
 
 void folder_verifier::read_file(std::uint32_t number) {
-  const auto prefix = folder_.is_evaluation ? record::evaluation_prefix : record::training_prefix;
-  const fs::path path = folder_.path / record::record_file_name(prefix, number);
+  const fs::path path = folder_.path / ready_.files[number].name;
   file_scan scan{.first_batch = layout_.first_batch(number), .wanted = layout_.batches_in(number)};
   if (!check_file(path, ready_.files[number], scan.wanted)) {
     complete_ = false;
     return;
   }
-  record_reader reader(path);
-  while (!scan.ended) {
-    auto records = read_some(reader, scan);
-    judge(path, records);
-  }
+  scan.index = open_index(path);
+  read_records(path, scan);
   if (!scan.damage.empty()) {
     complete_ = false;
     run_.fail(path, scan.damage);
@@ -263,17 +280,32 @@ void folder_verifier::read_file(std::uint32_t number) {
   }
   if (scan.count != scan.wanted) {
     complete_ = false;
-    run_.fail(path, fmt::format("holds {} records, {} wanted: batches {} up to, not including, {}", scan.count,
-                                scan.wanted, scan.first_batch, scan.first_batch + scan.wanted));
+    run_.fail(path, fmt::format("holds {}{} records, {} wanted: batches {} up to, not including, {}",
+                                scan.count > scan.wanted ? "at least " : "", scan.count, scan.wanted, scan.first_batch,
+                                scan.first_batch + scan.wanted));
+  } else if (scan.index && !scan.index->is_right()) {
+    run_.fail(path.string() + std::string(record::index_suffix),
+              "does not hold the offset and length of every record");
   }
-  if (ready_.compression == compression_type::none) check_index(path, scan.index);
 }
 
-void folder_verifier::judge(const fs::path& path, std::vector<pending_record>& records) {
+void folder_verifier::read_records(const fs::path& path, file_scan& scan) {
+  try {
+    record_reader reader(path, ready_.compression, max_record_payload_bytes(ready_));
+    while (!scan.ended) {
+      auto records = read_some(reader, scan);
+      check_records(path, records);
+    }
+  } catch (const format_error& e) {
+    scan.damage = e.what();
+  }
+}
+
+void folder_verifier::check_records(const fs::path& path, std::vector<pending_record>& records) {
   run_.control.throw_if_stopped();
-  run_.pool.for_each(records.size(), [&](std::uint64_t i) { judge_record(records[i]); });
+  run_.pool.for_each(records.size(), [&](std::uint64_t i) { check_record(records[i]); });
   for (const auto& record : records) {
-    complete_ = complete_ && record.judged;
+    complete_ = complete_ && record.was_checked;
     run_.fail(path, fmt::format("record {}, ", record.number), record.found);
   }
   const std::uint64_t points = records.size() * ready_.batch_size;
@@ -283,31 +315,15 @@ void folder_verifier::judge(const fs::path& path, std::vector<pending_record>& r
   run_.control.report({folder_.name, "points", points_done_, layout_.batch_count * ready_.batch_size});
 }
 
-void folder_verifier::judge_record(pending_record& record) const {
-  std::vector<feature> features;
+void folder_verifier::check_record(pending_record& record) const {
+  std::vector<std::span<const std::byte>> values;
   try {
-    features = parse_example(record.payload);
+    values = record::batch_columns(record.payload, columns_);
   } catch (const format_error& e) {
     record.found.add("{}", e.what());
     return;
   }
-  std::vector<std::span<const std::byte>> values;
-  for (const auto& column : columns_) {
-    const auto place = std::ranges::find(features, column.name, &feature::name);
-    if (place == features.end()) {
-      record.found.add("feature \"{}\" is missing", column.name);
-    } else if (place->bytes.size() != column.byte_count) {
-      record.found.add("feature \"{}\" has {} bytes, {} wanted", column.name, place->bytes.size(), column.byte_count);
-    } else {
-      values.push_back(place->bytes);
-    }
-  }
-  for (const auto& [name, bytes] : features) {
-    if (std::ranges::find(columns_, name, &record::column_spec::name) != columns_.end()) continue;
-    record.found.add("feature \"{}\" does not belong here", name);
-  }
-  record.judged = values.size() == columns_.size();
-  if (!record.judged) return;
+  record.was_checked = true;
   const record_columns columns{values[0], values[1], values[2], values.size() > 3 ? values[3] : values[0].first(0),
                                item_type_for(run_.data.item_count())};
   checker_->check(record.batch, columns, record.found);

@@ -90,8 +90,10 @@ record_template::record_template(std::span<const column_spec> columns) {
   bytes head = record_prefix(features_bytes);
   const std::uint64_t payload_bytes = head.size() - frame_header_bytes + features_bytes;
   if (payload_bytes > max_payload_bytes) {
-    throw option_error(fmt::format("--batch-size: a record would take {} bytes, at most {} (protobuf's limit) wanted; "
-                                   "choose smaller batches",
+    const bool is_evaluation = std::ranges::find(columns, duplicate_key, &column_spec::name) != columns.end();
+    throw option_error(is_evaluation ? "eval_batch_size" : "batch_size",
+                       fmt::format("a record would take {} bytes, at most {} (protobuf's limit) wanted; choose smaller "
+                                   "batches",
                                    payload_bytes, max_payload_bytes));
   }
   record_bytes_ = frame_bytes + payload_bytes;

@@ -46,6 +46,7 @@ class field_cursor {
       if (rest_.empty()) fail(message_, "breaks off within a number");
       const auto byte = static_cast<std::uint64_t>(rest_.front());
       rest_ = rest_.subspan(1);
+      if (shift == 63 && byte > 1) break;
       value |= (byte & 0x7F) << shift;
       if (byte < 0x80) return value;
     }

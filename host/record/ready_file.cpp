@@ -2,13 +2,10 @@
 
 #include <fmt/core.h>
 
-#include <charconv>
-#include <limits>
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <string_view>
-#include <utility>
 
-#include "files.hpp"
 #include "json_text.hpp"
 #include "negpipe/error.hpp"
 #include "staging.hpp"
@@ -18,9 +15,12 @@ namespace negpipe::record {
 namespace {
 
 using json = nlohmann::ordered_json;
+using support::json_fields;
+
+constexpr std::string_view remedy = "generate the folder again";
 
 template <typename Value>
-using names_of = std::initializer_list<std::pair<Value, const char*>>;
+using names_of = json_fields::names_of<Value>;
 
 const names_of<record_kind> kind_names{{record_kind::train, "train"}, {record_kind::eval, "eval"}};
 const names_of<item_type> item_names{{item_type::uint16, "uint16"}, {item_type::int32, "int32"}};
@@ -85,77 +85,7 @@ json to_json(const ready_file& content) {
   return out;
 }
 
-/// Takes fields out of a JSON object; what is missing or of another kind is an error that names file and field.
-class field_reader {
- public:
-  field_reader(const json& object, std::string where) : object_(object), where_(std::move(where)) {
-    if (!object_.is_object()) fail("is no JSON object");
-  }
-
-  template <typename Number>
-  Number number(std::string_view name) const {
-    const json& value = at(name);
-    const auto most = std::numeric_limits<Number>::max();
-    if (!value.is_number_unsigned() || value.get<std::uint64_t>() > most) {
-      fail(fmt::format("\"{}\" is {}, a whole number from 0 to {} wanted", name, value.dump(), most));
-    }
-    return static_cast<Number>(value.get<std::uint64_t>());
-  }
-
-  bool boolean(std::string_view name) const {
-    if (!at(name).is_boolean()) fail(fmt::format("\"{}\" is {}, true or false wanted", name, at(name).dump()));
-    return at(name).get<bool>();
-  }
-
-  std::string text(std::string_view name) const {
-    if (!at(name).is_string()) fail(fmt::format("\"{}\" is {}, a text wanted", name, at(name).dump()));
-    return at(name).get<std::string>();
-  }
-
-  template <typename Number>
-  Number number_in_text(std::string_view name, int base) const {
-    const std::string digits = text(name);
-    Number value = 0;
-    const auto [end, failure] = std::from_chars(digits.data(), digits.data() + digits.size(), value, base);
-    if (digits.empty() || failure != std::errc() || end != digits.data() + digits.size()) {
-      fail(fmt::format("\"{}\" is \"{}\", a number of at most {} bits (base {}) wanted", name, digits,
-                       8 * sizeof(Number), base));
-    }
-    return value;
-  }
-
-  template <typename Value>
-  Value one_of(std::string_view name, const names_of<Value>& names) const {
-    const std::string found = text(name);
-    std::string wanted;
-    for (const auto& [value, candidate] : names) {
-      if (found == candidate) return value;
-      wanted += fmt::format("{}{}", wanted.empty() ? "" : " or ", candidate);
-    }
-    fail(fmt::format("\"{}\" is \"{}\", {} wanted", name, found, wanted));
-  }
-
-  field_reader object(std::string_view name) const { return {at(name), fmt::format("{}: \"{}\"", where_, name)}; }
-
-  const json& array(std::string_view name) const {
-    if (!at(name).is_array()) fail(fmt::format("\"{}\" is no array", name));
-    return at(name);
-  }
-
-  [[noreturn]] void fail(const std::string& what) const { throw format_error(where_ + ": " + what); }
-
- private:
-  const json& at(std::string_view name) const {
-    const auto found = object_.find(std::string(name));
-    if (found == object_.end()) fail(fmt::format("\"{}\" is missing", name));
-    return *found;
-  }
-
-  const json& object_;
-  std::string where_;
-};
-
-void read_kind_fields(const field_reader& fields, ready_file& content) {
+void read_kind_fields(const json_fields& fields, ready_file& content) {
   if (content.kind == record_kind::train) {
     content.cycle = fields.number<std::uint32_t>("cycle");
     content.epochs_per_cycle = fields.number<std::uint32_t>("epochs_per_cycle");
@@ -167,53 +97,99 @@ void read_kind_fields(const field_reader& fields, ready_file& content) {
   }
 }
 
-void read_files(const field_reader& fields, ready_file& content, const std::string& where) {
-  for (const json& element : fields.array("files")) {
-    const field_reader entry(element, where + fmt::format(": \"files\"[{}]", content.files.size()));
-    content.files.push_back({entry.text("name"), entry.number<std::uint64_t>("record_count"),
-                             entry.number<std::uint64_t>("byte_count"),
-                             entry.number_in_text<std::uint32_t>("crc32c", 16)});
+/// The largest record and the largest file are known from batch_size: whatever claims more is refused before memory or
+/// time is spent on it.
+void check_file_size(const json_fields& entry, const record_file& file, const ready_file& content) {
+  constexpr std::uint64_t gzip_header_and_trailer_bytes = 1024;
+  std::uint64_t bytes = file.byte_count;
+  if (content.compression == compression_type::gzip) {
+    // Deflate stores what it cannot compress, with a few bytes a block.
+    bytes = (bytes - std::min(bytes, gzip_header_and_trailer_bytes)) / 2;
   }
+  const std::uint64_t record_bytes = max_record_payload_bytes(content) + frame_bytes;
+  const std::uint64_t records_needed = bytes / record_bytes + (bytes % record_bytes != 0 ? 1 : 0);
+  if (records_needed <= file.record_count) return;
+  entry.fail(fmt::format("\"byte_count\" is {}, which is too much for {} records of {} values", file.byte_count,
+                         file.record_count, content.batch_size));
+}
+
+void read_files(const json_fields& fields, ready_file& content) {
+  const json& files = fields.array("files");
   const auto readers = fields.number<std::uint32_t>("readers");
-  if (readers == 0 || readers != content.files.size()) {
-    fields.fail(fmt::format("\"readers\" is {}, but {} files are listed", readers, content.files.size()));
+  if (readers == 0 || readers != files.size()) {
+    fields.fail(fmt::format("\"readers\" is {}, but {} files are listed", readers, files.size()));
+  }
+  const auto prefix = content.kind == record_kind::eval ? evaluation_prefix : training_prefix;
+  const file_layout layout{content.batch_count, readers};
+  for (std::uint32_t f = 0; f < readers; ++f) {
+    const json_fields entry = fields.element("files", f);
+    const record_file file{entry.text("name"), entry.number<std::uint64_t>("record_count"),
+                           entry.number<std::uint64_t>("byte_count"), entry.checksum("crc32c")};
+    // The order of the numbers is that of the batches, and a name leads nowhere but into this folder.
+    if (const std::string wanted = record_file_name(prefix, f); file.name != wanted) {
+      entry.fail(fmt::format("\"name\" is {}, \"{}\" wanted", json(file.name).dump(), wanted));
+    }
+    if (file.record_count != layout.batches_in(f)) {
+      entry.fail(fmt::format("\"record_count\" is {}, {} wanted: {} batches in {} files", file.record_count,
+                             layout.batches_in(f), content.batch_count, readers));
+    }
+    check_file_size(entry, file, content);
+    content.files.push_back(file);
   }
 }
 
-ready_file from_json(const json& root, const std::string& where) {
-  const field_reader fields(root, where);
-  ready_file content;
-  content.format_version = fields.number<std::uint32_t>("format_version");
-  if (content.format_version != format_version) {
-    fields.fail(fmt::format("\"format_version\" is {}, {} wanted; read it with the negpipe that wrote it",
-                            content.format_version, format_version));
-  }
-  content.stream_version = fields.number<std::uint32_t>("stream_version");
-  content.library_version = fields.text("library_version");
-  content.batch_size = fields.number<std::uint64_t>("batch_size");
-  content.batch_count = fields.number<std::uint64_t>("batch_count");
-  content.kind = fields.one_of("kind", kind_names);
-  content.seed = fields.number_in_text<std::uint64_t>("seed", 10);
-  read_kind_fields(fields, content);
-  content.point_count = fields.number<std::uint64_t>("point_count");
-  const field_reader dataset = fields.object("dataset");
+void read_dataset_fields(const json_fields& dataset, ready_file& content) {
   content.dataset_digest = dataset.text("digest");
+  const auto is_digit = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
+  if (content.dataset_digest.size() != 32 || !std::ranges::all_of(content.dataset_digest, is_digit)) {
+    dataset.fail_at("digest", "32 hexadecimal digits");
+  }
   content.user_count = dataset.number<std::uint64_t>("user_count");
   content.item_count = dataset.number<std::uint64_t>("item_count");
   content.positive_count = dataset.number<std::uint64_t>("positive_count");
-  const field_reader dtypes = fields.object("dtypes");
-  content.items = dtypes.one_of(item_key, item_names);
-  // Compared without regard to the order of names.
-  const nlohmann::json found = root["dtypes"];
-  if (const nlohmann::json wanted = dtypes_of(content); found != wanted) {
-    fields.fail(fmt::format("\"dtypes\" is {}, {} wanted", found.dump(), wanted.dump()));
+}
+
+ready_file from_json(const json& root, const std::string& where) {
+  const json_fields fields(root, where, remedy);
+  ready_file content;
+  content.format_version = fields.number<std::uint32_t>("format_version");
+  if (content.format_version != format_version) {
+    throw format_error(fmt::format("{}: \"format_version\" is {}, {} wanted; read it with the negpipe that wrote it",
+                                   where, content.format_version, format_version));
   }
+  content.stream_version = fields.number<std::uint32_t>("stream_version");
+  content.library_version = fields.text("library_version");
+  // The arrays of a batch have at least 6 bytes a value, and a record is at most 2 GiB.
+  content.batch_size = fields.number<std::uint64_t>("batch_size", max_payload_bytes / 6);
+  content.batch_count = fields.number<std::uint64_t>("batch_count");
+  if (content.batch_size == 0) fields.fail("\"batch_size\" is 0, 1 or more wanted");
+  content.kind = fields.one_of("kind", kind_names);
+  content.seed = fields.number_in_text("seed");
+  read_kind_fields(fields, content);
+  content.point_count = fields.number<std::uint64_t>("point_count");
+  read_dataset_fields(fields.object("dataset"), content);
+  content.items = fields.object("dtypes").one_of(item_key, item_names);
+  // Compared without regard to the order of names.
+  const nlohmann::json wanted = dtypes_of(content);
+  if (nlohmann::json(root["dtypes"]) != wanted) fields.fail_at("dtypes", wanted.dump());
   content.compression = fields.one_of("compression", compression_names);
-  read_files(fields, content, where);
+  read_files(fields, content);
   return content;
 }
 
 }  // namespace
+
+std::vector<column_spec> columns_of(const ready_file& content) {
+  if (content.kind == record_kind::eval) return evaluation_record_columns(content.batch_size, content.items);
+  return training_record_columns(content.batch_size, content.items, content.padding == padding_policy::mask);
+}
+
+std::uint64_t max_record_payload_bytes(const ready_file& content) {
+  constexpr std::uint64_t names_and_lengths_bytes = 1024;
+  std::uint64_t bytes = names_and_lengths_bytes;
+  for (const column_spec& column : columns_of(content)) bytes += 2 * column.byte_count;
+  return std::min(bytes, max_payload_bytes);
+}
 
 void write_ready_file(const std::filesystem::path& folder, const ready_file& content) {
   support::publish_file(folder / ready_file_name, to_json(content).dump(2) + "\n");
@@ -221,10 +197,7 @@ void write_ready_file(const std::filesystem::path& folder, const ready_file& con
 
 ready_file read_ready_file(const std::filesystem::path& folder) {
   const std::filesystem::path path = folder / ready_file_name;
-  const support::mapped_file file(path);
-  const json root = support::parse_json(file.bytes());
-  if (root.is_discarded()) throw format_error(path.string() + " is no valid JSON");
-  return from_json(root, path.string());
+  return from_json(support::read_json(path, remedy), path.string());
 }
 
 }  // namespace negpipe::record

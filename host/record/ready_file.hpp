@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "example_encoder.hpp"
 #include "format.hpp"
 #include "negpipe/batch.hpp"
 #include "negpipe/plan.hpp"
@@ -43,10 +44,17 @@ struct ready_file {
   std::vector<record_file> files;            ///< one a reader, by number
 };
 
+/// Features of a record of this folder, in the order of training_columns or evaluation_columns.
+std::vector<column_spec> columns_of(const ready_file& content);
+/// What a reader allows for a record's payload: twice its arrays, and 1 KiB for names and lengths.
+std::uint64_t max_record_payload_bytes(const ready_file& content);
+
 /// Publishes ready.json in a folder, by rename. Throws io_error.
 void write_ready_file(const std::filesystem::path& folder, const ready_file& content);
 
-/// Reads it back. Throws io_error when there is none, format_error (file, field, what was found and wanted).
+/// Reads ready.json and checks all that can be checked without the files: types and ranges, that files have the names,
+/// record counts and sizes that batch_size, batch_count and readers allow. Throws io_error when there is none,
+/// format_error (file, field, what was found and wanted).
 ready_file read_ready_file(const std::filesystem::path& folder);
 
 }  // namespace negpipe::record

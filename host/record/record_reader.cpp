@@ -36,6 +36,13 @@ struct record_reader::state {
       : path(file_path), file(file_path), rest(file.bytes()) {
     if (is_gzip(rest)) unzipped.emplace(rest);
   }
+  state(const std::filesystem::path& file_path, compression_type compression, std::uint64_t max_payload)
+      : state(file_path) {
+    max_payload_bytes = std::min(max_payload, max_payload_bytes);
+    if (unzipped.has_value() == (compression == compression_type::gzip)) return;
+    throw format_error(fmt::format("{}: is {}compressed by gzip, but {} says \"compression\": \"{}\"", path.string(),
+                                   unzipped ? "" : "not ", ready_file_name, unzipped ? "none" : "gzip"));
+  }
 
   /// The next count bytes, fewer at the end of the file; valid until the next call.
   std::span<const std::byte> take(std::uint64_t count);
@@ -51,6 +58,7 @@ struct record_reader::state {
   std::vector<std::byte> buffer;      ///< gzip: what was taken last
   std::uint64_t record = 0;           ///< number of the record being read
   std::uint64_t offset = 0;           ///< where it begins
+  std::uint64_t max_payload_bytes = record::max_payload_bytes;
 };
 
 std::span<const std::byte> record_reader::state::take(std::uint64_t count) {
@@ -78,6 +86,9 @@ std::span<const std::byte> record_reader::state::take(std::uint64_t count) {
 }
 
 record_reader::record_reader(const std::filesystem::path& file) : state_(std::make_unique<state>(file)) {}
+record_reader::record_reader(const std::filesystem::path& file, compression_type compression,
+                             std::uint64_t max_payload_bytes)
+    : state_(std::make_unique<state>(file, compression, max_payload_bytes)) {}
 record_reader::~record_reader() = default;
 record_reader::record_reader(record_reader&&) noexcept = default;
 record_reader& record_reader::operator=(record_reader&&) noexcept = default;
@@ -94,8 +105,9 @@ bool record_reader::next(std::span<const std::byte>& payload) {
   if (!header_is_sound(header)) {
     s.fail(fmt::format("the length {} does not match its checksum; the file is damaged or holds no TFRecords", length));
   }
-  if (length > max_payload_bytes) {
-    s.fail(fmt::format("its length is {} bytes, at most {} wanted (protobuf's limit)", length, max_payload_bytes));
+  if (length > s.max_payload_bytes) {
+    s.fail(fmt::format("its length is {} bytes, at most {} wanted ({})", length, s.max_payload_bytes,
+                       s.max_payload_bytes == max_payload_bytes ? "protobuf's limit" : "by the batch size"));
   }
   const auto body = s.take(length + frame_footer_bytes);
   if (body.size() < length + frame_footer_bytes) {

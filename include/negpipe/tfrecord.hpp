@@ -20,11 +20,14 @@ struct feature {
   std::span<const std::byte> bytes;
 };
 
-/// Reads the records of one file, checking both checksums of each. Not safe to share between threads.
+/// Reads the records of one file, checking both checksums of each. Memory is bounded by the largest payload that is
+/// allowed, compressed or not. Not safe to share between threads.
 class record_reader {
  public:
-  /// Opens a file; compression by its first bytes. Throws io_error.
+  /// Opens a file; compression by its first bytes; payloads up to protobuf's 2 GiB. Throws io_error.
   explicit record_reader(const std::filesystem::path& file);
+  /// Opens a file that ready.json describes. Throws io_error, and format_error when it is compressed otherwise.
+  record_reader(const std::filesystem::path& file, compression_type compression, std::uint64_t max_payload_bytes);
   ~record_reader();
   record_reader(record_reader&&) noexcept;
   record_reader& operator=(record_reader&&) noexcept;

@@ -239,6 +239,8 @@ def make_input_fn(ncf_dataset, is_training, *, timeout=None):
     if ncf_dataset is None:
         return make_synthetic_input_fn(is_training)
     folder = _wait_for_records(ncf_dataset, is_training, timeout)
+    if folder.is_training != is_training:
+        raise records.FormatError(f"{folder.path} holds data of the wrong kind: {folder.ready['kind']}")
     expected = ncf_dataset.num_train_steps if is_training else ncf_dataset.num_eval_steps
     if folder.batch_count != expected:
         raise ValueError(f"Step counts do not match: {folder.path} has {folder.batch_count} batches, {expected} wanted")
@@ -271,8 +273,10 @@ def read_dataset(folder, deterministic=True, int32_items=False):
     """A tf.data.Dataset over a records.RecordFolder, batch by batch.
 
     Deterministic reading takes file after file in the order of their numbers; otherwise files are read side by side,
-    and batches come in any order.
+    and batches come in any order. Raises FormatError unless the record files are there, in the sizes that ready.json
+    lists; what they hold is TensorFlow's to check.
     """
+    folder.check_files()
     files = [str(path) for path in folder.files]
     compression = "GZIP" if folder.compressed else ""
     dataset = tf.data.Dataset.from_tensor_slices(files)

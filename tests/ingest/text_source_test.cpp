@@ -80,6 +80,21 @@ TEST(TextSource, RefusesDamagedCompression) {
   }
 }
 
+TEST(TextSource, refuses_to_expand_a_file_without_limit) {
+  const temporary_folder folder;
+  const std::string bomb = gzipped(std::string(text_source::min_text_limit_bytes + (1U << 20), '\n'));
+  write_file(folder / "bomb.gz", bomb);
+  try {
+    read_blocks(folder / "bomb.gz");
+    ADD_FAILURE() << "expanded " << bomb.size() << " bytes";
+  } catch (const input_error& refusal) {
+    EXPECT_NE(std::string(refusal.what()).find("give the plain file"), std::string::npos) << refusal.what();
+  }
+  const std::string small = gzipped(std::string(1U << 20, '\n'));
+  write_file(folder / "small.gz", small);
+  EXPECT_NO_THROW(read_blocks(folder / "small.gz")) << "a small file may shrink to " << small.size() << " bytes";
+}
+
 TEST(TextSource, RefusesLinesThatFillABlock) {
   const temporary_folder folder;
   write_file(folder / "long", "1\n" + std::string(block_reader::block_bytes, 'x') + "\n");

@@ -118,7 +118,7 @@ TEST_F(VerifyFiles, MustHoldTheirShareOfBatches) {
   spill(cycle_ / "train_1.tfrecords", one.substr(0, one.size() - two.size()));
   spill(cycle_ / "train_2.tfrecords", one.substr(one.size() - two.size()) + two);
   expect_told("train_1.tfrecords: holds 2 records, 3 wanted");
-  expect_told("train_2.tfrecords: holds 2 records, 1 wanted");
+  expect_told("train_2.tfrecords: holds at least 2 records, 1 wanted");
   expect_told("bytes, 2331 wanted by ready.json");
 }
 

@@ -23,7 +23,7 @@ ready_file training_content() {
   content.point_count = 190'000;
   content.items = item_type::int32;
   content.compression = compression_type::gzip;
-  content.dataset_digest = "0123";
+  content.dataset_digest = "0123456789abcdef0123456789abcdef";
   content.user_count = 100;
   content.item_count = 70'000;
   content.positive_count = 38'000;
@@ -40,7 +40,7 @@ ready_file evaluation_content() {
   content.kind = record_kind::eval;
   content.mlperf = true;
   content.negatives = 999;
-  content.files.pop_back();
+  content.files = {{"eval_0.tfrecords", 3, 30, 8}};
   return content;
 }
 

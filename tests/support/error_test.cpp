@@ -1,0 +1,22 @@
+#include "negpipe/error.hpp"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace negpipe {
+namespace {
+
+TEST(Error, messages_show_control_characters_as_escapes) {
+  const std::string id("a\0b\x1B[2J\x7F", 8);
+  const format_error failure("user " + id + " has\n\t2 items");
+  EXPECT_STREQ(failure.what(), "user a\\x00b\\x1b[2J\\x7f has\n\t2 items");
+}
+
+TEST(Error, messages_keep_other_bytes) {
+  const std::string text = "ratings-\xC3\xA9.csv: \"\xFF\"";
+  EXPECT_EQ(io_error(text).what(), text);
+}
+
+}  // namespace
+}  // namespace negpipe
