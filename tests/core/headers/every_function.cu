@@ -31,6 +31,8 @@ __device__ std::uint64_t call_permutation(const core::permutation& order, std::u
   d = core::permutation::double_round(d, {order.left_radix, order.right_radix}, 1, 2);
   std::uint64_t sum = order.join(d) + order(x) + order.inverse(x) + order.is_network();
   sum += core::permutation::radices_for(x).left + static_cast<std::uint64_t>(core::permutation::rounds_for(x));
+  const core::counter counter = core::permutation::round_key_counter(core::tag::round_keys, 1, x, 2);
+  sum += core::permutation::draw_partner(5, core::philox_source{x}, core::tag::round_keys, 1, 0) + counter.word[0];
   return sum + core::permutation::round_function(d.left, d.right, order.left_radix);
 }
 
