@@ -42,8 +42,8 @@ bool equals_core(const evaluation_plan& plan, const positives_index& index, std:
 
 void fill(benchmark::State& state, std::string_view shape, bool with_replacement, unsigned threads) {
   const positives_index& index = index_of(shape, core::membership::bitset);
-  const evaluation_plan plan = plan_evaluation(
-      index.source(), {seed, evaluation_negatives, evaluation_batch_size, with_replacement});
+  const evaluation_plan plan =
+      plan_evaluation(index.source(), {evaluation_negatives, evaluation_batch_size, with_replacement}, seed);
   const auto filler = make_cpu_backend(index, threads);
   rows_in_memory out;
   const std::uint64_t rows = evaluation_batch_size / plan.row_length();

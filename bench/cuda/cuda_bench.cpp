@@ -162,7 +162,7 @@ void add_points(const context& on, const positives_index& index, const cuda::dev
 json time_evaluation(const context& on, const positives_index& index, const cuda::device_dataset& data, bool mlperf) {
   const std::uint32_t negatives = 999;
   const auto rows = std::min<std::uint64_t>(static_cast<std::uint64_t>(index.source().user_count()), 138'493);
-  const evaluation_plan plan = plan_evaluation(index.source(), {1, negatives, negatives + 1, mlperf});
+  const evaluation_plan plan = plan_evaluation(index.source(), {negatives, negatives + 1, mlperf}, 1);
   batch_buffers out(rows * plan.row_length(), item_type_for(index.source().item_count()), on.memory, on.stream);
   cuda::device_buffer<std::byte> workspace(cuda::evaluation_workspace_bytes(plan, data.view(), rows), on.memory,
                                            on.stream);

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <functional>
+#include <mutex>
 #include <vector>
 
 #include "negpipe/column_checks.hpp"
@@ -66,7 +68,7 @@ class cpu_backend final : public backend {
     check_training_fill(plan, key, counts_, first, count, out, {});
     const core::training_pointers columns = pointers_of(out);
     const std::uint64_t most = options_.points_per_block;
-    pool_.for_each(core::ceil_div(count, most), [&](std::uint64_t block) {
+    share(core::ceil_div(count, most), [&](std::uint64_t block) {
       const std::uint64_t begin = block * most;
       fill_points(plan, key, first + begin, std::min(most, count - begin), columns_from(columns, begin));
     });
@@ -77,13 +79,29 @@ class cpu_backend final : public backend {
     check_evaluation_fill(plan, counts_, first_row, row_count, out, {});
     const core::evaluation_pointers columns = pointers_of(out);
     const std::uint64_t rows_per_block = std::max<std::uint64_t>(1, options_.values_per_block / plan.row_length());
-    pool_.for_each(core::ceil_div(row_count, rows_per_block), [&](std::uint64_t block) {
+    share(core::ceil_div(row_count, rows_per_block), [&](std::uint64_t block) {
       const std::uint64_t begin = block * rows_per_block;
       fill_rows(plan, first_row, begin, std::min(row_count, begin + rows_per_block), columns);
     });
   }
 
+  std::unique_ptr<backend> with_threads(unsigned threads) const override {
+    cpu_backend_options options = options_;
+    options.threads = threads;
+    return make_cpu_backend(index_, options);
+  }
+
  private:
+  // The threads of the pool serve one call at a time. A call that finds them taken works alone: waiting would idle its
+  // thread, and threads for every call would be more than there are cores.
+  void share(std::uint64_t block_count, const std::function<void(std::uint64_t)>& body) const {
+    if (block_count > 1) {
+      const std::unique_lock lock(sharing_, std::try_to_lock);
+      if (lock.owns_lock()) return pool_.for_each(block_count, body);
+    }
+    for (std::uint64_t block = 0; block < block_count; ++block) body(block);
+  }
+
   void fill_points(const training_plan& plan, const core::cycle_key& key, std::uint64_t first, std::uint64_t count,
                    const core::training_pointers& out) const {
     const core::positives_view view = index_.view();
@@ -124,6 +142,7 @@ class cpu_backend final : public backend {
   positives_index index_;
   dataset_counts counts_;
   cpu_backend_options options_;
+  mutable std::mutex sharing_;
   mutable support::thread_pool pool_;
 };
 

@@ -11,17 +11,6 @@ namespace negpipe::cli {
 
 namespace {
 
-/// The backend for a run, and on standard error which one it is and why.
-std::unique_ptr<backend> choose_backend(const generation_arguments& arguments, const positives_index& index,
-                                        std::uint64_t batch_count) {
-  // The run itself works on many batches at once, each filled by one thread; only a run of very few batches leaves
-  // cores idle, and there the threads share a batch.
-  const unsigned threads = run_control{.threads = arguments.common.threads}.thread_count();
-  auto chosen = make_backend(arguments.device, index, batch_count >= threads ? 1 : threads);
-  print_note(arguments.common, backend_note(*chosen, arguments.device));
-  return chosen;
-}
-
 nlohmann::ordered_json to_json(const published_folder& folder) {
   return {{"path", folder.path.string()},
           {"points", folder.point_count},
@@ -40,14 +29,12 @@ void run_generate(generation_arguments& arguments) {
   const run_control control = make_control(arguments.common);
   const dataset data = dataset::load(arguments.dataset_folder);
   settle_generation(arguments, data, [&](const std::string& note) { print_note(arguments.common, note); });
-  const generate_options& options = arguments.options;
-  check_generate(data, options);
-  const positives_index index(data, arguments.bitset_budget_bytes, control);
-  const auto filler =
-      choose_backend(arguments, index, plan_training(data, options.training).batch_count * options.cycle_count);
-  const generate_report report = generate(data, *filler, options, control);
+  check_generate(arguments.options, !arguments.no_evaluation);
+  const sampler source(data, arguments.sampling, control);
+  print_note(arguments.common, "backend: " + source.description());
+  const generate_report report = generate(source, arguments.options, control);
 
-  nlohmann::ordered_json summary = {{"seed", std::to_string(*arguments.seed)}, {"backend", filler->description()}};
+  nlohmann::ordered_json summary = {{"seed", std::to_string(*arguments.seed)}, {"backend", source.device()}};
   std::string text;
   summary["cycles"] = nlohmann::ordered_json::array();
   for (const auto& cycle : report.cycles) {

@@ -10,14 +10,16 @@ void add_generation_options(CLI::App& command, generation_arguments& arguments) 
   generate_options& options = arguments.options;
   command.add_option("--first-cycle", options.first_cycle, "number of the first one: continues an earlier run")
       ->capture_default_str();
-  command.add_option("--epochs-per-cycle", options.training.epochs_per_cycle, "epochs that are shuffled together")
+  command
+      .add_option("--epochs-per-cycle", arguments.sampling.epochs_per_cycle, "epochs that are shuffled together")
       ->capture_default_str();
-  command.add_option("--batch-size", options.training.batch_size, "points in a training batch")->capture_default_str();
+  command.add_option("--batch-size", arguments.sampling.batch_size, "points in a training batch")
+      ->capture_default_str();
   command
       .add_option("--eval-batch-size", arguments.evaluation.batch_size,
                   "rows times (1 + --eval-negatives) in an evaluation batch")
       ->capture_default_str();
-  command.add_option("--num-neg", options.training.negatives, "negatives for each positive")->capture_default_str();
+  command.add_option("--num-neg", arguments.sampling.negatives, "negatives for each positive")->capture_default_str();
   command.add_option("--eval-negatives", arguments.evaluation.negatives, "negatives for each evaluated user")
       ->capture_default_str();
   command.add_option("--readers", options.readers, "record files of a cycle")->capture_default_str();
@@ -25,12 +27,14 @@ void add_generation_options(CLI::App& command, generation_arguments& arguments) 
   command.add_flag("--mlperf", arguments.evaluation.mlperf,
                    "evaluation negatives with replacement, the held-out item allowed, as the MLPerf reference has it");
   take_one_of<padding_policy>(
-      command.add_option("--padding", options.training.padding, "what fills the last batch: resample, mask or drop"),
+      command.add_option("--padding", arguments.sampling.padding,
+                         "what fills the last batch: resample, mask or drop"),
       {{"resample", padding_policy::resample}, {"mask", padding_policy::mask}, {"drop", padding_policy::drop}})
       ->default_str("resample");
-  command.add_option("--device", arguments.device, "auto, cpu, cuda, cuda:N or cuda:all")->capture_default_str();
+  command.add_option("--device", arguments.sampling.device, "auto, cpu, cuda, cuda:N or cuda:all")
+      ->capture_default_str();
   command
-      .add_option("--bitset-budget", arguments.bitset_budget_bytes,
+      .add_option("--bitset-budget", arguments.sampling.bitset_budget,
                   "bytes that bitsets of positives may take (suffixes k, M, G); beyond it a filter in front of "
                   "their sorted rows, if it fits, or the rows alone")
       ->transform(byte_count())
@@ -47,23 +51,13 @@ void settle_generation(generation_arguments& arguments, const dataset& data,
     arguments.seed = random_seed();
     say(fmt::format("seed {} was drawn; give it with --seed to make the same output again", *arguments.seed));
   }
-  arguments.options.training.seed = *arguments.seed;
-  arguments.evaluation.seed = *arguments.seed;
-  if (!arguments.no_evaluation) arguments.options.evaluation = arguments.evaluation;
+  arguments.sampling.seed = *arguments.seed;
+  arguments.sampling.threads = arguments.common.threads;
+  if (!arguments.no_evaluation) arguments.sampling.evaluation = arguments.evaluation;
   if (arguments.evaluation.mlperf && data.origin().ties != "shuffled" && !is_synthetic(data.origin())) {
     say("--mlperf: the dataset was prepared with --ties file; the MLPerf reference shuffles ties, and file order gives "
         "other hit rates. Prepare it with --mlperf to match");
   }
-}
-
-std::string backend_note(const backend& chosen, const std::string& device) {
-  std::string note = fmt::format("backend: {}", chosen.description());
-  if (device == "auto") {
-    for (const auto& other : list_backends()) {
-      if (!other.available) note += fmt::format("; {} is not used: {}", other.name, other.reason);
-    }
-  }
-  return note;
 }
 
 }  // namespace negpipe::cli

@@ -64,7 +64,7 @@ void refuse(const char* name, const std::string& given, const std::string& wante
 
 void apply_flags(const CLI::App& command, const legacy_flags& flags, produce_arguments& arguments) {
   generation_arguments& generation = arguments.generation;
-  training_options& training = generation.options.training;
+  sampler_options& sampling = generation.sampling;
   if (flags.data_dir && !is_same_folder(*flags.data_dir, arguments.data_dir)) {
     refuse("data_dir", *flags.data_dir, arguments.data_dir.string());
   }
@@ -73,9 +73,9 @@ void apply_flags(const CLI::App& command, const legacy_flags& flags, produce_arg
   }
   take(command, "--background-threads", "num_workers", flags.num_workers, arguments.options.background_threads);
   take(command, "--readers", "num_readers", flags.num_readers, generation.options.readers);
-  take(command, "--num-neg", "num_neg", flags.num_neg, training.negatives);
-  take(command, "--epochs-per-cycle", "epochs_per_cycle", flags.epochs_per_cycle, training.epochs_per_cycle);
-  take(command, "--batch-size", "train_batch_size", flags.train_batch_size, training.batch_size);
+  take(command, "--num-neg", "num_neg", flags.num_neg, sampling.negatives);
+  take(command, "--epochs-per-cycle", "epochs_per_cycle", flags.epochs_per_cycle, sampling.epochs_per_cycle);
+  take(command, "--batch-size", "train_batch_size", flags.train_batch_size, sampling.batch_size);
   take(command, "--eval-batch-size", "eval_batch_size", flags.eval_batch_size, generation.evaluation.batch_size);
   take(command, "--seed", "seed", flags.seed, generation.seed);
   take(command, "--mlperf", "ml_perf", flags.ml_perf, generation.evaluation.mlperf);
@@ -139,14 +139,10 @@ produce_report run_on_dataset(produce_arguments& arguments, const legacy_flags& 
   settle_generation(generation, data, say);
   arguments.options.records = generation.options;
   arguments.options.records.out = cache;
-  const positives_index index(data, generation.bitset_budget_bytes, control);
-  const auto make_filler = [&](unsigned threads) {
-    auto filler = make_backend(generation.device, index, threads);
-    say(backend_note(*filler, generation.device));
-    return filler;
-  };
+  const sampler source(data, generation.sampling, control);
+  say("backend: " + source.description());
   const produce_listener listener{say, [&](const produce_status& status) { log.show(status); }};
-  return produce(data, make_filler, arguments.options, listener, control);
+  return produce(source, arguments.options, listener, control);
 }
 
 produce_report run_logged(const CLI::App& command, produce_arguments& arguments, const run_control& control,

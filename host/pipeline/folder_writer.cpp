@@ -11,6 +11,7 @@
 
 #include "batch_buffers.hpp"
 #include "format.hpp"
+#include "negpipe/error.hpp"
 #include "ready_file.hpp"
 #include "record_set.hpp"
 #include "thread_pool.hpp"
@@ -60,19 +61,22 @@ struct folder_job {
   std::uint64_t batch_size;
   std::uint64_t batch_count;
   batch_shape shape;
-  std::function<void(std::uint64_t batch, batch_buffers& buffers)> fill;
+  sampler source;
+  std::function<void(const sampler& source, std::uint64_t batch, batch_buffers& buffers)> fill;
   record::ready_file ready;     ///< all but the files
 };
 
-/// Fills, encodes and writes all batches in parallel, each in one thread from end to end.
+/// Fills, encodes and writes all batches in parallel, each in one thread from end to end. Only where there are fewer
+/// batches than threads do the threads share the filling of a batch.
 void write_batches(const folder_job& job, const file_layout& layout, const record::record_template& shape,
                    record::record_set& files, const run_control& control) {
   batch_order order(layout);
   std::atomic<bool> failed{false};
   std::mutex progress_mutex;
   std::uint64_t points_done = 0;
-  const auto workers =
-      static_cast<unsigned>(std::min<std::uint64_t>(control.thread_count(), job.batch_count));
+  const unsigned threads = control.threads == 0 ? job.source.threads() : control.thread_count();
+  const auto workers = static_cast<unsigned>(std::min<std::uint64_t>(threads, job.batch_count));
+  const sampler source = job.source.with_threads(workers == threads ? 1 : threads);
   support::thread_pool pool(workers);
   pool.for_each(workers, [&](std::uint64_t) {
     try {
@@ -81,7 +85,7 @@ void write_batches(const folder_job& job, const file_layout& layout, const recor
       std::uint64_t batch = 0;
       while (!failed.load(std::memory_order_relaxed) && order.next(batch)) {
         control.throw_if_stopped();
-        job.fill(batch, buffers);
+        job.fill(source, batch, buffers);
         shape.encode(buffers.columns(), record);
         files.write(batch, record);
         const std::lock_guard lock(progress_mutex);
@@ -117,9 +121,10 @@ published_folder write_folder(const folder_job& job, const folder_options& optio
 }
 
 /// The part of ready.json that cycles and evaluation data share.
-record::ready_file describe(const dataset& data, const folder_options& options) {
+record::ready_file describe(const sampler& source, const folder_options& options) {
+  const dataset& data = source.data();
   record::ready_file ready;
-  ready.items = item_type_for(data.item_count());
+  ready.items = source.item_width();
   ready.compression = options.compression;
   ready.dataset_digest = data.digest();
   ready.user_count = static_cast<std::uint64_t>(data.user_count());
@@ -128,24 +133,39 @@ record::ready_file describe(const dataset& data, const folder_options& options) 
   return ready;
 }
 
+batch_shape training_shape_of(const sampler& source) {
+  const training_plan& plan = source.plan();
+  return training_shape(plan.batch_size, source.item_width(), plan.pad == padding_policy::mask);
+}
+
+batch_shape evaluation_shape_of(const sampler& source) {
+  return evaluation_shape(source.evaluation_plan().batch_size, source.item_width());
+}
+
 }  // namespace
 
-published_folder write_cycle(const dataset& data, const backend& filler, const folder_options& options,
-                             const training_plan& plan, std::uint32_t cycle, const run_control& control) {
-  const core::cycle_key key = make_cycle_key(plan, cycle);
-  const item_type items = item_type_for(data.item_count());
+void check_readers(std::uint32_t readers) {
+  if (readers == 0) throw option_error("readers", "0 given, 1 or more wanted");
+}
+
+void check_records(const sampler& source) {
+  (void)record::record_template(training_shape_of(source).columns);
+  if (source.has_evaluation()) (void)record::record_template(evaluation_shape_of(source).columns);
+}
+
+published_folder write_cycle(const sampler& source, const folder_options& options, std::uint32_t cycle,
+                             const run_control& control) {
+  const training_plan& plan = source.plan();
   folder_job job{.stage = "cycle " + std::to_string(cycle),
                  .folder = cycle_folder(options.out, cycle),
                  .prefix = record::training_prefix,
                  .batch_size = plan.batch_size,
                  .batch_count = plan.batch_count,
-                 .shape = training_shape(plan.batch_size, items, plan.pad == padding_policy::mask),
-                 .fill =
-                     [&](std::uint64_t batch, batch_buffers& buffers) {
-                       filler.fill_training(plan, key, plan.first_position(batch), plan.batch_size,
-                                            buffers.training());
-                     },
-                 .ready = describe(data, options)};
+                 .shape = training_shape_of(source),
+                 .source = source,
+                 .fill = [cycle](const sampler& from, std::uint64_t batch,
+                                 batch_buffers& buffers) { from.fill(cycle, batch, buffers.training()); },
+                 .ready = describe(source, options)};
   job.ready.kind = record::record_kind::train;
   job.ready.seed = plan.seed;
   job.ready.batch_size = plan.batch_size;
@@ -158,20 +178,18 @@ published_folder write_cycle(const dataset& data, const backend& filler, const f
   return write_folder(job, options, control);
 }
 
-published_folder write_evaluation(const dataset& data, const backend& filler, const folder_options& options,
-                                  const evaluation_plan& plan, const run_control& control) {
-  const std::uint64_t rows_per_batch = plan.batch_size / plan.row_length();
+published_folder write_evaluation(const sampler& source, const folder_options& options, const run_control& control) {
+  const evaluation_plan& plan = source.evaluation_plan();
   folder_job job{.stage = "evaluation",
                  .folder = evaluation_folder(options.out),
                  .prefix = record::evaluation_prefix,
                  .batch_size = plan.batch_size,
                  .batch_count = plan.batch_count,
-                 .shape = evaluation_shape(plan.batch_size, item_type_for(data.item_count())),
-                 .fill =
-                     [&](std::uint64_t batch, batch_buffers& buffers) {
-                       filler.fill_evaluation(plan, batch * rows_per_batch, rows_per_batch, buffers.evaluation());
-                     },
-                 .ready = describe(data, options)};
+                 .shape = evaluation_shape_of(source),
+                 .source = source,
+                 .fill = [](const sampler& from, std::uint64_t batch,
+                            batch_buffers& buffers) { from.fill_evaluation(batch, buffers.evaluation()); },
+                 .ready = describe(source, options)};
   job.ready.kind = record::record_kind::eval;
   job.ready.seed = plan.seed;
   job.ready.batch_size = plan.batch_size;

@@ -6,11 +6,9 @@
 #include <functional>
 
 #include "format.hpp"
-#include "negpipe/backend.hpp"
-#include "negpipe/dataset.hpp"
 #include "negpipe/pipeline.hpp"
-#include "negpipe/plan.hpp"
 #include "negpipe/run_control.hpp"
+#include "negpipe/sampler.hpp"
 #include "negpipe/tfrecord.hpp"
 #include "place.hpp"
 #include "staging.hpp"
@@ -32,8 +30,10 @@ struct folder_options {
   std::function<void(support::staged_folder&)> publish{};
 };
 
-/// Throws option_error, infeasible_error for what cannot be made, wherever it is to stand.
-void check_feasible(const dataset& data, const generate_options& options);
+/// Throws option_error unless there is a file to write to.
+void check_readers(std::uint32_t readers);
+/// Throws option_error for batches that no record can hold.
+void check_records(const sampler& source);
 
 /// OUT/training_epochs/cycle_NNNNN
 std::filesystem::path cycle_folder(const std::filesystem::path& out, std::uint64_t cycle);
@@ -41,11 +41,10 @@ std::filesystem::path cycle_folder(const std::filesystem::path& out, std::uint64
 std::filesystem::path evaluation_folder(const std::filesystem::path& out);
 
 /// Makes a folder beside its place and publishes it by rename when it is whole on disk, its ready.json written last.
-/// The backend is called from control.thread_count() threads at once. Throws io_error, backend_error,
+/// Works with control.threads threads; 0 means as many as the sampler has. Throws io_error, backend_error,
 /// interrupted_error, option_error when the folder exists and is not to be replaced; then nothing is left behind.
-published_folder write_cycle(const dataset& data, const backend& filler, const folder_options& options,
-                             const training_plan& plan, std::uint32_t cycle, const run_control& control);
-published_folder write_evaluation(const dataset& data, const backend& filler, const folder_options& options,
-                                  const evaluation_plan& plan, const run_control& control);
+published_folder write_cycle(const sampler& source, const folder_options& options, std::uint32_t cycle,
+                             const run_control& control);
+published_folder write_evaluation(const sampler& source, const folder_options& options, const run_control& control);
 
 }  // namespace negpipe

@@ -33,21 +33,18 @@ constexpr std::uint64_t note_bytes = 4096;
 
 class producer {
  public:
-  producer(const dataset& data, const backend_maker& make_filler, const produce_options& options,
-           const produce_listener& listener, const run_control& control)
-      : data_(data),
-        make_filler_(make_filler),
+  producer(const sampler& source, const produce_options& options, const produce_listener& listener,
+           const run_control& control)
+      : source_(source),
         options_(options),
         listener_(listener),
-        plan_(plan_training(data, options.records.training)),
-        all_threads_(control.thread_count()),
+        all_threads_(control.threads == 0 ? source.threads() : control.thread_count()),
         later_threads_(later_threads(options, all_threads_)),
         monitor_(control.stop_requested, options.parent),
         next_cycle_(options.records.first_cycle) {}
 
   produce_report run() {
     try {
-      filler(all_threads_, plan_.batch_count);  // a backend that is not available must leave no folder behind
       with_room("the cache folder", note_bytes, [&] { cache_.emplace(options_.records.out); });
       settle_earlier_run();
       with_room("subproc.alive", note_bytes, [&] { cache_->announce(); });
@@ -99,7 +96,7 @@ class producer {
 
   /// Returns the name of the hidden folder whose cycle the note counts, and which was not published after all.
   std::string resume(const producer_note& note) {
-    require_same_options(note.options, note_options(data_, options_.records), cache_->root());
+    require_same_options(note.options, note_options(source_, options_.records), cache_->root());
     const bool unpublished = !note.publishing.empty() && support::is_taken(cache_->staging() / note.publishing);
     next_cycle_ = std::max(note.next_cycle - (unpublished ? 1 : 0), cache_->list_cycles().after_last);
     for (const fs::path& folder : cache_->clear_incomplete()) {
@@ -113,7 +110,7 @@ class producer {
   }
 
   void write_note(std::uint64_t next_cycle, const std::string& publishing = {}) {
-    cache_->write_note({next_cycle, publishing, note_options(data_, options_.records)});
+    cache_->write_note({next_cycle, publishing, note_options(source_, options_.records)});
   }
 
   // ---- cycles
@@ -121,7 +118,7 @@ class producer {
   void produce_all() {
     last_change_ = monitor_.running_time();
     if (next_cycle_ == options_.records.first_cycle && !all_made()) make_cycle(all_threads_);
-    if (options_.records.evaluation && !cache_->has_evaluation()) make_evaluation();
+    if (source_.has_evaluation() && !cache_->has_evaluation()) make_evaluation();
     while (!all_made()) {
       wait_for_consumer();
       make_cycle(later_threads_);
@@ -139,7 +136,7 @@ class producer {
     const std::string name = fmt::format("cycle {}", cycle);
     const auto publish = [&](support::staged_folder& made) { publish_cycle(name, made); };
     const published_folder published = make_folder(name, cycle_bytes(), [&] {
-      return write_cycle(data_, filler(threads, plan_.batch_count), folders(publish), plan_, cycle, control(threads));
+      return write_cycle(source_, folders(publish), cycle, control(threads));
     });
     ++report_.cycles_made;
     report_.point_count += published.point_count;
@@ -148,11 +145,9 @@ class producer {
   }
 
   void make_evaluation() {
-    const evaluation_plan plan = plan_evaluation(data_, *options_.records.evaluation);
     const auto publish = [](support::staged_folder& made) { made.publish_unsynced(); };
-    const published_folder published = make_folder("the evaluation data", evaluation_bytes(plan), [&] {
-      return write_evaluation(data_, filler(later_threads_, plan.batch_count), folders(publish), plan,
-                              control(later_threads_));
+    const published_folder published = make_folder("the evaluation data", evaluation_bytes(), [&] {
+      return write_evaluation(source_, folders(publish), control(later_threads_));
     });
     log_published("evaluation", published);
   }
@@ -317,17 +312,6 @@ class producer {
             .publish = std::move(publish)};
   }
 
-  /// Returns the backend for a number of threads that work on batches side by side: with fewer batches than threads,
-  /// the threads share a batch.
-  const backend& filler(unsigned threads, std::uint64_t batch_count) {
-    const unsigned wanted = batch_count >= threads ? 1 : threads;
-    if (!filler_ || filler_threads_ != wanted) {
-      filler_ = make_filler_(wanted);
-      filler_threads_ = wanted;
-    }
-    return *filler_;
-  }
-
   run_control control(unsigned threads) {
     run_control inner;
     inner.threads = threads;
@@ -356,25 +340,21 @@ class producer {
   std::uint64_t made_count() const { return next_cycle_ - options_.records.first_cycle; }
 
   std::uint64_t value_bytes() const {
-    return 4 + item_bytes(item_type_for(data_.item_count())) + 1 + (plan_.pad == padding_policy::mask ? 1 : 0);
+    return 4 + item_bytes(source_.item_width()) + 1 + (source_.plan().pad == padding_policy::mask ? 1 : 0);
   }
   std::uint64_t cycle_bytes() const {
-    return last_cycle_bytes_ != 0 ? last_cycle_bytes_ : plan_.padded_count() * value_bytes();
+    return last_cycle_bytes_ != 0 ? last_cycle_bytes_ : source_.plan().padded_count() * value_bytes();
   }
-  std::uint64_t evaluation_bytes(const evaluation_plan& plan) const { return plan.padded_count() * value_bytes(); }
+  std::uint64_t evaluation_bytes() const { return source_.evaluation_plan().padded_count() * value_bytes(); }
 
-  const dataset& data_;
-  const backend_maker& make_filler_;
+  const sampler& source_;
   const produce_options& options_;
   const produce_listener& listener_;
-  training_plan plan_;
   unsigned all_threads_;
   unsigned later_threads_;
   std::optional<producer_cache> cache_;
   stop_monitor monitor_;  // looks at a file of the cache
   std::optional<folder_watch> watch_;
-  std::unique_ptr<backend> filler_;
-  unsigned filler_threads_ = 0;
   std::uint64_t next_cycle_;
   incomplete_cycles incomplete_;
   std::uint64_t last_ahead_ = 0;
@@ -390,10 +370,10 @@ class producer {
 
 namespace negpipe {
 
-produce_report produce(const dataset& data, const backend_maker& make_filler, const produce_options& options,
-                       const produce_listener& listener, const run_control& control) {
-  pipeline::check_produce(data, options);
-  return pipeline::producer(data, make_filler, options, listener, control).run();
+produce_report produce(const sampler& source, const produce_options& options, const produce_listener& listener,
+                       const run_control& control) {
+  pipeline::check_produce(source, options);
+  return pipeline::producer(source, options, listener, control).run();
 }
 
 }  // namespace negpipe

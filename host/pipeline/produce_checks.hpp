@@ -1,13 +1,13 @@
 // Checks of produce()'s options, and what they leave to it.
 #pragma once
 
-#include "negpipe/dataset.hpp"
 #include "negpipe/produce.hpp"
+#include "negpipe/sampler.hpp"
 
 namespace negpipe::pipeline {
 
-/// Throws option_error, infeasible_error for options with which nothing can be made, whatever the cache folder holds.
-void check_produce(const dataset& data, const produce_options& options);
+/// Throws option_error for options with which nothing can be made, whatever the cache folder holds.
+void check_produce(const sampler& source, const produce_options& options);
 
 /// Returns the threads for all cycles but the first: by default a quarter of them is left to the trainer.
 unsigned later_threads(const produce_options& options, unsigned all_threads);

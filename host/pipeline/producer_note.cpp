@@ -82,21 +82,22 @@ std::string to_text(const producer_note& note) {
   return content.dump(2) + "\n";
 }
 
-json note_options(const dataset& data, const generate_options& options) {
-  json out{{"dataset", data.digest()},
+json note_options(const sampler& source, const generate_options& options) {
+  const sampler_options& sampled = source.options();
+  json out{{"dataset", source.data().digest()},
            {"stream_version", stream_version},
-           {"seed", std::to_string(options.training.seed)},
+           {"seed", std::to_string(sampled.seed)},
            {"first_cycle", options.first_cycle},
-           {"epochs_per_cycle", options.training.epochs_per_cycle},
-           {"batch_size", options.training.batch_size},
-           {"num_neg", options.training.negatives},
-           {"padding", padding_names[static_cast<int>(options.training.padding)]},
+           {"epochs_per_cycle", sampled.epochs_per_cycle},
+           {"batch_size", sampled.batch_size},
+           {"num_neg", sampled.negatives},
+           {"padding", padding_names[static_cast<int>(sampled.padding)]},
            {"readers", options.readers},
            {"compression", compression_names[static_cast<int>(options.compression)]}};
-  if (options.evaluation) {
-    out["eval_batch_size"] = options.evaluation->batch_size;
-    out["eval_negatives"] = options.evaluation->negatives;
-    out["mlperf"] = options.evaluation->mlperf;
+  if (sampled.evaluation) {
+    out["eval_batch_size"] = sampled.evaluation->batch_size;
+    out["eval_negatives"] = sampled.evaluation->negatives;
+    out["mlperf"] = sampled.evaluation->mlperf;
   }
   return out;
 }

@@ -7,8 +7,8 @@
 #include <optional>
 #include <string>
 
-#include "negpipe/dataset.hpp"
 #include "negpipe/pipeline.hpp"
+#include "negpipe/sampler.hpp"
 
 namespace negpipe::pipeline {
 
@@ -30,7 +30,7 @@ std::optional<producer_note> read_note(const std::filesystem::path& cache);
 std::string to_text(const producer_note& note);
 
 /// Returns everything that decides the bytes of cycles and evaluation data.
-nlohmann::ordered_json note_options(const dataset& data, const generate_options& options);
+nlohmann::ordered_json note_options(const sampler& source, const generate_options& options);
 
 /// Throws option_error, which names the first field that differs.
 void require_same_options(const nlohmann::ordered_json& noted, const nlohmann::ordered_json& now,

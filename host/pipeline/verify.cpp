@@ -182,7 +182,7 @@ void folder_verifier::make_checker() {
   std::uint64_t batches = 0;
   if (is_evaluation) {
     const evaluation_plan plan =
-        plan_evaluation(run_.data, {ready_.seed, ready_.negatives, ready_.batch_size, ready_.mlperf});
+        plan_evaluation(run_.data, {ready_.negatives, ready_.batch_size, ready_.mlperf}, ready_.seed);
     expect("point_count", ready_.point_count, plan.element_count());
     checker_ = make_evaluation_checker(plan, run_.positives);
     batches = plan.batch_count;

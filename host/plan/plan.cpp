@@ -87,7 +87,7 @@ void require_enough_items(const dataset& data, std::uint32_t wanted) {
 
 }  // namespace
 
-evaluation_plan plan_evaluation(const dataset& data, const evaluation_options& options) {
+evaluation_plan plan_evaluation(const dataset& data, const evaluation_options& options, std::uint64_t seed) {
   require_positive(options.negatives, "--eval-negatives");
   require_positive(options.batch_size, "--eval-batch-size");
   constexpr std::uint32_t most = std::numeric_limits<std::int32_t>::max();
@@ -107,7 +107,7 @@ evaluation_plan plan_evaluation(const dataset& data, const evaluation_options& o
   }
   if (!options.mlperf) require_enough_items(data, options.negatives);
   const auto users = static_cast<std::uint64_t>(data.user_count());
-  return {.seed = options.seed,
+  return {.seed = seed,
           .negatives = options.negatives,
           .with_replacement = options.mlperf,
           .user_count = users,

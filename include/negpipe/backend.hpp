@@ -33,11 +33,16 @@ class backend {
   /// plan.row_length() values. Throws option_error for a range outside, backend_error when the device fails.
   virtual void fill_evaluation(const evaluation_plan& plan, std::uint64_t first_row, std::uint64_t row_count,
                                const evaluation_columns& out) const = 0;
+
+  /// The same backend with another number of threads for one call, sharing the index; null where the calling threads
+  /// do all of the host's work.
+  virtual std::unique_ptr<backend> with_threads(unsigned) const { return nullptr; }
 };
 
 /// The reference: a loop over blocks of positions, vectorised for the machine it runs on. threads == 1 works in the
-/// calling thread; 0 means one thread a core. Keeps a copy of the index. Throws option_error for more threads than
-/// max_threads, io_error when the system gives fewer.
+/// calling thread; 0 means one thread a core. Of calls that come at once, one is shared by all threads; the others work
+/// in their calling threads. Keeps a copy of the index. Throws option_error for more threads than max_threads, io_error
+/// when the system gives fewer.
 std::unique_ptr<backend> make_cpu_backend(const positives_index& index, unsigned threads = 0);
 
 /// What is known of a kind of backend before it is made.

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "negpipe/core/columns.hpp"
 
@@ -44,6 +45,32 @@ class item_column {
   item_type type_ = item_type::uint16;
 };
 
+/// A readable column of item ids. Trivially copyable.
+class item_view {
+ public:
+  constexpr item_view() = default;
+  constexpr item_view(const item_column& items) : item_view(items.data(), items.type(), items.size()) {}
+  constexpr item_view(const void* data, item_type type, std::size_t size) : data_(data), size_(size), type_(type) {}
+
+  constexpr const void* data() const { return data_; }
+  constexpr item_type type() const { return type_; }
+  constexpr std::size_t size() const { return size_; }
+  constexpr std::size_t size_bytes() const { return size_ * item_bytes(type_); }
+  /// Item i as an int32, whatever the type; host memory only.
+  std::int32_t operator[](std::size_t i) const {
+    return type_ == item_type::uint16 ? static_cast<const std::uint16_t*>(data_)[i]
+                                      : static_cast<const std::int32_t*>(data_)[i];
+  }
+  /// The column as a span of its type. Throws option_error when type() is the other one.
+  std::span<const std::uint16_t> as_uint16() const;
+  std::span<const std::int32_t> as_int32() const;
+
+ private:
+  const void* data_ = nullptr;
+  std::size_t size_ = 0;
+  item_type type_ = item_type::uint16;
+};
+
 /// Where a range of training points is written. Each column holds at least as many values as are asked for and is
 /// aligned to its type; the rest is left as it is.
 struct training_columns {
@@ -58,6 +85,46 @@ struct evaluation_columns {
   std::span<std::int32_t> users;
   item_column items;
   std::span<std::int8_t> duplicate_mask;  ///< 1 where an item stood earlier in its row
+};
+
+/// A training batch in host memory that it owns: what sampler::make_batch returns. Reused from fill to fill.
+class training_batch {
+ public:
+  /// size is in points. Throws std::bad_alloc.
+  training_batch(std::size_t size, item_type items, bool with_valid);
+
+  std::size_t size() const { return users_.size(); }
+  std::span<const std::int32_t> users() const { return users_; }
+  item_view items() const { return {items_.data(), item_type_, size()}; }
+  std::span<const std::int8_t> labels() const { return labels_; }  ///< 1 positive, 0 negative
+  std::span<const std::int8_t> valid() const { return valid_; }    ///< empty unless the padding is mask
+  training_columns columns() { return {users_, {items_.data(), item_type_, size()}, labels_, valid_}; }
+
+ private:
+  std::vector<std::int32_t> users_;
+  std::vector<std::byte> items_;  // allocated by operator new, so aligned for either type
+  std::vector<std::int8_t> labels_;
+  std::vector<std::int8_t> valid_;
+  item_type item_type_;
+};
+
+/// An evaluation batch in host memory that it owns: what sampler::make_evaluation_batch returns.
+class evaluation_batch {
+ public:
+  /// size is in values: rows times (1 + negatives). Throws std::bad_alloc.
+  evaluation_batch(std::size_t size, item_type items);
+
+  std::size_t size() const { return users_.size(); }
+  std::span<const std::int32_t> users() const { return users_; }
+  item_view items() const { return {items_.data(), item_type_, size()}; }
+  std::span<const std::int8_t> duplicate_mask() const { return duplicate_mask_; }
+  evaluation_columns columns() { return {users_, {items_.data(), item_type_, size()}, duplicate_mask_}; }
+
+ private:
+  std::vector<std::int32_t> users_;
+  std::vector<std::byte> items_;
+  std::vector<std::int8_t> duplicate_mask_;
+  item_type item_type_;
 };
 
 }  // namespace negpipe

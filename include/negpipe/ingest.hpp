@@ -115,8 +115,8 @@ struct rating_table {
 /// are spelled differently (7, 007) stay different.
 ///
 /// Throws input_error (file, line, what was found and wanted), io_error, option_error, interrupted_error.
-dataset prepare(const std::filesystem::path& ratings, const prepare_options& options, const run_control& control = {},
-                prepare_summary* summary = nullptr);
+dataset prepare(const std::filesystem::path& ratings, const prepare_options& options = {},
+                const run_control& control = {}, prepare_summary* summary = nullptr);
 
 /// Reads several files as one table, in the order given: each is detected by itself, and each may have a header.
 dataset prepare(std::span<const std::filesystem::path> files, const prepare_options& options,

@@ -11,6 +11,7 @@
 #include "negpipe/positives.hpp"
 #include "negpipe/produce.hpp"
 #include "negpipe/run_control.hpp"
+#include "negpipe/sampler.hpp"
 #include "negpipe/synth.hpp"
 #include "negpipe/tfrecord.hpp"
 #include "negpipe/version.hpp"

@@ -7,10 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "negpipe/backend.hpp"
 #include "negpipe/dataset.hpp"
-#include "negpipe/plan.hpp"
 #include "negpipe/run_control.hpp"
+#include "negpipe/sampler.hpp"
 #include "negpipe/tfrecord.hpp"
 
 namespace negpipe {
@@ -20,8 +19,6 @@ struct generate_options {
   std::uint64_t first_cycle = 0;
   std::uint64_t cycle_count = 1;
   std::uint32_t readers = 4;                    ///< R record files a cycle
-  training_options training;
-  std::optional<evaluation_options> evaluation; ///< absent: no evaluation data is written
   compression_type compression = compression_type::none;
   bool replace = false;                         ///< replace folders of records, which have a ready.json, and empty ones
 };
@@ -39,15 +36,16 @@ struct generate_report {
   std::optional<published_folder> evaluation;
 };
 
-/// Checks everything that can be checked before the first byte is written: counts, plans, and that no folder is in
-/// the way but one that may be replaced. Throws option_error, infeasible_error, io_error. generate does the same first.
-void check_generate(const dataset& data, const generate_options& options);
+/// Checks what can be checked before the sampler is made: cycle numbers, readers, and that no folder is in the way but
+/// one that may be replaced. writes_evaluation: whether the sampler will have evaluation batches.
+/// Throws option_error, io_error. generate checks the same first.
+void check_generate(const generate_options& options, bool writes_evaluation);
 
-/// Writes OUT/training_epochs/cycle_NNNNN and OUT/eval_data, each published whole by rename and its ready.json last.
-/// The backend is called from control.thread_count() threads at once. Throws option_error, infeasible_error,
-/// io_error, backend_error, interrupted_error; what was published before stays, nothing half-made is left.
-generate_report generate(const dataset& data, const backend& filler, const generate_options& options,
-                         const run_control& control = {});
+/// Writes OUT/training_epochs/cycle_NNNNN, and OUT/eval_data where the sampler has evaluation batches. Each folder is
+/// published whole by rename, its ready.json written last.
+/// Works with control.threads threads; 0 means as many as the sampler has. Throws option_error, io_error,
+/// backend_error, interrupted_error; what was published before stays, nothing half-made is left.
+generate_report generate(const sampler& source, const generate_options& options, const run_control& control = {});
 
 /// A promise that does not hold: where, what was found and what was wanted.
 struct verification_failure {

@@ -22,7 +22,6 @@ struct training_options {
 };
 
 struct evaluation_options {
-  std::uint64_t seed = 0;
   std::uint32_t negatives = 999;        ///< E a user
   std::uint64_t batch_size = 160'000;   ///< a multiple of negatives + 1
   bool mlperf = false;                  ///< negatives with replacement, the held-out item allowed
@@ -34,7 +33,7 @@ training_plan plan_training(const dataset& data, const training_options& options
 
 /// Throws option_error when the batch size is not a multiple of negatives + 1, infeasible_error (naming the
 /// users and what each has left) when some user has fewer than E distinct negatives and mlperf is not set.
-evaluation_plan plan_evaluation(const dataset& data, const evaluation_options& options);
+evaluation_plan plan_evaluation(const dataset& data, const evaluation_options& options, std::uint64_t seed);
 
 /// The key of a cycle of a plan: its permutation. Any cycle of 32 bits; a pure function.
 core::cycle_key make_cycle_key(const training_plan& plan, std::uint32_t cycle);

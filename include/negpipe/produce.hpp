@@ -5,15 +5,14 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 
-#include "negpipe/backend.hpp"
 #include "negpipe/dataset.hpp"
 #include "negpipe/pipeline.hpp"
 #include "negpipe/run_control.hpp"
+#include "negpipe/sampler.hpp"
 
 namespace negpipe {
 
@@ -70,9 +69,6 @@ struct produce_report {
   std::uint64_t point_count = 0;  ///< in them, padding included
 };
 
-/// Makes a backend that uses so many threads for each of its calls.
-using backend_maker = std::function<std::unique_ptr<backend>(unsigned threads)>;
-
 /// Works until there is a reason to end. In the cache folder appear
 ///   subproc.alive                       pid, start time, and among which processes the pid counts, as JSON; gone
 ///                                       when this returns or throws
@@ -88,8 +84,8 @@ using backend_maker = std::function<std::unique_ptr<backend>(unsigned threads)>;
 /// Throws option_error (also: another producer has the cache; the cache holds an earlier run and neither resume nor
 /// replace is set; resume with options that give other bytes), infeasible_error, io_error, backend_error, and
 /// interrupted_error within a batch's time after a stop was requested. Nothing half-made is left.
-produce_report produce(const dataset& data, const backend_maker& make_filler, const produce_options& options,
-                       const produce_listener& listener = {}, const run_control& control = {});
+produce_report produce(const sampler& source, const produce_options& options, const produce_listener& listener = {},
+                       const run_control& control = {});
 
 /// The seed that the producer of a cache noted for its resumption; empty when there is no note.
 std::optional<std::uint64_t> recorded_seed(const std::filesystem::path& cache);

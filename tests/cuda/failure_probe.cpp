@@ -36,7 +36,7 @@ bool points_are_equal(const backend& filler, const positives_index& index) {
 
 bool rows_are_equal(const backend& filler, const positives_index& index) {
   for (const std::uint32_t negatives : {30U, 5000U}) {  // rows that a block sorts, and longer ones
-    const evaluation_plan plan = plan_evaluation(index.source(), {4, negatives, 10 * (negatives + 1ULL), true});
+    const evaluation_plan plan = plan_evaluation(index.source(), {negatives, 10 * (negatives + 1ULL), true}, 4);
     row_buffer wanted(plan.padded_count(), item_type::uint16);
     row_buffer found(plan.padded_count(), item_type::uint16);
     write_reference_rows(plan, index.view(), 0, 10, wanted.columns());

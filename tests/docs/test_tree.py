@@ -74,6 +74,7 @@ MAY_INCLUDE = {
     "host/dataset": {"negpipe", "host/support"},
     "host/plan": {"negpipe", "negpipe/core"},
     "host/backend": {"negpipe", "negpipe/core", "host/support"},
+    "host/sampler": {"negpipe", "negpipe/core"},
     "host/record": {"negpipe", "host/support"},
     "host/pipeline": {"negpipe", "negpipe/core", "host/support", "host/record"},
     "host/cli": {"negpipe", "negpipe/core"},

@@ -75,8 +75,8 @@ class backend_contract : public testing::TestWithParam<backend_case> {
     }
   }
 
-  static void expect_evaluation(const dataset& data, const evaluation_options& options) {
-    const evaluation_plan plan = plan_evaluation(data, options);
+  static void expect_evaluation(const dataset& data, const evaluation_options& options, std::uint64_t seed) {
+    const evaluation_plan plan = plan_evaluation(data, options, seed);
     for (const core::membership form : forms) {
       const positives_index index = index_of(data, form);
       const auto filler = make(index);
@@ -190,7 +190,7 @@ TEST_P(backend_contract, a_batch_alone_equals_its_part_of_the_whole) {
 TEST_P(backend_contract, calls_may_come_from_several_threads) {
   const dataset data = edge_dataset();
   const training_plan plan = plan_training(data, {6, 4, 1, 333, padding_policy::resample});
-  const evaluation_plan evaluation = plan_evaluation(data, {6, 50, 510, true});
+  const evaluation_plan evaluation = plan_evaluation(data, {50, 510, true}, 6);
   const positives_index index(data);
   const auto filler = make(index);
   std::vector<std::thread> callers;
@@ -249,7 +249,7 @@ TEST_P(backend_contract, catalogues_around_the_width_of_uint16_equal_the_core) {
     const dataset data = random_dataset({most, 0, 1, most / 2, 1}, item_count, 5);
     SCOPED_TRACE("items " + std::to_string(item_count));
     expect_cycle(data, {1, 4, 1, 256, padding_policy::mask}, 0);
-    expect_evaluation(data, {1, 99, 1000, true});
+    expect_evaluation(data, {99, 1000, true}, 1);
     if (HasFatalFailure()) return;
   }
 }
@@ -260,18 +260,18 @@ TEST_P(backend_contract, distinct_evaluation_rows_equal_the_core) {
   for (const std::uint32_t negatives : {1U, 2U, 10U, 99U, 100U}) {
     const std::uint64_t row = negatives + 1;
     for (const std::uint64_t batch : {row, 3 * row, 7 * row, 10 * row, 64 * row}) {
-      expect_evaluation(data, {8, negatives, batch, false});
+      expect_evaluation(data, {negatives, batch, false}, 8);
       if (HasFatalFailure()) return;
     }
   }
-  expect_evaluation(random_dataset({0, 5, 200, 1000}, 2000, 3), {8, 999, 7000, false});
+  expect_evaluation(random_dataset({0, 5, 200, 1000}, 2000, 3), {999, 7000, false}, 8);
 }
 
 TEST_P(backend_contract, evaluation_rows_with_replacement_equal_the_core) {
   for (const std::int32_t item_count : {10, 97, 1000}) {
     const dataset data = edge_dataset(std::max(item_count, 25));
     for (const std::uint32_t negatives : {1U, 2U, 10U, 255U, 256U, 999U}) {
-      expect_evaluation(data, {8, negatives, 7 * (negatives + 1ULL), true});
+      expect_evaluation(data, {negatives, 7 * (negatives + 1ULL), true}, 8);
       if (HasFatalFailure()) return;
     }
   }
@@ -279,7 +279,7 @@ TEST_P(backend_contract, evaluation_rows_with_replacement_equal_the_core) {
 
 TEST_P(backend_contract, any_range_of_evaluation_rows_equals_the_core) {
   const dataset data = edge_dataset();
-  const evaluation_plan plan = plan_evaluation(data, {4, 30, 31 * 8, true});
+  const evaluation_plan plan = plan_evaluation(data, {30, 31 * 8, true}, 4);
   const positives_index index(data);
   const auto filler = make(index);
   const std::uint64_t rows = plan.padded_count() / plan.row_length();
@@ -312,7 +312,7 @@ TEST_P(backend_contract, rejects_item_columns_too_narrow_for_the_catalogue) {
   point_buffer points(8, item_type::uint16, false);
   expect_refused([&] { filler->fill_training(plan, make_cycle_key(plan, 0), 0, 8, points.columns()); },
                  {"items", "uint16", "65537", "int32"});
-  const evaluation_plan evaluation = plan_evaluation(data, {1, 3, 4, true});
+  const evaluation_plan evaluation = plan_evaluation(data, {3, 4, true}, 1);
   row_buffer rows(4, item_type::uint16);
   expect_refused([&] { filler->fill_evaluation(evaluation, 0, 1, rows.columns()); }, {"items", "uint16", "65537"});
 }
@@ -327,7 +327,7 @@ TEST_P(backend_contract, rejects_plans_and_keys_of_another_dataset) {
     const training_plan foreign = plan_training(other, {1, 4, 1, 8, padding_policy::resample});
     expect_refused([&] { filler->fill_training(foreign, make_cycle_key(foreign, 0), 0, 8, points.columns()); },
                    {"another dataset"});
-    const evaluation_plan foreign_rows = plan_evaluation(other, {1, 3, 4, true});
+    const evaluation_plan foreign_rows = plan_evaluation(other, {3, 4, true}, 1);
     row_buffer rows(4, item_type::uint16);
     expect_refused([&] { filler->fill_evaluation(foreign_rows, 0, 1, rows.columns()); }, {"another dataset"});
   }
@@ -365,7 +365,7 @@ TEST_P(backend_contract, rejects_short_columns) {
   expect_short("labels", [](training_columns& columns) { columns.labels = columns.labels.first(7); });
   expect_short("valid", [](training_columns& columns) { columns.valid = columns.valid.first(7); });
 
-  const evaluation_plan evaluation = plan_evaluation(data, {1, 3, 4, true});
+  const evaluation_plan evaluation = plan_evaluation(data, {3, 4, true}, 1);
   row_buffer rows(8, item_type::uint16);
   evaluation_columns short_mask = rows.columns();
   short_mask.duplicate_mask = short_mask.duplicate_mask.first(7);
@@ -401,7 +401,7 @@ TEST_P(backend_contract, ranges_outside_are_refused) {
   EXPECT_THROW(filler->fill_training(plan, key, 5, ~0ULL - 2, points.columns()), option_error);
   EXPECT_NO_THROW(filler->fill_training(plan, key, end, 0, points.columns()));
 
-  const evaluation_plan evaluation = plan_evaluation(data, {4, 9, 20, true});
+  const evaluation_plan evaluation = plan_evaluation(data, {9, 20, true}, 4);
   const std::uint64_t rows = evaluation.padded_count() / 10;
   row_buffer values(10, item_type::int32);
   EXPECT_THROW(filler->fill_evaluation(evaluation, rows, 1, values.columns()), option_error);

@@ -93,7 +93,7 @@ TEST_P(backend_contract, calls_of_many_blocks_equal_the_core) {
   ASSERT_GT(plan.padded_count(), 100'000U);
   expect_points(*filler, index, plan, make_cycle_key(plan, 1), 3, plan.padded_count() - 3);
   for (const bool with_replacement : {false, true}) {
-    const evaluation_plan evaluation = plan_evaluation(data, {21, 999, 7'000, with_replacement});
+    const evaluation_plan evaluation = plan_evaluation(data, {999, 7'000, with_replacement}, 21);
     expect_rows(*filler, index, evaluation, 0, evaluation.padded_count() / evaluation.row_length());
   }
 }
@@ -113,11 +113,71 @@ TEST(cpu_backend, shares_the_blocks_of_a_call_between_all_threads) {
 
   meeting rows;
   current = &rows;
-  const evaluation_plan evaluation = plan_evaluation(data, {42, 9, 10, true});
+  const evaluation_plan evaluation = plan_evaluation(data, {9, 10, true}, 42);
   row_buffer found_rows(evaluation.padded_count(), item_type::uint16);
   filler->fill_evaluation(evaluation, 0, evaluation.user_count, found_rows.columns());
   EXPECT_EQ(rows.threads(), meeting_threads) << "two rows of ten values are a block";
   EXPECT_EQ(rows.blocks(), evaluation.user_count) << "each user's negatives once";
+}
+
+// ---- calls that come at once
+
+/// Lets the first call end only once the second one has: if that waited for the threads, neither would.
+class turnstile {
+ public:
+  void enter() {
+    std::unique_lock lock(mutex_);
+    entered_ = true;
+    changed_.notify_all();
+    changed_.wait_for(lock, std::chrono::seconds(60), [this] { return second_ended_; });
+    passed_ = second_ended_;
+  }
+  bool wait_for_entry() {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, std::chrono::seconds(60), [this] { return entered_; });
+  }
+  void end_second() {
+    const std::lock_guard lock(mutex_);
+    second_ended_ = true;
+    changed_.notify_all();
+  }
+  bool passed() const { return passed_; }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool entered_ = false;
+  bool second_ended_ = false;
+  bool passed_ = false;
+};
+
+turnstile* gate = nullptr;
+
+const kernel_set gated_kernels{
+    "gated",
+    [](const core::training_plan& plan, const core::cycle_key& key, const core::positives_view& view,
+       std::uint64_t first, std::uint64_t count, const core::training_pointers& out) {
+      if (key.cycle == 0) gate->enter();
+      supported_kernels().front().fill_points(plan, key, view, first, count, out);
+    },
+    supported_kernels().front().fill_negatives};
+
+TEST(cpu_backend, a_call_that_finds_the_threads_taken_works_alone) {
+  const dataset data = edge_dataset();
+  const positives_index index(data);
+  const auto filler = make_cpu_backend(index, cpu_backend_options{2, gated_kernels, 61, 20});
+  const training_plan plan = plan_training(data, {42, 4, 1, 64, padding_policy::drop});
+  const std::uint64_t count = plan.padded_count();
+  turnstile here;
+  gate = &here;
+  point_buffer first(count, item_type::uint16, false);
+  point_buffer second(count, item_type::uint16, false);
+  std::thread caller([&] { filler->fill_training(plan, make_cycle_key(plan, 0), 0, count, first.columns()); });
+  EXPECT_TRUE(here.wait_for_entry());
+  filler->fill_training(plan, make_cycle_key(plan, 1), 0, count, second.columns());
+  here.end_second();
+  caller.join();
+  EXPECT_TRUE(here.passed()) << "the second call waited for the first";
 }
 
 }  // namespace negpipe::test

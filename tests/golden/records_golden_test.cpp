@@ -9,7 +9,6 @@
 #include "digest.hpp"
 #include "files.hpp"
 #include "golden_table.hpp"
-#include "negpipe/backend.hpp"
 #include "negpipe/pipeline.hpp"
 #include "support/datasets.hpp"
 #include "support/temporary_folder.hpp"
@@ -45,11 +44,10 @@ void add_files(golden_table& all, const std::string& name, const fs::path& folde
   }
 }
 
-void add_run(golden_table& all, const std::string& name, const dataset& data, generate_options options) {
+void add_run(golden_table& all, const std::string& name, const dataset& data, const sampler_options& sampling) {
   const temporary_folder scratch;
-  options.out = scratch / "out";
-  const positives_index index(data);
-  generate(data, *make_cpu_backend(index, 2), options);
+  const generate_options options{.out = scratch / "out", .cycle_count = 2, .readers = 3};
+  generate(sampler(data, sampling), options, {.threads = 2});
   add_files(all, name, options.out);
 }
 
@@ -57,19 +55,16 @@ TEST(golden, generate_writes_the_files_that_its_stream_version_names) {
   golden_table all;
   for (const std::int32_t items : {97, 70'000}) {
     const dataset data = fixed_dataset(items);
-    generate_options options;
-    options.cycle_count = 2;
-    options.readers = 3;
-    options.training = {.seed = 42, .negatives = 4, .epochs_per_cycle = 2, .batch_size = 150};
-    options.evaluation = evaluation_options{.seed = 42, .negatives = 20, .batch_size = 63};
+    sampler_options options{.seed = 42, .negatives = 4, .epochs_per_cycle = 2, .batch_size = 150, .device = "cpu"};
+    options.evaluation = evaluation_options{.negatives = 20, .batch_size = 63};
     const std::string width = items > 65'536 ? "int32" : "uint16";
-    options.training.padding = padding_policy::resample;
+    options.padding = padding_policy::resample;
     add_run(all, width + " resample", data, options);
     options.evaluation->mlperf = true;
-    options.training.padding = padding_policy::mask;
+    options.padding = padding_policy::mask;
     add_run(all, width + " mask", data, options);
     options.evaluation.reset();
-    options.training.padding = padding_policy::drop;
+    options.padding = padding_policy::drop;
     add_run(all, width + " drop", data, options);
   }
   expect_golden("records", all);

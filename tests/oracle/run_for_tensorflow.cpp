@@ -7,7 +7,6 @@
 #include <string>
 #include <vector>
 
-#include "negpipe/backend.hpp"
 #include "negpipe/core/duplicate_mask.hpp"
 #include "negpipe/core/philox.hpp"
 #include "negpipe/pipeline.hpp"
@@ -83,14 +82,18 @@ void write_run(const fs::path& folder, const dataset& data, padding_policy paddi
   options.out = folder / "run";
   options.readers = readers;
   options.compression = compression;
-  options.training = {.seed = 42, .negatives = 4, .epochs_per_cycle = 1, .batch_size = 250, .padding = padding};
-  options.evaluation = evaluation_options{.seed = 42, .negatives = 19, .batch_size = 60, .mlperf = mlperf};
+  const sampler source(data, {.seed = 42,
+                              .negatives = 4,
+                              .batch_size = 250,
+                              .padding = padding,
+                              .evaluation = evaluation_options{.negatives = 19, .batch_size = 60, .mlperf = mlperf},
+                              .device = "cpu"});
+  generate(source, options);
   const positives_index index(data);
-  generate(data, *make_cpu_backend(index, 1), options);
   const bool wide = item_type_for(data.item_count()) == item_type::int32;
-  training_arrays(plan_training(data, options.training), 0, index.view())
+  training_arrays(source.plan(), 0, index.view())
       .save(folder / "train", wide, padding == padding_policy::mask);
-  evaluation_arrays(plan_evaluation(data, *options.evaluation), index.view()).save(folder / "eval", wide, false);
+  evaluation_arrays(source.evaluation_plan(), index.view()).save(folder / "eval", wide, false);
 }
 
 }  // namespace

@@ -66,9 +66,14 @@ class GenerateWithAFailingBackend : public ::testing::TestWithParam<unsigned> {
   }
 
   template <typename Failure>
+  sampler failing(int training_calls, int evaluation_calls) const {
+    return {index_, std::make_shared<failing_backend<Failure>>(index_, training_calls, evaluation_calls),
+            options_.sampling};
+  }
+
+  template <typename Failure>
   void expect_failure(int training_calls, int evaluation_calls, const std::set<std::string>& left) {
-    const failing_backend<Failure> filler(index_, training_calls, evaluation_calls);
-    EXPECT_THROW(generate(data_, filler, options_, control_), Failure);
+    EXPECT_THROW(generate(failing<Failure>(training_calls, evaluation_calls), options_, control_), Failure);
     EXPECT_EQ(entries(options_.out), left) << training_calls << " " << evaluation_calls;
     if (left.empty()) {
       EXPECT_FALSE(fs::exists(options_.out)) << "what was made for nothing";
@@ -82,7 +87,7 @@ class GenerateWithAFailingBackend : public ::testing::TestWithParam<unsigned> {
   test::temporary_folder folder_;
   dataset data_ = test::small_dataset();
   positives_index index_{data_};
-  generate_options options_ = test::small_options(folder_ / "out");
+  test::run_options options_ = test::small_options(folder_ / "out");
   run_control control_;
 };
 
@@ -109,8 +114,7 @@ TEST_P(GenerateWithAFailingBackend, KeepsTheOldFolderThatItWasToReplace) {
   options_.cycle_count = 1;
   test::generate_small(data_, options_);
   options_.replace = true;
-  const failing_backend<lost_device> filler(index_, 4, unlimited);
-  EXPECT_THROW(generate(data_, filler, options_, control_), lost_device);
+  EXPECT_THROW(generate(failing<lost_device>(4, unlimited), options_, control_), lost_device);
   EXPECT_EQ(entries(options_.out),
             (std::set<std::string>{"eval_data", "training_epochs", "training_epochs/cycle_00000"}));
   EXPECT_EQ(verify(data_, options_.out).failure_count, 0U);

@@ -26,7 +26,7 @@ TEST(HashRecords, CoversUsersAndItemsInTheOrderOfFileNumbers) {
   auto options = test::small_options(folder / "out");
   options.cycle_count = 2;
   options.first_cycle = 99'999;  // the next one has six digits
-  options.training.batch_size = 40;
+  options.sampling.batch_size = 40;
   options.readers = 12;  // train_10 and train_11 sort before train_2 by name
   test::generate_small(data, options);
   const auto hashes = hash_records(options.out);

@@ -46,7 +46,7 @@ class VerifyFiles : public ::testing::Test {
 
   test::temporary_folder folder_;
   dataset data_ = test::small_dataset();
-  generate_options options_ = test::small_options(folder_ / "out");
+  test::run_options options_ = test::small_options(folder_ / "out");
   fs::path cycle_ = options_.out / "training_epochs/cycle_00000";
   fs::path evaluation_ = options_.out / "eval_data";
 };

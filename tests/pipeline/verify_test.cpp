@@ -36,11 +36,11 @@ TEST_P(VerifySound, FindsNothingWrong) {
   auto options = test::small_options(folder / "out");
   options.cycle_count = 2;
   options.first_cycle = 9;  // 9 and 10: one digit and two
-  options.training.padding = padding;
-  options.training.batch_size = batch_size;
+  options.sampling.padding = padding;
+  options.sampling.batch_size = batch_size;
   options.readers = readers;
   options.compression = compression;
-  options.evaluation->mlperf = mlperf;
+  options.sampling.evaluation->mlperf = mlperf;
   test::generate_small(data, options);
   for (const unsigned threads : {1U, 3U}) {
     run_control control;
@@ -49,8 +49,9 @@ TEST_P(VerifySound, FindsNothingWrong) {
     EXPECT_EQ(report.failure_count, 0U) << told(report);
     EXPECT_EQ(report.cycle_count, 2U);
     EXPECT_TRUE(report.has_evaluation);
-    const training_plan plan = plan_training(data, options.training);
-    const evaluation_plan evaluation = plan_evaluation(data, *options.evaluation);
+    const sampler source(data, options.sampling);
+    const training_plan& plan = source.plan();
+    const evaluation_plan& evaluation = source.evaluation_plan();
     EXPECT_EQ(report.record_count, 2 * plan.batch_count + evaluation.batch_count);
     EXPECT_EQ(report.point_count, 2 * plan.padded_count() + evaluation.padded_count());
   }
@@ -69,7 +70,7 @@ TEST(VerifySound, FindsNothingWrongWithWideItemsAndFullUsers) {
   const test::temporary_folder folder;
   for (const auto& data : {test::random_dataset({5, 30, 1}, 70'000, 3), test::edge_dataset()}) {
     auto options = test::small_options(folder / std::to_string(data.item_count()));
-    options.evaluation->mlperf = data.item_count() < 100;
+    options.sampling.evaluation->mlperf = data.item_count() < 100;
     test::generate_small(data, options);
     const verify_report report = verify(data, options.out);
     EXPECT_EQ(report.failure_count, 0U) << told(report);
@@ -280,8 +281,8 @@ TEST_P(VerifyTampering, IsFound) {
   const test::temporary_folder folder;
   auto options = test::small_options(folder / "out");
   options.readers = 1;
-  options.training.padding = row.padding;
-  options.evaluation->mlperf = row.mlperf;
+  options.sampling.padding = row.padding;
+  options.sampling.evaluation->mlperf = row.mlperf;
   test::generate_small(data, options);
   const fs::path target = options.out / (row.evaluation ? "eval_data" : "training_epochs/cycle_00000");
   batches all = test::read_batches(target);

@@ -76,23 +76,27 @@ inline void write_batches(const std::filesystem::path& folder, const std::vector
   record::write_ready_file(folder, ready);
 }
 
+/// A run: what is written, and what is sampled.
+struct run_options : generate_options {
+  sampler_options sampling;
+};
+
 /// Options of a small run: batches that do not divide the cycle, and fewer files than batches.
-inline generate_options small_options(const std::filesystem::path& out) {
-  generate_options options;
+inline run_options small_options(const std::filesystem::path& out) {
+  run_options options;
   options.out = out;
   options.cycle_count = 1;
   options.readers = 3;
-  options.training = {.seed = 42, .negatives = 3, .epochs_per_cycle = 2, .batch_size = 100};
-  options.evaluation = evaluation_options{.seed = 42, .negatives = 10, .batch_size = 33};
+  options.sampling = {.seed = 42, .negatives = 3, .epochs_per_cycle = 2, .batch_size = 100, .device = "cpu"};
+  options.sampling.evaluation = evaluation_options{.negatives = 10, .batch_size = 33};
   return options;
 }
 
 /// Users of several degrees who all have evaluation negatives left.
 inline dataset small_dataset() { return random_dataset({3, 20, 1, 0, 35, 12, 7}, 60, 11); }
 
-inline void generate_small(const dataset& data, const generate_options& options) {
-  const positives_index index(data);
-  generate(data, *make_cpu_backend(index, 1), options);
+inline void generate_small(const dataset& data, const run_options& options) {
+  generate(sampler(data, options.sampling), options, {.threads = 1});
 }
 
 }  // namespace negpipe::test

@@ -138,7 +138,7 @@ TEST(Cycles, HaveKeysOfTheirOwn) {
 
 TEST(EvaluationPlan, CountsRowsAndBatches) {
   const dataset data = test::edge_dataset(200);  // nine users, one of whom has all but one item
-  const evaluation_plan plan = plan_evaluation(data, {.seed = 3, .negatives = 9, .batch_size = 40, .mlperf = true});
+  const evaluation_plan plan = plan_evaluation(data, {.negatives = 9, .batch_size = 40, .mlperf = true}, 3);
   EXPECT_EQ(plan.row_length(), 10U);
   EXPECT_EQ(plan.element_count(), 90U);
   EXPECT_EQ(plan.batch_count, 3U);
@@ -148,7 +148,7 @@ TEST(EvaluationPlan, CountsRowsAndBatches) {
 TEST(EvaluationPlan, RefusesBatchesThatCutRowsAndNamesOneThatDoesNot) {
   for (const std::uint64_t batch : {1ULL, 9ULL, 11ULL, 19ULL, 159'999ULL}) {
     const std::string message = refusal<option_error>(
-        [&] { plan_evaluation(one_positive(), {.negatives = 9, .batch_size = batch, .mlperf = true}); });
+        [&] { plan_evaluation(one_positive(), {.negatives = 9, .batch_size = batch, .mlperf = true}, 0); });
     expect_mentions(message, {"--eval-batch-size", std::to_string(batch), std::to_string((batch / 10 + 1) * 10)});
   }
 }
@@ -157,7 +157,7 @@ TEST(EvaluationPlan, RefusesNumbersOutOfRange) {
   constexpr std::uint32_t most = (1U << 31) - 2;
   const auto plan = [](std::uint32_t negatives, std::uint64_t batch) {
     return refusal<option_error>(
-        [&] { plan_evaluation(one_positive(), {.negatives = negatives, .batch_size = batch, .mlperf = true}); });
+        [&] { plan_evaluation(one_positive(), {.negatives = negatives, .batch_size = batch, .mlperf = true}, 0); });
   };
   EXPECT_EQ(plan(most, most + 1ULL), "accepted");
   expect_mentions(plan(most + 1, most + 2ULL), {"--eval-negatives", std::to_string(most + 1)});
@@ -173,13 +173,13 @@ TEST(EvaluationPlan, NamesUsersWithTooFewItemsLeft) {
   const dataset data = test::random_dataset({2, 9, 10, 0}, 12, 1);
   const auto told = [&](std::uint32_t negatives) {
     return refusal<infeasible_error>(
-        [&] { plan_evaluation(data, {.negatives = negatives, .batch_size = negatives + 1ULL}); });
+        [&] { plan_evaluation(data, {.negatives = negatives, .batch_size = negatives + 1ULL}, 0); });
   };
   EXPECT_EQ(told(1), "accepted");
   expect_mentions(told(2), {"1 of 4 users", "21 (number 2) has 1", "--eval-negatives", "--mlperf", "--no-eval"});
   expect_mentions(told(3), {"2 of 4 users", "11 (number 1) has 2", "21 (number 2) has 1"});
   expect_mentions(told(12), {"4 of 4 users"});
-  EXPECT_NO_THROW(plan_evaluation(data, {.negatives = 12, .batch_size = 13, .mlperf = true}));
+  EXPECT_NO_THROW(plan_evaluation(data, {.negatives = 12, .batch_size = 13, .mlperf = true}, 0));
 }
 
 TEST(RandomSeed, IsAnotherEachTime) {

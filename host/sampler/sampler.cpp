@@ -1,0 +1,150 @@
+#include "negpipe/sampler.hpp"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "negpipe/error.hpp"
+
+namespace negpipe {
+
+namespace {
+
+training_options training_part(const sampler_options& options) {
+  return {options.seed, options.negatives, options.epochs_per_cycle, options.batch_size, options.padding};
+}
+
+std::optional<evaluation_plan> evaluation_part(const dataset& data, const sampler_options& options) {
+  if (!options.evaluation) return {};
+  return plan_evaluation(data, *options.evaluation, options.seed);
+}
+
+void check_batch(const char* what, std::uint64_t batch, std::uint64_t batch_count) {
+  if (batch < batch_count) return;
+  throw option_error(fmt::format("{}: {} given, 0 to {} wanted", what, batch, batch_count - 1));
+}
+
+}  // namespace
+
+/// What copies share, whatever their number of threads.
+struct sampler::state {
+  sampler_options options;
+  training_plan plan;
+  std::optional<negpipe::evaluation_plan> evaluation;
+  positives_index index;
+
+  // In this order: whatever the plans refuse is refused before the index is built.
+  state(const dataset& data, const sampler_options& given, const run_control& control)
+      : options(given),
+        plan(plan_training(data, training_part(given))),
+        evaluation(evaluation_part(data, given)),
+        index(data, given.bitset_budget, control) {}
+
+  state(const positives_index& made, const sampler_options& given)
+      : options(given),
+        plan(plan_training(made.source(), training_part(given))),
+        evaluation(evaluation_part(made.source(), given)),
+        index(made) {}
+
+  core::cycle_key key(std::uint64_t cycle) const {
+    check_cycles(cycle, 1);
+    return make_cycle_key(plan, static_cast<std::uint32_t>(cycle));
+  }
+};
+
+namespace {
+
+run_control with_threads_of(const run_control& control, unsigned threads) {
+  run_control own = control;
+  if (threads != 0) own.threads = threads;
+  return own;
+}
+
+}  // namespace
+
+sampler::sampler(const dataset& data, const sampler_options& options, const run_control& control)
+    : threads_(with_threads_of(control, options.threads).thread_count()) {
+  shared_ = std::make_shared<const state>(data, options, with_threads_of(control, threads_));
+  backend_ = make_backend(options.device, shared_->index, threads_);
+}
+
+sampler::sampler(const positives_index& index, std::shared_ptr<const backend> filler, const sampler_options& options)
+    : shared_(std::make_shared<const state>(index, options)),
+      backend_(std::move(filler)),
+      threads_(run_control{.threads = options.threads}.thread_count()) {}
+
+sampler::sampler(std::shared_ptr<const state> shared, std::shared_ptr<const backend> filler, unsigned threads)
+    : shared_(std::move(shared)), backend_(std::move(filler)), threads_(threads) {}
+
+sampler sampler::with_threads(unsigned threads) const {
+  const unsigned count = run_control{.threads = threads}.thread_count();
+  if (count == threads_) return *this;
+  std::shared_ptr<const backend> other = backend_->with_threads(count);
+  return {shared_, other ? other : backend_, count};
+}
+
+std::uint64_t sampler::batch_count() const { return shared_->plan.batch_count; }
+
+training_batch sampler::make_batch() const {
+  return {shared_->plan.batch_size, item_width(), shared_->plan.pad == padding_policy::mask};
+}
+
+void sampler::fill(std::uint64_t cycle, std::uint64_t batch, const training_columns& out) const {
+  check_batch("batch", batch, batch_count());
+  fill_points(cycle, shared_->plan.first_position(batch), shared_->plan.batch_size, out);
+}
+
+void sampler::fill_points(std::uint64_t cycle, std::uint64_t first, std::uint64_t count,
+                          const training_columns& out) const {
+  backend_->fill_training(shared_->plan, shared_->key(cycle), first, count, out);
+}
+
+std::uint64_t sampler::evaluation_batch_count() const { return evaluation_plan().batch_count; }
+
+evaluation_batch sampler::make_evaluation_batch() const { return {evaluation_plan().batch_size, item_width()}; }
+
+void sampler::fill_evaluation(std::uint64_t batch, const evaluation_columns& out) const {
+  const negpipe::evaluation_plan& rows = evaluation_plan();
+  check_batch("evaluation batch", batch, rows.batch_count);
+  const std::uint64_t rows_per_batch = rows.batch_size / rows.row_length();
+  backend_->fill_evaluation(rows, batch * rows_per_batch, rows_per_batch, out);
+}
+
+const sampler_options& sampler::options() const { return shared_->options; }
+const dataset& sampler::data() const { return shared_->index.source(); }
+const training_plan& sampler::plan() const { return shared_->plan; }
+bool sampler::has_evaluation() const { return shared_->evaluation.has_value(); }
+
+const negpipe::evaluation_plan& sampler::evaluation_plan() const {
+  if (!shared_->evaluation) {
+    throw option_error("there is no evaluation: set sampler_options.evaluation when the sampler is made");
+  }
+  return *shared_->evaluation;
+}
+
+item_type sampler::item_width() const { return item_type_for(data().item_count()); }
+
+std::span<const std::int32_t> sampler::positives_of(std::int32_t user) const {
+  const dataset& all = data();
+  if (user < 0 || user >= all.user_count()) {
+    throw option_error(fmt::format("user {} is out of range, 0 to {} wanted", user, all.user_count() - 1));
+  }
+  const auto u = static_cast<std::size_t>(user);
+  const auto begin = static_cast<std::size_t>(all.user_offsets()[u]);
+  return all.positive_items().subspan(begin, static_cast<std::size_t>(all.user_offsets()[u + 1]) - begin);
+}
+
+std::string sampler::device() const { return backend_->description(); }
+
+std::string sampler::description() const {
+  std::string text = device();
+  if (shared_->options.device != "auto") return text;
+  for (const backend_status& other : list_backends()) {
+    if (!other.available) text += fmt::format("; {} is not used: {}", other.name, other.reason);
+  }
+  return text;
+}
+
+unsigned sampler::threads() const { return threads_; }
+
+}  // namespace negpipe
