@@ -1,6 +1,7 @@
-// A block of neighbouring points whose items are read or drawn together. Included by point_kernels.inl.
+// A block of draws: from (user, draw index) to an item outside the user's positives. Nothing here knows where users
+// come from or how items are written. Included by point_kernels.inl.
 
-/// Points that are made together. Longer blocks overlap more reads, until the block itself leaves the L1 cache.
+/// Draws that are made together. Longer blocks overlap more reads, until the block itself leaves the L1 cache.
 constexpr std::uint32_t block_points = 256;
 
 constexpr std::uint32_t round_up(std::uint32_t count, std::uint32_t step) { return (count + step - 1) / step * step; }
@@ -13,18 +14,21 @@ struct draw_job {
   std::uint64_t seed;
 };
 
-/// Positions [first, first + count) on their way to items. Column i belongs to position first + i.
+/// Draws with the indices [first, first + count). Column i belongs to draw first + i; columns up to the next multiple
+/// of lane_count hold a valid user too. A fixed column is no draw: its item is what its address points to.
 struct draw_block {
   std::uint64_t first;
   std::uint32_t count;
   std::int32_t users[block_points];
-  std::int8_t labels[block_points];
-  std::uint8_t refused[block_points];          // the candidate's word would have been biased
-  std::uint32_t items[block_points];           // candidates, and in the end the items
-  const std::uint32_t* where[block_points];    // what settles the point: its positive item, or a membership word
+  std::uint32_t items[block_points];         // candidates, and in the end the items
+  const std::uint32_t* where[block_points];  // the fixed item, or the word that tells whether the candidate is taken
+  lane_mask fixed[block_points / lane_count];
+  lane_mask rejected[block_points / lane_count];  // the candidate's word would have been biased
+
+  std::uint32_t padded_count() const { return round_up(count, lane_count); }
 };
 
-/// Candidates of users, side by side.
+/// Candidates of users, side by side. All arrays have room for a multiple of lane_count.
 struct candidates {
   const std::int32_t* users;
   const std::uint32_t* items;
@@ -33,30 +37,38 @@ struct candidates {
 
 /// Membership in a bitset: one word settles a candidate.
 struct bitset_lookup {
-  static const std::uint32_t* where(const core::positives_view& view, std::int32_t user, std::uint32_t item) {
-    return view.bitset.word_of(user_id{user}, static_cast<std::int32_t>(item));
+  /// The addresses of the words that settle the candidates.
+  static void locate(const core::positives_view& view, const candidates& asked, const std::uint32_t** where) {
+    for (std::uint32_t i = 0; i < asked.count; i += lane_count) {
+      store_addresses(where + i, word_addresses(view.bitset.words, load(asked.users + i), view.bitset.words_per_row,
+                                                shift_down<5>(load(asked.items + i))));
+    }
   }
 
-  /// values[i] is what stands at where(users[i], items[i]).
+  /// Sets the lowest bit of taken[i] if values[i], read at the address of candidate i, says that it is a positive.
   static void find_taken(const core::positives_view&, const candidates& asked, const std::uint32_t* values,
-                         std::uint8_t* taken) {
-    for (std::uint32_t i = 0; i < asked.count; ++i) taken[i] = values[i] >> (asked.items[i] % 32) & 1U;
+                         std::uint32_t* taken) {
+    for (std::uint32_t i = 0; i < asked.count; i += lane_count) {
+      store(taken + i, rotate_down(load(values + i), load(asked.items + i)));
+    }
   }
 };
 
-/// Membership by search. The middle of the user's row is where a search begins, and so what is worth fetching.
+/// Membership by binary search. The middle of the user's row, where the search begins, is worth fetching.
 struct search_lookup {
   static constexpr std::int32_t empty_row[] = {-1};
 
-  static const std::uint32_t* where(const core::positives_view& view, std::int32_t user, std::uint32_t) {
-    const core::item_row row = view.csr.row(user_id{user});
-    return reinterpret_cast<const std::uint32_t*>(row.count == 0 ? empty_row : row.items + row.count / 2);
+  static void locate(const core::positives_view& view, const candidates& asked, const std::uint32_t** where) {
+    for (std::uint32_t i = 0; i < asked.count; ++i) {
+      const core::item_row row = view.csr.row(user_id{asked.users[i]});
+      where[i] = reinterpret_cast<const std::uint32_t*>(row.count == 0 ? empty_row : row.items + row.count / 2);
+    }
   }
 
-  /// All searches advance together, by the steps of the longest, so that their reads overlap and none branches: each
-  /// looks for the last item of its row that is not above its candidate.
+  /// All searches advance together, by the steps of the longest, so that their reads overlap and none branches. Each
+  /// finds the last item of its row that is not above its candidate.
   static void find_taken(const core::positives_view& view, const candidates& asked, const std::uint32_t*,
-                         std::uint8_t* taken) {
+                         std::uint32_t* taken) {
     const std::int32_t* begin[block_points];
     std::uint32_t length[block_points];
     std::uint32_t longest = 1;
@@ -82,30 +94,44 @@ struct search_lookup {
 
 /// Membership in a Bloom filter: one word settles nearly every candidate; those that it lets through are searched.
 struct filter_lookup {
-  static const std::uint32_t* where(const core::positives_view& view, std::int32_t user, std::uint32_t item) {
-    return view.filter.words + view.filter.slot_of(user_id{user}, static_cast<std::int32_t>(item)).word;
+  /// core::bloom_filter_view::slot_of.
+  struct slots {
+    lanes word;
+    lanes bits;
+  };
+  static slots slots_of(const core::bloom_filter_view& filter, lanes users, lanes items) {
+    lanes hash = add(product_low(users, all32(0x9E3779B1U)), items);
+    hash = product_low(bits_xor(hash, shift_down<15>(hash)), all32(0x2C1B3C6DU));
+    return {product_high(hash, all32(filter.word_count)), add(product_low(items, all32(0x297A2D39U)), hash)};
+  }
+
+  static void locate(const core::positives_view& view, const candidates& asked, const std::uint32_t** where) {
+    for (std::uint32_t i = 0; i < asked.count; i += lane_count) {
+      const slots at = slots_of(view.filter, load(asked.users + i), load(asked.items + i));
+      store_addresses(where + i, word_addresses(view.filter.words, at.word));
+    }
   }
 
   static void find_taken(const core::positives_view& view, const candidates& asked, const std::uint32_t* values,
-                         std::uint8_t* taken) {
-    const core::bloom_filter_view filter = view.filter;
-    for (std::uint32_t i = 0; i < asked.count; ++i) {
-      const auto item = static_cast<std::int32_t>(asked.items[i]);
-      taken[i] = filter.slot_of(user_id{asked.users[i]}, item).both_in(values[i]) & 1U;
-    }
-    std::uint32_t column[block_points];
+                         std::uint32_t* taken) {
+    std::uint32_t columns[block_points + lane_count];
     std::int32_t users[block_points];
     std::uint32_t items[block_points];
-    std::uint8_t confirmed[block_points];
+    std::uint32_t confirmed[block_points];
     std::uint32_t count = 0;
-    for (std::uint32_t i = 0; i < asked.count; ++i) {
-      column[count] = i;
-      users[count] = asked.users[i];
-      items[count] = asked.items[i];
-      count += taken[i];
+    for (std::uint32_t i = 0; i < asked.count; i += lane_count) {
+      const lanes bits = slots_of(view.filter, load(asked.users + i), load(asked.items + i)).bits;
+      const lanes value = load(values + i);
+      const lanes both = bits_and(rotate_down(value, bits), rotate_down(value, shift_down<5>(bits)));
+      store(taken + i, both);
+      count += compress(columns + count, add(lane_numbers(), all32(i)), is_odd(both));
+    }
+    for (std::uint32_t k = 0; k < count; ++k) {
+      users[k] = asked.users[columns[k]];
+      items[k] = asked.items[columns[k]];
     }
     search_lookup::find_taken(view, {users, items, count}, nullptr, confirmed);
-    for (std::uint32_t k = 0; k < count; ++k) taken[column[k]] = confirmed[k];
+    for (std::uint32_t k = 0; k < count; ++k) taken[columns[k]] = confirmed[k];
   }
 };
 
@@ -119,86 +145,157 @@ void with_lookup(core::membership form, const Work& work) {
   }
 }
 
-inline void draw_words(const draw_job& job, std::uint32_t attempt, const std::uint64_t* indices, std::uint32_t count,
-                       std::uint32_t* words) {
-  const core::counter c = core::make_counter(job.stream.candidates, job.stream.cycle, 0, attempt);
-  random_words(job.seed, c.word[0], c.word[1], indices, round_up(count, random_step), words);
+/// Candidates from the words of draws: core::bounded32 in lanes.
+inline lane_mask take_candidates(const core::bounded32& item_draw, const std::uint32_t* words, std::uint32_t* items) {
+  const word_products scaled = multiply(load(words), all32(item_draw.n));
+  store(items, scaled.high);
+  return is_below(scaled.low, all32(item_draw.threshold));
 }
 
-/// Gives every point that is not positive its first candidate, and asks the cache for all that settle() will read.
-/// users, labels and the positives' where must be set.
+/// Gives every column its first candidate and its address, and asks the cache for what settle() reads. users, fixed
+/// and the fixed columns' where must be set.
 template <typename Lookup>
 void propose(const draw_job& job, draw_block& block) {
-  constexpr std::uint32_t most_groups = round_up(block_points / 4 + 1, random_step);
-  std::uint64_t groups[most_groups];
-  std::uint32_t words[4 * most_groups];
+  constexpr std::uint32_t max_groups = round_up(block_points / 4 + 1, random_step);
+  std::uint64_t groups[max_groups];
+  std::uint32_t purpose[max_groups];
+  std::uint32_t words[4 * max_groups + lane_count];
+  const core::counter c = core::make_counter(job.stream.candidates, job.stream.cycle, 0, 0);
   const auto skipped = static_cast<std::uint32_t>(block.first % 4);
-  const std::uint32_t group_count = (skipped + block.count + 3) / 4;
-  for (std::uint32_t i = 0; i < most_groups; ++i) groups[i] = block.first / 4 + i;
-  draw_words(job, 0, groups, group_count, words);
-  const core::bounded32 item_draw = job.item_draw;  // a copy: stores of bytes might change anything else
-  for (std::uint32_t i = 0; i < block.count; ++i) {
-    block.refused[i] = !item_draw(words[skipped + i], block.items[i]);
+  const std::uint32_t count = block.padded_count();
+  const std::uint32_t group_count = round_up((skipped + count + 3) / 4, random_step);
+  for (std::uint32_t i = 0; i < max_groups; ++i) groups[i] = block.first / 4 + i;
+  for (std::uint32_t i = 0; i < max_groups; ++i) purpose[i] = c.word[1];
+  random_words(job.seed, c.word[0], purpose, groups, group_count, words);
+  for (std::uint32_t i = 0; i < count; i += lane_count) {
+    block.rejected[i / lane_count] = take_candidates(job.item_draw, words + skipped + i, block.items + i);
   }
-  for (std::uint32_t i = 0; i < block.count; ++i) {
-    const std::uint32_t* membership = Lookup::where(job.view, block.users[i], block.items[i]);
-    block.where[i] = block.labels[i] != 0 ? block.where[i] : membership;
-    __builtin_prefetch(block.where[i]);
+  const std::uint32_t* membership[block_points];
+  Lookup::locate(job.view, {block.users, block.items, count}, membership);
+  for (std::uint32_t i = 0; i < count; i += lane_count) {
+    store_addresses(block.where + i, select(block.fixed[i / lane_count], load_addresses(block.where + i),
+                                            load_addresses(membership + i)));
   }
+  for (std::uint32_t i = 0; i < block.count; ++i) __builtin_prefetch(block.where[i]);
 }
 
-/// Draws again for the given columns; leaves those whose candidate is refused again in columns and returns how many.
-template <typename Lookup>
-std::uint32_t draw_again(const draw_job& job, draw_block& block, std::uint32_t attempt, std::uint32_t* columns,
-                         std::uint32_t count) {
-  std::uint64_t groups[block_points];
-  std::uint32_t words[4 * block_points];
-  std::int32_t users[block_points];
-  std::uint32_t items[block_points];
-  std::uint32_t values[block_points];
-  std::uint8_t refused[block_points];
-  std::uint8_t taken[block_points];
-  for (std::uint32_t k = 0; k < count; ++k) groups[k] = (block.first + columns[k]) / 4;
-  for (std::uint32_t k = count; k < round_up(count, random_step); ++k) groups[k] = 0;
-  draw_words(job, attempt, groups, count, words);
-  for (std::uint32_t k = 0; k < count; ++k) {
-    users[k] = block.users[columns[k]];
-    refused[k] = !job.item_draw(words[4 * k + (block.first + columns[k]) % 4], items[k]);
-    values[k] = *Lookup::where(job.view, users[k], items[k]);
-  }
-  Lookup::find_taken(job.view, {users, items, count}, values, taken);
-  std::uint32_t left = 0;
-  for (std::uint32_t k = 0; k < count; ++k) {
-    const std::uint32_t i = columns[k];
-    block.items[i] = items[k];
-    columns[left] = i;
-    left += refused[k] | taken[k];
-  }
-  return left;
-}
+/// Draws whose candidate was refused, on their way to the next one. They are collected over blocks, so that vectors are
+/// full and the reads of one batch are under way while other work is done.
+class redraws {
+ public:
+  static constexpr std::uint32_t batch = 64;
 
-/// Turns candidates into items: positives are read, refused candidates drawn again, the last few drawn by rank.
+  bool is_empty() const { return waiting_ == 0 && asked_ == 0; }
+  bool has_batch() const { return waiting_ >= batch; }
+
+  /// Adds columns of a block whose first candidate was refused.
+  void add(const draw_block& block, const std::uint32_t* columns, std::uint32_t count) {
+    for (std::uint32_t k = 0; k < count; ++k) push(block.first + columns[k], block.users[columns[k]], 1);
+  }
+
+  /// Settles the batch that was proposed last, by put(draw, item) or by another attempt, and proposes the next one.
+  template <typename Lookup, typename Put>
+  void advance(const draw_job& job, const Put& put) {
+    settle<Lookup>(job, put);
+    propose<Lookup>(job);
+  }
+
+ private:
+  void push(std::uint64_t draw, std::int32_t user, std::uint32_t attempt) {
+    draws_[waiting_] = draw;
+    users_[waiting_] = user;
+    attempts_[waiting_] = attempt;
+    ++waiting_;
+  }
+
+  template <typename Lookup>
+  void propose(const draw_job& job) {
+    asked_ = waiting_ < batch ? waiting_ : batch;
+    if (asked_ == 0) return;
+    waiting_ -= asked_;
+    const std::uint32_t padded = round_up(asked_, lane_count);
+    std::uint64_t groups[batch] = {};
+    std::uint32_t purpose[batch] = {};
+    std::uint32_t blocks[4 * batch];
+    std::uint32_t words[batch] = {};
+    for (std::uint32_t k = 0; k < asked_; ++k) {
+      batch_draws_[k] = draws_[waiting_ + k];
+      batch_users_[k] = users_[waiting_ + k];
+      batch_attempts_[k] = attempts_[waiting_ + k];
+      groups[k] = batch_draws_[k] / 4;
+      purpose[k] = core::make_counter(job.stream.candidates, 0, 0, batch_attempts_[k]).word[1];
+    }
+    for (std::uint32_t k = asked_; k < padded; ++k) batch_users_[k] = batch_users_[0];
+    random_words(job.seed, job.stream.cycle, purpose, groups, round_up(asked_, random_step), blocks);
+    for (std::uint32_t k = 0; k < asked_; ++k) words[k] = blocks[4 * k + batch_draws_[k] % 4];
+    for (std::uint32_t k = 0; k < padded; k += lane_count) {
+      rejected_[k / lane_count] = take_candidates(job.item_draw, words + k, items_ + k);
+    }
+    Lookup::locate(job.view, {batch_users_, items_, padded}, where_);
+    for (std::uint32_t k = 0; k < asked_; ++k) __builtin_prefetch(where_[k]);
+  }
+
+  template <typename Lookup, typename Put>
+  void settle(const draw_job& job, const Put& put) {
+    const std::uint32_t padded = round_up(asked_, lane_count);
+    std::uint32_t values[batch];
+    std::uint32_t taken[batch];
+    std::uint32_t refused[batch + lane_count];
+    std::uint32_t count = 0;
+    for (std::uint32_t k = 0; k < padded; ++k) values[k] = *where_[k];
+    Lookup::find_taken(job.view, {batch_users_, items_, padded}, values, taken);
+    for (std::uint32_t k = 0; k < padded; k += lane_count) {
+      const lane_mask again = either(is_odd(load(taken + k)), rejected_[k / lane_count]);
+      count += compress(refused + count, negpipe::add(lane_numbers(), all32(k)), again);
+    }
+    for (std::uint32_t k = 0; k < asked_; ++k) put(batch_draws_[k], items_[k]);  // refused ones are written again
+    for (std::uint32_t r = 0; r < count && refused[r] < asked_; ++r) try_again(job, refused[r], put);
+  }
+
+  template <typename Put>
+  void try_again(const draw_job& job, std::uint32_t k, const Put& put) {
+    if (batch_attempts_[k] + 1 < core::max_draw_attempts) {
+      push(batch_draws_[k], batch_users_[k], batch_attempts_[k] + 1);
+      return;
+    }
+    put(batch_draws_[k], static_cast<std::uint32_t>(core::draw_by_rank(
+                             job.view.csr.row(user_id{batch_users_[k]}), job.view.item_count, job.stream,
+                             batch_draws_[k], core::philox_source{job.seed})));
+  }
+
+  // Waiting for a batch: less than one, and what one block and one batch add.
+  static constexpr std::uint32_t room = block_points + 2 * batch;
+  std::uint64_t draws_[room];
+  std::int32_t users_[room];
+  std::uint32_t attempts_[room];
+  std::uint32_t waiting_ = 0;
+  // The batch whose reads are under way.
+  std::uint64_t batch_draws_[batch];
+  std::int32_t batch_users_[batch];
+  std::uint32_t batch_attempts_[batch];
+  std::uint32_t items_[batch];
+  const std::uint32_t* where_[batch];
+  lane_mask rejected_[batch / lane_count];
+  std::uint32_t asked_ = 0;
+};
+
+/// Turns candidates into items where nothing speaks against them; the others go on as redraws. Their items are written
+/// later, by the redraws' put.
 template <typename Lookup>
-void settle(const draw_job& job, draw_block& block) {
+void settle(const draw_job& job, draw_block& block, redraws& again) {
   std::uint32_t values[block_points];
-  std::uint8_t taken[block_points];
-  std::uint32_t pending[block_points];
+  std::uint32_t taken[block_points];
+  std::uint32_t refused[block_points + lane_count];
   std::uint32_t count = 0;
-  for (std::uint32_t i = 0; i < block.count; ++i) values[i] = *block.where[i];
-  Lookup::find_taken(job.view, {block.users, block.items, block.count}, values, taken);
-  for (std::uint32_t i = 0; i < block.count; ++i) {
-    const bool is_positive = block.labels[i] != 0;
-    block.items[i] = is_positive ? values[i] : block.items[i];
-    pending[count] = i;
-    count += static_cast<std::uint32_t>(!is_positive) & (taken[i] | block.refused[i]);
+  const std::uint32_t padded = block.padded_count();
+  for (std::uint32_t i = 0; i < padded; ++i) values[i] = *block.where[i];
+  Lookup::find_taken(job.view, {block.users, block.items, padded}, values, taken);
+  for (std::uint32_t i = 0; i < padded; i += lane_count) {
+    const std::uint32_t at = i / lane_count;
+    store(block.items + i, select(block.fixed[at], load(values + i), load(block.items + i)));
+    const lane_mask is_refused = without(either(is_odd(load(taken + i)), block.rejected[at]), block.fixed[at]);
+    count += compress(refused + count, add(lane_numbers(), all32(i)), is_refused);
   }
-  for (std::uint32_t attempt = 1; attempt < core::max_draw_attempts && count != 0; ++attempt) {
-    count = draw_again<Lookup>(job, block, attempt, pending, count);
-  }
-  for (std::uint32_t k = 0; k < count; ++k) {
-    const std::uint32_t i = pending[k];
-    block.items[i] = static_cast<std::uint32_t>(
-        core::draw_by_rank(job.view.csr.row(user_id{block.users[i]}), job.view.item_count, job.stream,
-                           block.first + i, core::philox_source{job.seed}));
-  }
+  while (count != 0 && refused[count - 1] >= block.count) --count;  // columns past the end
+  again.add(block, refused, count);
 }

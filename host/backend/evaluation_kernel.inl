@@ -42,21 +42,24 @@ template <typename Lookup>
 void fill_drawn(const core::evaluation_plan& plan, const core::positives_view& view, user_id user,
                 std::int32_t* items) {
   const draw_job job{view, plan.item_draw, {core::tag::eval_draw, core::tag::eval_fallback, 0}, plan.seed};
-  const std::uint64_t row_start = static_cast<std::uint64_t>(index(user)) * plan.row_length();
+  const std::uint64_t first = static_cast<std::uint64_t>(index(user)) * plan.row_length() + 1;
+  const auto put = [&](std::uint64_t draw, std::uint32_t item) {
+    items[draw - first] = static_cast<std::int32_t>(item);
+  };
+  redraws again;
   draw_block block;
-  for (std::uint32_t i = 0; i < block_points; ++i) {
-    block.users[i] = index(user);
-    block.labels[i] = 0;
-  }
-  for (std::uint32_t done = 0; done < plan.negatives;) {
-    block.first = row_start + 1 + done;
+  for (std::uint32_t i = 0; i < block_points; ++i) block.users[i] = index(user);
+  for (lane_mask& fixed : block.fixed) fixed = no_lanes();
+  for (std::uint32_t done = 0; done < plan.negatives; done += block.count) {
+    block.first = first + done;
     const auto room = static_cast<std::uint32_t>(block_points - block.first % 4);
     block.count = plan.negatives - done < room ? plan.negatives - done : room;
     propose<Lookup>(job, block);
-    settle<Lookup>(job, block);
+    settle<Lookup>(job, block, again);
     for (std::uint32_t i = 0; i < block.count; ++i) items[done + i] = static_cast<std::int32_t>(block.items[i]);
-    done += block.count;
+    while (again.has_batch()) again.advance<Lookup>(job, put);
   }
+  while (!again.is_empty()) again.advance<Lookup>(job, put);
 }
 
 void fill_negatives(const core::evaluation_plan& plan, const core::positives_view& view, user_id user,

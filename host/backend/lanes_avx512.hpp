@@ -1,4 +1,5 @@
-// The arithmetic of kernels over arrays, in AVX-512 intrinsics: as lanes_avx2.hpp, in registers twice as wide.
+// Vector operations of the kernels in AVX-512 (F, BW, DQ, VL), and the arithmetic that is written in them. The other
+// lanes_*.hpp have the same functions.
 #pragma once
 
 #include <immintrin.h>
@@ -15,7 +16,11 @@ namespace {
 constexpr std::uint32_t permute_step = 64;
 constexpr std::uint32_t random_step = 16;
 
+/// Words of 32 bits in a vector.
+constexpr std::uint32_t lane_count = 16;
+
 using lanes = __m512i;
+using lane_mask = __mmask16;
 
 constexpr __mmask16 odd_lanes = 0xAAAA;
 
@@ -23,11 +28,120 @@ inline lanes load(const void* from) { return _mm512_loadu_si512(from); }
 inline void store(void* to, lanes value) { _mm512_storeu_si512(to, value); }
 inline lanes all32(std::uint32_t value) { return _mm512_set1_epi32(static_cast<int>(value)); }
 inline lanes all64(std::uint64_t value) { return _mm512_set1_epi64(static_cast<long long>(value)); }
-// The upper halves of 64-bit lanes, moved down; the zero-masked form because GCC 12 takes the plain one's undefined
-// source for an uninitialised variable.
+inline lanes lane_numbers() { return _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15); }
+// GCC 12 warns of the plain forms of some intrinsics, whose undefined source it takes for an uninitialised variable:
+// hence the zero-masked ones.
+// GCC 12's casts are among the forms that it warns of.
+inline __m256i lower_half(lanes value) { return __builtin_shufflevector(value, value, 0, 1, 2, 3); }
+inline __m256i upper_half(lanes value) { return __builtin_shufflevector(value, value, 4, 5, 6, 7); }
 inline lanes high(lanes value) { return _mm512_maskz_srli_epi64(0xFF, value, 32); }
 inline lanes product(lanes a, lanes b) { return _mm512_maskz_mul_epu32(0xFF, a, b); }
 inline lanes xor3(lanes a, lanes b, lanes c) { return _mm512_ternarylogic_epi64(a, b, c, 0x96); }
+inline lanes bits_xor(lanes a, lanes b) { return _mm512_xor_si512(a, b); }
+inline lanes add(lanes a, lanes b) { return _mm512_add_epi32(a, b); }
+inline lanes subtract(lanes a, lanes b) { return _mm512_sub_epi32(a, b); }
+inline lanes bits_and(lanes a, lanes b) { return _mm512_and_si512(a, b); }
+inline lanes product_low(lanes a, lanes b) { return _mm512_mullo_epi32(a, b); }
+template <unsigned count>
+lanes shift_down(lanes value) {
+  return _mm512_maskz_srli_epi32(0xFFFF, value, count);
+}
+inline lanes shift_down(lanes value, std::uint32_t count) {
+  return _mm512_maskz_srl_epi32(0xFFFF, value, _mm_cvtsi32_si128(static_cast<int>(count)));
+}
+/// Every word rotated right by the lowest five bits of its count.
+inline lanes rotate_down(lanes value, lanes count) { return _mm512_maskz_rorv_epi32(0xFFFF, value, count); }
+
+/// Both halves of the 64-bit products of words.
+struct word_products {
+  lanes high;
+  lanes low;
+};
+inline word_products multiply(lanes a, lanes b) {
+  const lanes even = product(a, b);
+  const lanes odd = product(high(a), high(b));
+  return {_mm512_mask_blend_epi32(odd_lanes, high(even), odd),
+          _mm512_mask_blend_epi32(odd_lanes, even, _mm512_maskz_slli_epi64(0xFF, odd, 32))};
+}
+inline lanes product_high(lanes a, lanes b) {
+  return _mm512_mask_blend_epi32(odd_lanes, high(product(a, b)), product(high(a), high(b)));
+}
+
+inline lane_mask no_lanes() { return 0; }
+inline lane_mask is_below(lanes a, lanes b) { return _mm512_cmplt_epu32_mask(a, b); }
+inline lane_mask is_odd(lanes value) { return _mm512_test_epi32_mask(value, all32(1)); }
+inline lane_mask either(lane_mask a, lane_mask b) { return static_cast<lane_mask>(a | b); }
+inline lane_mask without(lane_mask a, lane_mask b) { return static_cast<lane_mask>(a & ~b); }
+inline bool any(lane_mask mask) { return mask != 0; }
+inline lanes select(lane_mask mask, lanes chosen, lanes other) { return _mm512_mask_blend_epi32(mask, other, chosen); }
+
+/// Writes the chosen words side by side and returns their number; may write lane_count words. Compresses in a register:
+/// compressing to memory is microcode on AMD's Zen 4.
+inline std::uint32_t compress(std::uint32_t* to, lanes value, lane_mask mask) {
+  store(to, _mm512_maskz_compress_epi32(mask, value));
+  return static_cast<std::uint32_t>(__builtin_popcount(mask));
+}
+inline void store_halves(std::uint16_t* to, lanes value) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_maskz_cvtepi32_epi16(0xFFFF, value));
+}
+/// Bytes 1 where the mask is set, else 0.
+inline void store_flags(std::int8_t* to, lane_mask mask) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm_maskz_set1_epi8(mask, 1));
+}
+
+/// 64-bit words, one for each 32-bit lane.
+struct wide_lanes {
+  lanes front;
+  lanes back;
+};
+inline wide_lanes widen(lanes value) {
+  return {_mm512_maskz_cvtepu32_epi64(0xFF, lower_half(value)),
+          _mm512_maskz_cvtepu32_epi64(0xFF, upper_half(value))};
+}
+/// Addresses of 32-bit words: base + a * stride + b, where a and b are 32-bit words.
+inline wide_lanes word_addresses(const void* base, lanes a, std::uint32_t stride, lanes b) {
+  const wide_lanes rows = widen(a);
+  const wide_lanes columns = widen(b);
+  const lanes steps = all64(stride);
+  const lanes origin = all64(reinterpret_cast<std::uintptr_t>(base));
+  const auto address = [&](lanes row, lanes column) {
+    return _mm512_add_epi64(
+        _mm512_maskz_slli_epi64(0xFF, _mm512_add_epi64(product(row, steps), column), 2), origin);
+  };
+  return {address(rows.front, columns.front), address(rows.back, columns.back)};
+}
+inline wide_lanes word_addresses(const void* base, lanes index) {
+  const wide_lanes at = widen(index);
+  const lanes origin = all64(reinterpret_cast<std::uintptr_t>(base));
+  return {_mm512_add_epi64(_mm512_maskz_slli_epi64(0xFF, at.front, 2), origin),
+          _mm512_add_epi64(_mm512_maskz_slli_epi64(0xFF, at.back, 2), origin)};
+}
+inline wide_lanes load_addresses(const std::uint32_t* const* from) { return {load(from), load(from + 8)}; }
+inline void store_addresses(const std::uint32_t** to, wide_lanes value) {
+  store(to, value.front);
+  store(to + 8, value.back);
+}
+inline wide_lanes select(lane_mask mask, wide_lanes chosen, wide_lanes other) {
+  return {_mm512_mask_blend_epi64(static_cast<__mmask8>(mask), other.front, chosen.front),
+          _mm512_mask_blend_epi64(static_cast<__mmask8>(mask >> 8), other.back, chosen.back)};
+}
+
+/// base[index] and base[index + 1], of 32-bit words.
+struct word_pairs {
+  lanes first;
+  lanes second;
+};
+inline word_pairs gather_pairs(const std::int32_t* base, lanes index) {
+  const lanes front = _mm512_mask_i32gather_epi64(_mm512_setzero_si512(), 0xFF, lower_half(index), base, 4);
+  const lanes back = _mm512_mask_i32gather_epi64(_mm512_setzero_si512(), 0xFF, upper_half(index), base, 4);
+  const lanes evens = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+  return {_mm512_permutex2var_epi32(front, evens, back),
+          _mm512_permutex2var_epi32(front, _mm512_add_epi32(evens, all32(1)), back)};
+}
+/// The lower halves of base[index].
+inline lanes gather_lower_halves(const std::int64_t* base, lanes index) {
+  return _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), 0xFFFF, index, base, 8);
+}
 
 // core::permutation::round_function in sixteen lanes. The multiplier takes every other 32-bit lane: the even lanes as
 // they lie, the odd ones moved down.
@@ -75,9 +189,9 @@ void permute_digits(const core::permutation& order, std::uint32_t* left, std::ui
   }
 }
 
-/// words[4 * i .. 4 * i + 4) = the block with counter words (word0, word1) and the 64-bit index indices[i].
+/// words[4 * i .. 4 * i + 4) = the block with counter words (word0, word1[i]) and the 64-bit index indices[i].
 /// Every counter word has a 64-bit lane, whose upper half the multiplier does not look at and may hold anything.
-void random_words(std::uint64_t seed, std::uint32_t word0, std::uint32_t word1, const std::uint64_t* indices,
+void random_words(std::uint64_t seed, std::uint32_t word0, const std::uint32_t* word1, const std::uint64_t* indices,
                   std::uint32_t count, std::uint32_t* words) {
   constexpr std::uint32_t chains = random_step / 8;
   const lanes multiplier0 = all64(core::philox_multiplier0);
@@ -91,7 +205,8 @@ void random_words(std::uint64_t seed, std::uint32_t word0, std::uint32_t word1, 
     lanes c3[chains];
     for (std::uint32_t k = 0; k < chains; ++k) {
       c0[k] = all64(word0);
-      c1[k] = all64(word1);
+      c1[k] = _mm512_maskz_cvtepu32_epi64(
+          0xFF, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(word1 + i + 8 * k)));
       c2[k] = load(indices + i + 8 * k);
       c3[k] = high(c2[k]);
     }

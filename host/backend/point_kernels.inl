@@ -60,33 +60,65 @@ class origin_finder {
         by_epoch_(core::divider<Word>::make(epoch_points_)) {}
 
   void operator()(draw_block& block) const {
-    Word positive[block_points];
-    permute_range(order_, block.first, block.count, positive);
-    const core::divider<Word> by_positives = by_positives_;  // copies: stores of bytes might change anything else
-    const core::divider<Word> by_epoch = by_epoch_;
-    const Word positive_count = positive_count_;
-    const Word epoch_points = epoch_points_;
-    for (std::uint32_t i = 0; has_epochs_ && i < block.count; ++i) {
-      positive[i] -= by_epoch(positive[i]) * epoch_points;
+    Word images[block_points + lane_count];
+    permute_range(order_, block.first, block.count, images);
+    for (std::uint32_t i = block.count; i < block.padded_count(); ++i) images[i] = 0;  // a valid one
+    for (std::uint32_t i = 0; has_epochs_ && i < block.padded_count(); ++i) {
+      images[i] -= by_epoch_(images[i]) * epoch_points_;
     }
-    for (std::uint32_t i = 0; i < block.count; ++i) {
-      block.labels[i] = positive[i] < positive_count;
-      positive[i] -= by_positives(positive[i]) * positive_count;
-    }
-    for (std::uint32_t i = 0; i < block.count; ++i) {
-      block.users[i] = user_of(positive[i]);
-      block.where[i] = reinterpret_cast<const std::uint32_t*>(csr_.positive_items + positive[i]);
-    }
+    find(block, images);
   }
 
  private:
-  // As csr_view::user_of, with no branch that is hard to predict: most often the two notes around a positive name the
-  // same user or neighbours.
-  std::int32_t user_of(Word positive) const {
-    const std::int32_t low = csr_.user_samples[positive >> core::csr_view::sample_shift];
-    const std::int32_t high = csr_.user_samples[(positive >> core::csr_view::sample_shift) + 1];
-    if (high - low > 1) return index(csr_.user_of(positive));
-    return low + static_cast<std::int32_t>(static_cast<std::uint64_t>(csr_.user_offsets[low + 1]) <= positive);
+  void find(draw_block& block, const std::uint32_t* images) const {
+    const lanes positive_count = all32(positive_count_);
+    const lanes magic = all32(by_positives_.magic);
+    for (std::uint32_t i = 0; i < block.padded_count(); i += lane_count) {
+      const lanes image = load(images + i);
+      block.fixed[i / lane_count] = is_below(image, positive_count);
+      const lanes slot = shift_down(product_high(image, magic), by_positives_.shift);
+      const lanes positive = subtract(image, product_low(slot, positive_count));
+      store(block.users + i, users_of(positive));
+      store_addresses(block.where + i, word_addresses(csr_.positive_items, positive));
+    }
+  }
+
+  void find(draw_block& block, const std::uint64_t* images) const {
+    std::uint32_t labels[block_points];
+    for (std::uint32_t i = 0; i < block.padded_count(); ++i) {
+      const std::uint64_t positive = images[i] - by_positives_(images[i]) * positive_count_;
+      labels[i] = images[i] < positive_count_;
+      block.users[i] = index(csr_.user_of(positive));
+      block.where[i] = reinterpret_cast<const std::uint32_t*>(csr_.positive_items + positive);
+    }
+    for (std::uint32_t i = 0; i < block.padded_count(); i += lane_count) {
+      block.fixed[i / lane_count] = is_odd(load(labels + i));
+    }
+  }
+
+  // csr_view::user_of for positives below 2^31: most often the two samples around a positive name the same user or
+  // neighbours, and one more read tells which.
+  lanes users_of(lanes positive) const {
+    const word_pairs samples = gather_pairs(csr_.user_samples, shift_down<core::csr_view::sample_shift>(positive));
+    const lanes next_begin = gather_lower_halves(csr_.user_offsets + 1, samples.first);
+    const lanes user = select(is_below(positive, next_begin), samples.first, add(samples.first, all32(1)));
+    const lane_mask is_same = is_below(samples.second, add(samples.first, all32(1)));
+    const lane_mask is_far = is_below(add(samples.first, all32(1)), samples.second);
+    const lanes near = select(is_same, samples.first, user);
+    return any(is_far) ? searched(positive, near, is_far) : near;
+  }
+
+  lanes searched(lanes positive, lanes near, lane_mask is_far) const {
+    std::uint32_t positives[lane_count];
+    std::uint32_t users[lane_count];
+    std::uint32_t far[2 * lane_count];
+    store(positives, positive);
+    store(users, near);
+    const std::uint32_t count = compress(far, lane_numbers(), is_far);
+    for (std::uint32_t k = 0; k < count; ++k) {
+      users[far[k]] = static_cast<std::uint32_t>(index(csr_.user_of(positives[far[k]])));
+    }
+    return load(users);
   }
 
   core::permutation order_;
@@ -98,18 +130,30 @@ class origin_finder {
   core::divider<Word> by_epoch_;
 };
 
-void write_points(const draw_block& block, std::uint64_t place, const core::training_pointers& out) {
+void write_points(const draw_block& block, std::uint64_t offset, const core::training_pointers& out) {
+  const std::uint32_t whole = block.count / lane_count * lane_count;
+  std::int32_t* const users = out.users + offset;
+  std::int8_t* const labels = out.labels + offset;
+  for (std::uint32_t i = 0; i < whole; i += lane_count) {
+    store(users + i, load(block.users + i));
+    store_flags(labels + i, block.fixed[i / lane_count]);
+  }
   if (out.item_width == item_type::uint16) {
-    auto* items = static_cast<std::uint16_t*>(out.items) + place;
-    for (std::uint32_t i = 0; i < block.count; ++i) items[i] = static_cast<std::uint16_t>(block.items[i]);
+    auto* const items = static_cast<std::uint16_t*>(out.items) + offset;
+    for (std::uint32_t i = 0; i < whole; i += lane_count) store_halves(items + i, load(block.items + i));
+    for (std::uint32_t i = whole; i < block.count; ++i) items[i] = static_cast<std::uint16_t>(block.items[i]);
   } else {
-    auto* items = static_cast<std::int32_t*>(out.items) + place;
+    auto* const items = static_cast<std::int32_t*>(out.items) + offset;
     for (std::uint32_t i = 0; i < block.count; ++i) items[i] = static_cast<std::int32_t>(block.items[i]);
   }
-  for (std::uint32_t i = 0; i < block.count; ++i) out.users[place + i] = block.users[i];
-  for (std::uint32_t i = 0; i < block.count; ++i) out.labels[place + i] = block.labels[i];
+  if (whole != block.count) {
+    std::int8_t flags[lane_count];
+    store_flags(flags, block.fixed[whole / lane_count]);
+    for (std::uint32_t i = whole; i < block.count; ++i) users[i] = block.users[i];
+    for (std::uint32_t i = whole; i < block.count; ++i) labels[i] = flags[i - whole];
+  }
   if (out.valid == nullptr) return;
-  for (std::uint32_t i = 0; i < block.count; ++i) out.valid[place + i] = 1;
+  for (std::uint32_t i = 0; i < block.count; ++i) out.valid[offset + i] = 1;
 }
 
 /// While the reads that settle one block are under way, the next one is computed: two blocks take turns.
@@ -118,29 +162,34 @@ void fill_all(const core::training_plan& plan, const core::cycle_key& key, const
               std::uint64_t first, std::uint64_t count, const core::training_pointers& out) {
   const draw_job job{view, plan.item_draw, {core::tag::train_draw, core::tag::train_fallback, key.cycle}, plan.seed};
   const origin_finder<Word> find_origins(plan, key, view.csr);
+  const auto put = [&](std::uint64_t draw, std::uint32_t item) {
+    if (out.item_width == item_type::uint16) {
+      static_cast<std::uint16_t*>(out.items)[draw - first] = static_cast<std::uint16_t>(item);
+    } else {
+      static_cast<std::int32_t*>(out.items)[draw - first] = static_cast<std::int32_t>(item);
+    }
+  };
+  redraws again;
   draw_block blocks[2];
+  const auto finish = [&](draw_block& block) {
+    settle<Lookup>(job, block, again);
+    write_points(block, block.first - first, out);
+    while (again.has_batch()) again.template advance<Lookup>(job, put);
+  };
   std::uint32_t turn = 0;
-  bool waiting = false;
-  std::uint64_t place = 0;
   for (std::uint64_t done = 0; done < count; turn = 1 - turn) {
     draw_block& block = blocks[turn];
+    const bool is_first = done == 0;
     block.first = first + done;
     const std::uint64_t room = block_points - block.first % 4;  // later blocks begin with a group of four
     block.count = static_cast<std::uint32_t>(count - done < room ? count - done : room);
     done += block.count;
     find_origins(block);
     propose<Lookup>(job, block);
-    if (waiting) {
-      settle<Lookup>(job, blocks[1 - turn]);
-      write_points(blocks[1 - turn], place, out);
-      place += blocks[1 - turn].count;
-    }
-    waiting = true;
+    if (!is_first) finish(blocks[1 - turn]);
   }
-  if (waiting) {
-    settle<Lookup>(job, blocks[1 - turn]);
-    write_points(blocks[1 - turn], place, out);
-  }
+  if (count != 0) finish(blocks[1 - turn]);
+  while (!again.is_empty()) again.template advance<Lookup>(job, put);
 }
 
 void fill_points(const core::training_plan& plan, const core::cycle_key& key, const core::positives_view& view,
