@@ -77,7 +77,6 @@ class producer {
     std::string unpublished;
     const auto note = options_.records.replace ? std::nullopt : read_note(cache_->root());
     if (options_.records.replace) {
-      cache_->clear_unfinished();
       with_room("the removal of the earlier run", note_bytes, [&] { cache_->clear_records(); });
     } else if (note && options_.resume) {
       unpublished = resume(*note);
@@ -90,7 +89,7 @@ class producer {
     }
     cache_->clear_unfinished(unpublished);
     with_room("the note", note_bytes, [&] { write_note(next_cycle_); });
-    // Only now: without this folder the earlier note would count its cycle as published.
+    // Only now: without this folder the earlier note counts its cycle as published.
     if (!unpublished.empty()) cache_->clear_unfinished();
   }
 
@@ -171,18 +170,18 @@ class producer {
   /// Publishes a cycle exactly once, whenever a crash comes: the note counts the cycle before it is visible, and names
   /// the hidden folder whose existence says that it is not.
   void publish_cycle(const std::string& what, support::staged_folder& made) {
-    with_room("the note", note_bytes, [&] {
-      support::sync_folder(made.path());
-      support::sync_folder(cache_->staging());
-      write_note(next_cycle_ + 1, made.path().filename().string());
-    });
     try {
+      with_room("the note", note_bytes, [&] {
+        support::sync_folder(made.path());
+        support::sync_folder(cache_->staging());
+        write_note(next_cycle_ + 1, made.path().filename().string());
+      });
       with_room("the entry of " + what, note_bytes, [&] {
         cache_->make_folders();
         made.publish_unsynced();
       });
     } catch (...) {
-      take_back_note(made);
+      take_back_note(made);  // it may be there although writing it failed
       throw;
     }
     ++next_cycle_;

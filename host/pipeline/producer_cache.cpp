@@ -136,7 +136,7 @@ producer_cache::~producer_cache() {
   if (lock_removed && !lock_again()) return;
   const bool removed = withdrawn && lock_removed && !in_use_.is_in_place();
   std::error_code ignored;
-  if (removed || !unfinished_kept_) support::try_remove_hidden_tree(staging());
+  if (removed || owns_unfinished_) support::try_remove_hidden_tree(staging());
   removed ? remove_rest() : static_cast<void>(fs::remove(in_use_.path(), ignored));
   if (is_announced()) fs::remove(alive_->path(), ignored);  // last: it marks the end of all this
 }
@@ -175,8 +175,12 @@ fs::path producer_cache::cycles() const { return root_ / record::training_folder
 
 fs::path producer_cache::evaluation() const { return evaluation_folder(root_); }
 
-void producer_cache::clear_unfinished(const std::string& except) const {
-  if (except.empty()) return support::remove_hidden_tree(staging());
+void producer_cache::clear_unfinished(const std::string& except) {
+  if (except.empty()) {
+    support::remove_hidden_tree(staging());
+    owns_unfinished_ = true;
+    return;
+  }
   std::vector<fs::path> others;
   support::visit_entries(staging(), [&](const fs::path& entry) {
     if (entry.filename() != except) others.push_back(entry);

@@ -25,7 +25,7 @@ class producer_cache {
  public:
   /// Creates the folder and locks it. Throws io_error, option_error if another producer has it.
   explicit producer_cache(std::filesystem::path root);
-  /// Removes unfinished work, then subproc.alive if it is still this producer's.
+  /// Removes unfinished work, if it is this producer's, then subproc.alive likewise.
   /// - A folder that somebody has removed as a whole is removed completely: subproc.alive, the lock and the folder
   ///   ".in-use" must all be gone, which removing files alone does not achieve. Otherwise published data stays.
   /// - A folder that somebody has put in its place, or that another producer has by now, is not touched.
@@ -39,7 +39,8 @@ class producer_cache {
   std::filesystem::path staging() const { return root_ / ".partial"; }
 
   /// Removes what killed producers and consumers left unfinished, but for one folder in staging(), if it is named.
-  void clear_unfinished(const std::string& except = {}) const;
+  /// Whatever is there after a call for all of it is this producer's.
+  void clear_unfinished(const std::string& except = {});
   /// Removes the note, all cycles and the evaluation data; each folder disappears as a whole. The note goes first, so
   /// that what a crash leaves cannot be resumed. Throws option_error, before anything is removed, for a folder that is
   /// not negpipe's.
@@ -48,8 +49,8 @@ class producer_cache {
   /// that hold something else.
   std::vector<std::filesystem::path> clear_incomplete() const;
   void write_note(const producer_note& note) const;
-  /// The destructor leaves unfinished work in place: the note still refers to it.
-  void keep_unfinished() { unfinished_kept_ = true; }
+  /// Lets the destructor leave unfinished work in place: the note still refers to it.
+  void keep_unfinished() { owns_unfinished_ = false; }
 
   /// Creates subproc.alive. If this throws, the destructor removes what is there of it.
   void announce();
@@ -79,7 +80,7 @@ class producer_cache {
   support::file folder_;  ///< the root itself, to recognise a later one of its name
   support::file in_use_;  ///< an empty folder, which only a recursive removal takes away
   std::optional<support::file> alive_;
-  bool unfinished_kept_ = false;
+  bool owns_unfinished_ = false;  ///< until it is cleared, the note of an earlier producer may refer to it
 };
 
 }  // namespace negpipe::pipeline
