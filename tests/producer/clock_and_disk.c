@@ -1,15 +1,22 @@
-/* Preloaded into a producer: the wall clock jumps a day forwards and back with every look, and while the file named
-   in FULL_DISK_FLAG exists there is no space left; while the one in FULL_FOLDER_FLAG does, there is none for what
-   stands in training_epochs. With NO_INOTIFY there is no inotify. With ONLY_WOKEN nobody who waits for two descriptors
-   looks up before one of them is readable. */
+/* Preloaded into a producer. Each fault is switched on by an environment variable:
+   CLOCK_JUMP_SECONDS  the wall clock jumps so far forwards and back with every look
+   FULL_DISK_FLAG      while this file exists, no write finds space
+   FULL_FOLDER_FLAG    while this file exists, the entries of training_epochs cannot be synced for lack of space
+   STAT_FAILS_FLAG     while this file exists, fstat fails with EIO
+   NO_INOTIFY          there is no inotify
+   NO_THREADS          no thread can be started
+   ONLY_WOKEN          poll() of two descriptors has no timeout */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <time.h>
@@ -88,4 +95,19 @@ int inotify_init1(int flags) {
     return -1;
   }
   return (int)syscall(SYS_inotify_init1, flags);
+}
+
+int fstat(int file, struct stat* status) {
+  if (is_set("STAT_FAILS_FLAG")) {
+    errno = EIO;
+    return -1;
+  }
+  return (int)syscall(SYS_newfstatat, file, "", status, AT_EMPTY_PATH);
+}
+
+int pthread_create(pthread_t* thread, const pthread_attr_t* attributes, void* (*run)(void*), void* argument) {
+  if (getenv("NO_THREADS") != NULL) return EAGAIN;
+  int (*next)(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*);
+  *(void**)&next = dlsym(RTLD_NEXT, "pthread_create");
+  return next(thread, attributes, run, argument);
 }

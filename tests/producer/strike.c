@@ -1,6 +1,6 @@
-/* Preloaded into a producer: strikes at the call number STRIKE_AT of those that change a directory or sync, counted over
-   all functions below. STRIKE_WITH is KILL, or the number of an error with which the call fails, once, or with
-   STRIKE_ON set from then on. The file STRIKE_MARK is created when it strikes. */
+/* Preloaded into a producer: strikes at call number STRIKE_AT of those that change a directory or sync, counted over
+   all functions below, or over the one that STRIKE_CALL names. STRIKE_WITH is KILL, or the number of an error with
+   which the call fails: once, or with STRIKE_ON set from then on. The file STRIKE_MARK is created when it strikes. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>

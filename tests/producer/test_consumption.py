@@ -7,7 +7,7 @@ import time
 
 import pytest
 from producing import producing, require_equal, small, wait_until
-from program import INTERRUPTED, OK, SMALL, digests, leftovers, negpipe
+from program import INTERRUPTED, OK, SMALL, USAGE, digests, leftovers, negpipe
 
 
 def test_what_is_made_is_what_generate_makes(dataset, undisturbed, tmp_path):
@@ -135,6 +135,63 @@ def test_without_inotify_it_looks(dataset, undisturbed, tmp_path, preload):
         producer.wait_for_cycles(1)
         assert "there is no inotify here" in producer.said()
         assert producer.stop() == INTERRUPTED
+
+
+def delete_half(cycle):
+    """What a trainer leaves that dies in the middle of a deletion."""
+    (cycle / "ready.json").unlink()
+    (cycle / "train_0.tfrecords").unlink()
+
+
+def test_a_half_deleted_cycle_counts_as_consumed(dataset, undisturbed, tmp_path):
+    arguments = small(dataset, "--cycles-ahead", 1)
+    with producing(tmp_path / "data", *arguments, "--poll") as producer:
+        producer.wait_until_idle()
+        half = producer.cycles[0]
+        delete_half(half)
+        producer.wait_for_cycles(2)
+        require_equal(producer.cycles[1], undisturbed)
+        wait_until(lambda: f"{half} has no ready.json" in producer.said(), "it to be named")
+        assert producer.stop() == INTERRUPTED
+        assert producer.said().count("has no ready.json") == 1
+    # The next producer clears it, but not what holds something else.
+    theirs = producer.cache / "training_epochs/cycle_00007"
+    theirs.mkdir()
+    (theirs / "mine.txt").touch()
+    messages = tmp_path / "resumed.messages"
+    with producing(tmp_path / "data", *arguments, "--resume", messages=messages) as producer:
+        wait_until(lambda: "waiting for one to be consumed" in producer.said(), "the producer to wait")
+        assert f"{theirs} has no ready.json" in producer.said()
+        assert [cycle.name for cycle in producer.cycles] == ["cycle_00001", "cycle_00007"]
+        assert (theirs / "mine.txt").exists()
+        assert producer.stop() == INTERRUPTED
+
+
+def test_half_deleted_evaluation_data_is_made_again(dataset, undisturbed, tmp_path):
+    arguments = small(dataset, "--cycles", 1)
+    with producing(tmp_path / "data", *arguments) as producer:
+        assert producer.status() == OK
+        evaluation = producer.cache / "eval_data"
+        (evaluation / "ready.json").unlink()
+        (evaluation / "mine.txt").touch()
+    with producing(tmp_path / "data", *arguments, "--resume") as producer:
+        assert producer.status() == USAGE
+        assert f"{evaluation} has no ready.json" in producer.said()
+        (evaluation / "mine.txt").unlink()
+    with producing(tmp_path / "data", *arguments, "--resume") as producer:
+        assert producer.status() == OK, producer.said()
+        require_equal(evaluation, undisturbed)
+
+
+def test_force_is_not_stopped_by_half_deleted_folders(dataset, undisturbed, tmp_path):
+    with producing(tmp_path / "data", *small(dataset, "--cycles", 2)) as producer:
+        assert producer.status() == OK
+        delete_half(producer.cycles[0])
+        (producer.cache / "eval_data/ready.json").unlink()
+    with producing(tmp_path / "data", *small(dataset, "--cycles", 2, "--force")) as producer:
+        assert producer.status() == OK, producer.said()
+        for folder in (*producer.cycles, producer.cache / "eval_data"):
+            require_equal(folder, undisturbed)
 
 
 @pytest.mark.parametrize(

@@ -36,8 +36,9 @@ class Run:
         environment = None
         if struck_at:
             environment = {**self.strike, "STRIKE_AT": str(struck_at), "STRIKE_MARK": str(mark), **how}
-        command = [PROGRAM, "produce", self.dataset, *TINY, "--data-dir", self.folder, "--cache-id", "x", "--seed", seed]
-        command += ["--cycles", CYCLES, "--cycles-ahead", 9, "--parent", 0, "--timeout", 20, "--quiet", *arguments]
+        command = [PROGRAM, "produce", self.dataset, *TINY, "--data-dir", self.folder, "--cache-id", "x"]
+        command += ["--seed", seed, "--cycles", CYCLES, "--cycles-ahead", 9, "--parent", 0, "--timeout", 20, "--quiet"]
+        command += arguments
         done = subprocess.run(list(map(str, command)), env=environment, capture_output=True, text=True, check=False)
         self.said = done.stderr
         return done.returncode, mark.exists()

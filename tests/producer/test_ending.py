@@ -1,4 +1,4 @@
-"""Every way in which a producer ends: in time, with nothing half-made, and subproc.alive gone."""
+"""Every way in which a producer ends: in time, with nothing unfinished, and subproc.alive gone."""
 
 import json
 import os
@@ -9,8 +9,8 @@ import sys
 import time
 
 import pytest
-from producing import ENDLESS_CYCLE, PHASES, PROMPT_SECONDS, producing, small, wait_until
-from program import INTERRUPTED, OK, PROGRAM, leftovers
+from producing import ENDLESS_CYCLE, PHASES, PROMPT_SECONDS, producing, require_equal, small, wait_until
+from program import INTERRUPTED, OK, PROGRAM, SYSTEM, leftovers
 
 
 def require_clean(producer):
@@ -21,13 +21,37 @@ def require_clean(producer):
 
 @pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("phase", PHASES)
-def test_a_signal(which, phase, dataset, tmp_path):
+def test_a_signal_ends_any_phase(which, phase, dataset, tmp_path):
     arguments, reached = PHASES[phase]
     with producing(tmp_path / "data", *small(dataset, *arguments)) as producer:
         reached(producer)
         begin = time.monotonic()
         assert producer.stop(which) == INTERRUPTED
         assert time.monotonic() - begin < PROMPT_SECONDS
+        require_clean(producer)
+
+
+# All others that end a process, but for those that report a fault of the program, and SIGKILL.
+OTHER_SIGNALS = ("QUIT", "PIPE", "ALRM", "USR1", "USR2", "VTALRM", "PROF", "XCPU", "XFSZ", "IO", "PWR", "STKFLT")
+
+
+@pytest.mark.parametrize("which", [*(getattr(signal, f"SIG{name}") for name in OTHER_SIGNALS), signal.SIGRTMIN + 3])
+def test_every_signal_ends_it_cleanly(which, dataset, tmp_path):
+    with producing(tmp_path / "data", *small(dataset)) as producer:
+        producer.wait_until_idle()
+        assert producer.stop(which) == INTERRUPTED
+        require_clean(producer)
+
+
+def test_a_log_that_nobody_reads_any_more_ends_it_cleanly(dataset, tmp_path):
+    read_side, write_side = os.pipe()
+    arguments = small(dataset, "--cycles-ahead", 1)
+    with producing(tmp_path / "data", *arguments, terminal=write_side) as producer:
+        os.close(write_side)
+        producer.wait_for_cycles(1)
+        os.close(read_side)
+        shutil.rmtree(producer.cycles[0])
+        assert producer.status() == INTERRUPTED  # by SIGPIPE, at the next message
         require_clean(producer)
 
 
@@ -77,6 +101,57 @@ def test_jumps_of_the_clock_do_not_matter(dataset, tmp_path, preload):
         dates = {line[:10] for line in producer.said().splitlines()}
         assert len(dates) > 1, "the clock did not jump: the test tests nothing"
         assert producer.stop() == INTERRUPTED
+
+
+def test_time_while_the_process_is_stopped_does_not_count(dataset, tmp_path):
+    with producing(tmp_path / "data", *small(dataset, "--timeout", 3)) as producer:
+        producer.wait_until_idle()
+        producer.process.send_signal(signal.SIGSTOP)
+        time.sleep(4)
+        producer.process.send_signal(signal.SIGCONT)
+        time.sleep(0.5)
+        assert producer.process.poll() is None, producer.said()
+        assert producer.status() == OK
+        assert "nothing was consumed" in producer.said()
+
+
+def test_an_error_of_stat_is_not_taken_for_a_removal(dataset, tmp_path, preload):
+    flag = tmp_path / "failing"
+    with producing(tmp_path / "data", *small(dataset), env={**preload, "STAT_FAILS_FLAG": str(flag)}) as producer:
+        producer.wait_until_idle()
+        flag.touch()
+        time.sleep(0.5)  # it looks ten times a second
+        flag.unlink()
+        assert producer.process.poll() is None, producer.said()
+        assert producer.stop() == INTERRUPTED
+        require_clean(producer)
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_threads_that_cannot_be_started_are_an_error_of_the_system(threads, dataset, tmp_path, preload):
+    environment = {**preload, "NO_THREADS": "1"}
+    with producing(tmp_path / "data", *small(dataset, "--threads", threads), env=environment) as producer:
+        assert producer.status() == SYSTEM, producer.said()
+        assert "cannot start" in producer.said() and "limit on processes" in producer.said()
+        assert not producer.alive_file.exists()
+
+
+def test_it_says_at_start_with_which_process_it_ends(dataset, tmp_path):
+    with producing(tmp_path / "data", *small(dataset, "--cycles", 1)) as producer:
+        assert producer.status() == OK
+        first = producer.said().splitlines()[0]
+        assert f"ends when process {os.getpid()}" in first and "--parent 0" in first
+
+
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)])
+def test_closed_descriptors_damage_nothing(closed, dataset, undisturbed, tmp_path):
+    closing = " ".join(f"{descriptor}>&-" for descriptor in closed)
+    prefix = ("sh", "-c", f'exec "$@" {closing}', "sh")
+    arguments = small(dataset, "--cycles", 2, "--json", "--parent", 0)
+    with producing(tmp_path / "data", *arguments, prefix=prefix) as producer:
+        assert producer.status() == OK, producer.said()
+        for folder in (*producer.cycles, producer.cache / "eval_data"):
+            require_equal(folder, undisturbed)
 
 
 @pytest.mark.parametrize("arguments", [(), ENDLESS_CYCLE], ids=["waiting", "making"])

@@ -1,13 +1,15 @@
-"""Folders that go under a producer: it ends when its cache does, and goes on when only what it made is gone."""
+"""Removal of folders that a producer uses: it ends with its cache, and goes on without its cycles."""
 
 import contextlib
+import os
 import shutil
 import signal
+import subprocess
 import time
 
 import pytest
 from producing import ENDLESS_CYCLE, PHASES, PROMPT_SECONDS, producing, require_equal, small
-from program import INTERRUPTED, OK, negpipe
+from program import INTERRUPTED, OK, USAGE, digests, leftovers, negpipe, works
 
 # Cycles that take a good part of a second, so that a test meets them half-made.
 LONG_CYCLE = ("--epochs-per-cycle", 150, "--compression", "gzip", "--threads", 1)
@@ -72,6 +74,46 @@ def test_subproc_alive_is_removed_while_a_cycle_is_made(dataset, tmp_path):
             "producer.lock",
             "training_epochs",
         ]
+
+
+REMOVALS_OF_FILES = {
+    "glob": 'rm -f "$0"/*',
+    "hidden_too": 'rm -f "$0"/* "$0"/.[!.]*',
+    "find": 'find "$0" -maxdepth 1 -type f -delete',
+    "empty_folders_too": 'find "$0" -maxdepth 1 -type f -delete; rm -rf "$0/.partial"',
+}
+
+
+@pytest.mark.parametrize("how", REMOVALS_OF_FILES)
+def test_cycles_stay_where_only_files_are_removed(how, dataset, undisturbed, tmp_path):
+    with producing(tmp_path / "data", *small(dataset)) as producer:
+        producer.wait_until_idle()
+        subprocess.run(["sh", "-c", REMOVALS_OF_FILES[how], producer.cache], capture_output=True, check=False)
+        assert producer.status() == OK, producer.said()
+        assert "subproc.alive was removed" in producer.said()
+        assert len(producer.cycles) == 3
+        for folder in (*producer.cycles, producer.cache / "eval_data"):
+            require_equal(folder, undisturbed)
+        assert leftovers(producer.cache) == []
+
+
+def test_what_is_mounted_in_a_replaced_cycle_is_not_emptied(dataset, tmp_path):
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / "precious").touch()
+    with producing(tmp_path / "data", *small(dataset, "--cycles", 1)) as producer:
+        assert producer.status() == OK
+        inside = producer.cycles[0] / "mounted"
+        inside.mkdir()
+    unshare = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "--map-root-user"]
+    if not works(*unshare, "mount", "-t", "tmpfs", "tmpfs", "/mnt"):
+        pytest.skip("a mount of a test's own needs root or user namespaces, which are not available here")
+    prefix = [*unshare, "sh", "-c", f'mount --bind "{theirs}" "{inside}" && exec "$@"', "sh"]
+    before = digests(producer.cache)
+    with producing(tmp_path / "data", *small(dataset, "--cycles", 1, "--force"), prefix=prefix) as producer:
+        assert producer.status() == USAGE, producer.said()
+        assert str(inside) in producer.said()
+    assert (theirs / "precious").exists() and digests(producer.cache) == before
 
 
 def test_another_cache_in_its_place_is_let_alone(dataset, tmp_path):

@@ -1,5 +1,6 @@
-"""After a crash the next producer goes on where it happened, with the bytes there would have been."""
+"""After a crash the next producer continues, with the bytes that there would have been."""
 
+import json
 import random
 import shutil
 import signal
@@ -7,7 +8,7 @@ import time
 
 import pytest
 from producing import Producer, producing, require_equal, small, wait_until
-from program import INTERRUPTED, OK, SMALL, USAGE, leftovers, negpipe
+from program import BAD_DATA, INTERRUPTED, OK, SMALL, USAGE, leftovers, negpipe
 
 
 def resume_and_compare(producer, arguments, whole):
@@ -62,6 +63,37 @@ def test_killed_at_any_moment(dataset, tmp_path):
         resume_and_compare(producer, arguments, tmp_path / "whole")
 
 
+def test_notes_of_version_0_1_are_read(dataset, undisturbed, tmp_path):
+    # They named options by flag, and did not say what was being published.
+    with producing(tmp_path / "data", *small(dataset, "--cycles", 1)) as producer:
+        assert producer.status() == OK
+        note = producer.cache / "producer.json"
+        content = json.loads(note.read_text())
+        del content["publishing"]
+        content["options"] = {
+            name if name in ("dataset", "stream_version") else "--" + name.replace("_", "-"): value
+            for name, value in content["options"].items()
+        }
+        assert {"--seed", "--num-neg", "--eval-batch-size", "--first-cycle"} <= content["options"].keys()
+        note.write_text(json.dumps(content))
+    without_seed = [word for word in small(dataset, "--cycles", 2, "--resume") if word not in ("--seed", 42)]
+    with producing(tmp_path / "data", *without_seed) as producer:
+        assert producer.status() == OK, producer.said()
+        for cycle in producer.cycles:
+            require_equal(cycle, undisturbed)
+    assert "--" not in note.read_text()
+
+
+@pytest.mark.parametrize("name", ["../x", ".cycle_00000/../../eval_data", "eval_data", ".cycle_0\0", 7, ""])
+def test_a_note_is_not_followed_elsewhere(name, dataset, tmp_path):
+    with producing(tmp_path / "data", *small(dataset, "--cycles", 1)) as producer:
+        assert producer.status() == OK
+        note = producer.cache / "producer.json"
+        note.write_text(json.dumps({**json.loads(note.read_text()), "publishing": name}))
+    with producing(tmp_path / "data", *small(dataset, "--cycles", 1, "--resume")) as producer:
+        assert producer.status() == BAD_DATA, producer.said()
+
+
 def test_consumed_cycles_are_not_made_again(dataset, undisturbed, tmp_path):
     with producing(tmp_path / "data", *small(dataset, "--cycles-ahead", 2)) as producer:
         producer.wait_until_idle()
@@ -72,8 +104,7 @@ def test_consumed_cycles_are_not_made_again(dataset, undisturbed, tmp_path):
             shutil.rmtree(cycle)
     with producing(tmp_path / "data", *small(dataset, "--cycles-ahead", 2, "--resume")) as producer:
         producer.wait_for_cycles(2)
-        # A kill between a cycle's publication and the note of it makes the cycle twice; it never leaves one out.
-        assert producer.cycles[0].name in ("cycle_00002", "cycle_00003")
+        assert producer.cycles[0].name == "cycle_00003"
         for cycle in producer.cycles:
             require_equal(cycle, undisturbed)
 

@@ -9,7 +9,7 @@ import time
 import pytest
 from producing import PROMPT_SECONDS, producing, require_equal, small, wait_until
 from program import (BACKEND, BAD_DATA, INFEASIBLE, INTERRUPTED, OK, SMALL, SYSTEM, USAGE, as_ordinary_user, digests,
-                     leftovers, works)
+                     leftovers, negpipe, refuses, works)
 
 
 def test_a_second_producer_is_refused(dataset, tmp_path):
@@ -207,6 +207,39 @@ def test_a_note_that_nests_without_end(depth, dataset, tmp_path):
     with producing(tmp_path / "data", *small(dataset, "--resume")) as producer:
         assert producer.status() == BAD_DATA, producer.said()
         assert "producer.json is not what a producer notes; start again with --force" in producer.said()
+
+
+NO_NAMES = ("", ".", "..", "../x", "a/b", "/x", "x/", ".hidden", "..x", "a\nb", "a\tb", "\x7f", " a", "a ", "a" * 250)
+
+
+@pytest.mark.parametrize("cache_id", NO_NAMES)
+def test_a_cache_id_is_a_plain_name(cache_id, dataset, tmp_path):
+    command = ("produce", *small(dataset), "--data-dir", tmp_path / "data", f"--cache-id={cache_id}")
+    refuses(USAGE, *command, naming=["cache-id"])
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("cache_id", ["1", "run-1", "a.b", "a..b", "it's", "ä b", "-x", "a" * 230])
+def test_other_characters_of_a_cache_id_are_allowed(cache_id, dataset, tmp_path):
+    negpipe("produce", *small(dataset, "--cycles", 1), "--data-dir", tmp_path, f"--cache-id={cache_id}", "--parent", 0)
+    assert (tmp_path / f"{cache_id}_ncf_recommendation_cache/eval_data/ready.json").exists()
+
+
+@pytest.mark.parametrize("name", ["flagfile", "producer.json", "producer.lock"])
+def test_a_fifo_is_refused_at_once(name, dataset, tmp_path):
+    cache = tmp_path / "data/test_ncf_recommendation_cache"
+    cache.mkdir(parents=True)
+    os.mkfifo(cache / name)
+    arguments = () if name == "flagfile" else small(dataset, "--resume")
+    with producing(tmp_path / "data", *arguments) as producer:
+        assert producer.status() == SYSTEM, producer.said()
+        assert name in producer.said()
+
+
+def test_a_log_that_is_a_fifo_without_a_reader_is_refused_at_once(dataset, tmp_path):
+    os.mkfifo(tmp_path / "log")
+    with producing(tmp_path / "data", *small(dataset, "--log-file", tmp_path / "log")) as producer:
+        assert producer.status() == SYSTEM, producer.said()
 
 
 def test_a_log_that_cannot_be_written(dataset, tmp_path):
