@@ -1,6 +1,36 @@
 """Exact, reproducible training and evaluation data for recommenders.
 
-negpipe.metrics needs NumPy, negpipe.records crc32c too; negpipe.tf needs TensorFlow.
+Dataset, TrainLoader and EvalLoader make batches in this process. negpipe.torch and negpipe.jax hand them to these
+frameworks, negpipe.tf feeds TensorFlow from record files, negpipe.metrics judges scores, negpipe.records reads record
+files.
 """
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from negpipe import errors as errors
+from negpipe.errors import Error as Error
+
+if TYPE_CHECKING:
+    from negpipe.dataset import Dataset as Dataset
+
 __version__ = "0.1.0"
+__all__ = ["Dataset", "Error", "errors"]
+
+# Imported at first use: modules that only run the program or read records need no extension module.
+_HOMES = {"Dataset": "negpipe.dataset"}
+
+
+def __getattr__(name: str):
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'negpipe' has no attribute {name!r}")
+    value = getattr(importlib.import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted({*globals(), *_HOMES})

@@ -13,14 +13,17 @@ class ProgramError(RuntimeError):
 def find_program():
     """The path of the program.
 
-    NEGPIPE_PROGRAM if it is set; else build/release/negpipe of the source tree the package stands in; else what the
-    PATH has. Raises ProgramError.
+    NEGPIPE_PROGRAM if it is set; else the one that the wheel carries; else build/release/negpipe of the source tree
+    the package stands in; else what the PATH has. Raises ProgramError.
     """
     named = os.environ.get("NEGPIPE_PROGRAM")
     if named:
         if os.access(named, os.X_OK):
             return named
         raise ProgramError(f"NEGPIPE_PROGRAM is {named}, which is no program")
+    carried = pathlib.Path(__file__).with_name("bin") / "negpipe"
+    if os.access(carried, os.X_OK):
+        return str(carried)
     built = pathlib.Path(__file__).resolve().parents[2] / "build" / "release" / "negpipe"
     if os.access(built, os.X_OK):
         return str(built)

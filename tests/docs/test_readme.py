@@ -10,6 +10,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parents[2]
 PROGRAM = pathlib.Path(os.environ["NEGPIPE_PROGRAM"])
+PACKAGE = PROGRAM.parent / "python" if (PROGRAM.parent / "python").exists() else ROOT / "python"
 README = (ROOT / "README.md").read_text()
 PYTHON_README = (ROOT / "python/README.md").read_text()
 SUBCOMMANDS = re.findall(r"^\| `negpipe (\w+) ", README, re.MULTILINE)
@@ -21,7 +22,7 @@ def blocks(language, text=README):
 
 def run(command, folder):
     path = f"{PROGRAM.parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT / "python")}
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(PACKAGE)}
     result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False,
                             stdin=subprocess.DEVNULL)
     assert result.returncode == 0, f"{command}\n{result.stdout}\n{result.stderr}"

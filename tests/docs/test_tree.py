@@ -79,6 +79,7 @@ MAY_INCLUDE = {
     "host/pipeline": {"negpipe", "negpipe/core", "host/support", "host/record"},
     "host/cli": {"negpipe", "negpipe/core"},
     "cuda": {"negpipe", "negpipe/core"},
+    "python/bindings": {"negpipe"},
 }
 
 

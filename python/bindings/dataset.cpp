@@ -1,0 +1,255 @@
+#include "negpipe/dataset.hpp"
+
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/filesystem.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/variant.h>
+#include <nanobind/stl/vector.h>
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "bindings.hpp"
+#include "negpipe/ingest.hpp"
+#include "negpipe/synth.hpp"
+
+namespace negpipe::python {
+
+namespace {
+
+template <typename T>
+using input_array = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+template <typename T>
+using view_array = nb::ndarray<nb::numpy, const T, nb::ndim<1>>;
+using id_input = std::variant<input_array<std::int64_t>, std::vector<std::string>>;
+
+/// A read-only NumPy array over the dataset's memory, which it keeps alive.
+template <typename T>
+view_array<T> view(nb::handle owner, std::span<const T> values) {
+  return view_array<T>(values.data(), {values.size()}, owner);
+}
+
+template <typename T>
+std::vector<T> copied(const input_array<T>& values) {
+  return {values.data(), values.data() + values.size()};
+}
+
+std::variant<std::vector<std::int64_t>, std::vector<std::string>> copied_ids(id_input ids) {
+  if (auto* numbers = std::get_if<input_array<std::int64_t>>(&ids)) return copied(*numbers);
+  return std::get<std::vector<std::string>>(std::move(ids));
+}
+
+/// int64 [n], or a list of str. Bytes that are not UTF-8 come as surrogates, as os.fsdecode has it.
+nb::object ids_of(nb::handle owner, const raw_ids& ids) {
+  if (!ids.is_text()) return nb::cast(view(owner, ids.numbers_or_offsets()));
+  nb::list texts;
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    const std::string text = ids.to_string(i);
+    PyObject* decoded = PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "surrogateescape");
+    if (decoded == nullptr) throw nb::python_error();
+    texts.append(nb::steal(decoded));
+  }
+  return nb::object(texts);
+}
+
+dataset from_parts(const input_array<std::int64_t>& user_offsets, const input_array<std::int32_t>& positive_items,
+                   const input_array<std::int32_t>& heldout_items, id_input user_ids, id_input item_ids,
+                   const std::string& source) {
+  dataset_arrays arrays{copied(user_offsets), copied(positive_items), copied(heldout_items),
+                        copied_ids(std::move(user_ids)), copied_ids(std::move(item_ids))};
+  dataset_origin origin{.source = source, .options = "{}"};
+  const nb::gil_scoped_release released;
+  return dataset(std::move(arrays), std::move(origin));
+}
+
+dataset load(const std::filesystem::path& folder) {
+  return run_interruptibly([&](const run_control&) { return dataset::load(folder); });
+}
+
+void save(const dataset& data, const std::filesystem::path& folder, bool overwrite) {
+  const nb::gil_scoped_release released;
+  data.save(folder, overwrite);
+}
+
+nb::dict to_dict(const prepare_summary& summary) {
+  nb::dict counts;
+  counts["rows_read"] = summary.rows_read;
+  counts["rows_missing"] = summary.rows_missing;
+  counts["rows_below_rating"] = summary.rows_below_rating;
+  counts["duplicates_dropped"] = summary.duplicates_dropped;
+  counts["users_dropped"] = summary.users_dropped;
+  counts["rows_dropped"] = summary.rows_dropped;
+  counts["detected"] = summary.detected.to_string();
+  return counts;
+}
+
+template <typename Value>
+using named_values = std::vector<std::pair<const char*, Value>>;
+
+template <typename Value>
+Value choose(const std::string& field, const std::string& name, const named_values<Value>& known) {
+  std::string names;
+  for (const auto& [known_name, value] : known) {
+    if (name == known_name) return value;
+    names += std::string(names.empty() ? "" : ", ") + known_name;
+  }
+  throw option_error(field + ": \"" + name + "\" given; expected one of " + names);
+}
+
+void set_field(table_options& table, const std::string& name, nb::handle value) {
+  if (name == "user") {
+    table.user_column = nb::cast<std::string>(value);
+  } else if (name == "item") {
+    table.item_column = nb::cast<std::string>(value);
+  } else if (name == "time") {
+    table.time_column = nb::cast<std::string>(value);
+  } else if (name == "rating") {
+    table.rating_column = nb::cast<std::string>(value);
+  } else if (name == "separator") {
+    table.separator = nb::cast<std::string>(value);
+  } else if (name == "header") {
+    table.header = nb::cast<bool>(value);
+  } else if (name == "comment") {
+    table.comment = nb::cast<std::string>(value);
+  } else if (name == "quotes") {
+    table.quotes = nb::cast<bool>(value);
+  } else if (name == "na_values") {
+    table.na_values = nb::cast<std::vector<std::string>>(value);
+  } else if (name == "order") {
+    table.order = choose<row_order>(name, nb::cast<std::string>(value),
+                                    {{"time", row_order::time}, {"file", row_order::file}});
+  } else if (name == "missing") {
+    table.missing = choose<missing_policy>(name, nb::cast<std::string>(value),
+                                           {{"error", missing_policy::error}, {"drop", missing_policy::drop}});
+  } else {
+    throw option_error("there is no option " + name);
+  }
+}
+
+/// From a dict of the options that were given: those of negpipe.Dataset.from_ratings, None left out.
+prepare_options options_from(const nb::dict& given) {
+  prepare_options options;
+  for (const auto& [key, value] : given) {
+    const auto name = nb::cast<std::string>(key);
+    if (name == "min_rating") {
+      options.min_rating = nb::cast<double>(value);
+    } else if (name == "min_ratings") {
+      options.min_ratings = nb::cast<std::uint32_t>(value);
+    } else if (name == "seed") {
+      options.seed = nb::cast<std::uint64_t>(value);
+    } else if (name == "duplicates") {
+      options.duplicates = choose<duplicate_policy>(
+          name, nb::cast<std::string>(value),
+          {{"error", duplicate_policy::error}, {"first", duplicate_policy::first}, {"last", duplicate_policy::last}});
+    } else if (name == "ties") {
+      options.ties = choose<tie_order>(name, nb::cast<std::string>(value),
+                                       {{"file", tie_order::file}, {"shuffled", tie_order::shuffled}});
+    } else if (name == "expect") {
+      options.expect = choose<known_dataset>(name, nb::cast<std::string>(value),
+                                             {{"ml-1m", known_dataset::ml_1m}, {"ml-20m", known_dataset::ml_20m}});
+    } else {
+      set_field(options.table, name, value);
+    }
+  }
+  return options;
+}
+
+nb::tuple from_ratings(const std::filesystem::path& ratings, const nb::dict& given) {
+  const prepare_options options = options_from(given);
+  prepare_summary summary;
+  dataset made =
+      run_interruptibly([&](const run_control& control) { return prepare(ratings, options, control, &summary); });
+  return nb::make_tuple(std::move(made), to_dict(summary));
+}
+
+/// int64 [n], or text as (offsets int64 [n + 1], bytes uint8).
+using id_columns = std::variant<input_array<std::int64_t>,
+                                std::pair<input_array<std::int64_t>, input_array<std::uint8_t>>>;
+
+template <typename T>
+std::span<const T> span_of(const input_array<T>& array) {
+  return {array.data(), array.size()};
+}
+
+template <typename T>
+std::span<const T> span_of(const std::optional<input_array<T>>& array) {
+  return array ? span_of(*array) : std::span<const T>{};
+}
+
+raw_ids ids_in(const id_columns& columns) {
+  if (const auto* numbers = std::get_if<input_array<std::int64_t>>(&columns)) return raw_ids(span_of(*numbers));
+  const auto& [offsets, bytes] = std::get<1>(columns);
+  return raw_ids(span_of(offsets), {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+}
+
+nb::tuple from_columns(const id_columns& users, const id_columns& items,
+                       const std::optional<input_array<std::int64_t>>& times,
+                       const std::optional<input_array<double>>& ratings,
+                       const std::optional<input_array<std::uint8_t>>& valid, const std::string& name,
+                       const nb::dict& given) {
+  prepare_options options = options_from(given);
+  options.table.na_values.clear();  // what is missing is said by `valid`, not by words
+  options.table.order = times ? row_order::time : row_order::file;
+  const rating_table table{ids_in(users), ids_in(items), span_of(times), span_of(ratings), span_of(valid), name};
+  prepare_summary summary;
+  dataset made =
+      run_interruptibly([&](const run_control& control) { return prepare(table, options, control, &summary); });
+  return nb::make_tuple(std::move(made), to_dict(summary));
+}
+
+dataset synthetic(const std::optional<std::string>& like, std::optional<std::int32_t> users,
+                  std::optional<std::int32_t> items, std::optional<std::uint64_t> interactions,
+                  std::optional<std::uint32_t> min_ratings, std::uint64_t seed) {
+  synth_options shape = like ? synth_shape(*like) : synth_options{};
+  shape.users = users.value_or(shape.users);
+  shape.items = items.value_or(shape.items);
+  shape.interactions = interactions.value_or(shape.interactions);
+  shape.min_ratings = min_ratings.value_or(shape.min_ratings);
+  shape.seed = seed;
+  return run_interruptibly([&](const run_control& control) { return synthesize(shape, control); });
+}
+
+}  // namespace
+
+void bind_dataset(nb::module_& module) {
+  nb::class_<dataset>(module, "Dataset", "A prepared dataset; see negpipe.Dataset.")
+      .def_prop_ro("user_count", &dataset::user_count)
+      .def_prop_ro("item_count", &dataset::item_count)
+      .def_prop_ro("positive_count", &dataset::positive_count)
+      .def_prop_ro("digest", &dataset::digest)
+      .def_prop_ro("source", [](const dataset& data) { return data.origin().source; })
+      .def_prop_ro("user_offsets",
+                   [](nb::handle_t<dataset> self) {
+                     return view(self, nb::cast<const dataset&>(self).user_offsets());
+                   })
+      .def_prop_ro("positive_items",
+                   [](nb::handle_t<dataset> self) {
+                     return view(self, nb::cast<const dataset&>(self).positive_items());
+                   })
+      .def_prop_ro("heldout_items",
+                   [](nb::handle_t<dataset> self) {
+                     return view(self, nb::cast<const dataset&>(self).heldout_items());
+                   })
+      .def("user_ids",
+           [](nb::handle_t<dataset> self) { return ids_of(self, nb::cast<const dataset&>(self).user_ids()); })
+      .def("item_ids",
+           [](nb::handle_t<dataset> self) { return ids_of(self, nb::cast<const dataset&>(self).item_ids()); })
+      .def("save", &save, nb::arg("folder"), nb::arg("overwrite"));
+  module.def("from_parts", &from_parts, nb::arg("user_offsets"), nb::arg("positive_items"), nb::arg("heldout_items"),
+             nb::arg("user_ids"), nb::arg("item_ids"), nb::arg("source"));
+  module.def("load", &load, nb::arg("folder"));
+  module.def("from_ratings", &from_ratings, nb::arg("ratings"), nb::arg("options"),
+             "Returns the dataset and a dict of what preparation did.");
+  module.def("from_columns", &from_columns, nb::arg("users"), nb::arg("items"), nb::arg("times").none(),
+             nb::arg("ratings").none(), nb::arg("valid").none(), nb::arg("name"), nb::arg("options"),
+             "Rows in memory, see negpipe.columns. Returns the dataset and a dict of what preparation did.");
+  module.def("synthetic", &synthetic, nb::kw_only(), nb::arg("like").none(), nb::arg("users").none(),
+             nb::arg("items").none(), nb::arg("interactions").none(), nb::arg("min_ratings").none(), nb::arg("seed"));
+}
+
+}  // namespace negpipe::python

@@ -1,0 +1,391 @@
+"""Datasets: who interacted with what, which item of each user is held out, and the ids behind the numbers."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from negpipe import _native, columns, errors
+
+Path = str | os.PathLike[str]
+
+_ROW_OPTIONS = {"missing", "min_rating", "min_ratings", "duplicates", "ties", "seed", "expect"}
+
+
+def _from_file(read, path, *arguments, **options):
+    try:
+        return read(path, *arguments, **options)
+    except errors.FileError as failure:
+        if not os.path.exists(path):
+            raise errors.MissingFileError(str(failure)) from None
+        raise
+
+
+def _checked_indices(indices, count: int, what: str) -> np.ndarray:
+    indices = np.asarray(indices)
+    if not np.issubdtype(indices.dtype, np.integer):
+        raise errors.OptionError(f"{what} numbers are {indices.dtype}; expected integers")
+    wrong = indices[(indices < 0) | (indices >= count)]
+    if wrong.size:
+        raise errors.OutOfRangeError(f"there is no {what} {wrong.flat[0]}: there are {count}, numbered from 0")
+    return indices
+
+
+class _Ids:
+    """The ids of users or items by number, and the numbers by id."""
+
+    def __init__(self, what: str, values):
+        self.what = what
+        if isinstance(values, list):
+            self.values = np.empty(len(values), object)
+            self.values[:] = values
+        else:
+            self.values = values
+        self.values.flags.writeable = False
+        self._order: np.ndarray | None = None
+        self._numbers: dict[str, int] | None = None
+
+    @property
+    def is_text(self) -> bool:
+        return self.values.dtype == object
+
+    def _find_text(self, ids: np.ndarray) -> np.ndarray:
+        if self._numbers is None:
+            self._numbers = {text: number for number, text in enumerate(self.values)}
+        numbers = self._numbers
+        return np.fromiter((numbers.get(text, -1) for text in map(str, ids.flat)), np.int32, ids.size)
+
+    def _find_number(self, ids: np.ndarray) -> np.ndarray:
+        if self._order is None:
+            self._order = np.argsort(self.values, kind="stable")
+        found = np.searchsorted(self.values, ids.ravel(), sorter=self._order)
+        numbers = self._order[np.minimum(found, len(self.values) - 1)]
+        return np.where(self.values[numbers] == ids.ravel(), numbers, -1).astype(np.int32)
+
+    def encode(self, ids, unknown: int | None) -> np.ndarray:
+        ids = np.asarray(ids)
+        if not self.is_text and not np.issubdtype(ids.dtype, np.integer):
+            raise errors.OptionError(f"{self.what} ids are {ids.dtype}; this dataset's are integers")
+        numbers = (self._find_text if self.is_text else self._find_number)(ids).reshape(ids.shape)
+        missing = numbers < 0
+        if missing.any():
+            if unknown is None:
+                raise errors.UnknownIdError(
+                    f"{self.what} id {ids[missing].flat[0]} is not in the dataset; unknown=-1 numbers such ids -1"
+                )
+            numbers[missing] = unknown
+        return numbers
+
+    def decode(self, numbers) -> np.ndarray:
+        return self.values[_checked_indices(numbers, len(self.values), self.what)]
+
+
+class Dataset:
+    """An immutable dataset: users' training positives and held-out items, by dense numbers.
+
+    Users are 0 .. num_users - 1, items 0 .. num_items - 1, in the order of their first appearance. Made by the class
+    methods: from_ratings, from_arrays, from_arrow, from_csr, synthetic, load. Copies and pickles keep the digest.
+    """
+
+    def __init__(self, native: _native.Dataset, *, summary: dict[str, Any] | None = None, path: str | None = None):
+        """Not for callers: use a class method."""
+        if not isinstance(native, _native.Dataset):
+            raise TypeError("make a Dataset by from_ratings, from_csr, synthetic or load")
+        self._native = native
+        self._path = path
+        self._users: _Ids | None = None
+        self._items: _Ids | None = None
+        self.summary: dict[str, Any] = dict(summary or {})
+        """What preparation did: rows_read, rows_missing, rows_below_rating, duplicates_dropped, users_dropped,
+        rows_dropped, and how the table was read (detected). Empty unless the dataset was made of rows here."""
+
+    # ---- where datasets come from
+
+    @classmethod
+    def load(cls, folder: Path) -> Dataset:
+        """Opens a folder that save or `negpipe prepare` wrote. The arrays are mapped, not read.
+
+        Raises MissingFileError (a FileNotFoundError), FileError (an OSError), FormatError (a ValueError).
+        """
+        return cls(_from_file(_native.load, folder), path=os.path.abspath(folder))
+
+    @classmethod
+    def from_ratings(
+        cls,
+        path: Path,
+        *,
+        user: str | None = None,
+        item: str | None = None,
+        time: str | None = None,
+        rating: str | None = None,
+        separator: str | None = None,
+        header: bool | None = None,
+        comment: str | None = None,
+        quotes: bool | None = None,
+        na_values: list[str] | None = None,
+        order: str = "time",
+        missing: str = "error",
+        min_rating: float | None = None,
+        min_ratings: int = 20,
+        duplicates: str = "error",
+        ties: str = "file",
+        seed: int = 0,
+        expect: str | None = None,
+    ) -> Dataset:
+        """Reads a file of ratings, as `negpipe prepare` does, and holds out the last item of each user.
+
+        user, item, time, rating: columns, by name or by number from 1. Detected when None, as the next are.
+        separator, header, comment, quotes, na_values: how the file is written.
+        order:       what orders a user's rows: the "time" column, or their order in the "file".
+        missing:     rows with a missing value: "error" or "drop".
+        min_rating:  rows rated lower are dropped first. Without it ratings are not looked at.
+        min_ratings: users with fewer rows are dropped.
+        duplicates:  repeated (user, item) pairs: "error", or keep the "first" or the "last".
+        ties:        order of one user's rows of the same time: "file", or "shuffled" by seed as MLPerf needs it.
+        expect:      "ml-1m" or "ml-20m": raise unless the counts are that dataset's.
+
+        Raises InputError (a ValueError; file, line, what was found), MissingFileError, FileError, OptionError.
+        """
+        given = {name: value for name, value in locals().items() if name not in ("cls", "path") and value is not None}
+        native, summary = _from_file(_native.from_ratings, path, given)
+        return cls(native, summary=summary)
+
+    @classmethod
+    def from_arrays(cls, users, items, times=None, *, ratings=None, **options) -> Dataset:
+        """Rows in memory: row i says that users[i] interacted with items[i].
+
+        users, items: integers or str, [n]: NumPy, lists, or whatever speaks DLPack (torch, JAX, CuPy).
+        times:        integers, floats or datetime64, [n], of any unit; without it rows are in the order of time.
+        ratings:      numbers [n], read for min_rating only.
+        options:      missing, min_rating, min_ratings, duplicates, ties, seed, expect as in from_ratings.
+
+        Equal rows give the dataset that from_ratings makes of them. Raises InputError, OptionError (ValueErrors).
+        """
+        return cls._from_columns(
+            columns.id_column(users, "users"),
+            columns.id_column(items, "items"),
+            None if times is None else columns.time_column(times),
+            None if ratings is None else np.ascontiguousarray(columns._as_numpy(ratings, "ratings"), np.float64),
+            "arrays",
+            options,
+        )
+
+    @classmethod
+    def from_arrow(
+        cls, table, *, user: str, item: str, time: str | None = None, rating: str | None = None, **options
+    ) -> Dataset:
+        """A table in memory that speaks Arrow: pandas, Polars, DuckDB, pyarrow, cuDF, Hugging Face datasets.
+
+        user, item, time, rating: names of columns: integers or text; timestamps, dates or numbers; numbers. Without
+        time rows are in the order of time. Categorical (dictionary) columns are decoded.
+        options: missing, min_rating, min_ratings, duplicates, ties, seed, expect as in from_ratings.
+
+        Needs pyarrow. Raises TypeError for a table that is not computed yet, InputError, OptionError (ValueErrors).
+        """
+        opened = columns.open_arrow(table)
+        return cls._from_columns(
+            columns.arrow_ids(opened, user),
+            columns.arrow_ids(opened, item),
+            None if time is None else columns.arrow_times(opened, time),
+            None if rating is None else columns.arrow_ratings(opened, rating),
+            type(table).__module__.partition(".")[0],
+            options,
+        )
+
+    @classmethod
+    def _from_columns(cls, users, items, times, ratings, name: str, options: dict[str, Any]) -> Dataset:
+        unknown = set(options) - _ROW_OPTIONS
+        if unknown:
+            raise TypeError(f"unknown options {sorted(unknown)}; expected some of {sorted(_ROW_OPTIONS)}")
+        valid = columns.both_valid(users[1], items[1], None if times is None else times[1])
+        native, summary = _native.from_columns(
+            users[0],
+            items[0],
+            None if times is None else times[0],
+            ratings,
+            valid,
+            name,
+            {name: value for name, value in options.items() if value is not None},
+        )
+        return cls(native, summary=summary)
+
+    @classmethod
+    def from_csr(cls, matrix: Any, heldout: npt.ArrayLike, *, user_ids=None, item_ids=None) -> Dataset:
+        """A split that is made already: training positives as a SciPy sparse matrix, and one held-out item a user.
+
+        matrix:   [num_users, num_items]; each stored entry is a positive, whatever its value; an explicit zero too.
+        heldout:  integers [num_users]: the item of each user that is evaluated; not among the user's positives.
+        user_ids, item_ids: integers or str, [num_users] and [num_items]; without them the numbers themselves.
+
+        Raises OptionError or FormatError (both ValueErrors).
+        """
+        if not hasattr(matrix, "tocsr"):
+            raise TypeError(f"matrix is a {type(matrix).__name__}; expected a SciPy sparse matrix or array")
+        csr = matrix.tocsr(copy=True)
+        csr.sum_duplicates()
+        csr.sort_indices()
+        users, items = csr.shape
+        heldout = np.asarray(heldout)
+        if heldout.shape != (users,) or not np.issubdtype(heldout.dtype, np.integer):
+            raise errors.OptionError(
+                f"heldout is {heldout.dtype} {list(heldout.shape)}; expected integers [{users}], one item a user"
+            )
+        _checked_indices(heldout, items, "item")
+        native = _native.from_parts(
+            np.ascontiguousarray(csr.indptr, np.int64),
+            np.ascontiguousarray(csr.indices, np.int32),
+            np.ascontiguousarray(heldout, np.int32),
+            _as_ids(user_ids, users, "user_ids"),
+            _as_ids(item_ids, items, "item_ids"),
+            "from_csr",
+        )
+        return cls(native)
+
+    @classmethod
+    def synthetic(
+        cls,
+        like: str | None = None,
+        *,
+        users: int | None = None,
+        items: int | None = None,
+        interactions: int | None = None,
+        min_ratings: int | None = None,
+        seed: int = 0,
+    ) -> Dataset:
+        """A dataset with long-tailed users and items, a function of its arguments.
+
+        like: "ml-1m" (the default: 6,040 users, 3,706 items, 1,000,209 interactions) or "ml-20m"; other arguments
+        override its counts. interactions counts held-out items too.
+        """
+        return cls(
+            _native.synthetic(
+                like=like, users=users, items=items, interactions=interactions, min_ratings=min_ratings, seed=seed
+            )
+        )
+
+    def save(self, folder: Path, overwrite: bool = False) -> None:
+        """Writes the dataset as a folder, which appears whole or not at all.
+
+        overwrite: replace a dataset that is there. Raises OptionError (a ValueError) if something is there, FileError.
+        """
+        self._native.save(folder, overwrite)
+
+    # ---- what it holds
+
+    @property
+    def num_users(self) -> int:
+        return self._native.user_count
+
+    @property
+    def num_items(self) -> int:
+        return self._native.item_count
+
+    @property
+    def num_positives(self) -> int:
+        """Training positives; held-out items are not counted."""
+        return self._native.positive_count
+
+    @property
+    def digest(self) -> str:
+        """Equal digests mean equal batches for equal options."""
+        return self._native.digest
+
+    @property
+    def user_offsets(self) -> npt.NDArray[np.int64]:
+        """int64 [num_users + 1]: user u's positives are positive_items[user_offsets[u]:user_offsets[u + 1]]."""
+        return self._native.user_offsets
+
+    @property
+    def positive_items(self) -> npt.NDArray[np.int32]:
+        """int32 [num_positives], ascending and distinct for each user. Read-only, no copy."""
+        return self._native.positive_items
+
+    @property
+    def heldout_items(self) -> npt.NDArray[np.int32]:
+        """int32 [num_users]: the item of each user that is evaluated and never trained on."""
+        return self._native.heldout_items
+
+    def positives_of(self, user: int) -> npt.NDArray[np.int32]:
+        """The training positives of a user, ascending: int32, read-only, no copy. Raises OutOfRangeError."""
+        user = int(_checked_indices(user, self.num_users, "user"))
+        begin, end = self.user_offsets[user : user + 2]
+        return self.positive_items[begin:end]
+
+    def item_counts(self) -> npt.NDArray[np.int64]:
+        """How many users have each item among their training positives: int64 [num_items]."""
+        return np.bincount(self.positive_items, minlength=self.num_items)
+
+    # ---- ids
+
+    def _user_ids(self) -> _Ids:
+        if self._users is None:
+            self._users = _Ids("user", self._native.user_ids())
+        return self._users
+
+    def _item_ids(self) -> _Ids:
+        if self._items is None:
+            self._items = _Ids("item", self._native.item_ids())
+        return self._items
+
+    @property
+    def user_ids(self) -> np.ndarray:
+        """The original ids by number: int64 [num_users], or str objects."""
+        return self._user_ids().values
+
+    @property
+    def item_ids(self) -> np.ndarray:
+        """The original ids by number: int64 [num_items], or str objects."""
+        return self._item_ids().values
+
+    def encode_users(self, ids: npt.ArrayLike, unknown: int | None = None) -> npt.NDArray[np.int32]:
+        """The numbers of original ids, in any shape. Raises UnknownIdError (a KeyError) unless unknown is a number."""
+        return self._user_ids().encode(ids, unknown)
+
+    def encode_items(self, ids: npt.ArrayLike, unknown: int | None = None) -> npt.NDArray[np.int32]:
+        """The numbers of original ids, in any shape. Raises UnknownIdError (a KeyError) unless unknown is a number."""
+        return self._item_ids().encode(ids, unknown)
+
+    def decode_users(self, numbers: npt.ArrayLike) -> np.ndarray:
+        """The original ids of numbers, in any shape. Raises OutOfRangeError (an IndexError)."""
+        return self._user_ids().decode(numbers)
+
+    def decode_items(self, numbers: npt.ArrayLike) -> np.ndarray:
+        """The original ids of numbers, in any shape. Raises OutOfRangeError (an IndexError)."""
+        return self._item_ids().decode(numbers)
+
+    # ---- what Python expects of an object
+
+    def __repr__(self) -> str:
+        return (
+            f"Dataset({self.num_users:,} users, {self.num_items:,} items, {self.num_positives:,} training positives, "
+            f"source {self._native.source!r})"
+        )
+
+    def __reduce__(self):
+        if self._path is not None:
+            return _reload, (self._path, self.digest)
+        arrays = self.user_offsets, self.positive_items, self.heldout_items
+        return _rebuild, (arrays, self._native.user_ids(), self._native.item_ids(), self._native.source, self.summary)
+
+
+def _as_ids(ids, count: int, what: str):
+    if ids is None:
+        return np.arange(count, dtype=np.int64)
+    ids = np.asarray(ids)
+    if ids.shape != (count,):
+        raise errors.OptionError(f"{what} has the shape {list(ids.shape)}; expected [{count}]")
+    return np.ascontiguousarray(ids, np.int64) if np.issubdtype(ids.dtype, np.integer) else [str(id) for id in ids]
+
+
+def _reload(path: str, digest: str) -> Dataset:
+    data = Dataset.load(path)
+    if data.digest != digest:
+        raise errors.FormatError(f"{path} was changed: its digest is {data.digest}, and was {digest} when pickled")
+    return data
+
+
+def _rebuild(arrays, user_ids, item_ids, source, summary) -> Dataset:
+    return Dataset(_native.from_parts(*arrays, user_ids, item_ids, source), summary=summary)

@@ -1,0 +1,139 @@
+"""negpipe.Dataset: what it holds, where it comes from, and what it refuses."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+import negpipe
+from negpipe import errors
+
+
+@pytest.fixture(scope="module")
+def small():
+    return negpipe.Dataset.synthetic(users=50, items=100, interactions=1500, seed=3)
+
+
+def test_ratings_make_the_dataset_of_the_program(ratings, dataset):
+    made = negpipe.Dataset.from_ratings(ratings)
+    loaded = negpipe.Dataset.load(dataset)
+    assert made.digest == loaded.digest
+    assert made.summary["rows_read"] > made.num_positives
+    assert np.array_equal(made.user_ids, loaded.user_ids)
+
+
+def test_text_ids_are_kept(tmp_path):
+    rows = [f"{user},film {item},{5},{item}" for user in ("ann", "böb") for item in range(25)]
+    (tmp_path / "ratings.csv").write_text("\n".join(["user_id,item_id,rating,timestamp", *rows]) + "\n")
+    data = negpipe.Dataset.from_ratings(tmp_path / "ratings.csv")
+    assert data.user_ids.tolist() == ["ann", "böb"]
+    assert data.encode_users(["böb", "ann"]).tolist() == [1, 0]
+    assert data.decode_items(data.heldout_items).tolist() == ["film 24", "film 24"]
+
+
+def test_a_table_of_another_form_is_read_as_it_is_described(tmp_path):
+    rows = [f"{user}|{item}|{(item % 5) + 1}" for user in (7, 3) for item in range(25)]
+    (tmp_path / "ratings.txt").write_text("\n".join(["who|what|stars", *rows]) + "\n")
+    columns = {"user": "who", "item": "what", "rating": "stars", "separator": "|"}
+    data = negpipe.Dataset.from_ratings(
+        tmp_path / "ratings.txt", **columns, order="file", min_rating=2, min_ratings=1
+    )
+    assert data.user_ids.tolist() == [7, 3] and data.num_positives == 2 * 19
+    assert data.decode_items(data.heldout_items).tolist() == [24, 24]
+    assert data.summary["rows_below_rating"] == 10 and "who" in data.summary["detected"]
+
+
+def test_arrays_are_views_that_keep_the_dataset_alive():
+    items = negpipe.Dataset.synthetic(users=50, items=100, interactions=1500).positive_items
+    again = negpipe.Dataset.synthetic(users=50, items=100, interactions=1500).positive_items
+    assert np.array_equal(items, again)
+    with pytest.raises(ValueError, match="read-only"):
+        items[0] = 1
+
+
+def test_counts_agree(small):
+    assert (small.num_users, small.num_items, small.num_positives) == (50, 100, 1450)
+    assert "50 users" in repr(small) and "1,450" in repr(small)
+    assert small.item_counts().sum() == small.num_positives
+    assert sum(len(small.positives_of(user)) for user in range(50)) == small.num_positives
+    assert all(small.heldout_items[user] not in small.positives_of(user) for user in range(50))
+
+
+def test_ids_and_numbers_are_inverse_in_any_shape(small):
+    numbers = np.arange(50).reshape(5, 10)
+    assert np.array_equal(small.encode_users(small.decode_users(numbers)), numbers)
+    assert small.encode_items(small.item_ids).dtype == np.int32
+    assert small.encode_users([10**9, small.user_ids[4]], unknown=-1).tolist() == [-1, 4]
+
+
+def test_unknown_ids_and_numbers_are_refused(small):
+    with pytest.raises(KeyError, match="user id 1000000000 is not in the dataset"):
+        small.encode_users([10**9])
+    with pytest.raises(ValueError, match="integers"):
+        small.encode_users(["ann"])
+    for wrong in (-1, 100):
+        with pytest.raises(IndexError, match=f"no item {wrong}"):
+            small.decode_items([0, wrong])
+    with pytest.raises(IndexError, match="no user 50"):
+        small.positives_of(50)
+
+
+def test_a_split_that_is_made_already_is_taken_over(small):
+    sparse = pytest.importorskip("scipy.sparse")
+    matrix = sparse.csr_array((np.ones(small.num_positives), small.positive_items, small.user_offsets), shape=(50, 100))
+    taken = negpipe.Dataset.from_csr(
+        matrix.tocoo(), small.heldout_items, user_ids=small.user_ids, item_ids=small.item_ids
+    )
+    assert taken.digest == small.digest
+    with pytest.raises(ValueError, match=r"expected integers \[50\]"):
+        negpipe.Dataset.from_csr(matrix, small.heldout_items[:10])
+    heldout = small.heldout_items.copy()
+    heldout[7] = small.positives_of(7)[0]
+    with pytest.raises(ValueError):
+        negpipe.Dataset.from_csr(matrix, heldout)
+    with pytest.raises(TypeError, match="SciPy"):
+        negpipe.Dataset.from_csr([[1]], [0])
+
+
+def test_folders_are_saved_once_and_opened_again(small, tmp_path):
+    small.save(tmp_path / "dataset")
+    assert negpipe.Dataset.load(tmp_path / "dataset").digest == small.digest
+    with pytest.raises(ValueError, match="exists already"):
+        small.save(tmp_path / "dataset")
+    small.save(tmp_path / "dataset", overwrite=True)
+
+
+def test_pickles_keep_the_digest(small, dataset, tmp_path):
+    assert pickle.loads(pickle.dumps(small)).digest == small.digest
+    loaded = negpipe.Dataset.load(dataset)
+    pickled = pickle.dumps(loaded)
+    assert len(pickled) < 1000  # the path, not the arrays
+    assert pickle.loads(pickled).digest == loaded.digest
+    small.save(tmp_path / "changed")
+    stale = pickle.dumps(negpipe.Dataset.load(tmp_path / "changed"))
+    negpipe.Dataset.synthetic(users=50, items=100, interactions=1500, seed=4).save(tmp_path / "changed", overwrite=True)
+    with pytest.raises(errors.FormatError, match="was changed"):
+        pickle.loads(stale)
+
+
+@pytest.mark.parametrize("make", [negpipe.Dataset.load, negpipe.Dataset.from_ratings])
+def test_a_missing_file_is_the_built_in_error_too(make, tmp_path):
+    with pytest.raises(FileNotFoundError, match="nothing"):
+        make(tmp_path / "nothing")
+
+
+def test_refusals_name_fields_and_what_is_known(ratings, tmp_path):
+    with pytest.raises(errors.OptionError, match='ties: "no" given; expected one of file, shuffled'):
+        negpipe.Dataset.from_ratings(ratings, ties="no")
+    (tmp_path / "bad.csv").write_text("user_id,item_id,rating,timestamp\n1,2,3\n")
+    with pytest.raises(errors.InputError, match=r"bad\.csv:2"):
+        negpipe.Dataset.from_ratings(tmp_path / "bad.csv")
+    with pytest.raises(TypeError, match="make a Dataset by"):
+        negpipe.Dataset([1, 2])
+
+
+def test_every_error_is_an_error_of_negpipe_and_a_built_in():
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and kind is not errors.Error]
+    assert len(kinds) > 10
+    for kind in kinds:
+        assert issubclass(kind, errors.Error) and len(kind.__mro__) > 4, kind

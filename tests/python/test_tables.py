@@ -1,0 +1,155 @@
+"""Datasets from rows in memory: arrays and Arrow tables of every maker give the dataset that a file of them gives."""
+
+import datetime
+
+import numpy as np
+import pytest
+
+import negpipe
+
+COLUMNS = {"user": "who", "item": "what", "time": "when"}
+
+
+@pytest.fixture(scope="module")
+def rows():
+    """Users as numbers, items as text, times in seconds; in no order."""
+    draw = np.random.default_rng(1)
+    users = np.repeat(np.arange(30) * 7, 40)
+    items = np.concatenate([draw.permutation(90)[:40] for _ in range(30)])
+    order = draw.permutation(users.size)
+    return users[order], np.array([f"item ä{item}" for item in items[order]]), draw.integers(0, 1000, users.size)
+
+
+@pytest.fixture(scope="module")
+def frame(rows):
+    pandas = pytest.importorskip("pandas")
+    users, items, times = rows
+    return pandas.DataFrame({"who": users, "what": items, "when": pandas.to_datetime(times, unit="s")})
+
+
+@pytest.fixture(scope="module")
+def expected(rows, tmp_path_factory):
+    path = tmp_path_factory.mktemp("rows") / "rows.csv"
+    path.write_text("who,what,when\n" + "".join(f"{u},{i},{t}\n" for u, i, t in zip(*rows)))
+    return negpipe.Dataset.from_ratings(path, **COLUMNS).digest
+
+
+def from_frame(table):
+    return negpipe.Dataset.from_arrow(table, **COLUMNS)
+
+
+def test_arrays_of_every_kind_agree_with_the_file(rows, expected):
+    users, items, times = rows
+    kinds = [
+        (users, items, times),
+        (users.astype(np.uint16), items.astype(object), times.astype(np.float32)),
+        (users.tolist(), items.tolist(), times.tolist()),
+        (users, items, times.astype("datetime64[s]")),
+        (users, items, 0.5 - times.astype(float)),
+    ]
+    found = [negpipe.Dataset.from_arrays(*kind).digest for kind in kinds]
+    assert found[:4] == [expected] * 4
+    assert found[4] != expected  # the same rows in the opposite order of time
+
+
+def test_arrays_of_other_frameworks_are_taken_by_dlpack(rows, expected):
+    jax = pytest.importorskip("jax.numpy")
+    users, items, times = rows
+    made = negpipe.Dataset.from_arrays(jax.asarray(users), items, jax.asarray(times))
+    assert made.digest == expected
+
+
+def test_pandas_hands_over(frame, expected):
+    assert from_frame(frame).digest == expected
+    assert from_frame(frame.astype({"what": "category", "who": "Int64"})).digest == expected
+    assert "source 'pandas'" in repr(from_frame(frame))
+
+
+def test_polars_hands_over_and_lazy_frames_are_told_to_collect(frame, expected):
+    polars = pytest.importorskip("polars")
+    table = polars.from_pandas(frame)
+    assert from_frame(table).digest == expected
+    assert from_frame(table.with_columns(polars.col("what").cast(polars.Categorical))).digest == expected
+    with pytest.raises(TypeError, match=r"call its collect\(\) first"):
+        from_frame(table.lazy())
+
+
+def test_pyarrow_hands_over_in_chunks_and_slices(frame, expected):
+    pyarrow = pytest.importorskip("pyarrow")
+    table = pyarrow.Table.from_pandas(frame)
+    half = len(frame) // 2
+    pieces = pyarrow.concat_tables([table.slice(0, half), table.slice(half)])
+    assert from_frame(pieces).digest == expected
+    assert from_frame(pieces.slice(1)).digest != expected
+    large = table.set_column(1, "what", table.column("what").cast(pyarrow.large_string()))
+    assert from_frame(large).digest == expected
+
+
+def test_duckdb_hands_over(frame, expected):
+    duckdb = pytest.importorskip("duckdb")
+    assert from_frame(duckdb.sql("select * from frame")).digest == expected
+
+
+def test_rows_without_times_are_in_order(rows):
+    users, items, _ = rows
+    made = negpipe.Dataset.from_arrays(users, items)
+    last = {user: item for user, item in zip(users.tolist(), items.tolist())}
+    heldout = dict(zip(made.user_ids.tolist(), made.decode_items(made.heldout_items).tolist()))
+    assert heldout == last
+
+
+def test_missing_values_are_refused_or_dropped(rows):
+    users, items, times = rows
+    gaps = times.astype(float)
+    gaps[5] = np.nan
+    with pytest.raises(ValueError, match="missing"):
+        negpipe.Dataset.from_arrays(users, items, gaps)
+    made = negpipe.Dataset.from_arrays(users, items, gaps, missing="drop")
+    assert made.summary["rows_missing"] == 1
+    holes = items.astype(object)
+    holes[3] = None
+    assert negpipe.Dataset.from_arrays(users, holes, gaps, missing="drop").summary["rows_missing"] == 2
+
+
+def test_missing_values_of_arrow_are_refused_or_dropped(frame):
+    holes = frame.copy()
+    holes.loc[4, "when"] = None
+    holes.loc[7, "what"] = None
+    with pytest.raises(ValueError, match="missing"):
+        from_frame(holes)
+    assert negpipe.Dataset.from_arrow(holes, **COLUMNS, missing="drop").summary["rows_missing"] == 2
+
+
+def test_words_that_a_file_would_hold_for_missing_are_ids_in_memory():
+    items = ["NA", "None"] * 15
+    made = negpipe.Dataset.from_arrays(np.repeat([1, 2], 15), [f"{item}{i}" if i > 1 else item for i, item in
+                                       enumerate(items)], min_ratings=1)
+    assert {"NA", "None"} <= set(made.item_ids.tolist())
+
+
+def test_ratings_below_a_floor_are_no_positives(rows):
+    users, items, times = rows
+    ratings = np.where(np.arange(users.size) % 2, 1, 5)
+    made = negpipe.Dataset.from_arrays(users, items, times, ratings=ratings, min_rating=3, min_ratings=1)
+    assert made.summary["rows_below_rating"] == users.size // 2
+
+
+def test_wrong_columns_are_named(rows, frame):
+    users, items, times = rows
+    with pytest.raises(ValueError, match="there is no column 'nobody'; found 'who', 'what', 'when'"):
+        negpipe.Dataset.from_arrow(frame, user="nobody", item="what")
+    with pytest.raises(ValueError, match="users is float64; expected integers or text"):
+        negpipe.Dataset.from_arrays(users.astype(float), items)
+    with pytest.raises(ValueError, match="18446744073709551615 does not fit int64"):
+        negpipe.Dataset.from_arrays(np.full(users.size, 2**64 - 1, np.uint64), items)
+    with pytest.raises(ValueError, match="expected one dimension"):
+        negpipe.Dataset.from_arrays(users.reshape(2, -1), items)
+    with pytest.raises(ValueError):
+        negpipe.Dataset.from_arrays(users[:10], items, times)
+    with pytest.raises(TypeError, match="unknown options"):
+        negpipe.Dataset.from_arrays(users, items, order="file")
+    with pytest.raises(TypeError, match="__arrow_c_stream__"):
+        negpipe.Dataset.from_arrow({"who": [1]}, **COLUMNS)
+    dates = frame.assign(when=[datetime.timedelta(1)] * len(frame))
+    with pytest.raises(ValueError, match="expected timestamps"):
+        negpipe.Dataset.from_arrow(dates, **COLUMNS)
