@@ -30,4 +30,5 @@ NB_MODULE(_native, module) {
   module.def("backends", &backends, "(name, available, reason if not) of each kind of backend, best first.");
   bind_errors();
   bind_dataset(module);
+  bind_loader(module);
 }

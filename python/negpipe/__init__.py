@@ -15,12 +15,14 @@ from negpipe.errors import Error as Error
 
 if TYPE_CHECKING:
     from negpipe.dataset import Dataset as Dataset
+    from negpipe.loader import EvalLoader as EvalLoader
+    from negpipe.loader import TrainLoader as TrainLoader
 
 __version__ = "0.1.0"
-__all__ = ["Dataset", "Error", "errors"]
+__all__ = ["Dataset", "Error", "EvalLoader", "TrainLoader", "errors"]
 
 # Imported at first use: modules that only run the program or read records need no extension module.
-_HOMES = {"Dataset": "negpipe.dataset"}
+_HOMES = {"Dataset": "negpipe.dataset", "EvalLoader": "negpipe.loader", "TrainLoader": "negpipe.loader"}
 
 
 def __getattr__(name: str):

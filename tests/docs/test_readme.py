@@ -39,7 +39,7 @@ def folder(tmp_path_factory):
 
 
 def test_there_are_blocks():
-    assert len(blocks("sh")) >= 2 and len(blocks("python")) == 2 and len(blocks("python", PYTHON_README)) == 1
+    assert len(blocks("sh")) >= 2 and len(blocks("python")) == 2 and len(blocks("python", PYTHON_README)) == 2
 
 
 def test_commands_run_as_they_stand(folder):
@@ -97,9 +97,14 @@ assert not ncf_dataset.cache_root.exists()
     run([sys.executable, "-c", blocks("python")[1] + check], ratings_folder)
 
 
+def test_a_training_loop_runs_as_the_packages_readme_says(ratings_folder):
+    told = run([sys.executable, "-c", blocks("python", PYTHON_README)[0]], ratings_folder)
+    assert re.fullmatch(r"(epoch [012]: 1 batches, then 0\n){3}", told), told
+
+
 def test_a_trainer_is_fed_as_the_packages_readme_says(ratings_folder):
     pytest.importorskip("tensorflow")
-    told = run([sys.executable, "-c", blocks("python", PYTHON_README)[0]], ratings_folder)
+    told = run([sys.executable, "-c", blocks("python", PYTHON_README)[1]], ratings_folder)
     assert re.fullmatch(r"(Iteration [123]: HR = 0\.\d{4}, NDCG = 0\.\d{4}\n){3}", told), told
 
 

@@ -22,9 +22,9 @@ def run(*command, **options):
 def wheel(tmp_path_factory):
     pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-build-isolation", "--no-deps", "--no-index"]
     folder = tmp_path_factory.mktemp("wheel")
-    # The compiler's options of the presets, so that a compiler cache knows the sources already.
+    # The presets' kind of folder and the compiler's options, so that a compiler cache knows the sources already.
     options = ["NEGPIPE_CUDA=OFF", "NEGPIPE_WARNINGS_AS_ERRORS=ON"]
-    settings = [f"build-dir={folder}/build", *(f"cmake.define.{option}" for option in options)]
+    settings = [f"build-dir={ROOT}/build/wheel", *(f"cmake.define.{option}" for option in options)]
     run(*pip, *(f"--config-settings={setting}" for setting in settings), "-w", folder, ROOT)
     (found,) = folder.glob("*.whl")
     return found

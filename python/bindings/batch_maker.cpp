@@ -1,0 +1,218 @@
+#include "batch_maker.hpp"
+
+#include <algorithm>
+#include <array>
+#include <functional>
+#include <limits>
+#include <numeric>
+
+#include "negpipe/error.hpp"
+
+namespace negpipe::python {
+
+namespace {
+
+struct type_name {
+  column_type type;
+  const char* name;
+  std::size_t bytes;
+};
+constexpr std::array type_names{
+    type_name{column_type::boolean, "bool", 1},  type_name{column_type::int8, "int8", 1},
+    type_name{column_type::uint16, "uint16", 2}, type_name{column_type::int32, "int32", 4},
+    type_name{column_type::int64, "int64", 8},   type_name{column_type::float32, "float32", 4},
+};
+
+const type_name& entry(column_type type) { return type_names[static_cast<std::size_t>(type)]; }
+
+/// Memory of this thread for values that are converted after they are made.
+template <typename T, int slot>
+std::span<T> scratch(std::size_t count) {
+  thread_local std::vector<T> memory;
+  if (memory.size() < count) memory.resize(count);
+  return {memory.data(), count};
+}
+
+template <typename To, typename From>
+void convert(std::span<const From> from, void* to) {
+  std::transform(from.begin(), from.end(), static_cast<To*>(to), [](From value) { return static_cast<To>(value); });
+}
+
+/// An int32 column that ends up as int32 or int64.
+class user_target {
+ public:
+  user_target(column_type type, void* to, std::size_t count)
+      : widened_(type == column_type::int64 ? to : nullptr),
+        made_(widened_ == nullptr ? std::span(static_cast<std::int32_t*>(to), count)
+                                  : scratch<std::int32_t, 0>(count)) {}
+  std::span<std::int32_t> made() const { return made_; }
+  void finish() const {
+    if (widened_ != nullptr) convert<std::int64_t, std::int32_t>(made_, widened_);
+  }
+
+ private:
+  void* widened_;
+  std::span<std::int32_t> made_;
+};
+
+/// An item column that ends up as uint16, int32 or int64.
+class item_target {
+ public:
+  item_target(column_type type, void* to, std::size_t count)
+      : widened_(type == column_type::int64 ? to : nullptr),
+        made_(type == column_type::uint16  ? item_column(to, item_type::uint16, count)
+              : type == column_type::int32 ? item_column(to, item_type::int32, count)
+                                           : item_column(scratch<std::int32_t, 1>(count))) {}
+  item_column made() const { return made_; }
+  void finish() const {
+    if (widened_ == nullptr) return;
+    convert<std::int64_t>(std::span(static_cast<const std::int32_t*>(made_.data()), made_.size()), widened_);
+  }
+
+ private:
+  void* widened_;
+  item_column made_;
+};
+
+/// An int8 column that ends up as int8, int64 or float32.
+class label_target {
+ public:
+  label_target(column_type type, void* to, std::size_t count)
+      : type_(type), to_(to),
+        made_(type == column_type::int8 ? std::span(static_cast<std::int8_t*>(to), count)
+                                        : scratch<std::int8_t, 2>(count)) {}
+  std::span<std::int8_t> made() const { return made_; }
+  void finish() const {
+    if (type_ == column_type::float32) convert<float, std::int8_t>(made_, to_);
+    if (type_ == column_type::int64) convert<std::int64_t, std::int8_t>(made_, to_);
+  }
+
+ private:
+  column_type type_;
+  void* to_;
+  std::span<std::int8_t> made_;
+};
+
+void check_items_fit(const sampler& source, column_type items) {
+  const std::int32_t count = source.data().item_count();
+  if (items != column_type::uint16 || count <= std::numeric_limits<std::uint16_t>::max() + 1) return;
+  throw option_error("`item_dtype`: uint16 given, but there are " + std::to_string(count) +
+                     " items; choose int32 or int64");
+}
+
+class training_maker final : public batch_maker {
+ public:
+  training_maker(const sampler& source, const output_types& types, std::uint64_t rank, std::uint64_t part)
+      : batch_maker(source.batch_count(), columns_of(source, types, part)),
+        source_(source), types_(types), offset_(rank * part), part_(part) {}
+
+  void make(std::uint32_t epoch, std::uint64_t batch, std::span<void* const> targets) const override {
+    const user_target users(types_.users, targets[0], part_);
+    const item_target items(types_.items, targets[1], part_);
+    const label_target labels(types_.labels, targets[2], part_);
+    std::span<std::int8_t> valid;
+    if (targets.size() > 3) valid = {static_cast<std::int8_t*>(targets[3]), part_};
+    source_.fill_points(epoch, source_.plan().first_position(batch) + offset_, part_,
+                        {users.made(), items.made(), labels.made(), valid});
+    users.finish();
+    items.finish();
+    labels.finish();
+  }
+
+ private:
+  static std::vector<column> columns_of(const sampler& source, const output_types& types, std::size_t part) {
+    std::vector<column> columns{{"user_id", types.users, {part}},
+                                {"item_id", types.items, {part}},
+                                {"labels", types.labels, {part}}};
+    if (source.plan().pad == padding_policy::mask) {
+      columns.push_back({"valid_point_mask", column_type::boolean, {part}});
+    }
+    return columns;
+  }
+
+  sampler source_;
+  output_types types_;
+  std::uint64_t offset_;
+  std::uint64_t part_;
+};
+
+class evaluation_maker final : public batch_maker {
+ public:
+  evaluation_maker(const sampler& source, const output_types& types, std::uint64_t rank, std::uint64_t world_size)
+      : batch_maker((source.evaluation_batch_count() + world_size - 1) / world_size, columns_of(source, types)),
+        source_(source), types_(types), rank_(rank), world_size_(world_size) {}
+
+  void make(std::uint32_t, std::uint64_t batch, std::span<void* const> targets) const override {
+    const std::uint64_t part = batch * world_size_ + rank_;
+    const std::size_t count = columns().front().count();
+    const user_target users(types_.users, targets[0], count);
+    const item_target items(types_.items, targets[1], count);
+    const std::span mask(static_cast<std::int8_t*>(targets[2]), count);
+    if (part < source_.evaluation_batch_count()) {
+      source_.fill_evaluation(part, {users.made(), items.made(), mask});
+    } else {
+      fill_with_padding(users.made(), items.made(), mask);
+    }
+    users.finish();
+    items.finish();
+  }
+
+ private:
+  static std::vector<column> columns_of(const sampler& source, const output_types& types) {
+    const auto& plan = source.evaluation_plan();
+    const std::vector<std::size_t> shape{plan.batch_size / plan.row_length(), plan.row_length()};
+    return {{"user_id", types.users, shape},
+            {"item_id", types.items, shape},
+            {"duplicate_mask", column_type::boolean, shape}};
+  }
+
+  /// Rows past the last user, as the library makes them: zeros, which repeat the first of their row.
+  void fill_with_padding(std::span<std::int32_t> users, const item_column& items, std::span<std::int8_t> mask) const {
+    std::fill(users.begin(), users.end(), 0);
+    std::fill_n(static_cast<std::byte*>(items.data()), items.size_bytes(), std::byte{0});
+    const std::uint64_t length = source_.evaluation_plan().row_length();
+    for (std::size_t i = 0; i < mask.size(); ++i) mask[i] = i % length != 0 ? 1 : 0;
+  }
+
+  sampler source_;
+  output_types types_;
+  std::uint64_t rank_;
+  std::uint64_t world_size_;
+};
+
+}  // namespace
+
+std::size_t bytes_of(column_type type) { return entry(type).bytes; }
+
+column_type column_type_of(const std::string& field, const std::string& name, std::span<const column_type> allowed) {
+  std::string names;
+  for (const column_type type : allowed) {
+    if (name == entry(type).name) return type;
+    names += std::string(names.empty() ? "" : ", ") + entry(type).name;
+  }
+  throw option_error("`" + field + "`: " + name + " given; expected one of " + names);
+}
+
+std::size_t column::count() const {
+  return std::accumulate(shape.begin(), shape.end(), std::size_t{1}, std::multiplies<>());
+}
+
+std::shared_ptr<const batch_maker> make_training_maker(const sampler& source, const output_types& types,
+                                                       std::uint64_t rank, std::uint64_t world_size) {
+  check_items_fit(source, types.items);
+  const std::uint64_t batch_size = source.plan().batch_size;
+  if (batch_size % world_size != 0) {
+    throw option_error("`batch_size`: " + std::to_string(batch_size) + " points cannot be split into " +
+                       std::to_string(world_size) + " equal parts, one a rank; " +
+                       std::to_string((batch_size / world_size + 1) * world_size) + " can");
+  }
+  return std::make_shared<training_maker>(source, types, rank, batch_size / world_size);
+}
+
+std::shared_ptr<const batch_maker> make_evaluation_maker(const sampler& source, const output_types& types,
+                                                         std::uint64_t rank, std::uint64_t world_size) {
+  check_items_fit(source, types.items);
+  return std::make_shared<evaluation_maker>(source, types, rank, world_size);
+}
+
+}  // namespace negpipe::python

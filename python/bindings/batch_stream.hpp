@@ -1,0 +1,58 @@
+// Batches of an epoch in order, made ahead by threads.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "batch_maker.hpp"
+#include "buffer_pool.hpp"
+
+namespace negpipe::python {
+
+struct stream_range {
+  std::uint32_t epoch = 0;
+  std::uint64_t first = 0;
+  std::uint64_t step = 1;  ///< 2 or more: every second batch and so on, for several streams side by side
+};
+
+
+/// Delivers batches first, first + step, ... of an epoch. prefetch threads make that many batches ahead; 0: none, each
+/// batch is made by the caller of next(). next() and close() must not run at the same time as another call of them.
+class batch_stream {
+ public:
+  batch_stream(std::shared_ptr<const batch_maker> maker, std::shared_ptr<buffer_pool> pool, const stream_range& range,
+               unsigned prefetch);
+  ~batch_stream();
+  batch_stream(const batch_stream&) = delete;
+  batch_stream& operator=(const batch_stream&) = delete;
+
+  /// The next batch; nothing after the last one, and after close(). Waits for it; never touches Python. Throws what
+  /// making it threw, and backend_error in a forked process.
+  std::optional<buffer_pool::block> next();
+
+  /// Ends the threads and waits for them, at most as long as one batch takes.
+  void close() noexcept;
+
+  /// False in a process forked from the one that made the stream, where it cannot go on.
+  bool belongs_to_this_process() const { return pool_->belongs_to_this_process(); }
+
+ private:
+  struct state;
+
+  std::shared_ptr<const batch_maker> maker_;
+  std::shared_ptr<buffer_pool> pool_;
+  stream_range range_;
+  std::uint64_t next_;             // batch that next() makes; without threads only
+  std::unique_ptr<state> ahead_;   // with threads only
+  bool closed_ = false;
+};
+
+/// A block with the columns of one batch one after the other, and the pointer to each.
+std::vector<std::size_t> column_offsets(const std::vector<column>& columns);
+/// Bytes that such a block has.
+std::size_t block_bytes(const std::vector<column>& columns);
+/// Makes a batch in a block of the pool.
+buffer_pool::block make_block(const batch_maker& maker, buffer_pool& pool, std::uint32_t epoch, std::uint64_t batch);
+
+}  // namespace negpipe::python

@@ -1,0 +1,232 @@
+// BatchSource and BatchStream: what negpipe.loader is made of.
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/unique_ptr.h>
+#include <nanobind/stl/vector.h>
+
+#include <array>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "batch_maker.hpp"
+#include "batch_stream.hpp"
+#include "bindings.hpp"
+#include "buffer_pool.hpp"
+
+namespace negpipe::python {
+
+namespace {
+
+using output_array = nb::ndarray<nb::c_contig, nb::device::cpu>;
+
+nb::dlpack::dtype dtype_of(column_type type) {
+  switch (type) {
+    case column_type::boolean: return nb::dtype<bool>();
+    case column_type::int8: return nb::dtype<std::int8_t>();
+    case column_type::uint16: return nb::dtype<std::uint16_t>();
+    case column_type::int32: return nb::dtype<std::int32_t>();
+    case column_type::int64: return nb::dtype<std::int64_t>();
+    case column_type::float32: return nb::dtype<float>();
+  }
+  throw std::logic_error("unknown column type");
+}
+
+/// NumPy arrays over a block, which lives as long as one of them.
+nb::tuple arrays_over(const std::vector<column>& columns, buffer_pool::block block) {
+  std::byte* memory = block.get();
+  const nb::capsule owner(new buffer_pool::block(std::move(block)),
+                          [](void* held) noexcept { delete static_cast<buffer_pool::block*>(held); });
+  const std::vector<std::size_t> offsets = column_offsets(columns);
+  nb::list arrays;
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    arrays.append(nb::ndarray<nb::numpy>(memory + offsets[i], columns[i].shape.size(), columns[i].shape.data(), owner,
+                                         nullptr, dtype_of(columns[i].type)));
+  }
+  return nb::tuple(arrays);
+}
+
+std::string describe(const output_array& array) {
+  std::string shape;
+  for (std::size_t i = 0; i < array.ndim(); ++i) shape += (i == 0 ? "" : ", ") + std::to_string(array.shape(i));
+  return std::to_string(array.dtype().bits) + "-bit [" + shape + "]";
+}
+
+/// Where the caller's arrays lie. Throws option_error unless they have the columns' types and sizes.
+std::vector<void*> targets_in(const std::vector<column>& columns, const std::vector<output_array>& arrays) {
+  if (arrays.size() != columns.size()) {
+    throw option_error("`out`: " + std::to_string(arrays.size()) + " arrays given; expected " +
+                       std::to_string(columns.size()));
+  }
+  std::vector<void*> targets;
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    if (arrays[i].dtype() != dtype_of(columns[i].type) || arrays[i].size() != columns[i].count()) {
+      throw option_error("`out`: " + columns[i].name + " is " + describe(arrays[i]) + "; expected " +
+                         std::to_string(columns[i].count()) + " values of " +
+                         std::to_string(dtype_of(columns[i].type).bits) + " bits");
+    }
+    targets.push_back(arrays[i].data());
+  }
+  return targets;
+}
+
+/// Batches of one rank, and the memory for them. Members are called with the GIL.
+class batch_source {
+ public:
+  explicit batch_source(std::shared_ptr<const batch_maker> maker) : maker_(std::move(maker)) {}
+
+  const batch_maker& maker() const { return *maker_; }
+
+  nb::tuple make(std::uint32_t epoch, std::uint64_t batch) {
+    const std::shared_ptr<buffer_pool> memory = pool();
+    buffer_pool::block block;
+    {
+      const nb::gil_scoped_release released;
+      block = make_block(*maker_, *memory, epoch, batch);
+    }
+    return arrays_over(maker_->columns(), std::move(block));
+  }
+
+  void fill(std::uint32_t epoch, std::uint64_t batch, const std::vector<output_array>& out) const {
+    const std::vector<void*> targets = targets_in(maker_->columns(), out);
+    const nb::gil_scoped_release released;
+    maker_->make(epoch, batch, targets);
+  }
+
+  std::unique_ptr<batch_stream> stream(std::uint32_t epoch, std::uint64_t first, std::uint64_t step,
+                                       unsigned prefetch) {
+    return std::make_unique<batch_stream>(maker_, pool(), stream_range{epoch, first, step}, prefetch);
+  }
+
+ private:
+  static constexpr std::size_t max_idle_blocks = 8;
+
+  /// Another one in a forked process.
+  const std::shared_ptr<buffer_pool>& pool() {
+    if (!pool_ || !pool_->belongs_to_this_process()) {
+      pool_ = std::make_shared<buffer_pool>(block_bytes(maker_->columns()), max_idle_blocks);
+    }
+    return pool_;
+  }
+
+  std::shared_ptr<const batch_maker> maker_;
+  std::shared_ptr<buffer_pool> pool_;
+};
+
+/// The next batch of a stream and its columns, for Python.
+class array_stream {
+ public:
+  array_stream(std::unique_ptr<batch_stream> stream, std::vector<column> columns)
+      : stream_(std::move(stream)), columns_(std::move(columns)) {}
+
+  ~array_stream() { close(); }
+
+  /// A tuple of arrays, or None after the last batch.
+  nb::object next() {
+    std::optional<buffer_pool::block> block;
+    {
+      const nb::gil_scoped_release released;
+      block = stream_->next();
+    }
+    if (!block) return nb::none();
+    return arrays_over(columns_, std::move(*block));
+  }
+
+  void close() {
+    const nb::gil_scoped_release released;
+    stream_->close();
+  }
+
+ private:
+  std::unique_ptr<batch_stream> stream_;
+  std::vector<column> columns_;
+};
+
+padding_policy padding_of(const std::string& name) {
+  if (name == "resample") return padding_policy::resample;
+  if (name == "mask") return padding_policy::mask;
+  if (name == "drop") return padding_policy::drop;
+  throw option_error("`padding`: " + name + " given; expected one of resample, mask, drop");
+}
+
+/// For batches that several threads make at once, each alone: one thread a fill.
+sampler training_sampler(const dataset& data, std::uint64_t seed, std::uint32_t num_negatives,
+                         std::uint64_t batch_size, const std::string& padding, std::uint64_t bitset_budget) {
+  const sampler_options options{.seed = seed,
+                                .negatives = num_negatives,
+                                .batch_size = batch_size,
+                                .padding = padding_of(padding),
+                                .device = "cpu",
+                                .threads = 1,
+                                .bitset_budget = bitset_budget};
+  return run_interruptibly([&](const run_control& control) { return sampler(data, options, control); });
+}
+
+sampler evaluation_sampler(const dataset& data, std::uint64_t seed, std::uint32_t num_negatives,
+                           std::uint64_t batch_size, bool mlperf, std::uint64_t bitset_budget) {
+  const sampler_options options{
+      .seed = seed,
+      .evaluation = evaluation_options{.negatives = num_negatives, .batch_size = batch_size, .mlperf = mlperf},
+      .device = "cpu",
+      .threads = 1,
+      .bitset_budget = bitset_budget};
+  return run_interruptibly([&](const run_control& control) { return sampler(data, options, control); });
+}
+
+output_types types_of(const std::string& users, const std::string& items, const std::string& labels) {
+  using enum column_type;
+  return {.users = column_type_of("user_dtype", users, std::array{int32, int64}),
+          .items = column_type_of("item_dtype", items, std::array{uint16, int32, int64}),
+          .labels = column_type_of("label_dtype", labels, std::array{int8, int64, float32})};
+}
+
+batch_source training_source(const sampler& source, std::uint64_t rank, std::uint64_t world_size,
+                             const std::string& users, const std::string& items, const std::string& labels) {
+  return batch_source(make_training_maker(source, types_of(users, items, labels), rank, world_size));
+}
+
+batch_source evaluation_source(const sampler& source, std::uint64_t rank, std::uint64_t world_size,
+                               const std::string& users, const std::string& items) {
+  return batch_source(make_evaluation_maker(source, types_of(users, items, "int8"), rank, world_size));
+}
+
+}  // namespace
+
+void bind_loader(nb::module_& module) {
+  nb::class_<sampler>(module, "Sampler")
+      .def_prop_ro("batch_count", &sampler::batch_count)
+      .def_prop_ro("evaluation_batch_count", &sampler::evaluation_batch_count)
+      .def_prop_ro("device", &sampler::device);
+  nb::class_<array_stream>(module, "BatchStream")
+      .def("next", &array_stream::next, "A tuple of arrays, or None after the last batch.")
+      .def("close", &array_stream::close);
+  nb::class_<batch_source>(module, "BatchSource")
+      .def_prop_ro("batch_count", [](const batch_source& source) { return source.maker().batch_count(); })
+      .def_prop_ro("names",
+                   [](const batch_source& source) {
+                     nb::list names;
+                     for (const column& column : source.maker().columns()) names.append(column.name);
+                     return nb::tuple(names);
+                   })
+      .def("make", &batch_source::make, nb::arg("epoch"), nb::arg("batch"))
+      .def("fill", &batch_source::fill, nb::arg("epoch"), nb::arg("batch"),
+           nb::arg("out").noconvert())  // a converted copy would be filled in vain
+      .def(
+          "stream",
+          [](batch_source& source, std::uint32_t epoch, std::uint64_t first, std::uint64_t step, unsigned prefetch) {
+            auto batches = source.stream(epoch, first, step, prefetch);
+            return std::make_unique<array_stream>(std::move(batches), source.maker().columns());
+          },
+          nb::arg("epoch"), nb::arg("first"), nb::arg("step"), nb::arg("prefetch"));
+  module.def("training_sampler", &training_sampler, nb::arg("data"), nb::kw_only(), nb::arg("seed"),
+             nb::arg("num_negatives"), nb::arg("batch_size"), nb::arg("padding"), nb::arg("bitset_budget"));
+  module.def("evaluation_sampler", &evaluation_sampler, nb::arg("data"), nb::kw_only(), nb::arg("seed"),
+             nb::arg("num_negatives"), nb::arg("batch_size"), nb::arg("mlperf"), nb::arg("bitset_budget"));
+  module.def("training_source", &training_source, nb::arg("sampler"), nb::arg("rank"), nb::arg("world_size"),
+             nb::kw_only(), nb::arg("user_dtype"), nb::arg("item_dtype"), nb::arg("label_dtype"));
+  module.def("evaluation_source", &evaluation_source, nb::arg("sampler"), nb::arg("rank"), nb::arg("world_size"),
+             nb::kw_only(), nb::arg("user_dtype"), nb::arg("item_dtype"));
+}
+
+}  // namespace negpipe::python

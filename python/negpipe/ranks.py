@@ -1,0 +1,62 @@
+"""Which rank of how many this process is."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+import sys
+from collections.abc import Mapping
+
+from negpipe import errors
+
+log = logging.getLogger("negpipe")
+
+# What launchers set: torchrun, Accelerate, Lightning; Open MPI; Slurm's srun (not SLURM_NTASKS, which a batch script
+# outside srun has too).
+_VARIABLES = (
+    ("RANK", "WORLD_SIZE"),
+    ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
+    ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Ranks:
+    rank: int
+    world_size: int
+    source: str
+    """Where the numbers come from: "the arguments", names of variables, "jax.distributed", or "nothing"."""
+
+
+def _checked(rank, world_size, source: str) -> Ranks:
+    try:
+        rank, world_size = int(rank), int(world_size)
+    except ValueError:
+        raise errors.OptionError(f"rank {rank!r} of {world_size!r} from {source}; expected integers") from None
+    if not 0 <= rank < world_size:
+        raise errors.OptionError(f"rank {rank} of {world_size} from {source}; expected 0 <= rank < world_size")
+    return Ranks(rank, world_size, source)
+
+
+def _jax_ranks() -> Ranks | None:
+    jax = sys.modules.get("jax")
+    if jax is None or not getattr(jax.distributed, "is_initialized", lambda: False)():
+        return None
+    return _checked(jax.process_index(), jax.process_count(), "jax.distributed")
+
+
+def find_ranks(rank: int | None, world_size: int | None, environment: Mapping[str, str] | None = None) -> Ranks:
+    """The arguments if both are given; else what the launcher set; else JAX's process index; else 0 of 1.
+
+    Raises OptionError (a ValueError) for one argument without the other and for a rank that is not below world_size.
+    """
+    if (rank is None) != (world_size is None):
+        raise errors.OptionError(f"rank={rank} and world_size={world_size}: give both or neither")
+    if rank is not None:
+        return _checked(rank, world_size, "the arguments")
+    environment = os.environ if environment is None else environment
+    for names in _VARIABLES:
+        if all(name in environment for name in names):
+            return _checked(*(environment[name] for name in names), " and ".join(names))
+    return _jax_ranks() or Ranks(0, 1, "nothing")

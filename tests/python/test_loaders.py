@@ -1,0 +1,454 @@
+"""TrainLoader and EvalLoader: the bytes of `negpipe generate`, for any number of ranks, threads and interruptions."""
+
+import gc
+import json
+import os
+import pickle
+import threading
+
+import numpy as np
+import pytest
+
+import negpipe
+from negpipe import errors, records
+from negpipe.loader import EpochIterator
+
+WORLD_SIZES = (1, 2, 3, 8)
+BATCH_SIZE = 504  # a multiple of all world sizes
+
+
+@pytest.fixture(scope="module")
+def data():
+    return negpipe.Dataset.synthetic(users=50, items=300, interactions=1500, seed=3)
+
+
+@pytest.fixture
+def loader(data):
+    with negpipe.TrainLoader(data, BATCH_SIZE, seed=42) as made:
+        yield made
+
+
+def copied(batches):
+    return [tuple(np.array(column) for column in batch) for batch in batches]
+
+
+def assert_equal(found, wanted):
+    found, wanted = copied(found), copied(wanted)
+    assert len(found) == len(wanted)
+    for ours, theirs in zip(found, wanted):
+        assert [column.dtype for column in ours] == [column.dtype for column in theirs]
+        assert all(np.array_equal(a, b) for a, b in zip(ours, theirs))
+
+
+def joined(parts):
+    """The batches of several ranks as one sequence."""
+    return [tuple(np.concatenate(columns) for columns in zip(*batches)) for batches in zip(*parts)]
+
+
+# ---- the bytes
+
+
+@pytest.mark.parametrize("padding", ["resample", "mask", "drop"])
+def test_training_batches_are_those_that_the_program_writes(data, padding, tmp_path):
+    from program import negpipe as program
+
+    data.save(tmp_path / "dataset")
+    options = ["--cycles", 2, "--seed", 42, "--batch-size", BATCH_SIZE, "--padding", padding, "--num-neg", 3]
+    program("generate", tmp_path / "dataset", "--out", tmp_path / "run", "--no-eval", *options)
+    loader = negpipe.TrainLoader(
+        data, BATCH_SIZE, seed=42, num_negatives=3, padding=padding, item_dtype="uint16", label_dtype="int8"
+    )
+    for cycle in range(2):
+        folder = tmp_path / f"run/training_epochs/cycle_{cycle:05}"
+        written = list(records.RecordFolder(folder).batches())
+        assert len(written) == len(loader) == json.loads((folder / "ready.json").read_text())["batch_count"]
+        for made, wanted in zip(loader.epoch(cycle), written):
+            assert len(made) == (4 if padding == "mask" else 3)
+            for column, name in zip(made, ("user_id", "item_id", "labels", "valid_point_mask")):
+                assert column.tobytes() == np.asarray(wanted[name]).tobytes(), name
+
+
+@pytest.mark.parametrize("mlperf", [False, True])
+def test_evaluation_batches_are_those_that_the_program_writes(data, mlperf, tmp_path):
+    from program import negpipe as program
+
+    data.save(tmp_path / "dataset")
+    options = ["--seed", 42, "--eval-negatives", 20, "--eval-batch-size", 210, *(["--mlperf"] if mlperf else [])]
+    program("generate", tmp_path / "dataset", "--out", tmp_path / "run", *options)
+    loader = negpipe.EvalLoader(data, 210, seed=42, num_negatives=20, mlperf=mlperf, item_dtype="uint16")
+    written = list(records.RecordFolder(tmp_path / "run/eval_data").batches())
+    assert len(loader) == len(written)
+    for made, wanted in zip(loader, written):
+        assert made[0].shape == (10, 21)
+        for column, name in zip(made, ("user_id", "item_id", "duplicate_mask")):
+            assert column.tobytes() == np.asarray(wanted[name]).tobytes(), name
+
+
+def test_types_are_those_asked_for_and_values_the_same(data):
+    plain = negpipe.TrainLoader(data, BATCH_SIZE, label_dtype="int8").batch(0, 0)
+    for users in ("int32", "int64"):
+        for items in ("uint16", "int32", "int64"):
+            for labels in ("int8", "int64", "float32"):
+                loader = negpipe.TrainLoader(
+                    data, BATCH_SIZE, user_dtype=users, item_dtype=items, label_dtype=labels, as_dict=True
+                )
+                batch = loader.batch(0, 0)
+                assert list(batch) == ["user_id", "item_id", "labels"]
+                assert [column.dtype.name for column in batch.values()] == [users, items, labels]
+                assert all(np.array_equal(a, b) for a, b in zip(batch.values(), plain))
+
+
+def test_masks_are_bool(data):
+    *_, valid = negpipe.TrainLoader(data, BATCH_SIZE, padding="mask")[-1]
+    points = data.num_positives * 5
+    assert valid.dtype == bool and valid.sum() == points % BATCH_SIZE
+    assert negpipe.EvalLoader(data, 210, num_negatives=20)[0][2].dtype == bool
+
+
+# ---- access
+
+
+def test_random_access_equals_iteration(loader):
+    epoch = copied(loader.epoch(2))
+    assert_equal([loader.batch(2, i) for i in range(len(loader))], epoch)
+    loader.set_epoch(2)
+    assert_equal([loader[i] for i in (3, 0, -1)], [epoch[3], epoch[0], epoch[-1]])
+    assert_equal(list(loader), epoch)
+
+
+@pytest.mark.parametrize("prefetch", [0, 1, 2, 7, 100])
+def test_batches_made_ahead_change_nothing(data, loader, prefetch):
+    assert_equal(negpipe.TrainLoader(data, BATCH_SIZE, seed=42, prefetch=prefetch), loader.epoch(0))
+
+
+def test_epochs_differ_and_follow_each_other(loader):
+    epochs = [copied(loader) for _ in range(3)]
+    for number, epoch in enumerate(epochs):
+        assert_equal(loader.epoch(number), epoch)
+    assert not np.array_equal(epochs[0][0][0], epochs[1][0][0])
+
+
+def test_an_epoch_that_was_left_early_is_not_begun_again(loader):
+    first = copied([next(iter(loader))])
+    second = copied([next(iter(loader))])
+    assert_equal(second, [loader.batch(1, 0)])
+    assert_equal(first, [loader.batch(0, 0)])
+    iter(loader)  # delivers nothing, so epoch 2 is still to come
+    assert_equal([next(iter(loader))], [loader.batch(2, 0)])
+
+
+def test_batches_that_do_not_exist_are_refused(loader):
+    for number in (len(loader), -len(loader) - 1):
+        with pytest.raises(IndexError, match=f"there is no batch {number}"):
+            loader[number]
+    assert len(list(reversed(loader))) == len(loader)
+
+
+def test_memory_of_the_caller_is_filled(data, loader):
+    wanted = copied([loader.batch(1, 4)])[0]
+    out = [np.zeros(BATCH_SIZE, column.dtype) for column in wanted]
+    assert loader.fill_(1, 4, out) is out
+    assert_equal([out], [wanted])
+    named = dict(zip(("labels", "item_id", "user_id"), reversed([np.zeros_like(column) for column in wanted])))
+    loader.fill_(1, 4, named)
+    assert_equal([(named["user_id"], named["item_id"], named["labels"])], [wanted])
+
+
+def test_memory_that_does_not_fit_is_refused(loader):
+    good = [np.zeros(BATCH_SIZE, np.int32), np.zeros(BATCH_SIZE, np.int32), np.zeros(BATCH_SIZE, np.float32)]
+    loader.fill_(0, 0, good)
+    with pytest.raises(ValueError, match="`out`: 2 arrays given; expected 3"):
+        loader.fill_(0, 0, good[:2])
+    with pytest.raises(ValueError, match="labels is 32-bit"):
+        loader.fill_(0, 0, [good[0], good[1], np.zeros(BATCH_SIZE, np.int32)])
+    with pytest.raises(ValueError, match=rf"user_id is 32-bit \[{BATCH_SIZE + 1}\]"):
+        loader.fill_(0, 0, [np.zeros(BATCH_SIZE + 1, np.int32), *good[1:]])
+    strided = np.zeros(2 * BATCH_SIZE, np.int32)[::2]
+    read_only = good[0].copy()
+    read_only.flags.writeable = False
+    for wrong in (strided, read_only):
+        with pytest.raises(TypeError):
+            loader.fill_(0, 0, [wrong, *good[1:]])
+
+
+# ---- memory
+
+
+def test_batches_that_are_kept_do_not_change(loader):
+    kept = list(loader.epoch(0))
+    assert len(kept) > 10
+    for _ in loader.epoch(1):
+        pass
+    assert_equal(kept, [loader.batch(0, i) for i in range(len(loader))])
+
+
+def test_one_column_keeps_its_batch_alive(data):
+    loader = negpipe.TrainLoader(data, BATCH_SIZE)
+    items = loader.batch(0, 0)[1]
+    wanted = items.copy()
+    loader.close()
+    del loader
+    gc.collect()
+    other = negpipe.TrainLoader(data, BATCH_SIZE, seed=9)
+    for _ in other:
+        pass
+    assert np.array_equal(items, wanted)
+
+
+def test_memory_that_is_let_go_is_used_again(data):
+    loader = negpipe.TrainLoader(data, BATCH_SIZE, prefetch=0)
+    addresses = {loader.batch(0, i)[0].ctypes.data for i in range(len(loader))}
+    assert len(addresses) == 1
+    assert next(iter(addresses)) % 128 == 0
+
+
+def test_arrays_are_handed_on_without_a_copy(loader):
+    jax = pytest.importorskip("jax")
+    users, items, labels = loader.batch(0, 0)
+    taken = jax.dlpack.from_dlpack(users)
+    assert taken.unsafe_buffer_pointer() == users.ctypes.data
+    wanted = users.copy()
+    del users, items, labels
+    for _ in loader:  # reuses whatever is free
+        pass
+    assert np.array_equal(np.asarray(taken), wanted)
+    assert np.from_dlpack(loader.batch(0, 0)[1]).base is not None
+
+
+# ---- ranks
+
+
+@pytest.mark.parametrize("padding", ["resample", "mask", "drop"])
+def test_every_number_of_ranks_gives_one_sequence(data, padding):
+    def loaders(world_size):
+        return [
+            negpipe.TrainLoader(data, BATCH_SIZE, seed=42, padding=padding, rank=rank, world_size=world_size)
+            for rank in range(world_size)
+        ]
+
+    (whole,) = [copied(loader) for loader in loaders(1)]
+    for world_size in WORLD_SIZES[1:]:
+        parts = [copied(loader) for loader in loaders(world_size)]
+        assert {len(part) for part in parts} == {len(whole)}
+        assert_equal(joined(parts), whole)
+
+
+def test_every_user_is_evaluated_by_one_rank(data):
+    whole = copied(negpipe.EvalLoader(data, 504, num_negatives=20))
+    for world_size in WORLD_SIZES:
+        parts = [
+            copied(negpipe.EvalLoader(data, 504, num_negatives=20, rank=rank, world_size=world_size))
+            for rank in range(world_size)
+        ]
+        assert_equal(joined(parts), whole)
+    default = [negpipe.EvalLoader(data, num_negatives=20, rank=rank, world_size=3) for rank in range(3)]
+    rows = [mask.sum(axis=1) != 20 for loader in default for _, _, mask in loader]
+    assert np.concatenate(rows).sum() == data.num_users
+
+
+def test_batches_that_cannot_be_shared_evenly_are_refused(data):
+    with pytest.raises(ValueError, match="500 points cannot be split into 3 equal parts, one a rank; 501 can"):
+        negpipe.TrainLoader(data, 500, rank=0, world_size=3).batch(0, 0)
+    with pytest.raises(ValueError, match="its 10 rows cannot be split into 3 equal parts, one a rank; 252 can"):
+        len(negpipe.EvalLoader(data, 210, num_negatives=20, rank=0, world_size=3))
+
+
+def test_ranks_are_found_at_the_first_batch(data, monkeypatch):
+    for name in ("RANK", "WORLD_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+    loader = negpipe.TrainLoader(data, BATCH_SIZE)
+    assert len(loader) > 0 and "TrainLoader" in repr(loader) and loader.state_dict()
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    assert len(loader.batch(0, 0)[0]) == BATCH_SIZE // 3
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert len(loader.batch(0, 0)[0]) == BATCH_SIZE // 3  # once found, they stay
+
+
+# ---- state
+
+
+def test_every_batch_can_be_resumed_after(data, loader):
+    whole = copied(loader.epoch(1))
+    loader.set_epoch(1)
+    iterator = iter(loader)
+    for delivered in range(len(loader)):
+        state = json.loads(json.dumps(loader.state_dict()))
+        assert (state["epoch"], state["batch"]) == (1, delivered)
+        for world_size in (1, 2):
+            parts = []
+            for rank in range(world_size):
+                resumed = negpipe.TrainLoader(data, BATCH_SIZE, seed=42, rank=rank, world_size=world_size)
+                resumed.load_state_dict(state)
+                assert resumed.current_epoch == 1
+                parts.append(copied(resumed))
+            assert_equal(joined(parts), whole[delivered:])
+        next(iterator)
+    assert next(iterator, None) is None
+    assert (loader.state_dict()["epoch"], loader.state_dict()["batch"]) == (2, 0)
+
+
+def test_loops_over_epochs_go_on_where_the_state_says(data, loader):
+    for _, _ in zip(range(3), loader.epoch(5)):
+        pass
+    state = loader.state_dict()
+    wanted = [*range(state["batch"], len(loader)), *range(len(loader))]
+    assert state["batch"] == 3
+    for announce in (True, False):
+        resumed = negpipe.TrainLoader(data, BATCH_SIZE, seed=42)
+        resumed.load_state_dict(state)
+        found = []
+        for epoch in range(resumed.current_epoch, 7):
+            if announce:
+                resumed.set_epoch(epoch)
+            found += copied(iter(resumed) if announce else resumed.epoch(epoch))
+        assert_equal(found, [loader.batch(5 + (i >= len(loader) - 3), number) for i, number in enumerate(wanted)])
+
+
+@pytest.mark.parametrize("field, options", [
+    ("seed", {"seed": 43}),
+    ("num_negatives", {"num_negatives": 5}),
+    ("batch_size", {"batch_size": 100}),
+    ("padding", {"padding": "drop"}),
+])
+def test_a_state_of_other_batches_is_refused(data, loader, field, options):
+    other = negpipe.TrainLoader(data, **{"batch_size": BATCH_SIZE, "seed": 42, **options})
+    with pytest.raises(errors.StateMismatchError, match=f"^{field} is"):
+        other.load_state_dict(loader.state_dict())
+
+
+def test_a_state_of_another_dataset_or_version_is_refused(data, loader):
+    other = negpipe.Dataset.synthetic(users=50, items=300, interactions=1500, seed=4)
+    with pytest.raises(ValueError, match="^dataset is"):
+        negpipe.TrainLoader(other, BATCH_SIZE, seed=42).load_state_dict(loader.state_dict())
+    with pytest.raises(ValueError, match="^stream_version is 0"):
+        loader.load_state_dict({**loader.state_dict(), "stream_version": 0})
+    with pytest.raises(ValueError, match="an epoch has"):
+        loader.load_state_dict({**loader.state_dict(), "batch": len(loader)})
+
+
+# ---- threads, forks, the end
+
+
+def test_threads_may_share_a_loader(loader):
+    wanted = copied(loader.epoch(0))
+    found = {}
+
+    def read(first):
+        for number in range(first, len(loader), 4):
+            found[number] = copied([loader.batch(0, number)])[0]
+
+    threads = [threading.Thread(target=read, args=(first,)) for first in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert_equal([found[number] for number in range(len(loader))], wanted)
+
+
+def in_child(work):
+    """What work() returned in a forked process, by pickle."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            result = work()
+        except BaseException as failure:  # the parent must hear of it, whatever it is
+            result = failure
+        os.write(writing, pickle.dumps(result))
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        result = pickle.loads(pipe.read())
+    assert os.waitpid(child, 0)[1] == 0
+    return result
+
+
+def test_a_forked_process_goes_on_with_an_iterator_of_its_own(data):
+    loader = negpipe.TrainLoader(data, BATCH_SIZE, seed=42)
+    iterator = iter(loader)
+    kept = next(iterator)
+    sums = [int(items.sum()) for _, items, _ in loader.epoch(3)]
+
+    def work():
+        found = [int(items.sum()) for _, items, _ in loader.epoch(3)]
+        refused = None
+        try:
+            next(iterator)
+        except errors.ForkError as failure:
+            refused = str(failure)
+        iterator.close()
+        return found, refused, int(kept[1].sum())
+
+    found, refused, total = in_child(work)
+    assert found == sums and total == kept[1].sum()
+    assert "make a new iterator in the forked process" in refused
+    assert_equal([next(iterator)], [loader.batch(0, 1)])
+
+
+def test_pickles_make_the_same_batches_and_keep_the_state(data, loader):
+    iterator = iter(loader)
+    next(iterator)
+    again = pickle.loads(pickle.dumps(loader))
+    assert again.state_dict() == loader.state_dict()
+    assert_equal(again, [loader.batch(0, i) for i in range(1, len(loader))])
+    rows = negpipe.EvalLoader(data, 210, num_negatives=20)
+    assert_equal(pickle.loads(pickle.dumps(rows)), rows)
+
+
+def test_after_close_batches_stay_and_new_ones_are_refused(data):
+    with negpipe.TrainLoader(data, BATCH_SIZE) as loader:
+        iterator = iter(loader)
+        users = next(iterator)[0]
+        wanted = users.copy()
+    assert np.array_equal(users, wanted)
+    assert next(iterator, None) is None
+    for use in (lambda: loader[0], lambda: iter(loader), lambda: loader.epoch(1)):
+        with pytest.raises(ValueError, match="the loader is closed"):
+            use()
+    loader.close()
+
+
+def test_iterators_that_are_dropped_end_their_threads(data):
+    before = len(os.listdir("/proc/self/task"))
+    for _ in range(20):
+        loader = negpipe.TrainLoader(data, BATCH_SIZE, prefetch=4)
+        next(iter(loader))
+        del loader
+    gc.collect()
+    assert len(os.listdir("/proc/self/task")) <= before
+
+
+# ---- refusals
+
+
+@pytest.mark.parametrize("options, message", [
+    ({"batch_size": 0}, "batch.size"),
+    ({"padding": "no"}, "expected one of resample, mask, drop"),
+    ({"item_dtype": "float32"}, "`item_dtype`: float32 given; expected one of uint16, int32, int64"),
+    ({"label_dtype": "bool"}, "label_dtype"),
+    ({"prefetch": -1}, "prefetch"),
+    ({"rank": 1}, "give both or neither"),
+    ({"rank": 2, "world_size": 2}, "expected 0 <= rank < world_size"),
+    ({"device": "cuda"}, r"negpipe\.torch"),
+])
+def test_wrong_options_are_refused_when_the_loader_is_made(data, options, message):
+    with pytest.raises(errors.OptionError, match=message):
+        negpipe.TrainLoader(data, **options)
+
+
+def test_evaluation_that_cannot_be_had_is_refused_when_the_loader_is_made(data):
+    with pytest.raises(errors.InfeasibleError):
+        negpipe.EvalLoader(data)
+    with pytest.raises(errors.OptionError, match=r"expected a multiple of num_negatives \+ 1 = 21"):
+        negpipe.EvalLoader(data, 200, num_negatives=20)
+    with pytest.raises(TypeError, match="expected a negpipe.Dataset"):
+        negpipe.TrainLoader("ratings.csv")
+
+
+def test_iterators_tell_how_many_batches_are_left(loader):
+    iterator = loader.epoch(0)
+    assert isinstance(iterator, EpochIterator)
+    assert iterator.__length_hint__() == len(loader)
+    next(iterator)
+    assert iterator.__length_hint__() == len(loader) - 1
