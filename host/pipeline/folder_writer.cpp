@@ -102,7 +102,8 @@ void write_batches(const folder_job& job, const file_layout& layout, const recor
         control.report({job.stage, "points", points_done, job.batch_count * job.batch_size});
       }
     } catch (...) {
-      failed = true;  // the other workers stop at their next batch
+      failed = true;  // the other workers stop at their next batch, or where they wait for this one
+      files.cancel();
       throw;
     }
   });
