@@ -14,6 +14,7 @@ struct verify_arguments {
   common_options common;
   std::filesystem::path dataset_folder;
   std::filesystem::path folder;
+  verify_options options;
 };
 
 nlohmann::ordered_json to_json(const verify_report& report) {
@@ -46,7 +47,7 @@ std::string to_text(const verify_report& report) {
 void run_verify(const verify_arguments& arguments) {
   const run_control control = make_control(arguments.common);
   const dataset data = dataset::load(arguments.dataset_folder);
-  const verify_report report = verify(data, arguments.folder, control);
+  const verify_report report = verify(data, arguments.folder, control, arguments.options);
   print_outcome(arguments.common, to_json(report), to_text(report));
   if (report.failure_count != 0) throw negative_outcome();
 }
@@ -60,6 +61,15 @@ void add_verify(CLI::App& app) {
   command.add_option("DATASET", arguments->dataset_folder, "the dataset that the records were generated from")
       ->required();
   command.add_option("DIR", arguments->folder, "a folder that generate wrote to")->required();
+  command
+      .add_option("--device", arguments->options.device,
+                  "what recomputes the points: auto, cpu, cuda, cuda:N or cuda:all")
+      ->capture_default_str();
+  command
+      .add_option("--bitset-budget", arguments->options.bitset_budget,
+                  "bytes that bitsets of positives may take (suffixes k, M, G)")
+      ->transform(byte_count())
+      ->capture_default_str();
   add_common_options(command, arguments->common, "negpipe verify ml-1m run");
   command.callback([arguments] { run_verify(*arguments); });
 }

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <limits>
 
 #include "negpipe/error.hpp"
 
@@ -40,15 +39,7 @@ void write_bytes(const std::filesystem::path& path, std::string_view descriptor,
   out.close();
 }
 
-support::file_contents read_file(const std::filesystem::path& path, std::string_view descriptor, std::uint64_t count,
-                                 std::uint64_t element_bytes) {
-  const std::uint64_t header = make_header(descriptor, count).size();
-  constexpr std::uint64_t limit = std::numeric_limits<std::uint64_t>::max();
-  const bool fits = count <= (limit - header) / element_bytes;
-  return {path, fits ? header + count * element_bytes : limit};
-}
-
-std::span<const std::byte> values_of(const support::file_contents& file, const std::filesystem::path& path,
+std::span<const std::byte> values_of(const support::mapped_file& file, const std::filesystem::path& path,
                                      std::string_view descriptor, std::uint64_t count, std::uint64_t element_bytes) {
   const std::string header = make_header(descriptor, count);
   const auto bytes = file.bytes();
@@ -59,14 +50,14 @@ std::span<const std::byte> values_of(const support::file_contents& file, const s
                     "dataset.json speaks of; prepare the dataset again",
                     path.string(), count, descriptor));
   }
-  const std::uint64_t value_bytes = file.file_size() - header.size();
-  if (value_bytes % element_bytes != 0 || value_bytes / element_bytes != count) {
+  const auto values = bytes.subspan(header.size());
+  if (values.size() % element_bytes != 0 || values.size() / element_bytes != count) {
     throw format_error(
         fmt::format("{}: found {} bytes of values, wanted {} values of {} bytes; the file was truncated "
                     "or extended: prepare the dataset again",
-                    path.string(), value_bytes, count, element_bytes));
+                    path.string(), values.size(), count, element_bytes));
   }
-  return bytes.subspan(header.size());
+  return values;
 }
 
 }  // namespace negpipe::npy

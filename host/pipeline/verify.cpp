@@ -7,11 +7,14 @@
 #include "digest.hpp"
 #include "files.hpp"
 #include "format.hpp"
+#include "index_check.hpp"
 #include "negpipe/error.hpp"
 #include "negpipe/positives.hpp"
+#include "negpipe/sampler.hpp"
 #include "ready_file.hpp"
 #include "record_folders.hpp"
 #include "thread_pool.hpp"
+#include "verify_columns.hpp"
 #include "verify_records.hpp"
 
 namespace negpipe {
@@ -26,7 +29,8 @@ constexpr std::size_t max_reported_failures = 20;
 /// What all folders of a run share.
 struct verification {
   const dataset& data;
-  const core::positives_view& positives;
+  const positives_index& index;
+  std::shared_ptr<const backend> filler;  ///< works in the calling thread
   support::thread_pool& pool;
   const run_control& control;
   verify_report& report;
@@ -41,31 +45,14 @@ struct verification {
   }
 };
 
-/// Compares an index file, line by line, with the records that are read: memory does not grow with their number.
-class index_check {
- public:
-  /// Throws io_error.
-  explicit index_check(const fs::path& path) : file_(path) {}
-
-  void expect(std::uint64_t offset, std::uint64_t frame_bytes) {
-    const std::string line = fmt::format("{} {}\n", offset, frame_bytes);
-    is_right_ = is_right_ && text().substr(compared_).starts_with(line);
-    compared_ += line.size();
-  }
-  /// Whether the file held a line for each record, and no more.
-  bool is_right() const { return is_right_ && compared_ == text().size(); }
-
- private:
-  std::string_view text() const {
-    return {reinterpret_cast<const char*>(file_.bytes().data()), file_.bytes().size()};
-  }
-
-  support::mapped_file file_;
-  std::size_t compared_ = 0;
-  bool is_right_ = true;
-};
+record_columns columns_from(const std::vector<std::span<const std::byte>>& values, item_type items) {
+  return {values[0], values[1], values[2], values.size() > 3 ? values[3] : values[0].first(0), items};
+}
 
 /// Checks one folder: ready.json against the dataset, files against ready.json, records against all promises.
+///
+/// The first pass compares whole batches. Only if one differs, or a sum does, a second pass reads the records again and
+/// goes value by value, to say what is wrong.
 class folder_verifier {
  public:
   folder_verifier(const verification& run, const record_folder& folder)
@@ -75,11 +62,8 @@ class folder_verifier {
     if (!read_ready()) return;
     check_for_other_files();
     for (std::uint32_t f = 0; f < layout_.file_count; ++f) read_file(f);
-    // With records missing every count would be off: the loss is reported already.
-    if (!complete_) return;
-    findings found;
-    checker_->conclude(found);
-    run_.fail(folder_.path, "", found);
+    // With records missing every sum would be off: the loss is reported already.
+    if (differs_ || (complete_ && !columns_check_->concludes())) find_differences();
   }
 
  private:
@@ -90,6 +74,7 @@ class folder_verifier {
     std::vector<std::byte> payload;
     findings found;
     bool was_checked;      ///< false when its columns could not be read
+    bool agrees = true;    ///< as far as its columns could be read
   };
   /// The state of reading one file.
   struct file_scan {
@@ -104,7 +89,8 @@ class folder_verifier {
 
   bool read_ready();
   void refuse_other_origin() const;
-  void make_checker();
+  void make_checks();
+  sampler make_sampler() const;
   void expect(std::string_view field, std::uint64_t found, std::uint64_t wanted) const;
   void check_for_other_files() const;
   bool check_file(const fs::path& path, const record::record_file& listed, std::uint64_t records) const;
@@ -114,6 +100,8 @@ class folder_verifier {
   std::vector<pending_record> read_some(record_reader& reader, file_scan& scan) const;
   void check_records(const fs::path& path, std::vector<pending_record>& records);
   void check_record(pending_record& record) const;
+  void find_differences();
+  void explain_file(std::uint32_t number, record_checker& checker);
 
   const verification& run_;
   const record_folder& folder_;
@@ -121,9 +109,11 @@ class folder_verifier {
   record::ready_file ready_;
   file_layout layout_{};
   std::vector<record::column_spec> columns_;
-  std::unique_ptr<record_checker> checker_;
+  std::optional<sampler> source_;
+  std::unique_ptr<column_check> columns_check_;
   std::uint64_t points_done_ = 0;
   bool complete_ = true;
+  bool differs_ = false;
 };
 
 bool folder_verifier::read_ready() {
@@ -139,11 +129,11 @@ bool folder_verifier::read_ready() {
   }
   refuse_other_origin();
   try {
-    make_checker();
+    make_checks();
   } catch (const error& e) {
     run_.fail(ready_path_, e.what());
   }
-  return checker_ != nullptr;
+  return columns_check_ != nullptr;
 }
 
 /// Throws when the records were made of other data or by other rules: then nothing could be said about them.
@@ -164,7 +154,24 @@ void folder_verifier::expect(std::string_view field, std::uint64_t found, std::u
   run_.fail(ready_path_, fmt::format("\"{}\" is {}, {} wanted", field, found, wanted));
 }
 
-void folder_verifier::make_checker() {
+/// What made these records, by ready.json.
+sampler folder_verifier::make_sampler() const {
+  sampler_options options{.seed = ready_.seed, .threads = 1};
+  if (folder_.is_evaluation) {
+    options.evaluation = evaluation_options{ready_.negatives, ready_.batch_size, ready_.mlperf};
+  } else {
+    options.negatives = ready_.negatives;
+    options.epochs_per_cycle = ready_.epochs_per_cycle;
+    options.batch_size = ready_.batch_size;
+    options.padding = ready_.padding;
+  }
+  const sampler source(run_.index, run_.filler, options);
+  // Where there are fewer batches than threads, the threads share each.
+  const unsigned threads = run_.pool.thread_count();
+  return source.with_threads(ready_.batch_count >= threads ? 1 : threads);
+}
+
+void folder_verifier::make_checks() {
   const item_type items = item_type_for(run_.data.item_count());
   const bool is_evaluation = ready_.kind == record::record_kind::eval;
   if (is_evaluation != folder_.is_evaluation) {
@@ -179,24 +186,23 @@ void folder_verifier::make_checker() {
   expect("user_count", ready_.user_count, static_cast<std::uint64_t>(run_.data.user_count()));
   expect("item_count", ready_.item_count, static_cast<std::uint64_t>(run_.data.item_count()));
   expect("positive_count", ready_.positive_count, run_.data.positive_count());
+  source_ = make_sampler();
   std::uint64_t batches = 0;
   if (is_evaluation) {
-    const evaluation_plan plan =
-        plan_evaluation(run_.data, {ready_.negatives, ready_.batch_size, ready_.mlperf}, ready_.seed);
+    const evaluation_plan& plan = source_->evaluation_plan();
     expect("point_count", ready_.point_count, plan.element_count());
-    checker_ = make_evaluation_checker(plan, run_.positives);
+    columns_check_ = make_evaluation_column_check(*source_, run_.index.view());
     batches = plan.batch_count;
   } else {
     expect("cycle", ready_.cycle, folder_.cycle);
-    const training_plan plan = plan_training(
-        run_.data, {ready_.seed, ready_.negatives, ready_.epochs_per_cycle, ready_.batch_size, ready_.padding});
+    const training_plan& plan = source_->plan();
     expect("point_count", ready_.point_count, plan.point_count);
-    checker_ = make_training_checker(plan, ready_.cycle, run_.positives);
+    columns_check_ = make_training_column_check(*source_, ready_.cycle, run_.index.view());
     batches = plan.batch_count;
   }
   expect("batch_count", ready_.batch_count, batches);
   // The sizes of files are bounded by it.
-  if (ready_.batch_count != batches) checker_.reset();
+  if (ready_.batch_count != batches) columns_check_.reset();
   layout_ = {batches, static_cast<std::uint32_t>(ready_.files.size())};
 }
 
@@ -306,6 +312,7 @@ void folder_verifier::check_records(const fs::path& path, std::vector<pending_re
   run_.pool.for_each(records.size(), [&](std::uint64_t i) { check_record(records[i]); });
   for (const auto& record : records) {
     complete_ = complete_ && record.was_checked;
+    differs_ = differs_ || !record.agrees;
     run_.fail(path, fmt::format("record {}, ", record.number), record.found);
   }
   const std::uint64_t points = records.size() * ready_.batch_size;
@@ -324,21 +331,56 @@ void folder_verifier::check_record(pending_record& record) const {
     return;
   }
   record.was_checked = true;
-  const record_columns columns{values[0], values[1], values[2], values.size() > 3 ? values[3] : values[0].first(0),
-                               item_type_for(run_.data.item_count())};
-  checker_->check(record.batch, columns, record.found);
+  record.agrees = columns_check_->agrees(record.batch, columns_from(values, ready_.items));
+}
+
+/// The second pass. What the first one reported of files and records is not reported again.
+void folder_verifier::find_differences() {
+  core::positives_view positives = run_.index.view();
+  positives.form = core::membership::sorted_search;  // the reference that the other forms are held to
+  const std::unique_ptr<record_checker> checker =
+      folder_.is_evaluation ? make_evaluation_checker(source_->evaluation_plan(), positives)
+                            : make_training_checker(source_->plan(), ready_.cycle, positives);
+  for (std::uint32_t f = 0; f < layout_.file_count; ++f) explain_file(f, *checker);
+  if (!complete_) return;
+  findings found;
+  checker->conclude(found);
+  run_.fail(folder_.path, "", found);
+}
+
+void folder_verifier::explain_file(std::uint32_t number, record_checker& checker) {
+  const fs::path path = folder_.path / ready_.files[number].name;
+  if (!support::exists(path)) return;
+  file_scan scan{.first_batch = layout_.first_batch(number), .wanted = layout_.batches_in(number)};
+  try {
+    record_reader reader(path, ready_.compression, max_record_payload_bytes(ready_));
+    while (!scan.ended) {
+      auto records = read_some(reader, scan);
+      run_.control.throw_if_stopped();
+      run_.pool.for_each(records.size(), [&](std::uint64_t i) {
+        try {
+          const auto values = record::batch_columns(records[i].payload, columns_);
+          checker.check(records[i].batch, columns_from(values, ready_.items), records[i].found);
+        } catch (const format_error&) {
+          return;  // reported by the first pass
+        }
+      });
+      for (const auto& record : records) run_.fail(path, fmt::format("record {}, ", record.number), record.found);
+    }
+  } catch (const format_error&) {
+    return;  // reported by the first pass
+  }
 }
 
 }  // namespace
 
-verify_report verify(const dataset& data, const fs::path& folder, const run_control& control) {
+verify_report verify(const dataset& data, const fs::path& folder, const run_control& control,
+                     const verify_options& options) {
   verify_report report;
   const std::vector<record_folder> folders = find_record_folders(folder);
-  // Sorted search needs no memory, and is the reference the other forms are held to.
-  const positives_index index(data, 0, control);
-  const core::positives_view positives = index.view();
+  const positives_index index(data, options.bitset_budget, control);
   support::thread_pool pool(control.thread_count());
-  const verification run{data, positives, pool, control, report};
+  const verification run{data, index, make_backend(options.device, index, 1), pool, control, report};
   for (const record_folder& records : folders) {
     folder_verifier(run, records).run();
     if (records.is_evaluation) {

@@ -3,54 +3,13 @@
 #include <algorithm>
 #include <atomic>
 
+#include "padding_negatives.hpp"
+
 namespace negpipe::pipeline {
 
 namespace {
 
 using core::point;
-
-std::uint64_t pair_key(std::int32_t user, std::int32_t item) {
-  return static_cast<std::uint64_t>(static_cast<std::uint32_t>(user)) << 32 | static_cast<std::uint32_t>(item);
-}
-
-/// The negatives that stand in resampled padding, each of which must occur elsewhere in the cycle.
-class padding_negatives {
- public:
-  void collect(std::vector<std::uint64_t> keys) {
-    keys_ = std::move(keys);
-    std::ranges::sort(keys_);
-    keys_.erase(std::unique(keys_.begin(), keys_.end()), keys_.end());
-    seen_ = std::vector<std::atomic<bool>>(keys_.size());
-    filter_.assign(filter_bits / 64, 0);
-    for (const std::uint64_t key : keys_) filter_[slot(key) / 64] |= std::uint64_t{1} << (slot(key) % 64);
-  }
-
-  /// Notes a negative of the cycle proper. Thread-safe.
-  void see(std::uint64_t key) {
-    if (keys_.empty() || (filter_[slot(key) / 64] >> (slot(key) % 64) & 1) == 0) return;
-    const auto place = std::ranges::lower_bound(keys_, key);
-    if (place == keys_.end() || *place != key) return;
-    seen_[static_cast<std::size_t>(place - keys_.begin())].store(true, std::memory_order_relaxed);
-  }
-
-  void conclude(findings& found) const {
-    for (std::size_t i = 0; i < keys_.size(); ++i) {
-      if (seen_[i].load(std::memory_order_relaxed)) continue;
-      found.add("the padding in record 0 repeats (user {}, item {}, label 0), which is no point of this cycle",
-                keys_[i] >> 32, keys_[i] & 0xFFFF'FFFFU);
-    }
-  }
-
- private:
-  // Nearly all points of a cycle are not in its padding: a bit that fits the second-level cache says so.
-  static constexpr unsigned filter_width = 21;
-  static constexpr std::uint64_t filter_bits = std::uint64_t{1} << filter_width;
-  static std::uint64_t slot(std::uint64_t key) { return key * 0x9E37'79B9'7F4A'7C15U >> (64 - filter_width); }
-
-  std::vector<std::uint64_t> keys_;
-  std::vector<std::atomic<bool>> seen_;
-  std::vector<std::uint64_t> filter_;
-};
 
 class training_checker final : public record_checker {
  public:
@@ -75,7 +34,10 @@ class training_checker final : public record_checker {
 
   void conclude(findings& found) override {
     for (std::int32_t user = 0; user < view_.user_count; ++user) conclude_user(user, found);
-    padding_.conclude(found);
+    padding_.for_each_missing([&](std::uint64_t key) {
+      found.add("the padding in record 0 repeats (user {}, item {}, label 0), which is no point of this cycle",
+                key >> 32, key & 0xFFFF'FFFFU);
+    });
   }
 
  private:

@@ -56,6 +56,8 @@ class item_view {
   constexpr item_type type() const { return type_; }
   constexpr std::size_t size() const { return size_; }
   constexpr std::size_t size_bytes() const { return size_ * item_bytes(type_); }
+  /// The first count items; count <= size().
+  constexpr item_view first(std::size_t count) const { return {data_, type_, count}; }
   /// Item i as an int32, whatever the type; host memory only.
   std::int32_t operator[](std::size_t i) const {
     return type_ == item_type::uint16 ? static_cast<const std::uint16_t*>(data_)[i]

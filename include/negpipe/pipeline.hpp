@@ -39,13 +39,19 @@ struct generate_report {
 /// Checks what can be checked before the sampler is made: cycle numbers, readers, and that no folder is in the way but
 /// one that may be replaced. writes_evaluation: whether the sampler will have evaluation batches.
 /// Throws option_error, io_error. generate checks the same first.
-void check_generate(const dataset& data, const generate_options& options, bool writes_evaluation);
+void check_generate(const generate_options& options, bool writes_evaluation);
 
 /// Writes OUT/training_epochs/cycle_NNNNN, and OUT/eval_data where the sampler has evaluation batches. Each folder is
 /// published whole by rename, its ready.json written last.
 /// Works with control.threads threads; 0 means as many as the sampler has. Throws option_error, io_error,
 /// backend_error, interrupted_error; what was published before stays, nothing half-made is left.
 generate_report generate(const sampler& source, const generate_options& options, const run_control& control = {});
+
+/// What recomputes the points. Reports never depend on it.
+struct verify_options {
+  std::string device = "auto";                                      ///< as in sampler_options
+  std::uint64_t bitset_budget = default_bitset_budget_bytes;  ///< bytes; see positives_index
+};
 
 /// A promise that does not hold: where, what was found and what was wanted.
 struct verification_failure {
@@ -63,10 +69,13 @@ struct verify_report {
 };
 
 /// Reads every record below a folder that generate wrote and checks every promise of the format and of the sampling
-/// against the dataset, recomputing every point from the recorded seed. A promise that does not hold is reported, not
-/// thrown. Progress is in points. Throws format_error when nothing can be said: no records below the folder, records of
-/// another dataset or stream version; io_error, interrupted_error.
-verify_report verify(const dataset& data, const std::filesystem::path& folder, const run_control& control = {});
+/// against the dataset, recomputing every batch from the recorded seed. Whole batches are compared; only a folder where
+/// something differs is read again, value by value, to say what. A promise that does not hold is reported, not thrown.
+/// Progress is in points.
+/// Throws format_error when nothing can be said: no records below the folder, records of another dataset or stream
+/// version; option_error, backend_error for the device; io_error, interrupted_error.
+verify_report verify(const dataset& data, const std::filesystem::path& folder, const run_control& control = {},
+                     const verify_options& options = {});
 
 /// Hashes of one folder of records, as the pipeline of 2018 printed them.
 struct record_hash {

@@ -28,7 +28,7 @@ struct sampler_options {
   std::uint32_t epochs_per_cycle = 1;      ///< epochs that are shuffled together
   std::uint64_t batch_size = 65'536;       ///< points
   padding_policy padding = padding_policy::resample;
-  std::optional<evaluation_options> evaluation;  ///< absent: no evaluation batches
+  std::optional<evaluation_options> evaluation = {};  ///< absent: no evaluation batches
   std::string device = "auto";             ///< "auto" (CUDA if there is a device), "cpu", "cuda", "cuda:1", "cuda:all"
   unsigned threads = 0;                    ///< for one fill on the CPU; 0 means one a core
   std::uint64_t bitset_budget = default_bitset_budget_bytes;  ///< bytes; see positives_index

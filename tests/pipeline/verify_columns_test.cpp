@@ -1,0 +1,189 @@
+// The fast pass of verify notices a sampler that errs: records that equal what it makes, and still break a promise.
+#include "verify_columns.hpp"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "support/datasets.hpp"
+
+namespace negpipe::pipeline {
+namespace {
+
+/// Fills as the CPU does, then changes values by their position in the cycle or in the evaluation data.
+class altered_backend final : public backend {
+ public:
+  using alteration = std::function<void(std::uint64_t position, std::int32_t& user, std::uint16_t& item,
+                                        std::int8_t& flag)>;
+
+  altered_backend(const positives_index& index, alteration alter)
+      : inner_(make_cpu_backend(index, 1)), alter_(std::move(alter)) {}
+
+  std::string description() const override { return "altered"; }
+  void fill_training(const training_plan& plan, const core::cycle_key& key, std::uint64_t first, std::uint64_t count,
+                     const training_columns& out) const override {
+    inner_->fill_training(plan, key, first, count, out);
+    alter(first, count, out.users, out.items, out.labels);
+  }
+  void fill_evaluation(const evaluation_plan& plan, std::uint64_t first_row, std::uint64_t row_count,
+                       const evaluation_columns& out) const override {
+    inner_->fill_evaluation(plan, first_row, row_count, out);
+    alter(first_row * plan.row_length(), row_count * plan.row_length(), out.users, out.items, out.duplicate_mask);
+  }
+
+ private:
+  void alter(std::uint64_t first, std::uint64_t count, std::span<std::int32_t> users, const item_column& items,
+             std::span<std::int8_t> flags) const {
+    auto* values = static_cast<std::uint16_t*>(items.data());
+    for (std::uint64_t i = 0; i < count; ++i) alter_(first + i, users[i], values[i], flags[i]);
+  }
+
+  std::unique_ptr<backend> inner_;
+  alteration alter_;
+};
+
+/// User 0 has the items 0 to 9 and user 1 the items 5 to 29, of 60; item 50 is held out from both. 175 points a cycle.
+dataset two_users() {
+  std::vector<std::vector<std::int32_t>> rows(2);
+  for (std::int32_t item = 0; item < 10; ++item) rows[0].push_back(item);
+  for (std::int32_t item = 5; item < 30; ++item) rows[1].push_back(item);
+  return test::make_dataset(std::move(rows), {50, 50}, 60);
+}
+
+sampler altered(padding_policy padding, bool mlperf, altered_backend::alteration alter) {
+  const positives_index index(two_users());
+  return {index, std::make_shared<altered_backend>(index, std::move(alter)),
+          {.seed = 3, .batch_size = 50, .padding = padding,
+           .evaluation = evaluation_options{.negatives = 20, .batch_size = 63, .mlperf = mlperf}, .threads = 1}};
+}
+
+template <typename Batch>
+record_columns columns_of(const Batch& batch, std::span<const std::int8_t> flags, std::span<const std::int8_t> valid) {
+  return {std::as_bytes(batch.users()),
+          std::span(static_cast<const std::byte*>(batch.items().data()), batch.items().size_bytes()),
+          std::as_bytes(flags), std::as_bytes(valid), batch.items().type()};
+}
+
+/// Whether the check accepts the cycle that the sampler itself makes.
+bool accepts_training(const sampler& source) {
+  const positives_index index(source.data());
+  const auto check = make_training_column_check(source, 1, index.view());
+  training_batch batch = source.make_batch();
+  for (std::uint64_t b = 0; b < source.batch_count(); ++b) {
+    source.fill(1, b, batch);
+    if (!check->agrees(b, columns_of(batch, batch.labels(), batch.valid()))) return false;
+  }
+  return check->concludes();
+}
+
+bool accepts_evaluation(const sampler& source) {
+  const positives_index index(source.data());
+  const auto check = make_evaluation_column_check(source, index.view());
+  evaluation_batch batch = source.make_evaluation_batch();
+  for (std::uint64_t b = 0; b < source.evaluation_batch_count(); ++b) {
+    source.fill_evaluation(b, batch);
+    if (!check->agrees(b, columns_of(batch, batch.duplicate_mask(), {}))) return false;
+  }
+  return check->concludes();
+}
+
+constexpr padding_policy resample = padding_policy::resample;
+
+TEST(verify_columns, accepts_what_is_sound) {
+  for (const padding_policy padding : {resample, padding_policy::mask, padding_policy::drop}) {
+    for (const bool mlperf : {false, true}) {
+      const sampler source = altered(padding, mlperf, [](auto, auto&, auto&, auto&) {});
+      EXPECT_TRUE(accepts_training(source));
+      EXPECT_TRUE(accepts_evaluation(source));
+    }
+  }
+}
+
+TEST(verify_columns, notices_a_batch_that_is_another_one) {
+  const sampler source = altered(resample, false, [](auto, auto&, auto&, auto&) {});
+  const positives_index index(source.data());
+  const auto check = make_training_column_check(source, 1, index.view());
+  training_batch batch = source.make_batch();
+  source.fill(1, 2, batch);
+  EXPECT_FALSE(check->agrees(1, columns_of(batch, batch.labels(), batch.valid())));
+}
+
+TEST(verify_columns, notices_a_negative_among_the_positives) {
+  EXPECT_FALSE(accepts_training(altered(resample, false, [](auto position, auto& user, auto& item, auto& label) {
+    if (position < 50 && label == 0 && user == 0) item = 3;
+  })));
+}
+
+TEST(verify_columns, notices_a_positive_that_is_none) {
+  EXPECT_FALSE(accepts_training(altered(resample, false, [](auto position, auto&, auto& item, auto& label) {
+    if (position < 50 && label == 1) item = 59;
+  })));
+}
+
+TEST(verify_columns, notices_a_positive_in_place_of_another) {
+  EXPECT_FALSE(accepts_training(altered(resample, false, [](auto, auto& user, auto& item, auto& label) {
+    if (label == 1 && user == 0 && item == 1) item = 2;
+  })));
+}
+
+TEST(verify_columns, notices_negatives_that_changed_their_user) {
+  EXPECT_FALSE(accepts_training(altered(resample, false, [](auto position, auto& user, auto& item, auto& label) {
+    if (position < 50 && label == 0 && item >= 30) user = 1 - user;
+  })));
+}
+
+TEST(verify_columns, notices_labels_and_items_out_of_range) {
+  EXPECT_FALSE(accepts_training(altered(resample, false, [](auto position, auto&, auto&, auto& label) {
+    if (position == 7) label = 2;
+  })));
+  EXPECT_FALSE(accepts_training(altered(resample, false, [](auto position, auto&, auto& item, auto&) {
+    if (position == 7) item = 60;
+  })));
+  EXPECT_FALSE(accepts_training(altered(resample, false, [](auto position, auto& user, auto&, auto&) {
+    if (position == 7) user = -1;
+  })));
+}
+
+TEST(verify_columns, notices_padding_that_repeats_no_point_of_the_cycle) {
+  for (const std::int8_t label : {std::int8_t{0}, std::int8_t{1}}) {
+    EXPECT_FALSE(accepts_training(altered(resample, false, [&](auto position, auto& user, auto& item, auto& flag) {
+      if (position < 175 && user == 0 && item == 50) item = 51;  // no point of the cycle has this pair
+      if (position != 180) return;
+      user = 0;
+      item = 50;
+      flag = label;
+    }))) << "label " << int{label};
+  }
+}
+
+TEST(verify_columns, notices_rows_that_begin_otherwise) {
+  EXPECT_FALSE(accepts_evaluation(altered(resample, true, [](auto position, auto&, auto& item, auto&) {
+    if (position == 21) item = 51;
+  })));
+}
+
+TEST(verify_columns, notices_evaluation_negatives_that_are_not_allowed) {
+  EXPECT_FALSE(accepts_evaluation(altered(resample, true, [](auto position, auto&, auto& item, auto&) {
+    if (position == 5) item = 3;  // a training positive
+  })));
+  EXPECT_FALSE(accepts_evaluation(altered(resample, false, [](auto position, auto&, auto& item, auto& mask) {
+    if (position != 5) return;
+    item = 50;  // the held-out item, with the mask that belongs to it
+    mask = 1;
+  })));
+}
+
+TEST(verify_columns, notices_a_wrong_duplicate_mask_and_padding_rows_that_are_not_zeros) {
+  EXPECT_FALSE(accepts_evaluation(altered(resample, true, [](auto position, auto&, auto&, auto& mask) {
+    if (position == 5) mask = static_cast<std::int8_t>(1 - mask);
+  })));
+  EXPECT_FALSE(accepts_evaluation(altered(resample, true, [](auto position, auto& user, auto&, auto&) {
+    if (position == 50) user = 1;
+  })));
+}
+
+}  // namespace
+}  // namespace negpipe::pipeline
