@@ -123,7 +123,7 @@ std::string flag_of(std::string_view field) {
       {"out", "--out"},
       {"seed", "--seed"},
       {"mlperf", "--mlperf"},
-      {"evaluation", "--no-eval"},
+      {"no_eval", "--no-eval"},
       {"eval_negatives", "--eval-negatives"},
       {"eval_batch_size", "--eval-batch-size"},
       {"bitset_budget", "--bitset-budget"},

@@ -29,7 +29,7 @@ void run_generate(generation_arguments& arguments) {
   const run_control control = make_control(arguments.common);
   const dataset data = dataset::load(arguments.dataset_folder);
   settle_generation(arguments, data, [&](const std::string& note) { print_note(arguments.common, note); });
-  check_generate(arguments.options, !arguments.no_evaluation);
+  check_generate(data, arguments.options, !arguments.no_evaluation);
   const sampler source(data, arguments.sampling, control);
   print_note(arguments.common, "backend: " + source.description());
   const generate_report report = generate(source, arguments.options, control);

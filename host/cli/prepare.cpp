@@ -83,7 +83,7 @@ std::string describe_rows(const prepare_arguments& arguments, const prepare_summ
 }
 
 void run_prepare(prepare_arguments& arguments) {
-  dataset::check_place(arguments.out, arguments.replace, arguments.ratings);
+  dataset::check_path(arguments.out, arguments.replace, arguments.ratings);
   const run_control control = make_control(arguments.common);
   settle_seed(arguments);
   if (arguments.header || arguments.no_header) arguments.options.table.header = arguments.header;

@@ -44,9 +44,9 @@ synth_options shape_of(const synth_arguments& arguments) {
 void run_synth(synth_arguments& arguments) {
   synth_options options = shape_of(arguments);
   if (arguments.csv.empty()) {
-    dataset::check_place(arguments.out, arguments.replace);
+    dataset::check_path(arguments.out, arguments.replace);
   } else {
-    check_places(arguments.out, arguments.csv, arguments.replace);
+    check_paths(arguments.out, arguments.csv, arguments.replace);
   }
   const run_control control = make_control(arguments.common);
   if (!arguments.seed) {

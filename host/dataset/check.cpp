@@ -13,10 +13,10 @@ namespace {
 constexpr std::uint64_t max_id_count = std::numeric_limits<std::int32_t>::max();
 
 struct checker {
-  const array_place& place;
+  const array_location& location;
 
   [[noreturn]] void fail(std::string_view array, const std::string& finding) const {
-    throw format_error(fmt::format("{}: {}; {}", place(array), finding, place.remedy));
+    throw format_error(fmt::format("{}: {}; {}", location(array), finding, location.remedy));
   }
 
   void offsets(std::string_view array, std::span<const std::int64_t> values, std::uint64_t last) const {
@@ -63,10 +63,10 @@ struct checker {
 
 }  // namespace
 
-void check_dataset(const array_place& place, std::span<const std::int64_t> user_offsets,
+void check_dataset(const array_location& location, std::span<const std::int64_t> user_offsets,
                    std::span<const std::int32_t> positive_items, std::span<const std::int32_t> heldout_items,
                    const raw_ids& user_ids, const raw_ids& item_ids) {
-  const checker check{place};
+  const checker check{location};
   check.ids("user_ids", user_ids);
   check.ids("item_ids", item_ids);
   if (heldout_items.size() != user_ids.size()) {

@@ -58,6 +58,8 @@ dataset::dataset(dataset_arrays arrays, dataset_origin origin)
         return made;
       }()) {}
 
+const std::filesystem::path& dataset::folder() const { return owner_->folder; }
+
 dataset::dataset(std::shared_ptr<const storage> owner)
     : owner_(std::move(owner)),
       user_offsets_(owner_->user_offsets),

@@ -22,7 +22,6 @@ using json = nlohmann::ordered_json;
 
 constexpr std::string_view format_name = "negpipe dataset";
 constexpr std::string_view description_file = "dataset.json";
-constexpr support::folder_mark dataset_mark{"a dataset", description_file, format_name};
 constexpr std::string_view remedy = "prepare the dataset again";
 
 std::string hex(std::uint32_t crc) { return fmt::format("{:08x}", crc); }
@@ -39,11 +38,28 @@ std::string checksum_of(json description) {
   return hex(support::crc32c(std::as_bytes(std::span(text))));
 }
 
-// ---- writing
+// ---- replacing
 
-std::optional<support::folder_mark> replaceable(bool replace) {
-  return replace ? std::optional(dataset_mark) : std::nullopt;
+/// The files of a dataset, of whatever version or damage, as its description lists them.
+std::vector<std::string> files_of(const fs::path& folder) {
+  const fs::path path = folder / description_file;
+  const std::string text = support::read_text(path, support::max_json_bytes);
+  const json description = support::parse_json(text);
+  const bool is_ours = description.is_object() && description.value("format", json()) == format_name &&
+                       description.value("format_version", json()).is_number_unsigned() &&
+                       description.value("arrays", json()).is_object();
+  if (!is_ours) throw format_error("it does not describe a dataset");
+  std::vector<std::string> files{std::string(description_file)};
+  for (const auto& [name, array] : description["arrays"].items()) files.push_back(name + ".npy");
+  return files;
 }
+
+std::optional<support::folder_kind> replaceable(bool replace) {
+  if (!replace) return {};
+  return support::folder_kind{"a dataset", description_file, files_of};
+}
+
+// ---- writing
 
 class folder_writer {
  public:
@@ -119,8 +135,8 @@ json read_description(const fs::path& folder) {
 
 class folder_reader {
  public:
-  folder_reader(fs::path folder, support::json_fields arrays, std::vector<support::mapped_file>& mappings)
-      : folder_(std::move(folder)), arrays_(std::move(arrays)), mappings_(mappings) {}
+  folder_reader(fs::path folder, support::json_fields arrays, std::vector<support::file_contents>& contents)
+      : folder_(std::move(folder)), arrays_(std::move(arrays)), contents_(contents) {}
 
   template <typename T>
   std::span<const T> get(const std::string& name) {
@@ -130,8 +146,9 @@ class folder_reader {
     if (!support::exists(path)) {
       throw format_error(fmt::format("{} is missing, which {} speaks of; {}", path.string(), description_file, remedy));
     }
-    support::mapped_file& mapping = mappings_.emplace_back(path);
-    const auto bytes = npy::values_of(mapping, path, npy::descriptor<T>(), count, sizeof(T));
+    const support::file_contents& file =
+        contents_.emplace_back(npy::read_file(path, npy::descriptor<T>(), count, sizeof(T)));
+    const auto bytes = npy::values_of(file, path, npy::descriptor<T>(), count, sizeof(T));
     if (const std::uint32_t crc = support::crc32c(bytes); crc != entry.checksum("crc32c")) {
       throw format_error(fmt::format("{}: its checksum is {}, wanted {}: the file was damaged or changed; {}",
                                      path.string(), hex(crc), entry.text("crc32c"), remedy));
@@ -149,7 +166,7 @@ class folder_reader {
  private:
   fs::path folder_;
   support::json_fields arrays_;
-  std::vector<support::mapped_file>& mappings_;
+  std::vector<support::file_contents>& contents_;
 };
 
 dataset_origin read_origin(const support::json_fields& origin, const json& options) {
@@ -173,15 +190,16 @@ void check_counts(const support::json_fields& fields, std::size_t users, std::si
 
 }  // namespace
 
-void dataset::check_place(const fs::path& folder, bool replace, const fs::path& kept) {
-  support::check_folder_place(folder, replaceable(replace));
-  if (kept.empty() || !support::lies_in(kept, folder)) return;
-  throw option_error(
-      fmt::format("{} lies in {}, whose place the dataset takes as a whole; choose another place for one",
-                  kept.string(), folder.string()));
+void dataset::check_path(const fs::path& folder, bool replace, const fs::path& kept) {
+  if (!kept.empty() && support::lies_in(kept, folder)) {
+    throw option_error(
+        fmt::format("{} lies in {}, which the dataset replaces as a whole; choose another path for one",
+                    kept.string(), folder.string()));
+  }
+  support::check_output_folder(folder, replaceable(replace));
 }
 
-void dataset::save(const fs::path& folder, bool replace, const std::function<void()>& appear_with) const {
+void dataset::save(const fs::path& folder, bool replace) const {
   support::staged_folder staging(folder, replaceable(replace));
   folder_writer writer(staging.path());
   writer.add("user_offsets", user_offsets_);
@@ -193,17 +211,15 @@ void dataset::save(const fs::path& folder, bool replace, const std::function<voi
   description["arrays"] = writer.arrays();
   description["checksum"] = checksum_of(description);
   support::publish_file(staging.path() / description_file, dump(description, 2) + "\n");
-  staging.appear();
-  if (appear_with) appear_with();
-  staging.commit();
-  staging.settle();
+  staging.publish();
 }
 
 dataset dataset::load(const fs::path& folder) {
   const json description = read_description(folder);
   const support::json_fields fields(description, (folder / description_file).string(), remedy);
   auto loaded = std::make_shared<storage>();
-  folder_reader reader(folder, fields.object("arrays"), loaded->mappings);
+  loaded->folder = support::full_path(folder);
+  folder_reader reader(folder, fields.object("arrays"), loaded->contents);
   loaded->user_offsets = reader.get<std::int64_t>("user_offsets");
   loaded->positive_items = reader.get<std::int32_t>("positive_items");
   loaded->heldout_items = reader.get<std::int32_t>("heldout_items");

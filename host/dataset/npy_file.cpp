@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "negpipe/error.hpp"
 
@@ -39,7 +40,15 @@ void write_bytes(const std::filesystem::path& path, std::string_view descriptor,
   out.close();
 }
 
-std::span<const std::byte> values_of(const support::mapped_file& file, const std::filesystem::path& path,
+support::file_contents read_file(const std::filesystem::path& path, std::string_view descriptor, std::uint64_t count,
+                                 std::uint64_t element_bytes) {
+  const std::uint64_t header = make_header(descriptor, count).size();
+  constexpr std::uint64_t limit = std::numeric_limits<std::uint64_t>::max();
+  const bool fits = count <= (limit - header) / element_bytes;
+  return {path, fits ? header + count * element_bytes : limit};
+}
+
+std::span<const std::byte> values_of(const support::file_contents& file, const std::filesystem::path& path,
                                      std::string_view descriptor, std::uint64_t count, std::uint64_t element_bytes) {
   const std::string header = make_header(descriptor, count);
   const auto bytes = file.bytes();
@@ -50,14 +59,14 @@ std::span<const std::byte> values_of(const support::mapped_file& file, const std
                     "dataset.json speaks of; prepare the dataset again",
                     path.string(), count, descriptor));
   }
-  const auto values = bytes.subspan(header.size());
-  if (values.size() % element_bytes != 0 || values.size() / element_bytes != count) {
+  const std::uint64_t value_bytes = file.file_size() - header.size();
+  if (value_bytes % element_bytes != 0 || value_bytes / element_bytes != count) {
     throw format_error(
         fmt::format("{}: found {} bytes of values, wanted {} values of {} bytes; the file was truncated "
                     "or extended: prepare the dataset again",
-                    path.string(), values.size(), count, element_bytes));
+                    path.string(), value_bytes, count, element_bytes));
   }
-  return values;
+  return bytes.subspan(header.size());
 }
 
 }  // namespace negpipe::npy

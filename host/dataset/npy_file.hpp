@@ -15,7 +15,7 @@
 
 namespace negpipe::npy {
 
-static_assert(std::endian::native == std::endian::little, "arrays are mapped as they lie in their files");
+static_assert(std::endian::native == std::endian::little, "arrays are used as they lie in their files");
 
 /// NumPy's name of a type: "<i8", "<i4", "|u1".
 template <typename T>
@@ -37,9 +37,13 @@ void write(const std::filesystem::path& path, std::span<const T> values) {
   write_bytes(path, descriptor<T>(), values.size(), std::as_bytes(values));
 }
 
-/// Checks that a mapped file is exactly the array that is wanted and gives its values. The header must be byte for
-/// byte the one that make_header gives: nothing else is ever written. Throws format_error.
-std::span<const std::byte> values_of(const support::mapped_file& file, const std::filesystem::path& path,
+/// Reads the file of an array of count elements, and no more than it has. Throws io_error.
+support::file_contents read_file(const std::filesystem::path& path, std::string_view descriptor, std::uint64_t count,
+                                 std::uint64_t element_bytes);
+
+/// Returns the values in a file that read_file read, after checking that it is exactly the array that is wanted. The
+/// header must be byte for byte the one that make_header gives: nothing else is ever written. Throws format_error.
+std::span<const std::byte> values_of(const support::file_contents& file, const std::filesystem::path& path,
                                      std::string_view descriptor, std::uint64_t count, std::uint64_t element_bytes);
 
 }  // namespace negpipe::npy

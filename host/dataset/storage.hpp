@@ -1,4 +1,4 @@
-// What a dataset stands on: arrays of its own, or mapped files.
+// What a dataset stands on: arrays of its own, or the contents of files.
 #pragma once
 
 #include <string>
@@ -19,11 +19,12 @@ struct owned_ids {
 };
 
 struct dataset::storage {
-  // Owners: the vectors of a dataset made in memory, or the mappings of one that was loaded.
+  // Owners: the vectors of a dataset made in memory, or the files of one that was loaded.
   dataset_arrays arrays;
   owned_ids owned_user_ids;
   owned_ids owned_item_ids;
-  std::vector<support::mapped_file> mappings;
+  std::vector<support::file_contents> contents;
+  std::filesystem::path folder;
 
   std::span<const std::int64_t> user_offsets;
   std::span<const std::int32_t> positive_items;
@@ -34,8 +35,8 @@ struct dataset::storage {
   std::string digest;
 };
 
-/// Where an array stands, for messages: the folder's path with a slash, or nothing for arrays in memory.
-struct array_place {
+/// Where an array lies, for messages: the folder's path with a slash, or nothing for arrays in memory.
+struct array_location {
   std::string prefix;
   std::string remedy;
 
@@ -44,7 +45,7 @@ struct array_place {
 
 /// Throws format_error unless offsets, positives, held-out items and ids make a dataset as negpipe::dataset
 /// describes it, with at least one training positive.
-void check_dataset(const array_place& place, std::span<const std::int64_t> user_offsets,
+void check_dataset(const array_location& location, std::span<const std::int64_t> user_offsets,
                    std::span<const std::int32_t> positive_items, std::span<const std::int32_t> heldout_items,
                    const raw_ids& user_ids, const raw_ids& item_ids);
 

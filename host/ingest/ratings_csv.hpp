@@ -13,14 +13,11 @@ namespace negpipe::ingest {
 /// held-out item last, each row later than the one before. Without publish() nothing is left of it.
 class staged_ratings {
  public:
-  /// Writes them beside their place, to the last byte on disk. Throws io_error, interrupted_error.
+  /// Writes them beside their path, to the last byte on disk. Throws io_error, interrupted_error.
   staged_ratings(const std::filesystem::path& path, const dataset& data, const run_control& control);
 
-  /// Renames them to their place. Throws io_error, and option_error if something is there and replace is false.
+  /// Renames them to their path. Throws io_error, and option_error if something is there that may not be replaced.
   void publish(bool replace) { staged_.publish(replace); }
-  /// The same in two steps: the renaming, and what makes it durable. The ratings are there also when the second throws.
-  void appear(bool replace) { staged_.appear(replace); }
-  void settle() { staged_.settle(); }
 
  private:
   support::staged_file staged_;

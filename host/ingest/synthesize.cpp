@@ -251,17 +251,16 @@ dataset synthesize(const synth_options& options, const run_control& control, con
   return made;
 }
 
-void check_places(const std::filesystem::path& folder, const std::filesystem::path& csv, bool replace) {
-  dataset::check_place(folder, replace, csv);
-  support::check_file_place(csv, replace);
+void check_paths(const std::filesystem::path& folder, const std::filesystem::path& csv, bool replace) {
+  dataset::check_path(folder, replace, csv);
+  support::check_output_file(csv, replace);
 }
 
 void save_with_ratings(const dataset& data, const std::filesystem::path& folder, const std::filesystem::path& csv,
                        bool replace, const run_control& control) {
-  check_places(folder, csv, replace);
-  staged_ratings ratings(csv, data, control);
-  data.save(folder, replace, [&] { ratings.appear(replace); });
-  ratings.settle();
+  check_paths(folder, csv, replace);
+  staged_ratings(csv, data, control).publish(replace);
+  data.save(folder, replace);
 }
 
 }  // namespace negpipe

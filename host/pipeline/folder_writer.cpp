@@ -26,6 +26,15 @@ fs::path cycle_folder(const fs::path& out, std::uint64_t cycle) {
 
 fs::path evaluation_folder(const fs::path& out) { return out / record::evaluation_folder; }
 
+std::vector<std::string> record_files_of(const fs::path& folder) {
+  std::vector<std::string> names{std::string(record::ready_file_name)};
+  for (const record::record_file& file : record::read_ready_file(folder).files) {
+    names.push_back(file.name);
+    names.push_back(file.name + std::string(record::index_suffix));
+  }
+  return names;
+}
+
 namespace {
 
 using clock = std::chrono::steady_clock;
@@ -93,7 +102,8 @@ void write_batches(const folder_job& job, const file_layout& layout, const recor
         control.report({job.stage, "points", points_done, job.batch_count * job.batch_size});
       }
     } catch (...) {
-      failed = true;  // the other workers stop at their next batch
+      failed = true;  // the other workers stop at their next batch, or where they wait for this one
+      files.cancel();
       throw;
     }
   });
@@ -102,7 +112,7 @@ void write_batches(const folder_job& job, const file_layout& layout, const recor
 /// Makes one folder and publishes it.
 published_folder write_folder(const folder_job& job, const folder_options& options, const run_control& control) {
   const auto begin = clock::now();
-  support::staged_folder staging(job.folder, options.replace ? std::optional(record_mark) : std::nullopt,
+  support::staged_folder staging(job.folder, options.replace ? std::optional(record_folder_kind) : std::nullopt,
                                  options.staging);
   const file_layout layout{job.batch_count, options.readers};
   const record::record_template shape(job.shape.columns);
@@ -146,6 +156,12 @@ batch_shape evaluation_shape_of(const sampler& source) {
 
 void check_readers(std::uint32_t readers) {
   if (readers == 0) throw option_error("readers", "0 given, 1 or more wanted");
+}
+
+void check_outside(const dataset& data, const fs::path& out) {
+  if (data.folder().empty() || !support::lies_in(out, data.folder())) return;
+  throw option_error("out", out.string() + " lies in the dataset " + data.folder().string() +
+                                ", which is replaced as a whole; choose a folder elsewhere");
 }
 
 void check_records(const sampler& source) {

@@ -16,26 +16,27 @@ namespace fs = std::filesystem;
 
 }  // namespace
 
-void check_generate(const generate_options& options, bool writes_evaluation) {
+void check_generate(const dataset& data, const generate_options& options, bool writes_evaluation) {
   check_cycles(options.first_cycle, options.cycle_count);
   check_readers(options.readers);
+  check_outside(data, options.out);
   const auto cycles = pipeline::find_cycle_folders(options.out, options.first_cycle, options.cycle_count);
   const fs::path evaluation = evaluation_folder(options.out);
   if (options.replace) {
-    for (const fs::path& cycle : cycles) support::check_folder_place(cycle, record_mark);
-    if (writes_evaluation) support::check_folder_place(evaluation, record_mark);
+    for (const fs::path& cycle : cycles) support::check_output_folder(cycle, record_folder_kind);
+    if (writes_evaluation) support::check_output_folder(evaluation, record_folder_kind);
     return;
   }
   if (!cycles.empty()) {
-    refuse_taken(cycles.front(), "continue with --first-cycle, choose another --out, or --force to replace it");
+    refuse_taken(cycles.front(), "continue with `first_cycle`, choose another `out`, or overwrite it with `replace`");
   }
   if (writes_evaluation && support::is_taken(evaluation)) {
-    refuse_taken(evaluation, "keep it with --no-eval, choose another --out, or --force to replace it");
+    refuse_taken(evaluation, "keep it with `no_eval`, choose another `out`, or overwrite it with `replace`");
   }
 }
 
 generate_report generate(const sampler& source, const generate_options& options, const run_control& control) {
-  check_generate(options, source.has_evaluation());
+  check_generate(source.data(), options, source.has_evaluation());
   check_records(source);
   const folder_options folders{options.out, options.readers, options.compression, options.replace};
   generate_report report;

@@ -14,6 +14,7 @@ namespace negpipe::pipeline {
 void check_produce(const sampler& source, const produce_options& options) {
   check_cycles(options.records.first_cycle, 1);
   check_readers(options.records.readers);
+  check_outside(source.data(), options.records.out);
   check_records(source);  // existing folders are checked under the lock
   if (options.cycles_ahead == 0) throw option_error("cycles_ahead", "0 given, 1 or more wanted");
   constexpr std::chrono::seconds max_timeout{std::int64_t{1} << 32};  // in nanoseconds it still fits 64 bits

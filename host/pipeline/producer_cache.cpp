@@ -17,7 +17,7 @@
 #include "format.hpp"
 #include "negpipe/error.hpp"
 #include "negpipe/produce.hpp"
-#include "place.hpp"
+#include "output_path.hpp"
 #include "process_identity.hpp"
 #include "removal.hpp"
 #include "staging.hpp"
@@ -194,7 +194,7 @@ void producer_cache::clear_records() const {
   folders.insert(folders.end(), cycles.incomplete.begin(), cycles.incomplete.end());
   if (support::is_taken(evaluation())) folders.push_back(evaluation());
   for (const fs::path& folder : folders) {
-    if (!is_half_deleted(folder)) support::check_folder_place(folder, record_mark);
+    if (!is_half_deleted(folder)) (void)support::check_replaceable(folder, record_folder_kind);
     support::check_removable(folder);
   }
   support::remove_tree(root_ / note_name);

@@ -49,7 +49,7 @@ std::vector<record_folder> find_record_folders(const fs::path& out) {
   if (folders.empty()) {
     throw format_error(out.string() + " holds no records: neither " + std::string(record::training_folder) +
                        "/cycle_* nor " + std::string(record::evaluation_folder) +
-                       " is there; give the folder that generate wrote to (--out)");
+                       " is there; give the folder that generate wrote to (`out`)");
   }
   return folders;
 }

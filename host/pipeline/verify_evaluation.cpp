@@ -94,7 +94,7 @@ class evaluation_checker final : public record_checker {
       found.add("position {}: item {} is a negative of user {}, but it is the user's held-out item", i, item,
                 index(user));
     } else if (!plan_.with_replacement && repeated) {
-      found.add("position {}: item {} is a negative of user {} for the second time; without --mlperf negatives are "
+      found.add("position {}: item {} is a negative of user {} for the second time; without `mlperf` negatives are "
                 "distinct",
                 i, item, index(user));
     }

@@ -13,7 +13,7 @@ namespace negpipe {
 
 namespace {
 
-/// a * b, or option_error naming what overflowed.
+/// Returns a * b. Throws option_error, which names what overflowed.
 std::uint64_t checked_product(std::uint64_t a, std::uint64_t b, std::uint64_t limit, const char* what) {
   std::uint64_t product = 0;
   if (__builtin_mul_overflow(a, b, &product) || product > limit) {
@@ -22,30 +22,30 @@ std::uint64_t checked_product(std::uint64_t a, std::uint64_t b, std::uint64_t li
   return product;
 }
 
-void require_positive(std::uint64_t value, const char* option) {
-  if (value == 0) throw option_error(fmt::format("{}: 0 given, 1 or more wanted", option));
+void require_positive(std::uint64_t value, const char* field) {
+  if (value == 0) throw option_error(field, "0 given, 1 or more wanted");
 }
 
 }  // namespace
 
 training_plan plan_training(const dataset& data, const training_options& options) {
-  require_positive(options.batch_size, "--batch-size");
-  require_positive(options.epochs_per_cycle, "--epochs-per-cycle");
+  require_positive(options.batch_size, "batch_size");
+  require_positive(options.epochs_per_cycle, "epochs_per_cycle");
   constexpr std::uint64_t limit = core::permutation::max_size;
   const std::uint64_t per_epoch = checked_product(data.positive_count(), options.negatives + std::uint64_t{1}, limit,
-                                                  "points an epoch (training positives * (1 + --num-neg))");
+                                                  "points an epoch (training positives * (1 + `num_neg`))");
   const std::uint64_t points = checked_product(per_epoch, options.epochs_per_cycle, limit,
-                                               "points a cycle (points an epoch * --epochs-per-cycle)");
+                                               "points a cycle (points an epoch * `epochs_per_cycle`)");
   if (options.batch_size > limit) {
-    throw option_error(fmt::format("--batch-size: {} given, at most {} wanted", options.batch_size, limit));
+    throw option_error("batch_size", fmt::format("{} given, at most {} wanted", options.batch_size, limit));
   }
   const bool drop = options.padding == padding_policy::drop;
   const std::uint64_t batches = drop ? points / options.batch_size : core::ceil_div(points, options.batch_size);
   if (batches == 0) {
     throw option_error(
-        fmt::format("--padding drop leaves no batch: a cycle has {} points, --batch-size is {}; choose a "
-                    "smaller batch or another padding",
-                    points, options.batch_size));
+        "padding", fmt::format("drop leaves no batch: a cycle has {} points, `batch_size` is {}; choose a smaller "
+                               "batch or another padding",
+                               points, options.batch_size));
   }
   return {.seed = options.seed,
           .positive_count = data.positive_count(),
@@ -64,7 +64,7 @@ namespace {
 
 /// Throws infeasible_error if a user has fewer than the wanted items outside positives and held-out item.
 void require_enough_items(const dataset& data, std::uint32_t wanted) {
-  constexpr int named_most = 10;
+  constexpr int max_named = 10;
   std::int64_t lacking = 0;
   std::string named;
   const auto offsets = data.user_offsets();
@@ -72,7 +72,7 @@ void require_enough_items(const dataset& data, std::uint32_t wanted) {
     const auto u = static_cast<std::size_t>(user);
     const std::int64_t left = data.item_count() - (offsets[u + 1] - offsets[u]) - 1;
     if (left >= wanted) continue;
-    if (++lacking <= named_most) {
+    if (++lacking <= max_named) {
       named +=
           fmt::format("{}{} (number {}) has {}", named.empty() ? "" : ", ", data.user_ids().to_string(u), user, left);
     }
@@ -80,30 +80,31 @@ void require_enough_items(const dataset& data, std::uint32_t wanted) {
   if (lacking == 0) return;
   throw infeasible_error(
       fmt::format("{} distinct evaluation negatives a user are wanted, but {} of {} users have fewer items left: {}{}; "
-                  "ask for fewer (--eval-negatives), draw with replacement (--mlperf), or leave evaluation out "
-                  "(--no-eval)",
-                  wanted, lacking, data.user_count(), named, lacking > named_most ? ", ..." : ""));
+                  "ask for fewer (`eval_negatives`), draw with replacement (`mlperf`), or leave evaluation out "
+                  "(`no_eval`)",
+                  wanted, lacking, data.user_count(), named, lacking > max_named ? ", ..." : ""));
 }
 
 }  // namespace
 
 evaluation_plan plan_evaluation(const dataset& data, const evaluation_options& options, std::uint64_t seed) {
-  require_positive(options.negatives, "--eval-negatives");
-  require_positive(options.batch_size, "--eval-batch-size");
-  constexpr std::uint32_t most = std::numeric_limits<std::int32_t>::max();
-  if (options.negatives >= most) {
-    throw option_error(fmt::format("--eval-negatives: {} given, fewer than {} wanted", options.negatives, most));
+  require_positive(options.negatives, "eval_negatives");
+  require_positive(options.batch_size, "eval_batch_size");
+  constexpr std::uint32_t max_row = std::numeric_limits<std::int32_t>::max();
+  if (options.negatives >= max_row) {
+    throw option_error("eval_negatives", fmt::format("{} given, fewer than {} wanted", options.negatives, max_row));
   }
   const std::uint64_t row = options.negatives + std::uint64_t{1};
   if (options.batch_size % row != 0) {
     const std::uint64_t nearest = core::ceil_div(options.batch_size, row) * row;
-    throw option_error(fmt::format(
-        "--eval-batch-size: {} given, a multiple of {} (1 held-out item and {} negatives) wanted, such as {}",
-        options.batch_size, row, options.negatives, nearest));
+    throw option_error(
+        "eval_batch_size",
+        fmt::format("{} given, a multiple of {} (1 held-out item and {} negatives) wanted, such as {}",
+                    options.batch_size, row, options.negatives, nearest));
   }
   constexpr std::uint64_t limit = core::permutation::max_size;
   if (options.batch_size > limit) {
-    throw option_error(fmt::format("--eval-batch-size: {} given, at most {} wanted", options.batch_size, limit));
+    throw option_error("eval_batch_size", fmt::format("{} given, at most {} wanted", options.batch_size, limit));
   }
   if (!options.mlperf) require_enough_items(data, options.negatives);
   const auto users = static_cast<std::uint64_t>(data.user_count());
@@ -121,11 +122,11 @@ core::cycle_key make_cycle_key(const training_plan& plan, std::uint32_t cycle) {
 }
 
 void check_cycles(std::uint64_t first, std::uint64_t count) {
-  require_positive(count, "--cycles");
-  constexpr std::uint64_t most = std::uint64_t{1} << 32;
-  if (first >= most || count > most - first) {
+  require_positive(count, "cycle_count");
+  constexpr std::uint64_t limit = std::uint64_t{1} << 32;
+  if (first >= limit || count > limit - first) {
     throw option_error(fmt::format("cycles {} to {} + {}: cycle numbers have 32 bits, so the last may be {} at most",
-                                   first, first, count, most - 1));
+                                   first, first, count, limit - 1));
   }
 }
 
@@ -134,7 +135,7 @@ std::uint64_t random_seed() {
   for (;;) {
     const ssize_t got = ::getrandom(&seed, sizeof seed, 0);
     if (got == static_cast<ssize_t>(sizeof seed)) return seed;
-    if (got < 0 && errno != EINTR) throw io_error("cannot draw a seed from the operating system; give one with --seed");
+    if (got < 0 && errno != EINTR) throw io_error("cannot draw a seed from the operating system; give one as `seed`");
   }
 }
 

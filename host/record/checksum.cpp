@@ -35,4 +35,21 @@ std::uint32_t crc32c_carry::join(std::uint32_t crc_a, std::uint32_t crc_b) const
   return multiply(power_, crc_a) ^ crc_b;
 }
 
+crc32c_of_records::crc32c_of_records(std::uint64_t record_count, std::uint64_t record_bytes)
+    : record_count_(record_count) {
+  std::uint32_t power = power_of_x8(record_bytes);
+  for (std::uint32_t& next : powers_) {
+    next = power;
+    power = multiply(power, power);
+  }
+}
+
+void crc32c_of_records::add(std::uint64_t i, std::uint32_t record_crc) {
+  std::uint64_t after = record_count_ - 1 - i;
+  for (std::size_t j = 0; after != 0; ++j, after >>= 1) {
+    if ((after & 1) != 0) record_crc = multiply(record_crc, powers_[j]);
+  }
+  sum_.fetch_xor(record_crc, std::memory_order_relaxed);
+}
+
 }  // namespace negpipe::record

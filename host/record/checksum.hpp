@@ -1,6 +1,8 @@
 // What TFRecord does with CRC-32C: the mask, and checksums of joined pieces.
 #pragma once
 
+#include <array>
+#include <atomic>
 #include <cstdint>
 
 namespace negpipe::record {
@@ -28,6 +30,23 @@ class crc32c_carry {
 
  private:
   std::uint32_t power_;  ///< x^(8 * length) modulo the polynomial, bits reflected
+};
+
+/// CRC-32C of a file of records of one size, from the CRCs of the records in any order. Constant memory.
+/// Method: crc(whole) is the xor of crc(record i), each carried over the bytes after it.
+class crc32c_of_records {
+ public:
+  crc32c_of_records(std::uint64_t record_count, std::uint64_t record_bytes);
+
+  /// Adds record i, once. O(log record_count). Safe to call from several threads at once.
+  void add(std::uint64_t i, std::uint32_t record_crc);
+  /// The checksum of the file, once all records are added.
+  std::uint32_t value() const { return sum_.load(std::memory_order_relaxed); }
+
+ private:
+  std::uint64_t record_count_;
+  std::array<std::uint32_t, 64> powers_;  ///< x^(8 * record_bytes * 2^j) modulo the polynomial
+  std::atomic<std::uint32_t> sum_{0};
 };
 
 }  // namespace negpipe::record

@@ -3,8 +3,10 @@
 #include <fmt/core.h>
 
 #include <atomic>
+#include <condition_variable>
+#include <map>
 #include <mutex>
-#include <optional>
+#include <utility>
 
 #include "checksum.hpp"
 #include "digest.hpp"
@@ -13,45 +15,46 @@
 #include "gzip_pieces.hpp"
 #include "little_endian.hpp"
 #include "negpipe/error.hpp"
-#include "waiting_pieces.hpp"
 
 namespace negpipe::record {
 
-/// One file of the set. place is the record's number within the file.
+/// One file of the set. slot is the record's number within the file.
 class record_set::output {
  public:
   virtual ~output() = default;
-  virtual void write(std::uint64_t place, std::span<const std::byte> record) = 0;
+  virtual void write(std::uint64_t slot, std::span<const std::byte> record) = 0;
+  /// Wakes those who wait in write().
+  virtual void cancel() noexcept {}
   /// Completes and syncs the file; fills in everything but the name.
   virtual record_file finish() = 0;
 };
 
-/// Records of one size lie at known offsets, so nobody waits for anybody.
+/// Records of one size lie at known offsets, so no write waits for another.
 class record_set::plain_output final : public output {
  public:
   plain_output(const std::filesystem::path& path, std::uint64_t record_count, std::uint64_t record_bytes)
-      : file_(support::file::create(path)), record_bytes_(record_bytes), record_crcs_(record_count) {}
+      : file_(support::file::create(path)),
+        record_count_(record_count),
+        record_bytes_(record_bytes),
+        checksum_(record_count, record_bytes) {}
 
-  void write(std::uint64_t place, std::span<const std::byte> record) override {
-    const std::uint64_t offset = place * record_bytes_;
+  void write(std::uint64_t slot, std::span<const std::byte> record) override {
+    const std::uint64_t offset = slot * record_bytes_;
     file_.write_at(offset, record);
     file_.start_writeback(offset, record_bytes_);
-    record_crcs_[place] = frame_crc(record);
+    checksum_.add(slot, frame_crc(record));
     ++written_;
   }
 
   record_file finish() override {
-    if (written_ != record_crcs_.size()) {
+    if (written_ != record_count_) {
       throw format_error(fmt::format("{}: {} of {} records were written", file_.path().string(), written_.load(),
-                                     record_crcs_.size()));
+                                     record_count_));
     }
-    const crc32c_carry over_record(record_bytes_);
-    std::uint32_t crc = 0;
-    for (const std::uint32_t next : record_crcs_) crc = over_record.join(crc, next);
     write_index();
     file_.sync();
     file_.close();
-    return {{}, record_crcs_.size(), record_crcs_.size() * record_bytes_, crc};
+    return {{}, record_count_, record_count_ * record_bytes_, checksum_.value()};
   }
 
  private:
@@ -66,43 +69,57 @@ class record_set::plain_output final : public output {
 
   /// "offset length" a line, of whole frames, as DALI's tfrecord2idx writes it.
   void write_index() const {
-    std::string text;
-    for (std::uint64_t i = 0; i < record_crcs_.size(); ++i) {
-      text += fmt::format("{} {}\n", i * record_bytes_, record_bytes_);
-    }
+    constexpr std::size_t buffer_bytes = std::size_t{1} << 16;
     support::file index = support::file::create(file_.path().string() + std::string(index_suffix));
+    std::string text;
+    for (std::uint64_t i = 0; i < record_count_; ++i) {
+      text += fmt::format("{} {}\n", i * record_bytes_, record_bytes_);
+      if (text.size() < buffer_bytes) continue;
+      index.write(std::as_bytes(std::span(text)));
+      text.clear();
+    }
     index.write(std::as_bytes(std::span(text)));
     index.sync();
     index.close();
   }
 
   support::file file_;
+  std::uint64_t record_count_;
   std::uint64_t record_bytes_;
-  std::vector<std::uint32_t> record_crcs_;  ///< each element has one writer
+  crc32c_of_records checksum_;
   std::atomic<std::uint64_t> written_ = 0;
 };
 
 /// One gzip member, made of pieces that are compressed side by side and appended in order.
 class record_set::gzip_output final : public output {
  public:
-  gzip_output(const std::filesystem::path& path, std::uint64_t record_count, std::uint64_t most_waiting_bytes)
-      : file_(support::file::create(path)),
-        record_count_(record_count),
-        waiting_(path.string() + ".waiting", most_waiting_bytes) {
+  gzip_output(const std::filesystem::path& path, std::uint64_t record_count, std::uint64_t max_waiting_bytes)
+      : file_(support::file::create(path)), record_count_(record_count), max_waiting_bytes_(max_waiting_bytes) {
     append(gzip_header());
   }
 
-  void write(std::uint64_t place, std::span<const std::byte> record) override {
+  void write(std::uint64_t slot, std::span<const std::byte> record) override {
     gzip_piece piece = compress_piece(record);
+    std::unique_lock lock(mutex_);
+    const std::uint64_t size = piece.deflated.size();
+    turn_.wait(lock, [&] { return cancelled_ || slot == next_ || fits(size); });
+    if (cancelled_) return;
+    waiting_bytes_ += size;
+    waiting_.emplace(slot, std::move(piece));
+    for (auto first = waiting_.begin(); first != waiting_.end() && first->first == next_; first = waiting_.begin()) {
+      checksum_.add(first->second);
+      append(first->second.deflated);
+      waiting_bytes_ -= first->second.deflated.size();
+      waiting_.erase(first);
+      ++next_;
+    }
+    turn_.notify_all();
+  }
+
+  void cancel() noexcept override {
     const std::lock_guard lock(mutex_);
-    if (place != next_) {
-      waiting_.put(place, std::move(piece));
-      return;
-    }
-    for (std::optional<gzip_piece> turn = std::move(piece); turn; turn = waiting_.take(++next_)) {
-      checksum_.add(*turn);
-      append(turn->deflated);
-    }
+    cancelled_ = true;
+    turn_.notify_all();
   }
 
   record_file finish() override {
@@ -116,6 +133,10 @@ class record_set::gzip_output final : public output {
   }
 
  private:
+  bool fits(std::uint64_t size) const {
+    return size <= max_waiting_bytes_ && waiting_bytes_ <= max_waiting_bytes_ - size;
+  }
+
   void append(std::span<const std::byte> bytes) {
     file_.write(bytes);
     file_.start_writeback(byte_count_, bytes.size());
@@ -125,8 +146,12 @@ class record_set::gzip_output final : public output {
 
   support::file file_;
   std::uint64_t record_count_;
+  std::uint64_t max_waiting_bytes_;
   std::mutex mutex_;  // guards all below
-  waiting_pieces waiting_;
+  std::condition_variable turn_;
+  std::map<std::uint64_t, gzip_piece> waiting_;  ///< pieces that were ready before their turn, by slot
+  std::uint64_t waiting_bytes_ = 0;
+  bool cancelled_ = false;
   std::uint64_t next_ = 0;
   gzip_checksum checksum_;
   std::uint64_t byte_count_ = 0;
@@ -134,14 +159,14 @@ class record_set::gzip_output final : public output {
 };
 
 record_set::record_set(const std::filesystem::path& folder, std::string_view prefix, const file_layout& layout,
-                       std::uint64_t record_bytes, compression_type compression, std::uint64_t most_waiting_bytes)
+                       std::uint64_t record_bytes, compression_type compression, std::uint64_t max_waiting_bytes)
     : folder_(folder), layout_(layout) {
   for (std::uint32_t i = 0; i < layout.file_count; ++i) {
     names_.push_back(record_file_name(prefix, i));
     const std::filesystem::path path = folder / names_.back();
     if (compression == compression_type::gzip) {
       outputs_.push_back(
-          std::make_unique<gzip_output>(path, layout.batches_in(i), most_waiting_bytes / layout.file_count));
+          std::make_unique<gzip_output>(path, layout.batches_in(i), max_waiting_bytes / layout.file_count));
     } else {
       outputs_.push_back(std::make_unique<plain_output>(path, layout.batches_in(i), record_bytes));
     }
@@ -153,6 +178,10 @@ record_set::~record_set() = default;
 void record_set::write(std::uint64_t batch, std::span<const std::byte> record) {
   const std::uint64_t file = batch / layout_.batches_per_file();
   outputs_[file]->write(batch - file * layout_.batches_per_file(), record);
+}
+
+void record_set::cancel() noexcept {
+  for (const auto& file : outputs_) file->cancel();
 }
 
 std::vector<record_file> record_set::finish() {

@@ -25,7 +25,7 @@ struct record_file {
   friend bool operator==(const record_file&, const record_file&) = default;
 };
 
-/// A fraction of what a run may take beside its dataset, and hundreds of batches of the usual size.
+/// Limit on the gzip pieces of a run that wait for their turn: hundreds of batches of the usual size.
 inline constexpr std::uint64_t default_waiting_bytes = 64U << 20;
 
 /// R files, written side by side. The files' bytes depend on the records alone: not on threads, nor on the order of
@@ -35,14 +35,18 @@ class record_set {
   /// Creates all files in an existing folder. Every record has record_bytes bytes, framing included. Throws io_error.
   record_set(const std::filesystem::path& folder, std::string_view prefix, const file_layout& layout,
              std::uint64_t record_bytes, compression_type compression,
-             std::uint64_t most_waiting_bytes = default_waiting_bytes);
+             std::uint64_t max_waiting_bytes = default_waiting_bytes);
   ~record_set();
 
-  /// Writes the record of a batch, framed as record_template::encode leaves it. Each batch is to be written once;
-  /// in any order and from several threads at once. Plain files are written in place and their way to disk is begun.
-  /// Gzip pieces are compressed in the calling thread and wait for those before them: in memory up to
-  /// most_waiting_bytes over all files, in a file beyond it, so write roughly in order. Throws io_error.
+  /// Writes the record of a batch, framed as record_template::encode leaves it. Each batch must be written once. Safe
+  /// to call from several threads at once. Plain files are written in place, and writeback begins. A gzip piece is
+  /// compressed in the calling thread and appended in its turn: pieces that are early are kept, up to
+  /// max_waiting_bytes over all files; beyond it, the call waits until earlier batches of the file are written. So the
+  /// batches of a file must be handed to threads in ascending order. Throws io_error.
   void write(std::uint64_t batch, std::span<const std::byte> record);
+
+  /// Lets all calls of write() that wait, and all later ones, return without writing: some batch will never come.
+  void cancel() noexcept;
 
   /// Writes index files beside plain files and waits until all is on disk. To be called once, after all writes.
   /// Throws io_error, and format_error when a batch was never written.

@@ -198,6 +198,20 @@ std::string read_text(const fs::path& path, std::uint64_t max_bytes) {
   }
 }
 
+file_contents::file_contents(const fs::path& path, std::uint64_t max_bytes) {
+  const file source = file::open_read(path);
+  file_size_ = source.size();
+  const auto wanted = static_cast<std::size_t>(std::min(file_size_, max_bytes));
+  data_ = std::make_unique_for_overwrite<std::byte[]>(wanted);
+  while (read_ < wanted) {
+    const ssize_t got = ::read(source.descriptor(), data_.get() + read_, wanted - read_);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw_io_error("read", path);
+    if (got == 0) throw io_error("cannot read " + path.string() + ": it was truncated while it was read");
+    read_ += static_cast<std::size_t>(got);
+  }
+}
+
 mapped_file::mapped_file(const fs::path& path) {
   const file source = file::open_read(path);
   size_ = source.size();
@@ -276,6 +290,8 @@ bool is_folder(const fs::path& path) { return type_of(path, ::stat) == S_IFDIR; 
 
 bool is_file(const fs::path& path) { return type_of(path, ::stat) == S_IFREG; }
 
+bool is_link(const fs::path& path) { return type_of(path, ::lstat) == S_IFLNK; }
+
 bool is_taken(const fs::path& path) { return type_of(path, ::lstat) != nothing; }
 
 bool is_mount_point(const fs::path& folder) {
@@ -298,13 +314,6 @@ void visit_entries(const fs::path& folder, const std::function<void(const fs::pa
   }
   errno = failure.value();
   if (failure) throw_io_error("list", folder);
-}
-
-void remove_all(const fs::path& path) {
-  std::error_code failure;
-  fs::remove_all(path, failure);
-  errno = failure.value();
-  if (failure) throw_write_error("remove", path);
 }
 
 void make_folder(const fs::path& folder) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -68,6 +69,22 @@ inline constexpr std::uint64_t max_json_bytes = 16U << 20;
 /// file claims. Throws io_error, and format_error for a file that is larger.
 std::string read_text(const std::filesystem::path& path, std::uint64_t max_bytes);
 
+/// A whole regular file, read into memory: what happens to the file later does not reach it.
+class file_contents {
+ public:
+  /// Reads no more than max_bytes, whatever size the file has. Throws io_error, also when the file ends early.
+  file_contents(const std::filesystem::path& path, std::uint64_t max_bytes);
+
+  std::span<const std::byte> bytes() const { return {data_.get(), read_}; }
+  /// The file's size when it was opened, which may be more than what was read.
+  std::uint64_t file_size() const { return file_size_; }
+
+ private:
+  std::unique_ptr<std::byte[]> data_;
+  std::size_t read_ = 0;
+  std::uint64_t file_size_ = 0;
+};
+
 /// A whole file, mapped for reading. Empty files map to an empty span.
 class mapped_file {
  public:
@@ -95,12 +112,12 @@ std::filesystem::path full_path(const std::filesystem::path& path);
 bool exists(const std::filesystem::path& path);
 bool is_folder(const std::filesystem::path& path);
 bool is_file(const std::filesystem::path& path);
+bool is_link(const std::filesystem::path& path);
 /// Whether there is anything of that name: a link that leads nowhere is in the way, too.
 bool is_taken(const std::filesystem::path& path);
 /// Whether another file system, or another part of one, is shown at a folder: no such folder can be renamed. False of
 /// what is not there.
 bool is_mount_point(const std::filesystem::path& folder);
-void remove_all(const std::filesystem::path& path);
 /// Calls visit for every entry of a folder.
 void visit_entries(const std::filesystem::path& folder,
                    const std::function<void(const std::filesystem::path& entry)>& visit);

@@ -178,6 +178,19 @@ void remove_tree(const fs::path& path, const fs::path& aside) {
   remove_checked(hidden);
 }
 
+void remove_listed(const fs::path& folder, const std::vector<std::string>& names) {
+  if (is_link(folder)) return remove_checked(folder);
+  {
+    const open_folder opened({AT_FDCWD, folder.string(), folder});
+    for (const std::string& name : names) {
+      if (::unlinkat(opened.descriptor(), name.c_str(), 0) != 0 && errno != ENOENT) {
+        throw_write_error("remove", folder / name);
+      }
+    }
+  }
+  if (::rmdir(folder.c_str()) != 0 && errno != ENOENT) throw_write_error("remove", folder);
+}
+
 void remove_hidden_tree(const fs::path& path) {
   check_removable(path);
   remove_checked(path);

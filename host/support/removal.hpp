@@ -2,6 +2,8 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
+#include <vector>
 
 namespace negpipe::support {
 
@@ -17,6 +19,10 @@ void check_removable(const std::filesystem::path& path);
 /// is deleted. A crash thus leaves the whole folder, or none under its name. Links are removed, never followed. A path
 /// that does not exist is ignored. Throws what check_removable throws, and io_error.
 void remove_tree(const std::filesystem::path& path, const std::filesystem::path& aside = {});
+
+/// Removes the files of the given names from a folder, then the folder, which must be a hidden one. Of a link, removes
+/// the link alone. Throws io_error, which names the folder, when other files have come into it: they stay there.
+void remove_listed(const std::filesystem::path& folder, const std::vector<std::string>& names);
 
 /// Like remove_tree, without the rename: for a folder whose name is hidden already, or which nobody reads.
 void remove_hidden_tree(const std::filesystem::path& path);

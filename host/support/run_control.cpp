@@ -9,8 +9,8 @@ namespace negpipe {
 
 unsigned run_control::thread_count() const {
   if (threads > max_threads) {
-    throw option_error("--threads: " + std::to_string(threads) + " given, at most " + std::to_string(max_threads) +
-                       " wanted; 0 takes one a core");
+    throw option_error("threads", std::to_string(threads) + " given, at most " + std::to_string(max_threads) +
+                                      " wanted; 0 takes one a core");
   }
   if (threads != 0) return threads;
   const unsigned cores = std::thread::hardware_concurrency();

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <span>
@@ -56,17 +55,19 @@ bool exchange(const fs::path& one, const fs::path& other) noexcept {
   return ::renameat2(AT_FDCWD, one.c_str(), AT_FDCWD, other.c_str(), RENAME_EXCHANGE) == 0;
 }
 
-/// That of nothing where there is nothing.
-folder_identity identity_of(const fs::path& folder) noexcept {
-  struct stat status {};
-  if (::lstat(folder.c_str(), &status) != 0) return {};
-  return {status.st_dev, status.st_ino};
+/// A message about one path as one about another.
+std::string renamed(std::string message, const fs::path& from, const fs::path& to) {
+  if (const auto at = message.find(from.string()); at != message.npos) {
+    message.replace(at, from.string().size(), to.string());
+  }
+  return message;
 }
 
 void publish_new(const fs::path& from, const fs::path& to) {
   if (rename_new(from, to)) return;
   throw option_error(to.string() +
-                     " exists already: it came while this was made; choose another place, or --force to replace it");
+                     " exists already: it came while this was made; choose another path, or overwrite it "
+                     "with `replace`");
 }
 
 }  // namespace
@@ -86,26 +87,52 @@ void staged_file::finish() {
 }
 
 void staged_file::publish(bool replace) {
-  appear(replace);
-  settle();
-}
-
-void staged_file::appear(bool replace) {
-  if (!replace) {
+  if (replace) {
+    while (!(is_taken(final_) ? this->replace() : rename_new(out_.path(), final_))) continue;
+  } else {
     publish_new(out_.path(), final_);
-  } else if (::rename(out_.path().c_str(), final_.c_str()) != 0) {
-    throw_write_error("rename to", final_);
   }
   published_ = true;
+  sync_folder(folder_of(final_));
 }
 
-void staged_file::settle() { sync_folder(folder_of(final_)); }
+bool staged_file::replace() {
+  check_output_file(final_, /*replace=*/true);
+  if (!exchange(out_.path(), final_)) {
+    if (errno == ENOENT && !is_taken(final_)) return false;
+    if (!lacks_flags(errno) && errno != EISDIR) throw_write_error("replace", final_);
+    check_output_file(final_, /*replace=*/true);
+    if (::rename(out_.path().c_str(), final_.c_str()) != 0) throw_write_error("rename to", final_);
+    return true;
+  }
+  // Something else may have come between the look and the exchange.
+  try {
+    check_output_file(out_.path(), /*replace=*/true);
+  } catch (const error&) {
+    if (!exchange(out_.path(), final_)) {
+      published_ = true;  // the name of what must not be lost
+      throw_write_error("put back what is now " + out_.path().string() + " to", final_);
+    }
+    check_output_file(final_, /*replace=*/true);
+    throw;
+  }
+  if (::unlink(out_.path().c_str()) != 0) throw_write_error("remove", out_.path());
+  return true;
+}
 
 void publish_file(const fs::path& path, std::string_view text, const fs::path& staging_parent) {
-  staged_file staged(path, staging_parent);
-  staged.out().write(std::as_bytes(std::span(text)));
-  staged.finish();
-  staged.publish(/*replace=*/true);
+  file staged = create_staging(staging_parent.empty() ? folder_of(path) : staging_parent, path);
+  const auto remove_staged = [&] { (void)::unlink(staged.path().c_str()); };
+  try {
+    staged.write(std::as_bytes(std::span(text)));
+    staged.sync();
+    staged.close();
+    if (::rename(staged.path().c_str(), path.c_str()) != 0) throw_write_error("rename to", path);
+  } catch (...) {
+    remove_staged();
+    throw;
+  }
+  sync_folder(folder_of(path));
 }
 
 made_folders::~made_folders() {
@@ -127,12 +154,12 @@ void made_folders::keep() {
   for (const fs::path& folder : std::exchange(made_, {})) sync_folder(folder.parent_path());
 }
 
-staged_folder::staged_folder(const fs::path& final_folder, const std::optional<folder_mark>& replaces,
+staged_folder::staged_folder(const fs::path& final_folder, const std::optional<folder_kind>& replaces,
                              const fs::path& staging_parent)
     : final_(full_path(final_folder)), replaces_(replaces) {
-  check_folder_place(final_, replaces_);
+  check_output_folder(final_, replaces_);
   const bool beside = staging_parent.empty();
-  constexpr int most_attempts = 100;
+  constexpr int max_attempts = 100;
   for (int attempt = 1;; ++attempt) {
     if (beside) parents_.make(final_.parent_path());
     staging_ = staging_name(beside ? final_.parent_path() : staging_parent, final_);
@@ -140,71 +167,73 @@ staged_folder::staged_folder(const fs::path& final_folder, const std::optional<f
     if (::mkdir(staging_.c_str(), 0777) == 0) break;
     // A parent that another run has made, and used for nothing, goes with it.
     const bool passing = errno == EEXIST || (errno == ENOENT && beside);
-    if (!passing || attempt == most_attempts) throw_write_error("create", staging_);
+    if (!passing || attempt == max_attempts) throw_write_error("create", staging_);
   }
-  leaving_ = staging_;
+  unpublished_ = staging_;
 }
 
 staged_folder::~staged_folder() {
-  if (state_ == state::shown) withdraw();
-  if (!leaving_.empty()) try_remove_hidden_tree(leaving_);
+  if (!unpublished_.empty()) try_remove_hidden_tree(unpublished_);
+  try {
+    remove_replaced();
+  } catch (const std::exception&) {
+    return;  // it stays under its hidden name
+  }
 }
 
 void staged_folder::publish() {
   publish_unsynced();
-  settle();
+  sync_folder(final_.parent_path());
+  parents_.keep();
+  remove_replaced();
 }
 
 void staged_folder::publish_unsynced() {
-  appear();
-  commit();
-}
-
-void staged_folder::appear() {
   sync_folder(staging_);
   make_folder(final_.parent_path());
-  shown_ = identity_of(staging_);
   if (replaces_) {
-    while (!(is_taken(final_) ? replace() : take_free_place())) continue;
+    while (!(is_taken(final_) ? replace() : take_free_path())) continue;
   } else {
     publish_new(staging_, final_);
-    leaving_.clear();
   }
-  state_ = state::shown;
+  unpublished_.clear();
 }
 
-void staged_folder::settle() {
-  sync_folder(final_.parent_path());
-  parents_.keep();
-  if (leaving_.empty()) return;
-  remove_hidden_tree(leaving_);
-  leaving_.clear();
-}
-
-// What cannot be put back stays under its hidden name: it must not be lost for a thing that failed.
-void staged_folder::withdraw() noexcept {
-  if (identity_of(final_) != shown_) return;  // another run has replaced this folder, and so the one before it
-  if (!leaving_.empty() && exchange(leaving_, final_)) return;
-  const fs::path old = std::exchange(leaving_, {});
-  if (old == staging_ || ::rename(final_.c_str(), staging_.c_str()) != 0) return;
-  leaving_ = staging_;
-  if (!old.empty()) (void)::rename(old.c_str(), final_.c_str());
+void staged_folder::remove_replaced() {
+  if (replaced_.empty()) return;
+  const fs::path folder = std::exchange(replaced_, {});
+  remove_listed(folder, replaced_files_);
 }
 
 // What is to be replaced may come and go until the very rename: then there is another look.
-bool staged_folder::take_free_place() {
-  if (!rename_new(staging_, final_)) return false;
-  leaving_.clear();
+bool staged_folder::take_free_path() { return rename_new(staging_, final_); }
+
+bool staged_folder::replace() {
+  (void)check_replaceable(final_, *replaces_);
+  // At no moment is there no folder, and the old one gets the other's name.
+  if (!exchange(staging_, final_)) {
+    if (errno == ENOENT && !is_taken(final_)) return false;
+    if (!lacks_flags(errno)) throw_not_replaced(final_);
+    return replace_in_two_steps();
+  }
+  // Something else may have come between the look and the exchange.
+  try {
+    replaced_files_ = check_replaceable(staging_, *replaces_);
+  } catch (const io_error& reason) {
+    throw io_error(give_back(reason));
+  } catch (const error& reason) {
+    throw option_error(give_back(reason));
+  }
+  replaced_ = staging_;
   return true;
 }
 
-bool staged_folder::replace() {
-  check_folder_place(final_, replaces_);
-  // At no moment is there no folder, and the old one bears the other's name.
-  if (exchange(staging_, final_)) return true;
-  if (errno == ENOENT && !is_taken(final_)) return false;
-  if (!lacks_flags(errno)) throw_not_replaced(final_);
-  return replace_in_two_steps();
+std::string staged_folder::give_back(const std::exception& reason) {
+  const std::string what = final_.string() + " was changed while this was to replace it, and ";
+  if (exchange(staging_, final_)) return what + "was left there: " + renamed(reason.what(), staging_, final_);
+  unpublished_.clear();  // the name of what must not be lost
+  return what + "is now " + staging_.string() + ", as it cannot be put back (" + std::strerror(errno) +
+         "): " + reason.what();
 }
 
 // A folder cannot be renamed over a full one: the old one steps aside.
@@ -214,16 +243,25 @@ bool staged_folder::replace_in_two_steps() {
     if (errno == ENOENT && !is_taken(final_)) return false;
     throw_not_replaced(final_);
   }
-  if (::rename(staging_.c_str(), final_.c_str()) == 0) {
-    leaving_ = old;
+  std::string refusal;
+  try {
+    replaced_files_ = check_replaceable(old, *replaces_);
+  } catch (const error& reason) {
+    refusal = renamed(reason.what(), old, final_);
+  }
+  if (refusal.empty() && ::rename(staging_.c_str(), final_.c_str()) == 0) {
+    replaced_ = old;
     return true;
   }
   const int code = errno;
-  const bool taken = code == EEXIST || code == ENOTEMPTY || code == ENOTDIR;
+  const bool taken = refusal.empty() && (code == EEXIST || code == ENOTEMPTY || code == ENOTDIR);
   if (::rename(old.c_str(), final_.c_str()) != 0) {
-    if (!taken) throw_write_error("put back what was in " + final_.string() + " and is now", old);
-    throw option_error(final_.string() + " exists already: it came while this was to take the place of what is now " +
-                       old.string() + "; choose another place, or --force once more");
+    if (!taken && refusal.empty()) throw_write_error("put back what was in " + final_.string() + " and is now", old);
+    throw option_error(final_.string() + " exists already: it came while this was to replace what is now " +
+                       old.string() + "; choose another path, or `replace` once more");
+  }
+  if (!refusal.empty()) {
+    throw option_error(final_.string() + " was changed while this was to replace it, and was left there: " + refusal);
   }
   if (taken) return false;
   errno = code;

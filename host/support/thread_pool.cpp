@@ -16,7 +16,7 @@ thread_pool::thread_pool(unsigned threads) {
     const std::string started = std::to_string(thread_count());
     stop();
     throw io_error("cannot start thread " + started + " of " + std::to_string(threads) + ": " +
-                   refusal.code().message() + "; ask for fewer (--threads), or raise the limit on processes or memory");
+                   refusal.code().message() + "; ask for fewer (`threads`), or raise the limit on processes or memory");
   } catch (...) {
     stop();
     throw;

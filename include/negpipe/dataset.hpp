@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -77,20 +76,21 @@ class dataset {
   const dataset_origin& origin() const { return origin_; }
   /// A digest of counts and training arrays, hexadecimal: equal digests mean equal outputs.
   const std::string& digest() const { return digest_; }
+  /// The folder that it was loaded from, from the root on; empty for arrays in memory.
+  const std::filesystem::path& folder() const;
 
-  /// Throws what save would throw for what is in the folder's place, before the work of making a dataset; and
+  /// Throws what save would throw for what is at the folder's path, before the work of making a dataset; and
   /// option_error if the file kept, which the same run reads or writes, lies in the folder.
-  static void check_place(const std::filesystem::path& folder, bool replace = false,
-                          const std::filesystem::path& kept = {});
-  /// Writes the folder under another name and renames it when it is whole on disk. Throws io_error, and option_error
-  /// when there is something in its place, also when it has come meanwhile, unless replace is true and it is a dataset
-  /// or an empty folder, and not the working directory or one above it, nor a mount point. At no time is there neither
-  /// the old dataset nor the new one, where the file system can exchange two folders. Calls appear_with, if there is
-  /// one, once the folder has its name; when that throws, what was in the folder's place before is there again.
-  void save(const std::filesystem::path& folder, bool replace = false,
-            const std::function<void()>& appear_with = {}) const;
-  /// Opens a folder by mapping its arrays. Checks version, shapes, ranges, order and checksums. Throws
-  /// format_error or io_error.
+  static void check_path(const std::filesystem::path& folder, bool replace = false,
+                         const std::filesystem::path& kept = {});
+  /// Writes the folder under another name and renames it when it is whole on disk. With replace it may replace an empty
+  /// folder or a dataset, which must hold nothing but the files that its dataset.json lists, and which is swapped for
+  /// the new one in one step where the file system can. Never the working directory or one above it, nor a mount point
+  /// or a folder that holds one. Throws option_error for anything else at the path, also when it has come meanwhile;
+  /// io_error.
+  void save(const std::filesystem::path& folder, bool replace = false) const;
+  /// Opens a folder by reading its arrays into memory: what happens to the files later changes nothing. Checks version,
+  /// shapes, ranges, order and checksums. Throws format_error or io_error.
   static dataset load(const std::filesystem::path& folder);
 
  private:

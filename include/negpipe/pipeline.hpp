@@ -39,7 +39,7 @@ struct generate_report {
 /// Checks what can be checked before the sampler is made: cycle numbers, readers, and that no folder is in the way but
 /// one that may be replaced. writes_evaluation: whether the sampler will have evaluation batches.
 /// Throws option_error, io_error. generate checks the same first.
-void check_generate(const generate_options& options, bool writes_evaluation);
+void check_generate(const dataset& data, const generate_options& options, bool writes_evaluation);
 
 /// Writes OUT/training_epochs/cycle_NNNNN, and OUT/eval_data where the sampler has evaluation batches. Each folder is
 /// published whole by rename, its ready.json written last.

@@ -29,12 +29,13 @@ synth_options synth_shape(std::string_view name);
 dataset synthesize(const synth_options& options, const run_control& control = {},
                    const std::filesystem::path& csv = {});
 
-/// Throws what save_with_ratings would throw for what is in the two places, before the work of making a dataset.
-void check_places(const std::filesystem::path& folder, const std::filesystem::path& csv, bool replace = false);
+/// Throws what save_with_ratings would throw for what is at the two paths, before the work of making a dataset.
+void check_paths(const std::filesystem::path& folder, const std::filesystem::path& csv, bool replace = false);
 
-/// Saves a dataset of synthesize as dataset::save does, and the same ratings: both are there in the end, or what was
-/// there before. Throws option_error when there is something in the place of one of them, unless replace is true and it
-/// is a dataset or a file; io_error, interrupted_error.
+/// Saves a dataset of synthesize as dataset::save does, and the same ratings. The ratings appear first, then the
+/// folder: when that cannot appear, or the process is killed between, the new ratings are there without it. Throws
+/// option_error when something exists at one of the paths, unless replace is true and it is a dataset or a file;
+/// io_error, interrupted_error.
 void save_with_ratings(const dataset& data, const std::filesystem::path& folder, const std::filesystem::path& csv,
                        bool replace = false, const run_control& control = {});
 

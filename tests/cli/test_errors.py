@@ -215,8 +215,6 @@ PATHS = {
         "produce", data, "--data-dir", bad, "--cache-id", 1, *SMALL),
     "produce, data dir, resume": lambda bad, data, run, ratings, out: (
         "produce", data, "--data-dir", bad, "--cache-id", 1, *SMALL, "--resume"),
-    "produce, cache id": lambda bad, data, run, ratings, out: (
-        "produce", data, "--data-dir", bad.parent, "--cache-id", bad.name, *SMALL),
     "produce, flag file": lambda bad, data, run, ratings, out: (
         "produce", data, "--data-dir", out, "--cache-id", 1, *SMALL, "--flagfile", bad),
     "produce, no flag file": lambda bad, data, run, ratings, out: ("produce", "--data-dir", bad, "--cache-id", 1),

@@ -91,8 +91,6 @@ def test_killed_while_it_replaces(what, made, renames):
 def test_replacing_leaves_nothing_of_the_old(what, flags, made, renames, tmp_path):
     arguments, place = made(what)
     before = digests(place)
-    (place / "more").mkdir()
-    (place / "more/file").touch()
     negpipe(*arguments, env={**renames, **flags})
     after = digests(place)
     assert set(after) == set(before) and after != before
@@ -114,14 +112,64 @@ def test_what_was_to_be_replaced_goes_or_comes_meanwhile(what, flags, made, unti
     assert leftovers(tmp_path) == []
 
 
-def test_an_old_folder_that_may_not_be_removed_is_told_of(made):
-    arguments, place = made("prepare")
+@pytest.mark.parametrize("what", ["prepare", "synth", "cycle", "evaluation"])
+def test_an_old_folder_that_may_not_be_removed_is_refused_before_the_work(what, made, tmp_path):
+    arguments, place = made(what)
+    before = digests(tmp_path)
     place.chmod(0o555)
     command = [*as_ordinary_user(), PROGRAM, *map(str, arguments)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == SYSTEM, result.stderr
-    assert "cannot remove" in result.stderr and ".data.partial-" in result.stderr
-    negpipe("info", place)
+    assert f"cannot remove what is in {place}" in result.stderr
+    assert digests(tmp_path) == before and leftovers(tmp_path) == []
+
+
+@pytest.mark.parametrize("what", ["prepare", "synth", "cycle", "evaluation"])
+def test_a_folder_with_a_foreign_file_is_not_replaced(what, made):
+    arguments, place = made(what)
+    arguments.remove("--force")
+    (place / "thesis.tex").write_text("years of work")
+    refuses_to_replace(arguments, place, "holds thesis.tex", "does not list")
+    (place / "thesis.tex").unlink()
+    (place / "notes").mkdir()
+    refuses_to_replace(arguments, place, "holds notes")
+
+
+@pytest.mark.parametrize("flags", [{}, {"NO_RENAME_FLAGS": "1"}], ids=["flags", "no flags"])
+@pytest.mark.parametrize("comes", ["a folder", "a file", "a file in the old folder"])
+@pytest.mark.parametrize("what", ["prepare", "cycle"])
+def test_what_comes_between_the_look_and_the_exchange_is_given_back(what, comes, flags, made, until_it_appears,
+                                                                    tmp_path):
+    arguments, place = made(what)
+    old = digests(place)
+
+    def happen():
+        if comes != "a file in the old folder":
+            place.rename(tmp_path / "saved")
+        if comes == "a file":
+            place.write_text("years of work")
+        else:
+            place.mkdir(exist_ok=True)
+            (place / "thesis.tex").write_text("years of work")
+
+    status, said = until_it_appears(arguments, place, happen, **flags)
+    assert status == USAGE and str(place) in said and "was left there" in said, said
+    assert (place if comes == "a file" else place / "thesis.tex").read_text() == "years of work"
+    assert {**digests(place), **(digests(tmp_path / "saved") if (tmp_path / "saved").exists() else {})}.items() >= (
+        old.items())
+    assert leftovers(tmp_path) == []
+
+
+def test_records_do_not_go_into_the_dataset(dataset, tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(dataset, data)
+    (tmp_path / "link").symlink_to("data")
+    before = digests(data)
+    for out in (data, data / "run", tmp_path / "link", tmp_path / "link/run"):
+        for force in ((), ("--force",)):
+            refuses(USAGE, "generate", data, "--out", out, *SMALL, *force, naming=["--out", out, "lies in the dataset"])
+    refuses(USAGE, "produce", data, "--data-dir", data, "--cache-id", "c", *SMALL, naming=["lies in the dataset"])
+    assert digests(data) == before
 
 
 def refuses_to_replace(arguments, place, *naming, **options):
@@ -141,8 +189,9 @@ def test_by_force_only_what_is_ours_is_replaced(what, places, tmp_path):
     place.mkdir(parents=True)
     (place / "thesis.tex").write_text("years of work")
     refuses_to_replace(arguments, place, "thesis.tex", f"no {mark}")
-    if mark == "dataset.json":
-        (place / mark).write_text('{"format": "pictures"}')  # a common name
+    for text in ('{"format": "pictures"}', '{"comment": "not a negpipe dataset"}', "{}", "[]", "", "negpipe dataset",
+                 '{"format": "negpipe dataset", "format_version": 1, "arrays": {"thesis": {}}}'):  # common names
+        (place / mark).write_text(text)
         refuses_to_replace(arguments, place, mark)
     shutil.rmtree(place)
     place.write_text("years of work")
@@ -177,7 +226,7 @@ def test_the_working_directory_is_not_replaced(where, made):
 
 def test_the_working_directory_by_its_short_name(ratings, tmp_path):
     for where in (".", "./", "..", "/"):
-        refuses(USAGE, "prepare", ratings, "--out", where, "--force", cwd=tmp_path, naming=["working directory"])
+        refuses(USAGE, "synth", *SHAPE, "--out", where, "--force", cwd=tmp_path, naming=["working directory"])
     (tmp_path / "file").touch()
     refuses(USAGE, "prepare", ratings, "--out", ".", cwd=tmp_path, naming=["exists already"])
 
@@ -188,7 +237,7 @@ def test_below_a_link_that_leads_nowhere(what, places, tmp_path):
     out = arguments[arguments.index("--out") + 1]
     (tmp_path / "link").symlink_to("nowhere")
     inside = [tmp_path / "link" / out.name if word == out else word for word in arguments]
-    refuses(USAGE, *inside, naming=[tmp_path / "link", "a link to nowhere", "another place"])
+    refuses(USAGE, *inside, naming=[tmp_path / "link", "a link to nowhere", "another path"])
     assert [path.name for path in tmp_path.iterdir()] == ["link"]
 
 
@@ -209,7 +258,7 @@ def test_what_a_run_reads_or_writes_besides_is_not_replaced(ratings, tmp_path):
     data = tmp_path / "data"
     negpipe("prepare", ratings, "--out", data)
     shutil.copy(ratings, data / "r.csv")
-    refuses(USAGE, "prepare", data / "r.csv", "--out", data, "--force", naming=[data / "r.csv", "another place"])
+    refuses(USAGE, "prepare", data / "r.csv", "--out", data, "--force", naming=[data / "r.csv", "another path"])
     refuses(USAGE, "synth", *SHAPE, "--out", data, "--csv", data / "s.csv", "--force", naming=[data / "s.csv"])
     (tmp_path / "elsewhere").mkdir()
     (data / "sub").symlink_to("../elsewhere")

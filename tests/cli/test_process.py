@@ -118,3 +118,17 @@ def open_files(pid):
             return maps.read() + " ".join(os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd"))
     except OSError:
         return ""
+
+
+def test_memory_does_not_grow_with_the_number_of_batches(dataset, sanitized, tmp_path):
+    if sanitized:
+        pytest.skip("a sanitizer needs more address space than the limit of this test")
+    limit = 1 << 30  # a number of four bytes for each of these batches would take 4 GB
+    process = start("generate", dataset, "--out", tmp_path / "run", "--batch-size", 1, "--epochs-per-cycle", 100_000,
+                    "--no-eval", "--threads", 1, "--quiet",
+                    preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)))
+    wait_until(lambda: process.poll() is not None or any(
+        file.stat().st_size for file in (tmp_path / "run/training_epochs").glob(".*/train_0.tfrecords")), "a record")
+    process.terminate()
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == INTERRUPTED, said

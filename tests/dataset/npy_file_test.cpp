@@ -27,13 +27,13 @@ TEST(NpyFile, ReadsWhatItWrote) {
   const test::temporary_folder folder;
   const std::vector<std::int32_t> values = {3, -1, 7};
   write<std::int32_t>(folder / "a.npy", values);
-  const support::mapped_file file(folder / "a.npy");
+  const support::file_contents file = read_file(folder / "a.npy", "<i4", 3, 4);
   const auto bytes = values_of(file, folder / "a.npy", descriptor<std::int32_t>(), 3, 4);
   EXPECT_EQ(std::vector<std::int32_t>(reinterpret_cast<const std::int32_t*>(bytes.data()),
                                       reinterpret_cast<const std::int32_t*>(bytes.data()) + 3),
             values);
   write<std::uint8_t>(folder / "empty.npy", {});
-  const support::mapped_file empty(folder / "empty.npy");
+  const support::file_contents empty = read_file(folder / "empty.npy", "|u1", 0, 1);
   EXPECT_TRUE(values_of(empty, folder / "empty.npy", "|u1", 0, 1).empty());
 }
 
@@ -41,9 +41,20 @@ TEST(NpyFile, RefusesOtherArrays) {
   const test::temporary_folder folder;
   const std::vector<std::int32_t> values = {3, -1, 7};
   write<std::int32_t>(folder / "a.npy", values);
-  const support::mapped_file file(folder / "a.npy");
-  EXPECT_THROW(values_of(file, folder / "a.npy", "<i4", 4, 4), format_error);
-  EXPECT_THROW(values_of(file, folder / "a.npy", "<i8", 3, 8), format_error);
+  EXPECT_THROW(values_of(read_file(folder / "a.npy", "<i4", 4, 4), folder / "a.npy", "<i4", 4, 4), format_error);
+  EXPECT_THROW(values_of(read_file(folder / "a.npy", "<i8", 3, 8), folder / "a.npy", "<i8", 3, 8), format_error);
+}
+
+TEST(NpyFile, ReadsNoMoreThanTheArrayHas) {
+  const test::temporary_folder folder;
+  write<std::int32_t>(folder / "a.npy", std::vector<std::int32_t>{3, -1, 7});
+  std::filesystem::resize_file(folder / "a.npy", std::uintmax_t{1} << 42);
+  const support::file_contents file = read_file(folder / "a.npy", "<i4", 3, 4);
+  EXPECT_EQ(file.bytes().size(), make_header("<i4", 3).size() + 12);
+  EXPECT_THROW(values_of(file, folder / "a.npy", "<i4", 3, 4), format_error);
+  const std::uint64_t all = std::numeric_limits<std::uint64_t>::max();
+  std::filesystem::resize_file(folder / "a.npy", 200);
+  EXPECT_THROW(values_of(read_file(folder / "a.npy", "<i8", all, 8), folder / "a.npy", "<i8", all, 8), format_error);
 }
 
 }  // namespace

@@ -88,7 +88,7 @@ TEST_F(VerifyFiles, MustAgreeWithEveryNumberOfReadyJson) {
     root["mlperf"] = false;
     root["eval_negatives"] = 9;  // 33 is no multiple of 10
   });
-  expect_told("--eval-batch-size");
+  expect_told("eval_batch_size");
 }
 
 TEST_F(VerifyFiles, MustBelongToTheDatasetAndTheStream) {

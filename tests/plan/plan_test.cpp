@@ -92,23 +92,23 @@ TEST(TrainingPlan, ReachesTwoToThe61AndNoFurther) {
     EXPECT_EQ(plan.first_position(0), (plan.batch_count - 1) * batch);
   }
   expect_mentions(training_refusal(one_positive(), options_of(half - 1, half / 2 + 1, 1)),
-                  {"--epochs-per-cycle", std::to_string(half / 2 + 1), std::to_string(most_points)});
-  expect_mentions(training_refusal(one_positive(), options_of(half, half / 2, 1)), {"--epochs-per-cycle"});
+                  {"epochs_per_cycle", std::to_string(half / 2 + 1), std::to_string(most_points)});
+  expect_mentions(training_refusal(one_positive(), options_of(half, half / 2, 1)), {"epochs_per_cycle"});
   // 3 * 2^32 * (2^32 - 1) is past 2^64 too, and 3 * 2^32 alone is not past anything.
   expect_mentions(training_refusal(three_positives(), options_of(most_32, most_32, 1)),
-                  {"--epochs-per-cycle", std::to_string(most_32)});
+                  {"epochs_per_cycle", std::to_string(most_32)});
   EXPECT_EQ(plan_training(three_positives(), options_of(most_32, 1, 1)).point_count, 3ULL << 32);
   expect_mentions(training_refusal(one_positive(), options_of(0, 1, most_points + 1)),
-                  {"--batch-size", std::to_string(most_points + 1)});
-  expect_mentions(training_refusal(one_positive(), options_of(0, 1, ~0ULL)), {"--batch-size"});
+                  {"batch_size", std::to_string(most_points + 1)});
+  expect_mentions(training_refusal(one_positive(), options_of(0, 1, ~0ULL)), {"batch_size"});
 }
 
 TEST(TrainingPlan, RefusesZerosAndAPaddingThatLeavesNothing) {
-  expect_mentions(training_refusal(three_positives(), options_of(4, 1, 0)), {"--batch-size", "0 given"});
-  expect_mentions(training_refusal(three_positives(), options_of(4, 0, 1)), {"--epochs-per-cycle", "0 given"});
+  expect_mentions(training_refusal(three_positives(), options_of(4, 1, 0)), {"batch_size", "0 given"});
+  expect_mentions(training_refusal(three_positives(), options_of(4, 0, 1)), {"epochs_per_cycle", "0 given"});
   EXPECT_EQ(plan_training(three_positives(), options_of(0, 1, 2)).point_count, 3U) << "no negatives are allowed";
   expect_mentions(training_refusal(three_positives(), options_of(4, 1, 16, padding_policy::drop)),
-                  {"--padding drop", "15 points", "16"});
+                  {"padding: drop", "15 points", "16"});
 }
 
 TEST(Cycles, HaveNumbersOf32Bits) {
@@ -149,7 +149,7 @@ TEST(EvaluationPlan, RefusesBatchesThatCutRowsAndNamesOneThatDoesNot) {
   for (const std::uint64_t batch : {1ULL, 9ULL, 11ULL, 19ULL, 159'999ULL}) {
     const std::string message = refusal<option_error>(
         [&] { plan_evaluation(one_positive(), {.negatives = 9, .batch_size = batch, .mlperf = true}, 0); });
-    expect_mentions(message, {"--eval-batch-size", std::to_string(batch), std::to_string((batch / 10 + 1) * 10)});
+    expect_mentions(message, {"eval_batch_size", std::to_string(batch), std::to_string((batch / 10 + 1) * 10)});
   }
 }
 
@@ -160,12 +160,12 @@ TEST(EvaluationPlan, RefusesNumbersOutOfRange) {
         [&] { plan_evaluation(one_positive(), {.negatives = negatives, .batch_size = batch, .mlperf = true}, 0); });
   };
   EXPECT_EQ(plan(most, most + 1ULL), "accepted");
-  expect_mentions(plan(most + 1, most + 2ULL), {"--eval-negatives", std::to_string(most + 1)});
-  expect_mentions(plan(most_32, 1ULL << 32), {"--eval-negatives"});
-  expect_mentions(plan(0, 1), {"--eval-negatives", "0 given"});
-  expect_mentions(plan(9, 0), {"--eval-batch-size", "0 given"});
+  expect_mentions(plan(most + 1, most + 2ULL), {"eval_negatives", std::to_string(most + 1)});
+  expect_mentions(plan(most_32, 1ULL << 32), {"eval_negatives"});
+  expect_mentions(plan(0, 1), {"eval_negatives", "0 given"});
+  expect_mentions(plan(9, 0), {"eval_batch_size", "0 given"});
   EXPECT_EQ(plan(1, most_points), "accepted");
-  expect_mentions(plan(1, most_points + 2), {"--eval-batch-size", std::to_string(most_points + 2)});
+  expect_mentions(plan(1, most_points + 2), {"eval_batch_size", std::to_string(most_points + 2)});
 }
 
 TEST(EvaluationPlan, NamesUsersWithTooFewItemsLeft) {
@@ -176,7 +176,7 @@ TEST(EvaluationPlan, NamesUsersWithTooFewItemsLeft) {
         [&] { plan_evaluation(data, {.negatives = negatives, .batch_size = negatives + 1ULL}, 0); });
   };
   EXPECT_EQ(told(1), "accepted");
-  expect_mentions(told(2), {"1 of 4 users", "21 (number 2) has 1", "--eval-negatives", "--mlperf", "--no-eval"});
+  expect_mentions(told(2), {"1 of 4 users", "21 (number 2) has 1", "eval_negatives", "mlperf", "no_eval"});
   expect_mentions(told(3), {"2 of 4 users", "11 (number 1) has 2", "21 (number 2) has 1"});
   expect_mentions(told(12), {"4 of 4 users"});
   EXPECT_NO_THROW(plan_evaluation(data, {.negatives = 12, .batch_size = 13, .mlperf = true}, 0));

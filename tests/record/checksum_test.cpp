@@ -65,5 +65,18 @@ TEST(CrcCarry, JoinsPiecesOfAnyLength) {
   }
 }
 
+TEST(CrcOfRecords, is_that_of_the_file_in_any_order) {
+  for (const std::size_t count : {1U, 2U, 3U, 64U, 65U, 1000U}) {
+    constexpr std::size_t record_bytes = 37;
+    const bytes whole = test::random_bytes(count * record_bytes, 4);
+    record::crc32c_of_records sum(count, record_bytes);
+    for (std::size_t k = 0; k < count; ++k) {
+      const std::size_t i = k % 2 == 0 ? count - 1 - k / 2 : k / 2;  // from both ends
+      sum.add(i, support::crc32c(std::span(whole).subspan(i * record_bytes, record_bytes)));
+    }
+    EXPECT_EQ(sum.value(), support::crc32c(whole)) << count;
+  }
+}
+
 }  // namespace
 }  // namespace negpipe

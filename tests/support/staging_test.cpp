@@ -2,12 +2,14 @@
 #include "staging.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <fstream>
 #include <iterator>
 #include <set>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "negpipe/error.hpp"
 #include "support/temporary_folder.hpp"
@@ -17,7 +19,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr folder_mark mark{"a thing", "mark", {}};
+/// A folder of a marker and any of three files.
+constexpr folder_kind kind{"a thing", "mark", [](const fs::path&) {
+                             return std::vector<std::string>{"mark", "first", "second", "third"};
+                           }};
 
 void write_file(const fs::path& path, const std::string& text) { std::ofstream(path) << text; }
 
@@ -101,7 +106,7 @@ TEST(StagedFolder, OutlivesOthersThatRemoveTheirParents) {
 TEST(StagedFolder, TradesPlacesWithWhatItReplaces) {
   const test::temporary_folder folder;
   for (const std::string turn : {"first", "second", "third"}) {
-    staged_folder staged(folder / "made", mark);
+    staged_folder staged(folder / "made", kind);
     write_file(staged.path() / "mark", turn);
     write_file(staged.path() / turn, turn);
     staged.publish();
@@ -114,59 +119,47 @@ TEST(StagedFolder, IsNotReplacedUnlessItIsPublished) {
   const test::temporary_folder folder;
   fs::create_directory(folder / "made");
   write_file(folder / "made" / "mark", "before");
-  { const staged_folder staged(folder / "made", mark); }
+  { const staged_folder staged(folder / "made", kind); }
   EXPECT_EQ(read_file(folder / "made" / "mark"), "before");
-  EXPECT_EQ(names(folder.path()), std::set<std::string>{"made"});
-}
-
-TEST(StagedFolder, GivesItsPlaceBackUnlessItIsCommitted) {
-  const test::temporary_folder folder;
-  const auto appear = [&](const std::string& turn, bool committed) {
-    staged_folder staged(folder / "parent/made", mark);
-    write_file(staged.path() / "mark", turn);
-    staged.appear();
-    EXPECT_EQ(read_file(folder / "parent/made/mark"), turn);
-    if (committed) staged.commit();
-  };
-  appear("first", false);
-  EXPECT_TRUE(fs::is_empty(folder.path()));
-  appear("second", true);
-  appear("third", false);
-  EXPECT_EQ(read_file(folder / "parent/made/mark"), "second");
-  EXPECT_EQ(names(folder / "parent"), std::set<std::string>{"made"});
-}
-
-TEST(StagedFolder, GivesNoPlaceBackThatAnotherHasTaken) {
-  const test::temporary_folder folder;
-  const auto make = [&](staged_folder& staged, const std::string& text) {
-    write_file(staged.path() / "mark", text);
-    staged.appear();
-  };
-  {
-    staged_folder first(folder / "made", mark);
-    make(first, "first");
-    first.commit();
-  }
-  {
-    staged_folder withdrawn(folder / "made", mark);
-    make(withdrawn, "withdrawn");
-    staged_folder other(folder / "made", mark);
-    make(other, "other");
-    other.commit();
-  }
-  EXPECT_EQ(read_file(folder / "made/mark"), "other");
   EXPECT_EQ(names(folder.path()), std::set<std::string>{"made"});
 }
 
 TEST(StagedFolder, ReplacesNothingElseThatCameMeanwhile) {
   const test::temporary_folder folder;
   {
-    staged_folder staged(folder / "made", mark);
+    staged_folder staged(folder / "made", kind);
     fs::create_directory(folder / "made");
     write_file(folder / "made" / "thesis", "");
     EXPECT_THROW(staged.publish(), option_error);
   }
   EXPECT_EQ(names(folder / "made"), std::set<std::string>{"thesis"});
+  EXPECT_EQ(names(folder.path()), std::set<std::string>{"made"});
+}
+
+TEST(StagedFolder, leaves_a_stranger_in_the_replaced_folder_alone) {
+  const test::temporary_folder folder;
+  fs::create_directory(folder / "made");
+  write_file(folder / "made/mark", "before");
+  staged_folder staged(folder / "made", kind);
+  write_file(folder / "made/thesis", "years of work");
+  EXPECT_THROW(staged.publish(), option_error);
+  EXPECT_EQ(names(folder / "made"), (std::set<std::string>{"mark", "thesis"}));
+  EXPECT_EQ(read_file(folder / "made/mark"), "before");
+}
+
+TEST(StagedFile, replaces_only_regular_files) {
+  const test::temporary_folder folder;
+  {
+    staged_file staged(folder / "made");
+    staged.finish();
+    fs::create_directory(folder / "made");
+    EXPECT_THROW(staged.publish(true), option_error);
+    fs::remove(folder / "made");
+    ASSERT_EQ(::mkfifo((folder / "made").c_str(), 0600), 0);
+    EXPECT_THROW(staged.publish(true), option_error);
+    fs::remove(folder / "made");
+    staged.publish(true);
+  }
   EXPECT_EQ(names(folder.path()), std::set<std::string>{"made"});
 }
 
