@@ -1,0 +1,140 @@
+"""Cuts the power of a machine that runs the program: kills it at a system call, takes what the disk held at that
+moment, and reads it.
+
+The disk is an image of a file system on a loop device. What the program wrote and did not sync is in memory alone, so
+that a copy of the image is the disk after a power cut; mounting the copy recovers it as after a crash. Needs root and
+loop devices. Usage: power_cuts.py [--every N]
+"""
+
+import argparse
+import contextlib
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import strikes
+from strikes import SCENARIOS, Strike, state
+
+IMAGE_BYTES = 24 << 20
+CUT = ("generate", "generate_force", "generate_gzip", "prepare", "prepare_force", "synth", "produce")
+MAKERS = {"ext4": ("mkfs.ext4", "-q", "-F"), "btrfs": ("mkfs.btrfs", "-q", "-f"), "xfs": ("mkfs.xfs", "-q", "-f")}
+# After one of these calls something new may be claimed; between them nothing is.
+MOMENTS = ("fsync", "rename", "renameat2", "mkdir", "pwrite64", "write")
+
+
+def _call(*command):
+    subprocess.run(list(map(str, command)), check=True, capture_output=True, stdin=subprocess.DEVNULL)
+
+
+@contextlib.contextmanager
+def mounted(image, folder):
+    folder.mkdir(exist_ok=True)
+    _call("mount", "-o", "loop", image, folder)
+    try:
+        yield folder
+    finally:
+        _call("umount", folder)
+
+
+def cannot_cut(kind="ext4"):
+    """Why this machine cannot do it, or None."""
+    if os.geteuid() != 0:
+        return "mounting needs root"
+    if not shutil.which(MAKERS[kind][0]) or not shutil.which("strace"):
+        return f"there is no {MAKERS[kind][0]} or no strace"
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            make_image(kind, pathlib.Path(scratch) / "image")
+            with mounted(pathlib.Path(scratch) / "image", pathlib.Path(scratch) / "disk"):
+                return None
+        except subprocess.CalledProcessError as failure:
+            return f"a {kind} image cannot be mounted here: {failure.stderr.decode().strip()}"
+
+
+def make_image(kind, path):
+    with open(path, "wb") as image:
+        image.truncate(IMAGE_BYTES if kind == "ext4" else 384 << 20)
+    _call(*MAKERS[kind], path)
+
+
+class Machine:
+    """A disk with the inputs of a scenario on it, synced."""
+
+    def __init__(self, arena, scenario, root, kind="ext4"):
+        self._arena = arena
+        self._scenario = scenario
+        self._root = pathlib.Path(root)
+        self._states = arena.states(scenario)
+        self._clean = self._root / "clean"
+        make_image(kind, self._clean)
+        with mounted(self._clean, self._root / "disk") as disk:
+            shutil.copytree(arena.start(scenario), disk / "work")
+
+    def calls(self, by):
+        calls = by.calls(self._scenario.arguments, self._arena.fresh(self._scenario))
+        return [Strike(call, when, "KILL") for call in MOMENTS for when in range(1, calls.get(call, 0) + 1)]
+
+    def cut(self, by, strike):
+        """Cuts the power at a call. Returns what is wrong with the disk afterwards."""
+        running, lost = self._root / "running", self._root / "lost"
+        shutil.copyfile(self._clean, running)
+        with mounted(running, self._root / "disk") as disk:
+            by.strike(strike, self._scenario.arguments, disk / "work")
+            shutil.copyfile(running, lost)  # before anything else reaches the disk
+        with mounted(lost, self._root / "disk") as disk:
+            return list(self._complaints(disk / "work"))
+
+    def finish(self, prefix=()):
+        """Cuts the power right after a run that ended well. Returns which outputs are lost."""
+        running, lost = self._root / "running", self._root / "lost"
+        shutil.copyfile(self._clean, running)
+        with mounted(running, self._root / "disk") as disk:
+            outcome = strikes.run(self._scenario.arguments, disk / "work", prefix)
+            shutil.copyfile(running, lost)
+        assert outcome.returncode == 0, outcome.stderr
+        with mounted(lost, self._root / "disk") as disk:
+            return [f"{name} is lost, though the run had ended" for name, (_, after) in self._states.items()
+                    if state(disk / "work" / name) != after]
+
+    def _complaints(self, work):
+        for name, (before, after) in self._states.items():
+            if state(work / name) not in (before, after):
+                yield f"{name} is neither as before nor whole"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--every", type=int, default=1, help="of so many moments, one")
+    options = parser.parse_args()
+    by = strikes.striker()
+    cuts = bad = 0
+    root = strikes.scratch_folder()
+    try:
+        arena = strikes.Arena(pathlib.Path(root) / "arena")
+        for kind in MAKERS:
+            reason = cannot_cut(kind)
+            if reason or by is None:
+                print(f"SKIPPED: {kind}: {reason or 'there is no strace'}")
+                continue
+            for name in CUT:
+                with tempfile.TemporaryDirectory() as scratch:
+                    machine = Machine(arena, SCENARIOS[name], scratch, kind)
+                    found = [("the end", machine.finish())]
+                    found += [(strike, machine.cut(by, strike)) for strike in machine.calls(by)[:: options.every]]
+                for moment, complaints in found:
+                    bad += bool(complaints)
+                    for complaint in complaints:
+                        print(f"BAD {kind} {name} {moment}: {complaint}", flush=True)
+                cuts += len(found)
+                print(f"{kind} {name}: {len(found)} cuts", flush=True)
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+    print(f"{cuts} cuts, {bad} bad")
+    sys.exit(77 if cuts == 0 else 1 if bad else 0)
+
+
+if __name__ == "__main__":
+    main()
