@@ -18,5 +18,5 @@ configure_package_config_file(cmake/negpipe-config.cmake.in ${PROJECT_BINARY_DIR
 # Until 1.0 a minor version may change the API, as SemVer has it.
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/negpipe-config-version.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/negpipe-config.cmake ${PROJECT_BINARY_DIR}/negpipe-config-version.cmake
-              cmake/FindISAL.cmake
+              cmake/FindISAL.cmake cmake/FindTableReaders.cmake
         DESTINATION ${package_folder})

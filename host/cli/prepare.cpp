@@ -1,4 +1,5 @@
 #include <fmt/core.h>
+#include <glob.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -10,7 +11,6 @@
 
 #include "command.hpp"
 #include "dataset_summary.hpp"
-#include "negpipe/error.hpp"
 #include "negpipe/ingest.hpp"
 #include "negpipe/plan.hpp"
 
@@ -20,7 +20,7 @@ namespace {
 
 struct prepare_arguments {
   common_options common;
-  std::filesystem::path ratings;
+  std::vector<std::string> ratings;
   std::filesystem::path out;
   prepare_options options;
   std::string na_values;
@@ -45,6 +45,22 @@ void settle_seed(prepare_arguments& arguments) {
   arguments.options.seed = *arguments.seed;
 }
 
+/// The files that a pattern names, in order; what is no pattern, or a file's name, as it is.
+std::vector<std::filesystem::path> expand(const std::vector<std::string>& names) {
+  std::vector<std::filesystem::path> files;
+  for (const std::string& name : names) {
+    const bool pattern = name.find_first_of("*?[") != std::string::npos && !std::filesystem::exists(name);
+    glob_t found{};
+    if (pattern && ::glob(name.c_str(), 0, nullptr, &found) == 0) {
+      files.insert(files.end(), found.gl_pathv, found.gl_pathv + found.gl_pathc);
+    } else {
+      files.emplace_back(name);
+    }
+    ::globfree(&found);
+  }
+  return files;
+}
+
 std::vector<std::string> split_words(const std::string& text) {
   std::vector<std::string> words;
   for (std::size_t begin = 0; begin <= text.size();) {
@@ -66,16 +82,19 @@ nlohmann::ordered_json to_json(const detected_table& table) {
           {"assumed", table.assumed}};
 }
 
-std::string describe_rows(const prepare_arguments& arguments, const prepare_summary& rows) {
-  const prepare_options& options = arguments.options;
-  std::string text = fmt::format("{} ratings read from {}\n", rows.rows_read, arguments.ratings.string());
+std::string describe_rows(const prepare_options& options, const std::string& source, const prepare_summary& rows) {
+  std::string text = fmt::format("{} ratings read from {}\n", rows.rows_read, source);
   text += fmt::format("read as {}\n", rows.detected.to_string());
   if (rows.rows_missing != 0) text += fmt::format("{} rows without a user, item or time dropped\n", rows.rows_missing);
   if (rows.rows_below_rating != 0) {
     text += fmt::format("{} rows rated lower than {} dropped\n", rows.rows_below_rating, *options.min_rating);
   }
   if (rows.duplicates_dropped != 0) text += fmt::format("{} repeated pairs dropped\n", rows.duplicates_dropped);
-  if (rows.users_dropped != 0) {
+  if (rows.items_dropped != 0) {
+    text += fmt::format(
+        "{} users with fewer than {} ratings and {} items with fewer than {} dropped, and their {} ratings\n",
+        rows.users_dropped, options.min_ratings, rows.items_dropped, options.min_item_ratings, rows.rows_dropped);
+  } else if (rows.users_dropped != 0) {
     text += fmt::format("{} users with fewer than {} ratings dropped, and their {} ratings\n", rows.users_dropped,
                         options.min_ratings, rows.rows_dropped);
   }
@@ -83,12 +102,15 @@ std::string describe_rows(const prepare_arguments& arguments, const prepare_summ
 }
 
 void run_prepare(prepare_arguments& arguments) {
-  dataset::check_path(arguments.out, arguments.replace, arguments.ratings);
+  const std::vector<std::filesystem::path> files = expand(arguments.ratings);
+  for (const std::filesystem::path& file : files) {
+    dataset::check_path(arguments.out, arguments.replace, file == "-" ? std::filesystem::path() : file);
+  }
   const run_control control = make_control(arguments.common);
   settle_seed(arguments);
   if (arguments.header || arguments.no_header) arguments.options.table.header = arguments.header;
   prepare_summary rows;
-  const dataset data = prepare(arguments.ratings, arguments.options, control, &rows);
+  const dataset data = prepare(files, arguments.options, control, &rows);
   data.save(arguments.out, arguments.replace);
 
   nlohmann::ordered_json summary = summarize(data, arguments.out);
@@ -97,11 +119,14 @@ void run_prepare(prepare_arguments& arguments) {
   summary["rows_below_rating"] = rows.rows_below_rating;
   summary["duplicates_dropped"] = rows.duplicates_dropped;
   summary["users_dropped"] = rows.users_dropped;
+  summary["items_dropped"] = rows.items_dropped;
   summary["rows_dropped"] = rows.rows_dropped;
   summary["ties"] = data.origin().ties;
   if (arguments.options.ties == tie_order::shuffled) summary["seed"] = std::to_string(arguments.options.seed);
   summary["table"] = to_json(rows.detected);
-  print_outcome(arguments.common, summary, describe_rows(arguments, rows) + describe(data, arguments.out));
+  print_outcome(arguments.common, summary,
+                describe_rows(arguments.options, fmt::format("{}", CLI::detail::join(arguments.ratings, ", ")), rows) +
+                    describe(data, arguments.out));
 }
 
 void add_columns(CLI::App& command, prepare_arguments& arguments) {
@@ -132,6 +157,16 @@ void add_format(CLI::App& command, prepare_arguments& arguments) {
   command.add_flag("--no-header", arguments.no_header, "the first line is a rating")->group("Format")->excludes(header);
   command.add_option("--comment", table.comment, "skip lines that begin with this character")->group("Format");
   command.add_flag("!--no-quotes", table.quotes, "quotes are characters like others")->group("Format");
+  take_one_of<row_layout>(command.add_option("--layout", table.layout,
+                                             "what a line holds: a rating (table), or a user and items (item-lists)"),
+                          {{"table", row_layout::table}, {"item-lists", row_layout::item_lists}})
+      ->group("Format");
+  take_one_of<text_encoding>(
+      command.add_option("--encoding", table.encoding,
+                         "utf-8, utf-16 or latin-1; detected where there is a byte order mark"),
+      {{"utf-8", text_encoding::utf8}, {"utf-16", text_encoding::utf16}, {"latin-1", text_encoding::latin1}})
+      ->group("Format");
+  command.add_option("--member", table.member, "the table in a zip archive that holds several files")->group("Format");
   take_one_of<missing_policy>(
       command.add_option("--missing", table.missing, "rows without a user, item or time: refuse them (error) or drop"),
       {{"error", missing_policy::error}, {"drop", missing_policy::drop}})
@@ -153,6 +188,11 @@ void add_selection(CLI::App& command, prepare_arguments& arguments) {
       ->type_name("RATING");
   command.add_option("--min-ratings", options.min_ratings, "drop users with fewer ratings")
       ->capture_default_str()
+      ->group("Selection");
+  command.add_option("--min-item-ratings", options.min_item_ratings, "then drop items with fewer ratings")
+      ->capture_default_str()
+      ->group("Selection");
+  command.add_flag("--k-core", options.k_core, "repeat both until every user and item that is left has enough ratings")
       ->group("Selection");
   take_one_of<duplicate_policy>(
       command.add_option("--duplicates", options.duplicates,
@@ -180,16 +220,21 @@ void add_prepare(CLI::App& app) {
   auto arguments = std::make_shared<prepare_arguments>();
   CLI::App& command = *app.add_subcommand("prepare", "Make a dataset from a table of ratings");
   command
-      .add_option("RATINGS", arguments->ratings,
-                  "a table of users, items and times: CSV and its relatives, with or without a header, MovieLens .dat, "
-                  "u.data, RecBole's .inter; plain or gzip-compressed")
+      .add_option(
+          "RATINGS", arguments->ratings,
+          "tables of users, items and times, read as one: CSV and its relatives, MovieLens .dat and u.data, RecBole "
+          ".inter, JSON lines, LightGCN's lists; plain, gzip, zstd, bzip2, xz or zip; - is standard input")
       ->required();
   command.add_option("--out", arguments->out, "folder to write the dataset to")->required();
   command.add_flag("--force", arguments->replace, "replace the folder if it is a dataset, or empty");
   add_columns(command, *arguments);
   add_format(command, *arguments);
   add_selection(command, *arguments);
-  add_common_options(command, arguments->common, "negpipe prepare ratings.csv --out ml-1m --expect ml-1m");
+  add_common_options(command, arguments->common,
+                     "negpipe prepare ratings.csv --out ml-1m --expect ml-1m\n"
+                     "  negpipe prepare u.data --out ml-100k\n"
+                     "  negpipe prepare reviews.json.gz --out amazon --min-ratings 5 --min-item-ratings 5 --k-core\n"
+                     "  negpipe prepare train.txt --out gowalla --order file --min-ratings 1");
   command.callback([arguments] { run_prepare(*arguments); });
 }
 

@@ -48,7 +48,13 @@ const block_builder::column_kind block_builder::items{"item id", &parsed_block::
 
 block_builder::block_builder(const ratings_format& format, const row_rules& rules, id_kind user_kind, id_kind item_kind,
                              std::size_t expected_rows)
-    : format_(format), rules_(rules), out_{.user_ids = id_dictionary(user_kind), .item_ids = id_dictionary(item_kind)} {
+    : format_(format),
+      rules_(rules),
+      out_{.user_ids = id_dictionary(user_kind), .item_ids = id_dictionary(item_kind)},
+      has_time_(format.has_time()),
+      plain_users_(user_kind == id_kind::number && !rules.words.has_numbers()),
+      plain_items_(item_kind == id_kind::number && !rules.words.has_numbers()),
+      plain_times_(format.times == time_format::number && !rules.words.has_numbers()) {
   out_.users.reserve(expected_rows);
   out_.items.reserve(expected_rows);
   if (format.has_time()) out_.timestamps.reserve(expected_rows);
@@ -74,21 +80,6 @@ bool block_builder::drop_missing(std::string_view what, std::size_t column, std:
                   what, in_quotes(found)));
 }
 
-bool block_builder::take_user(std::int64_t id) {
-  user_ = out_.user_ids.add(id);
-  return true;
-}
-
-bool block_builder::take_item(std::int64_t id) {
-  item_ = out_.item_ids.add(id);
-  return true;
-}
-
-bool block_builder::take_time(instant time) {
-  time_ = time;
-  return true;
-}
-
 bool block_builder::take_id(std::string_view text, std::size_t column, const column_kind& kind, bool& text_met) {
   if (rules_.words.contains(text)) return drop_missing(kind.what, column, text);
   id_dictionary& ids = out_.*kind.ids;
@@ -111,7 +102,7 @@ bool block_builder::take_id(std::string_view text, std::size_t column, const col
   return stop(kind.text, column, in_quotes(text));
 }
 
-bool block_builder::take_time(std::string_view text, std::size_t column) {
+bool block_builder::parse_time(std::string_view text, std::size_t column) {
   if (rules_.words.contains(text)) return drop_missing("timestamp", column, text);
   if (parse_instant(format_.times, text, time_)) return true;
   return stop(reason::error, column,
@@ -138,15 +129,9 @@ bool block_builder::take_rating(double rating) {
   return false;
 }
 
-void block_builder::finish_row() {
-  out_.users.push_back(user_);
-  out_.items.push_back(item_);
-  if (!format_.has_time()) return;
-  out_.timestamps.push_back(time_.whole);
-  if (time_.fraction != 0 || !out_.fractions.empty()) {
-    out_.fractions.resize(out_.timestamps.size() - 1, 0);
-    out_.fractions.push_back(time_.fraction);
-  }
+void block_builder::append_fraction() {
+  out_.fractions.resize(out_.timestamps.size() - 1, 0);
+  out_.fractions.push_back(time_.fraction);
 }
 
 void block_builder::add_blank_lines(std::uint64_t count) {

@@ -17,21 +17,50 @@ class block_builder {
   block_builder(const ratings_format& format, const row_rules& rules, id_kind user_kind, id_kind item_kind,
                 std::size_t expected_rows);
 
-  bool take_user(std::string_view text, std::size_t column) { return take_id(text, column, users, out_.text_users); }
-  bool take_item(std::string_view text, std::size_t column) { return take_id(text, column, items, out_.text_items); }
-  bool take_time(std::string_view text, std::size_t column);
+  bool take_user(std::string_view text, std::size_t column) {
+    std::int64_t id = 0;
+    if (plain_users_ && is_plain_number(text, id)) return take_user(id);
+    return take_id(text, column, users, out_.text_users);
+  }
+  bool take_item(std::string_view text, std::size_t column) {
+    std::int64_t id = 0;
+    if (plain_items_ && is_plain_number(text, id)) return take_item(id);
+    return take_id(text, column, items, out_.text_items);
+  }
+  bool take_time(std::string_view text, std::size_t column) {
+    if (plain_times_ && is_plain_number(text, time_.whole)) {
+      time_.fraction = 0;
+      return true;
+    }
+    return parse_time(text, column);
+  }
   bool take_rating(std::string_view text, std::size_t column);
 
   // The same of values that need no parsing. Ids are of columns of numbers.
-  bool take_user(std::int64_t id);
-  bool take_item(std::int64_t id);
-  bool take_time(instant time);
+  bool take_user(std::int64_t id) {
+    user_ = out_.user_ids.add(id);
+    return true;
+  }
+  bool take_item(std::int64_t id) {
+    item_ = out_.item_ids.add(id);
+    return true;
+  }
+  bool take_time(instant time) {
+    time_ = time;
+    return true;
+  }
   bool take_rating(double rating);
 
   /// Settles a row in which a value is missing, by the rules. Always false.
   bool drop_missing(std::string_view what, std::size_t column = 0, std::string_view found = {});
 
-  void finish_row();
+  void finish_row() {
+    out_.users.push_back(user_);
+    out_.items.push_back(item_);
+    if (!has_time_) return;
+    out_.timestamps.push_back(time_.whole);
+    if (time_.fraction != 0 || !out_.fractions.empty()) append_fraction();
+  }
   /// The row is dropped: the line counts as blank.
   void skip_line() { add_blank_lines(1); }
   /// Lines that hold no row of their own before the next row.
@@ -58,10 +87,30 @@ class block_builder {
   static const column_kind items;
 
   bool take_id(std::string_view text, std::size_t column, const column_kind& kind, bool& text_met);
+  bool parse_time(std::string_view text, std::size_t column);
+  void append_fraction();
+
+  /// Reads what almost all fields are: up to 18 digits, no zero in front. False for other numbers too.
+  static bool is_plain_number(std::string_view text, std::int64_t& value) {
+    constexpr std::size_t max_digits = 18;
+    if (text.empty() || text.size() > max_digits || (text.front() == '0' && text.size() > 1)) return false;
+    std::int64_t number = 0;
+    for (const char c : text) {
+      const auto digit = static_cast<unsigned char>(c - '0');
+      if (digit > 9) return false;
+      number = number * 10 + digit;
+    }
+    value = number;
+    return true;
+  }
 
   const ratings_format& format_;
   const row_rules& rules_;
   parsed_block out_;
+  bool has_time_;
+  bool plain_users_;  // plain numbers need no look at the rules
+  bool plain_items_;
+  bool plain_times_;
   std::int32_t user_ = 0;
   std::int32_t item_ = 0;
   instant time_;

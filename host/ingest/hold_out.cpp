@@ -19,12 +19,13 @@ std::uint64_t tie_rank(std::uint64_t seed, std::uint64_t row) {
 std::uint64_t last_row(const rating_columns& columns, std::span<const std::uint64_t> rows, tie_order ties,
                        std::uint64_t seed) {
   std::uint64_t last = rows.front();
+  instant last_time = columns.time_of(last);
   for (const std::uint64_t row : rows.subspan(1)) {
     const instant time = columns.time_of(row);
-    const instant last_time = columns.time_of(last);
     if (time < last_time) continue;
     if (time == last_time && ties == tie_order::shuffled && tie_rank(seed, row) < tie_rank(seed, last)) continue;
     last = row;
+    last_time = time;
   }
   return last;
 }

@@ -20,6 +20,14 @@ class missing_words {
     }
   }
 
+  /// Whether a word begins with a digit.
+  bool has_numbers() const {
+    for (char c = '0'; c <= '9'; ++c) {
+      if (may_begin_[static_cast<unsigned char>(c)]) return true;
+    }
+    return false;
+  }
+
   bool contains(std::string_view field) const {
     if (field.empty()) return true;
     return may_begin_[static_cast<unsigned char>(field.front())] && find(field);

@@ -90,6 +90,7 @@ renumbering select(ratings& read, const prepare_options& options, support::threa
   }
   summary.duplicates_dropped = selection.duplicates_dropped;
   summary.users_dropped = selection.users_dropped;
+  summary.items_dropped = selection.items_dropped;
   summary.rows_dropped = selection.rows_dropped;
   return keep_selected(read.columns, selection, user_count, item_count);
 }
@@ -99,6 +100,8 @@ std::string record_options(const prepare_options& options, const detected_table&
                                    {"min_ratings", options.min_ratings},
                                    {"duplicates", name_of(options.duplicates)},
                                    {"missing", options.table.missing == missing_policy::drop ? "drop" : "error"}};
+  if (options.min_item_ratings > 1) record["min_item_ratings"] = options.min_item_ratings;
+  if (options.k_core) record["k_core"] = true;
   if (options.min_rating) record["min_rating"] = *options.min_rating;
   record["table"] = {{"format", table.format},
                      {"user_column", table.user_column},
@@ -137,10 +140,11 @@ dataset build(ratings&& read, const prepare_options& options, const run_control&
   const renumbering order = select(read, options, pool, counts);
   if (options.expect) check_counts(read.name, *options.expect, order.users.size(), order.items.size());
   if (order.users.size() == read.columns.row_count()) {
-    throw input_error(
-        fmt::format("{}: not one training positive is left: {} of {} rows belong to users with fewer than "
-                    "{} ratings, and the last rating of each other user is held out; lower `min_ratings`",
-                    read.name, counts.rows_dropped, counts.rows_read, options.min_ratings));
+    throw input_error(fmt::format(
+        "{}: not one training positive is left: {} of {} rows belong to users with fewer than "
+        "{} ratings or to items that were dropped, and the last rating of each other user is held out; lower "
+        "`min_ratings` or `min_item_ratings`",
+        read.name, counts.rows_dropped, counts.rows_read, options.min_ratings));
   }
 
   control.throw_if_stopped();

@@ -3,10 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
+#include <string>
 #include <utility>
 
 #include "column_names.hpp"
 #include "headerless.hpp"
+#include "json_rows.hpp"
 #include "missing_words.hpp"
 #include "negpipe/error.hpp"
 #include "separators.hpp"
@@ -20,24 +23,19 @@ constexpr std::size_t none = ratings_format::none;
 
 class detector {
  public:
-  detector(const std::filesystem::path& path, std::string_view text, const prepare_options& options)
-      : path_(path), text_(text), options_(options) {}
+  detector(const std::string& name, std::string_view text, const prepare_options& options)
+      : name_(name), text_(text), options_(options) {}
 
   ratings_format run() && {
     check_options();
     if (text_.starts_with(byte_order_mark)) skip(byte_order_mark.size());
-    if (text_.empty()) throw input_error(path_.string() + ": the file is empty; wanted ratings");
-    read_preamble();
-    if (format_.syntax = separator_line_ ? *separator_line_ : choose_syntax(text_, format_.comment, options_.table);
-        format_.syntax.by == separator::double_colon) {
-      format_.syntax.quotes = false;
-    }
-    read_first_rows();
-    read_header();
-    if (format_.has_header) {
-      find_named_columns();
+    if (text_.empty()) throw input_error(name_ + ": the file is empty; wanted ratings");
+    if (is_json()) {
+      read_json();
     } else {
-      assume_columns(where(), rows_, options_, format_);
+      read_preamble();
+      format_.syntax = separator_line_ ? *separator_line_ : choose_syntax(text_, format_.comment, options_.table);
+      read_table();
     }
     check_columns();
     detect_times();
@@ -45,13 +43,89 @@ class detector {
   }
 
  private:
-  std::string where() const { return fmt::format("{}:{}", path_.string(), format_.lines_before + 1); }
+  std::string where() const { return fmt::format("{}:{}", name_, format_.lines_before + 1); }
 
   void skip(std::size_t bytes) {
     format_.rows_begin += bytes;
     format_.lines_before +=
         static_cast<std::uint64_t>(std::count(text_.begin(), text_.begin() + static_cast<std::ptrdiff_t>(bytes), '\n'));
     text_.remove_prefix(bytes);
+  }
+
+  bool is_json() const {
+    const std::size_t first = text_.find_first_not_of(" \t\r\n");
+    if (first == std::string_view::npos || !options_.table.separator.empty()) return false;
+    const std::size_t second = text_.find_first_not_of(" \t\r\n", first + 1);
+    const char next = second == std::string_view::npos ? '\0' : text_[second];
+    if (text_[first] == '[' && (next == '{' || next == '[')) {
+      throw input_error(
+          fmt::format("{}: it is one JSON array; wanted an object a line: jq -c '.[]' '{}' | negpipe prepare - "
+                      "--out DIR",
+                      name_, name_));
+    }
+    if (text_[first] == '{' && next == '\'') {
+      throw input_error(
+          fmt::format("{}: its lines are Python dictionaries, not JSON; convert them with: python3 -c \"import "
+                      "ast, json, sys; [print(json.dumps(ast.literal_eval(line))) for line in sys.stdin]\" < "
+                      "'{}' | negpipe prepare - --out DIR",
+                      name_, name_));
+    }
+    return text_[first] == '{' && (next == '"' || next == '}');
+  }
+
+  void read_json() {
+    format_.shape = table_shape::json_lines;
+    format_.syntax.quotes = false;  // line ends in strings are escaped: each row is a line
+    skip(text_.find_first_not_of(" \t\r\n"));
+    header_line_ = where();
+    read_json_beginning(header_line_, text_, format_.names, rows_);
+    format_.has_header = true;
+    format_.column_count = format_.names.size();
+    find_named_columns();
+  }
+
+  void read_table() {
+    read_first_rows();
+    if (is_item_lists()) {
+      read_item_lists();
+      return;
+    }
+    read_header();
+    if (format_.has_header) {
+      find_named_columns();
+      fit_to_rows();
+    } else {
+      assume_columns(where(), rows_, options_, format_);
+    }
+  }
+
+  /// Lines of different lengths that hold nothing but numbers and begin with different users.
+  bool is_item_lists() const {
+    const table_options& table = options_.table;
+    if (table.layout != row_layout::detected) return table.layout == row_layout::item_lists;
+    const bool chosen = !table.user_column.empty() || !table.item_column.empty() || !table.time_column.empty();
+    if (chosen || table.header.value_or(false) || rows_.size() < 2) return false;
+    std::set<std::string> users;
+    bool same_length = true;
+    for (const auto& row : rows_) {
+      const auto is_id = [](const std::string& field) {
+        return field.find_first_not_of("0123456789") == std::string::npos;
+      };
+      if (row.empty() || !std::all_of(row.begin(), row.end(), is_id) || !users.insert(row.front()).second) return false;
+      same_length = same_length && row.size() == rows_.front().size();
+    }
+    return !same_length;
+  }
+
+  void read_item_lists() {
+    format_.shape = table_shape::item_lists;
+    format_.item = 1;
+    format_.assumed = options_.table.layout == row_layout::detected ? "assumed from lines of different lengths" : "";
+    if (options_.min_rating) throw input_error(where() + ": lists of items have no ratings, which `min_rating` needs");
+    if (options_.table.order == row_order::file) return;
+    throw input_error(where() +
+                      ": a line holds a user and the user's items, and no times; set `order` to file if the items "
+                      "stand in the order of time (or see `layout` if it does not)");
   }
 
   std::size_t line_length() const { return std::min(text_.find('\n'), text_.size() - 1) + 1; }
@@ -94,7 +168,7 @@ class detector {
       if (!blank && !commented && !(line.front() == '#' && is_remark(line))) break;
       skip(line_length());
     }
-    if (text_.empty()) throw input_error(path_.string() + ": no ratings: all its lines are blank or comments");
+    if (text_.empty()) throw input_error(name_ + ": no ratings: all its lines are blank or comments");
   }
 
   bool is_known_header(std::string_view text) const {
@@ -169,7 +243,6 @@ class detector {
     if (format_.item == none) refuse_missing(column_role::item);
     if (table.order == row_order::time) format_.timestamp = find_named(column_role::time, table.time_column);
     if (options_.min_rating) format_.rating = find_named(column_role::rating, table.rating_column);
-    fit_to_rows();
   }
 
   /// R writes row names without a name for their column; some programs end each row with a separator.
@@ -201,6 +274,7 @@ class detector {
   }
 
   void check_columns() {
+    if (format_.shape == table_shape::item_lists) return;
     if (options_.table.order == row_order::file) format_.timestamp = none;
     if (!options_.min_rating) format_.rating = none;
     const std::string at = format_.has_header ? header_line_ : where();
@@ -254,7 +328,7 @@ class detector {
     return "numbers";
   }
 
-  const std::filesystem::path& path_;
+  const std::string& name_;
   std::string_view text_;
   const prepare_options& options_;
   std::optional<field_syntax> separator_line_;
@@ -269,16 +343,28 @@ std::string describe_column(const ratings_format& format, std::size_t column) {
   return fmt::format("column {}", column + 1);
 }
 
+std::string format_of(const ratings_format& format) {
+  switch (format.shape) {
+    case table_shape::item_lists:
+      return fmt::format("a user and the user's items a line, separated by {}", name_of(format.syntax.by));
+    case table_shape::json_lines:
+      return "JSON lines";
+    case table_shape::table:
+      break;
+  }
+  return fmt::format("{} columns separated by {}, {}", format.column_count, name_of(format.syntax.by),
+                     format.has_header ? "with a header" : "no header");
+}
+
 }  // namespace
 
-ratings_format detect_format(const std::filesystem::path& path, std::string_view text, const prepare_options& options) {
-  return detector(path, text, options).run();
+ratings_format detect_format(const std::string& name, std::string_view text, const prepare_options& options) {
+  return detector(name, text, options).run();
 }
 
 detected_table describe(const ratings_format& format, const prepare_options& options) {
   detected_table table;
-  table.format = fmt::format("{} columns separated by {}, {}", format.column_count, name_of(format.syntax.by),
-                             format.has_header ? "with a header" : "no header");
+  table.format = format_of(format);
   table.user_column = describe_column(format, format.user);
   table.item_column = describe_column(format, format.item);
   table.time_column = describe_column(format, format.timestamp);

@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,7 +14,9 @@
 namespace negpipe::ingest {
 
 enum class table_shape : std::uint8_t {
-  table,  ///< a row a line
+  table,       ///< a row a line
+  item_lists,  ///< a user a line, then the user's items
+  json_lines,  ///< an object a line; names and columns are its keys
 };
 
 /// Where the fields that matter stand in a row, from 0.
@@ -45,7 +46,7 @@ struct ratings_format {
 /// Finds the format from the beginning of a file, which holds at least its first line; what the options name is taken
 /// as it is. Throws input_error for an empty file, missing and ambiguous columns, and what is no table of ratings;
 /// option_error for options that exclude each other.
-ratings_format detect_format(const std::filesystem::path& path, std::string_view text, const prepare_options& options);
+ratings_format detect_format(const std::string& name, std::string_view text, const prepare_options& options);
 
 /// What was found and assumed, but for the kinds of ids, which depend on all rows.
 detected_table describe(const ratings_format& format, const prepare_options& options);

@@ -34,8 +34,8 @@ struct wave {
   }
 };
 
-std::string name_of_all(std::span<const std::filesystem::path> files) {
-  const std::string first = files.front().string();
+std::string name_of_all(std::span<const input_file> files) {
+  const std::string first = files.front().name();
   return files.size() == 1 ? first : fmt::format("{} and {} more", first, files.size() - 1);
 }
 
@@ -53,15 +53,15 @@ class reading {
 
   /// Reads everything, or stops early where a column that was taken for numbers holds something else. result is whole
   /// only if the outcome is reason::none.
-  parse_stop::reason run(std::span<const std::filesystem::path> files, ratings& result) {
+  parse_stop::reason run(std::span<const input_file> files, ratings& result) {
     support::md5 digests;
-    for (const std::filesystem::path& file : files) {
+    for (const input_file& file : files) {
       std::error_code unknown;  // reading the file will say why
-      const std::uint64_t size = std::filesystem::file_size(file, unknown);
+      const std::uint64_t size = std::filesystem::file_size(file.path(), unknown);
       bytes_total_ += unknown ? 0 : size;
     }
-    for (const std::filesystem::path& file : files) {
-      text_source source(file);
+    for (const input_file& file : files) {
+      text_source source(file, options_.table);
       const auto outcome = read(source);
       if (outcome != parse_stop::reason::none) return outcome;
       bytes_before_ += source.file_bytes();
@@ -80,7 +80,7 @@ class reading {
   parse_stop::reason read(text_source& source) {
     constexpr std::size_t blocks_per_thread = 4;
     block_reader reader(source);
-    begin(source.path(), reader);
+    begin(source, reader);
     wave now(pool_.thread_count() * blocks_per_thread);
     wave next(now.blocks.size());
     now.read(reader);
@@ -96,19 +96,20 @@ class reading {
     return parse_stop::reason::none;
   }
 
-  void begin(const std::filesystem::path& file, block_reader& reader) {
-    format_ = detect_format(file, reader.beginning(), options_);
+  void begin(const text_source& source, block_reader& reader) {
+    format_ = detect_format(source.name(), reader.beginning(), options_);
     reader.cut_rows(format_.syntax, format_.comment, format_.rows_begin);
-    all_.begin_part(file.string(), row_locations::unit::line, format_.lines_before);
+    all_.begin_part(source.name(), row_locations::unit::line, format_.lines_before);
     detected_table& all = all_.result().detected;
-    const detected_table here = describe(format_, options_);
+    detected_table here = describe(format_, options_);
+    if (!source.wrapping().empty()) here.format = fmt::format("{}: {}", source.wrapping(), here.format);
     if (all.format.empty()) {
       all = here;
     } else if (here.format != all.format || here.user_column != all.user_column ||
                here.item_column != all.item_column || here.time_column != all.time_column || here.times != all.times) {
       all.assumed +=
           fmt::format("{}{} is read otherwise: {}, user: {}, item: {}, time: {}, {}", all.assumed.empty() ? "" : "; ",
-                      file.string(), here.format, here.user_column, here.item_column, here.time_column, here.times);
+                      source.name(), here.format, here.user_column, here.item_column, here.time_column, here.times);
     }
   }
 
@@ -173,12 +174,13 @@ ratings read_ratings(std::span<const std::filesystem::path> files, const prepare
   std::string first_text_user;
   std::string first_text_item;
   too_wide numbers;
+  const std::vector<input_file> inputs(files.begin(), files.end());
   for (;;) {
     ratings result;
     reading attempt(options, users, items, control);
     reason outcome{};
     try {
-      outcome = attempt.run(files, result);
+      outcome = attempt.run(inputs, result);
     } catch (const input_error&) {
       numbers.refuse(attempt.all());  // which stand in earlier lines
       throw;

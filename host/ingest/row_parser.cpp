@@ -5,6 +5,8 @@
 #include <algorithm>
 
 #include "block_builder.hpp"
+#include "item_lists.hpp"
+#include "json_rows.hpp"
 
 namespace negpipe::ingest {
 
@@ -96,6 +98,12 @@ parsed_block parse_block(const ratings_format& format, const row_rules& rules, s
   switch (format.shape) {
     case table_shape::table:
       table_parser(format, out).parse(text);
+      break;
+    case table_shape::item_lists:
+      parse_item_lists(format, text, out);
+      break;
+    case table_shape::json_lines:
+      parse_json_rows(format, text, out);
       break;
   }
   return std::move(out.block());

@@ -61,6 +61,60 @@ class user_selector {
   row_selection found_;
 };
 
+/// Drops items with too few rows, and with k_core users and items in turn until all that are left have enough.
+class item_selector {
+ public:
+  item_selector(const rating_columns& columns, std::size_t user_count, std::size_t item_count,
+                const prepare_options& options, row_selection& selection)
+      : columns_(columns),
+        options_(options),
+        selection_(selection),
+        user_rows_(user_count, 0),
+        item_rows_(item_count, 0) {}
+
+  void run() && {
+    for (std::size_t row = 0; row < selection_.kept.size(); ++row) {
+      if (selection_.kept[row] == 0) continue;
+      ++user_rows_[user(row)];
+      ++item_rows_[item(row)];
+    }
+    while (drop_items() && options_.k_core && drop_users()) {
+    }
+  }
+
+ private:
+  std::size_t user(std::size_t row) const { return static_cast<std::size_t>(columns_.users[row]); }
+  std::size_t item(std::size_t row) const { return static_cast<std::size_t>(columns_.items[row]); }
+
+  // Counts stay those of the beginning of a pass, so that all small ones of a pass go together.
+  bool drop(const std::vector<std::uint64_t>& rows_of, std::uint64_t least, auto&& of) {
+    const std::vector<std::uint64_t> before = rows_of;
+    bool dropped = false;
+    for (std::size_t row = 0; row < selection_.kept.size(); ++row) {
+      if (selection_.kept[row] == 0 || before[of(row)] >= least) continue;
+      selection_.kept[row] = 0;
+      ++selection_.rows_dropped;
+      selection_.users_dropped += --user_rows_[user(row)] == 0 ? 1U : 0U;
+      selection_.items_dropped += --item_rows_[item(row)] == 0 ? 1U : 0U;
+      dropped = true;
+    }
+    return dropped;
+  }
+
+  bool drop_items() {
+    return drop(item_rows_, options_.min_item_ratings, [&](std::size_t row) { return item(row); });
+  }
+  bool drop_users() {
+    return drop(user_rows_, options_.min_ratings, [&](std::size_t row) { return user(row); });
+  }
+
+  const rating_columns& columns_;
+  const prepare_options& options_;
+  row_selection& selection_;
+  std::vector<std::uint64_t> user_rows_;
+  std::vector<std::uint64_t> item_rows_;
+};
+
 // The new number of an old one; the next free number when it has none yet.
 std::int32_t renumbered(std::int32_t old, std::vector<std::int32_t>& number_of, std::vector<std::int32_t>& order) {
   std::int32_t& number = number_of[static_cast<std::size_t>(old)];
@@ -90,6 +144,9 @@ row_selection select_rows(const rating_columns& columns, const user_rows& groupe
     selection.duplicates_dropped += part.duplicates_dropped;
     selection.users_dropped += part.users_dropped;
     selection.rows_dropped += part.rows_dropped;
+  }
+  if (options.min_item_ratings > 1) {
+    item_selector(columns, grouped.user_count(), item_count, options, selection).run();
   }
   return selection;
 }

@@ -1,4 +1,4 @@
-// Which rows stay: repeated pairs are settled, then users with too few rows go.
+// Which rows stay: repeated pairs are settled, then users and items with too few rows go.
 #pragma once
 
 #include <cstdint>
@@ -20,9 +20,8 @@ struct row_selection {
   std::uint64_t repeated_row = none;  ///< the last row before it with the same pair
   std::uint64_t duplicates_dropped = 0;
   std::uint64_t users_dropped = 0;
-  std::uint64_t rows_dropped = 0;  ///< rows of the dropped users
-
-  bool keeps_all() const { return duplicates_dropped == 0 && rows_dropped == 0; }
+  std::uint64_t items_dropped = 0;
+  std::uint64_t rows_dropped = 0;  ///< rows of the dropped users and items
 };
 
 /// With duplicate_policy::error nothing is settled: the caller refuses the file when first_repeat is set.

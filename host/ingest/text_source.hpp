@@ -10,18 +10,20 @@
 #include <string_view>
 #include <vector>
 
-#include "digest.hpp"
+#include "byte_stream.hpp"
 #include "fields.hpp"
-#include "files.hpp"
+#include "input_file.hpp"
+#include "negpipe/ingest.hpp"
 
 namespace negpipe::ingest {
 
-/// Reads a file from its beginning, plain or gzip-compressed (told by its first bytes; several members in a row are
-/// one text). Not safe to share between threads.
+/// Reads a file from its beginning as UTF-8 with lines that end with LF: containers (gzip, zstd, bzip2, xz, zip) are
+/// told by their first bytes, UTF-16 by its byte order mark; other encodings by the options. Not safe to share between
+/// threads.
 class text_source {
  public:
-  /// Throws io_error, and input_error for what cannot be read from its beginning again, such as a pipe.
-  explicit text_source(const std::filesystem::path& path);
+  /// Throws io_error, and input_error for what is no table and for what can be read only once, such as a pipe.
+  explicit text_source(const input_file& input, const table_options& options = {});
   ~text_source();
   text_source(const text_source&) = delete;
   text_source& operator=(const text_source&) = delete;
@@ -33,28 +35,29 @@ class text_source {
 
   /// Fills the buffer as far as the text goes; fewer bytes than asked for mean its end. Throws io_error, and
   /// input_error for a compressed file that is truncated, damaged, or expands beyond the limit.
-  std::size_t read(std::span<char> buffer);
+  std::size_t read(std::span<char> buffer) { return text_->read(buffer); }
 
-  const std::filesystem::path& path() const { return file_.path(); }
-  std::uint64_t file_bytes() const { return file_bytes_; }    ///< size of the file
-  std::uint64_t bytes_consumed() const { return consumed_; }  ///< of the file, not of the text
+  const std::string& name() const { return name_; }
+  /// What the text was made of, such as "gzip, UTF-16"; empty for plain UTF-8.
+  const std::string& wrapping() const { return wrapping_; }
+  std::uint64_t file_bytes() const;      ///< size of the file
+  std::uint64_t bytes_consumed() const;  ///< of the file, not of the text
   /// MD5 of the file's bytes read so far; all of them once read() met the end.
-  std::string digest() const { return digest_.hex(); }
+  std::string digest() const;
 
  private:
-  struct inflater;
+  class file_stream;
+  class limited_stream;
 
-  std::size_t read_file(std::span<char> buffer);
-  std::size_t read_inflated(std::span<char> buffer);
-  bool refill();
-  void check_expansion() const;
+  void open(const input_file& input, const table_options& options);
+  void decode(const table_options& options);
+  void note(std::string_view what);
 
-  support::file file_;
-  std::uint64_t file_bytes_;
-  std::uint64_t consumed_ = 0;
-  std::uint64_t inflated_ = 0;
-  support::md5 digest_;
-  std::unique_ptr<inflater> inflater_;  // null for plain files
+  std::string name_;
+  std::string wrapping_;
+  file_stream* file_ = nullptr;  // at the bottom of text_, or kept_
+  std::unique_ptr<byte_stream> kept_;
+  std::unique_ptr<byte_stream> text_;
 };
 
 /// Cuts a source into blocks of whole rows, so that each can be parsed by a thread of its own.

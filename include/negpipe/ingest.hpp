@@ -32,6 +32,20 @@ enum class row_order : std::uint8_t {
   file,  ///< their order in the file; a time column is not read
 };
 
+/// What a line holds.
+enum class row_layout : std::uint8_t {
+  detected,
+  table,       ///< a rating
+  item_lists,  ///< a user, then the user's items
+};
+
+enum class text_encoding : std::uint8_t {
+  detected,  ///< UTF-16 where the text begins with its byte order mark, else UTF-8
+  utf8,
+  latin1,
+  utf16,  ///< in the order of its byte order mark; little-endian without one
+};
+
 /// Known datasets whose counts can be checked.
 enum class known_dataset : std::uint8_t { ml_1m, ml_20m };
 
@@ -47,6 +61,9 @@ struct table_options {
   std::optional<bool> header;  ///< whether the first line names the columns
   std::string comment;         ///< lines that begin with this character are skipped
   bool quotes = true;          ///< false: quotes are characters like others
+  row_layout layout = row_layout::detected;
+  text_encoding encoding = text_encoding::detected;
+  std::string member;  ///< of a zip archive that holds several files: the path or the name of the table
   row_order order = row_order::time;
   missing_policy missing = missing_policy::error;
   /// Words that mean "missing", besides the empty field.
@@ -56,8 +73,10 @@ struct table_options {
 
 struct prepare_options {
   table_options table;
-  std::optional<double> min_rating;  ///< rows rated lower are no positives: they are dropped first
-  std::uint32_t min_ratings = 20;    ///< users with fewer rows are dropped
+  std::optional<double> min_rating;    ///< rows rated lower are no positives: they are dropped first
+  std::uint32_t min_ratings = 20;      ///< users with fewer rows are dropped
+  std::uint32_t min_item_ratings = 1;  ///< then items with fewer rows are dropped
+  bool k_core = false;                 ///< both in turn until every user and item that is left has enough rows
   tie_order ties = tie_order::file;
   duplicate_policy duplicates = duplicate_policy::error;
   std::optional<known_dataset> expect;
@@ -88,7 +107,8 @@ struct prepare_summary {
   std::uint64_t rows_below_rating = 0;  ///< rows dropped by min_rating
   std::uint64_t duplicates_dropped = 0;
   std::uint64_t users_dropped = 0;
-  std::uint64_t rows_dropped = 0;  ///< rows of the dropped users
+  std::uint64_t items_dropped = 0;
+  std::uint64_t rows_dropped = 0;  ///< rows of the dropped users and items
 };
 
 /// Ratings in memory: row i is (users[i], items[i], times[i], ratings[i]). A view; nothing is owned.
@@ -102,12 +122,13 @@ struct rating_table {
 };
 
 /// Reads a table of ratings and builds the dataset: CSV and its relatives, with or without a header; MovieLens .dat
-/// ("::") and u.data; each also gzip-compressed; LF or CRLF, an optional byte order mark, an optional last newline.
-/// Columns are found by name in any order, or chosen by table_options. Parsing is parallel; the result depends on the
-/// file and the options alone.
+/// ("::") and u.data; JSON lines; lines of a user and items. Each may be compressed (gzip, zstd, bzip2, xz, or a zip
+/// archive with one table), with LF, CRLF or CR line ends, a byte order mark, and without a last newline; "-" is
+/// standard input, which is copied to a nameless file in TMPDIR. Columns are found by name in any order, or chosen by
+/// table_options. Parsing is parallel; the result depends on the file and the options alone.
 ///
 /// In this order: rows with missing values are settled, then rows below min_rating; repeated pairs are settled over all
-/// that is left; users with fewer than min_ratings rows are dropped; users and items are numbered by first appearance
+/// that is left; users and items with too few rows are dropped; users and items are numbered by first appearance
 /// in what is left; each user's rows are ordered by time; the last is held out; the rest, sorted by item, are the
 /// training positives.
 ///

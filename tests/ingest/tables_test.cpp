@@ -176,6 +176,51 @@ TEST(Tables, without_times_are_read_in_the_order_of_the_file_where_asked) {
   });
 }
 
+TEST(Tables, of_json_lines_are_read_by_their_keys) {
+  const std::string lines =
+      "{\"reviewerID\": \"1\", \"asin\": \"10\", \"overall\": 5, \"unixReviewTime\": 5, \"helpful\": [1, 2]}\n"
+      "{\"unixReviewTime\": 6, \"asin\": \"11\", \"reviewerID\": 1, \"overall\": 2.5}\r\n\n"
+      "{\"reviewerID\": 2, \"asin\": \"10\", \"overall\": 4, \"unixReviewTime\": 7}\n"
+      "{\"reviewerID\": 2, \"asin\": \"1\\u0032\", \"overall\": 4, \"unixReviewTime\": 8}";
+  prepare_options rated = keep_everyone();
+  rated.min_rating = 3;
+  const prepare_options dropping = with({.missing = missing_policy::drop});
+  const std::string yelp =
+      "{\"user_id\":\"u\",\"business_id\":\"b\",\"date\":\"2018-07-07 22:09:11\"}\n"
+      "{\"user_id\":\"u\",\"business_id\":\"c\",\"date\":\"2018-07-07 22:09:10\"}\n";
+  expect_outcomes({
+      {"Amazon", lines, two_users},
+      {"rated", lines, "2 users, 2 items, 1 positives; 1->10 2->12", rated},
+      {"Yelp", yelp, "1 users, 2 items, 1 positives; u->b"},
+      {"null", yelp + "{\"user_id\":null,\"business_id\":\"c\",\"date\":\"2018-07-07\"}\n",
+       "refused: :3:1: the user id is missing"},
+      {"no key", yelp + "{\"business_id\":\"c\",\"date\":\"2018-07-07\"}\n", "1 users, 2 items, 1 positives; u->b",
+       dropping},
+      {"damaged", yelp + "{\"user_id\":\"u\",\"business_id\"\n", "refused: :3:1: the line is no JSON object"},
+      {"more after it", yelp + "{\"user_id\":\"u\",\"business_id\":\"x\",\"date\":\"2018-07-07\"} x\n",
+       "refused: :3:1: "},
+      {"an object as id", yelp + "{\"user_id\":{},\"business_id\":\"x\",\"date\":\"2018-07-07\"}\n",
+       "refused: :3:1: the line is no JSON object of ratings (a value is no string, number or null)"},
+      {"no column", "{\"a\":1,\"b\":2}\n", "refused: :1: no user column among \"a, b\""},
+  });
+}
+
+TEST(Tables, of_item_lists_have_a_row_for_each_item) {
+  const prepare_options ordered = with({.order = row_order::file});
+  const std::string lists = "0 3 5 7\n1 2 5\n2 \n3 1 2 3 4\n";
+  const std::string found = "3 users, 6 items, 6 positives; 0->7 1->5 3->4";
+  expect_outcomes({
+      {"refused", lists, "refused: :1: a line holds a user and the user's items, and no times"},
+      {"LightGCN", lists, found, ordered},
+      {"equal lengths", "0 3 5\n1 2 5\n", "2 users, 3 items, 2 positives; 0->5 1->5",
+       with({.layout = row_layout::item_lists, .order = row_order::file})},
+      {"repeat", "0 3 5\n1 2 5 2\n", "refused: :2: user 1 and item 2 stand in line 2 already", ordered},
+      {"text ids", "u a b\nv c\n", "2 users, 3 items, 1 positives; u->b v->c",
+       with({.layout = row_layout::item_lists, .order = row_order::file})},
+      {"pairs", "0 3\n0 5\n1 3\n", "2 users, 2 items, 1 positives; 0->5 1->3", ordered},
+  });
+}
+
 TEST(Tables, order_times_of_every_form) {
   const std::string header = "user_id,item_id,timestamp\n";
   const std::string held = "1 users, 3 items, 2 positives; 1->11";
@@ -236,6 +281,11 @@ TEST(Tables, of_the_shared_inputs_give_their_right_values) {
       {"ts_iso.csv", "2 users, 3 items, 3 positives; 1->10 2->10"},
       {"ts_exp.csv", "2 users, 3 items, 3 positives; 1->12 2->12"},
       {"communitynotes.csv", two_users},
+      {"cr_only.csv", "1 users, 2 items, 1 positives;"},
+      {"p.parquet", "refused: "},
+      {"ratings.tar.gz", "refused: "},
+      {"lightgcn.txt", "refused: "},
+      {"sasrec.txt", "refused: "},
       {"trailing_comma.csv", "1 users, 2 items, 1 positives;"},
       {"header_again.csv", "2 users, 2 items, 2 positives;"},
       {"id_u64.csv", "2 users, 3 items, 3 positives;"},
@@ -249,6 +299,7 @@ TEST(Tables, of_the_shared_inputs_give_their_right_values) {
       {"ncf_test_negative.tsv", "refused: "},
       {"lastfm_counted.dat", "refused: "},
       {"noheader_tab_textusers.tsv", "4 users, 5 items, 11 positives;"},
+      {"jsonl.json", "4 users, 5 items, 11 positives; A11->B104 A12->B101 A13->B105 A14->B103"},
   };
   for (const char* name :
        {"ml-100k-head.inter", "hdr_UserID.csv", "hdr_userID_itemID.csv", "hdr_userId_itemId.csv", "hdr_user_item.csv",

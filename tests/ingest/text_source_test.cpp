@@ -23,7 +23,7 @@ std::string lines(std::size_t bytes) {
 
 // All blocks joined; each must end with a line.
 std::string read_blocks(const std::filesystem::path& path) {
-  text_source source(path);
+  text_source source{input_file(path)};
   block_reader reader(source);
   std::string text;
   std::vector<char> block;
@@ -37,7 +37,7 @@ std::string read_blocks(const std::filesystem::path& path) {
   return text;
 }
 
-TEST(TextSource, GivesWholeLinesWhateverTheSize) {
+TEST(TextSource, gives_whole_lines_whatever_the_size) {
   const temporary_folder folder;
   const std::size_t block = block_reader::block_bytes;
   for (const std::string& text :
@@ -53,22 +53,22 @@ TEST(TextSource, GivesWholeLinesWhateverTheSize) {
   }
 }
 
-TEST(TextSource, DigestsTheFileNotTheText) {
+TEST(TextSource, digests_the_file_not_the_text) {
   const temporary_folder folder;
   write_file(folder / "plain", "abc");
-  text_source source(folder / "plain");
+  text_source source{input_file(folder / "plain")};
   std::vector<char> buffer(10);
   EXPECT_EQ(source.read(buffer), 3U);
   EXPECT_EQ(source.digest(), "900150983cd24fb0d6963f7d28e17f72");
   const std::string packed = gzipped("abc");
   write_file(folder / "packed", packed);
-  text_source other(folder / "packed");
+  text_source other{input_file(folder / "packed")};
   EXPECT_EQ(other.read(buffer), 3U);
   EXPECT_EQ(other.bytes_consumed(), packed.size());
   EXPECT_NE(other.digest(), source.digest());
 }
 
-TEST(TextSource, RefusesDamagedCompression) {
+TEST(TextSource, refuses_damaged_compression) {
   const temporary_folder folder;
   const std::string whole = gzipped(lines(100'000));
   std::string flipped = whole;
@@ -95,24 +95,66 @@ TEST(TextSource, refuses_to_expand_a_file_without_limit) {
   EXPECT_NO_THROW(read_blocks(folder / "small.gz")) << "a small file may shrink to " << small.size() << " bytes";
 }
 
-TEST(TextSource, RefusesLinesThatFillABlock) {
+TEST(TextSource, takes_zeros_after_the_last_gzip_member_for_padding) {
+  const temporary_folder folder;
+  const std::string text = lines(1000);
+  for (const std::size_t zeros : {std::size_t{1}, std::size_t{512}, std::size_t{300'000}}) {
+    write_file(folder / "padded.gz", gzipped(text) + std::string(zeros, '\0'));
+    EXPECT_TRUE(read_blocks(folder / "padded.gz") == text) << zeros;
+    write_file(folder / "padded.gz", gzipped(text) + std::string(zeros, '\0') + "x");
+    EXPECT_THROW(read_blocks(folder / "padded.gz"), input_error) << zeros;
+  }
+}
+
+TEST(BlockReader, keeps_line_ends_in_quoted_fields_within_a_block) {
+  const temporary_folder folder;
+  std::string text;
+  for (int i = 0; text.size() < 3 * block_reader::block_bytes; ++i) {
+    text += std::to_string(i) + ",\"a\nb \"\"\n\",plain\n" + std::to_string(i) + ",x,no \" quote\n";
+  }
+  write_file(folder / "quoted", text);
+  text_source source{input_file(folder / "quoted")};
+  block_reader reader(source);
+  EXPECT_EQ(reader.beginning().back(), '\n');
+  reader.cut_rows({separator::comma}, '\0', 0);
+  std::string all;
+  for (std::vector<char> block; reader.next(block);) {
+    const std::string_view rows(block.data(), block.size());
+    EXPECT_TRUE(rows.ends_with("plain\n") || rows.ends_with("no \" quote\n"));
+    all += rows;
+  }
+  EXPECT_TRUE(all == text);
+}
+
+TEST(BlockReader, refuses_a_quote_that_is_never_closed) {
+  const temporary_folder folder;
+  write_file(folder / "open", "1,\"2\n" + lines(3'000'000));
+  text_source source{input_file(folder / "open")};
+  block_reader reader(source);
+  reader.beginning();
+  reader.cut_rows({separator::comma}, '\0', 0);
+  std::vector<char> block;
+  EXPECT_THROW(reader.next(block), input_error);
+}
+
+TEST(TextSource, refuses_lines_that_fill_a_block) {
   const temporary_folder folder;
   write_file(folder / "long", "1\n" + std::string(block_reader::block_bytes, 'x') + "\n");
   EXPECT_THROW(read_blocks(folder / "long"), input_error);
 }
 
-TEST(TextSource, RefusesPipes) {
+TEST(TextSource, refuses_pipes) {
   const temporary_folder folder;
   ASSERT_EQ(::mkfifo((folder / "pipe").c_str(), 0600), 0);
   try {
-    text_source source(folder / "pipe");
+    text_source source{input_file(folder / "pipe")};
     ADD_FAILURE() << "a pipe was accepted";
   } catch (const input_error& refusal) {
     EXPECT_NE(std::string(refusal.what()).find("write them to a file"), std::string::npos) << refusal.what();
   }
 }
 
-TEST(TextSource, ReportsWhatTheSystemRefuses) {
+TEST(TextSource, reports_what_the_system_refuses) {
   const temporary_folder folder;
   EXPECT_THROW(read_blocks(folder / "missing"), io_error);
   EXPECT_THROW(read_blocks(folder.path()), io_error);
