@@ -1,5 +1,6 @@
 #include <fmt/core.h>
 #include <glob.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -49,7 +50,7 @@ void settle_seed(prepare_arguments& arguments) {
 std::vector<std::filesystem::path> expand(const std::vector<std::string>& names) {
   std::vector<std::filesystem::path> files;
   for (const std::string& name : names) {
-    const bool pattern = name.find_first_of("*?[") != std::string::npos && !std::filesystem::exists(name);
+    const bool pattern = name.find_first_of("*?[") != std::string::npos && ::access(name.c_str(), F_OK) != 0;
     glob_t found{};
     if (pattern && ::glob(name.c_str(), 0, nullptr, &found) == 0) {
       files.insert(files.end(), found.gl_pathv, found.gl_pathv + found.gl_pathc);

@@ -40,7 +40,8 @@ void copy_input(support::file& to) {
 input_file::input_file(const std::filesystem::path& path) : name_(path.string()), path_(path) {
   if (path != "-") return;
   name_ = "standard input";
-  spooled_.emplace(nameless_file(std::filesystem::temp_directory_path()));
+  const char* folder = std::getenv("TMPDIR");
+  spooled_.emplace(nameless_file(folder == nullptr || *folder == '\0' ? "/tmp" : folder));
   copy_input(*spooled_);
   path_ = fmt::format("/proc/self/fd/{}", spooled_->descriptor());
 }
