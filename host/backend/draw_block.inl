@@ -66,19 +66,19 @@ struct search_lookup {
   }
 
   /// All searches advance together, by the steps of the longest, so that their reads overlap and none branches. Each
-  /// finds the last item of its row that is not above its candidate.
+  /// narrows its row to one vector that holds the last item not above its candidate.
   static void find_taken(const core::positives_view& view, const candidates& asked, const std::uint32_t*,
                          std::uint32_t* taken) {
     const std::int32_t* begin[block_points];
     std::uint32_t length[block_points];
-    std::uint32_t longest = 1;
+    std::uint32_t longest = 0;
     for (std::uint32_t i = 0; i < asked.count; ++i) {
       const core::item_row row = view.csr.row(user_id{asked.users[i]});
-      begin[i] = row.count == 0 ? empty_row : row.items;
-      length[i] = row.count == 0 ? 1 : row.count;
+      begin[i] = row.count == 0 ? empty_row : row.items;  // one word may be read even so
+      length[i] = row.count;
       longest = longest < length[i] ? length[i] : longest;
     }
-    for (; longest > 1; longest -= longest / 2) {
+    for (; longest > lane_count; longest -= longest / 2) {
       for (std::uint32_t i = 0; i < asked.count; ++i) {
         const std::uint32_t half = length[i] / 2;
         const auto item = static_cast<std::int32_t>(asked.items[i]);
@@ -86,9 +86,7 @@ struct search_lookup {
         length[i] -= half;
       }
     }
-    for (std::uint32_t i = 0; i < asked.count; ++i) {
-      taken[i] = *begin[i] == static_cast<std::int32_t>(asked.items[i]);
-    }
+    for (std::uint32_t i = 0; i < asked.count; ++i) taken[i] = holds(begin[i], length[i], asked.items[i]);
   }
 };
 
@@ -152,8 +150,28 @@ inline lane_mask take_candidates(const core::bounded32& item_draw, const std::ui
   return is_below(scaled.low, all32(item_draw.threshold));
 }
 
-/// Gives every column its first candidate and its address, and asks the cache for what settle() reads. users, fixed
-/// and the fixed columns' where must be set.
+/// Asks the cache for what settles a block, a few columns at a call: a burst of them would fill the queue of reads and
+/// stop the arithmetic that could go on meanwhile.
+class prefetcher {
+ public:
+  explicit prefetcher(const draw_block& block) : next_(block.where), end_(block.where + block.count) {}
+
+  void operator()() {
+    constexpr std::uint32_t step = 16;
+    const std::uint32_t* const* const stop = end_ - next_ < step ? end_ : next_ + step;
+    for (; next_ != stop; ++next_) __builtin_prefetch(*next_);
+  }
+  void finish() {
+    for (; next_ != end_; ++next_) __builtin_prefetch(*next_);
+  }
+
+ private:
+  const std::uint32_t* const* next_;
+  const std::uint32_t* const* end_;
+};
+
+/// Gives every column its first candidate and the address of what settles it. users, fixed and the fixed columns' where
+/// must be set.
 template <typename Lookup>
 void propose(const draw_job& job, draw_block& block) {
   constexpr std::uint32_t max_groups = round_up(block_points / 4 + 1, random_step);
@@ -176,7 +194,6 @@ void propose(const draw_job& job, draw_block& block) {
     store_addresses(block.where + i, select(block.fixed[i / lane_count], load_addresses(block.where + i),
                                             load_addresses(membership + i)));
   }
-  for (std::uint32_t i = 0; i < block.count; ++i) __builtin_prefetch(block.where[i]);
 }
 
 /// Draws whose candidate was refused, on their way to the next one. They are collected over blocks, so that vectors are

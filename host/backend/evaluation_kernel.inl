@@ -25,12 +25,13 @@ void fill_distinct(const core::evaluation_plan& plan, const core::positives_view
                    std::int32_t* items) {
   const auto row = core::evaluation_row::make(view, user, core::philox_source{plan.seed});
   std::uint32_t ranks[block_points];
+  const auto nothing = [] {};
   for (std::uint32_t done = 0; done < plan.negatives;) {
     const std::uint32_t count = plan.negatives - done < block_points ? plan.negatives - done : block_points;
     if (!row.order.is_network()) {
       for (std::uint32_t i = 0; i < count; ++i) ranks[i] = static_cast<std::uint32_t>(row.order(done + i));
     } else {
-      permute_range(row.order, done, count, ranks);
+      permute_range(row.order, done, count, ranks, nothing);
     }
     items_of_ranks(row, ranks, count);
     for (std::uint32_t i = 0; i < count; ++i) items[done + i] = static_cast<std::int32_t>(ranks[i]);

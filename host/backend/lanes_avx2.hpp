@@ -107,6 +107,12 @@ inline void store_halves(std::uint16_t* to, lanes value) {
   const lanes packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(value, value), 0b1000);
   _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm256_castsi256_si128(packed));
 }
+/// Whether one of count <= lane_count words is the wanted one. Reads no word behind them.
+inline bool holds(const std::int32_t* words, std::uint32_t count, std::uint32_t wanted) {
+  const lanes first = _mm256_cmpgt_epi32(all32(count), lane_numbers());
+  const lanes equal = _mm256_cmpeq_epi32(_mm256_maskload_epi32(words, first), all32(wanted));
+  return any({_mm256_and_si256(first, equal)});
+}
 /// Bytes 1 where the mask is set, else 0.
 inline void store_flags(std::int8_t* to, lane_mask mask) {
   const __m128i halves = _mm_packs_epi32(_mm256_castsi256_si128(mask.bits), _mm256_extracti128_si256(mask.bits, 1));
@@ -192,8 +198,10 @@ inline lanes add_mod(lanes a, lanes b, lanes radix) {
   return _mm256_min_epu32(sum, _mm256_sub_epi32(sum, radix));
 }
 
-/// Replaces each pair of digits by its image under one pass of the network.
-void permute_digits(const core::permutation& order, std::uint32_t* left, std::uint32_t* right, std::uint32_t count) {
+/// Replaces each pair of digits by its image under one pass of the network. Calls meanwhile() between rounds.
+template <typename Meanwhile>
+void permute_digits(const core::permutation& order, std::uint32_t* left, std::uint32_t* right, std::uint32_t count,
+                    Meanwhile& meanwhile) {
   constexpr std::uint32_t chains = permute_step / 8;  // independent, to hide the latency of the multiplications
   const lanes left_radix = all32(order.left_radix);
   const lanes right_radix = all32(order.right_radix);
@@ -203,6 +211,7 @@ void permute_digits(const core::permutation& order, std::uint32_t* left, std::ui
     for (std::uint32_t k = 0; k < chains; ++k) a[k] = load(left + i + 8 * k);
     for (std::uint32_t k = 0; k < chains; ++k) b[k] = load(right + i + 8 * k);
     for (int round = 0; round < order.rounds; round += 2) {
+      meanwhile();
       const lanes key0 = all32(order.word[round]);
       const lanes key1 = all32(order.word[round + 1]);
       for (std::uint32_t k = 0; k < chains; ++k)

@@ -84,6 +84,11 @@ inline std::uint32_t compress(std::uint32_t* to, lanes value, lane_mask mask) {
 inline void store_halves(std::uint16_t* to, lanes value) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_maskz_cvtepi32_epi16(0xFFFF, value));
 }
+/// Whether one of count <= lane_count words is the wanted one. Reads no word behind them.
+inline bool holds(const std::int32_t* words, std::uint32_t count, std::uint32_t wanted) {
+  const auto first = static_cast<lane_mask>((1U << count) - 1);
+  return _mm512_mask_cmpeq_epi32_mask(first, _mm512_maskz_loadu_epi32(first, words), all32(wanted)) != 0;
+}
 /// Bytes 1 where the mask is set, else 0.
 inline void store_flags(std::int8_t* to, lane_mask mask) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm_maskz_set1_epi8(mask, 1));
@@ -164,8 +169,10 @@ inline lanes add_mod(lanes a, lanes b, lanes radix) {
   return _mm512_maskz_min_epu32(0xFFFF, sum, _mm512_sub_epi32(sum, radix));
 }
 
-/// Replaces each pair of digits by its image under one pass of the network.
-void permute_digits(const core::permutation& order, std::uint32_t* left, std::uint32_t* right, std::uint32_t count) {
+/// Replaces each pair of digits by its image under one pass of the network. Calls meanwhile() between rounds.
+template <typename Meanwhile>
+void permute_digits(const core::permutation& order, std::uint32_t* left, std::uint32_t* right, std::uint32_t count,
+                    Meanwhile& meanwhile) {
   constexpr std::uint32_t chains = permute_step / 16;  // independent, to hide the latency of the multiplications
   const lanes left_radix = all32(order.left_radix);
   const lanes right_radix = all32(order.right_radix);
@@ -175,6 +182,7 @@ void permute_digits(const core::permutation& order, std::uint32_t* left, std::ui
     for (std::uint32_t k = 0; k < chains; ++k) a[k] = load(left + i + 16 * k);
     for (std::uint32_t k = 0; k < chains; ++k) b[k] = load(right + i + 16 * k);
     for (int round = 0; round < order.rounds; round += 2) {
+      meanwhile();
       const lanes key0 = all32(order.word[round]);
       const lanes key1 = all32(order.word[round + 1]);
       for (std::uint32_t k = 0; k < chains; ++k) {

@@ -60,6 +60,10 @@ inline std::uint32_t compress(std::uint32_t* to, lanes value, lane_mask mask) {
   return mask ? 1 : 0;
 }
 inline void store_halves(std::uint16_t* to, lanes value) { *to = static_cast<std::uint16_t>(value); }
+/// Whether one of count <= lane_count words is the wanted one. Reads no word behind them.
+inline bool holds(const std::int32_t* words, std::uint32_t count, std::uint32_t wanted) {
+  return count != 0 && static_cast<std::uint32_t>(*words) == wanted;
+}
 /// Bytes 1 where the mask is set, else 0.
 inline void store_flags(std::int8_t* to, lane_mask mask) { *to = mask ? 1 : 0; }
 
@@ -87,9 +91,12 @@ inline word_pairs gather_pairs(const std::int32_t* base, lanes index) {
 /// The lower halves of base[index].
 inline lanes gather_lower_halves(const std::int64_t* base, lanes index) { return static_cast<lanes>(base[index]); }
 
-/// Replaces each pair of digits by its image under one pass of the network.
-void permute_digits(const core::permutation& order, std::uint32_t* left, std::uint32_t* right, std::uint32_t count) {
+/// Replaces each pair of digits by its image under one pass of the network. Calls meanwhile() between rounds.
+template <typename Meanwhile>
+void permute_digits(const core::permutation& order, std::uint32_t* left, std::uint32_t* right, std::uint32_t count,
+                    Meanwhile& meanwhile) {
   for (int round = 0; round < order.rounds; round += 2) {
+    meanwhile();
     for (std::uint32_t i = 0; i < count; ++i) {
       const core::digits d = core::permutation::double_round({left[i], right[i]}, {order.left_radix, order.right_radix},
                                                              order.word[round], order.word[round + 1]);

@@ -16,9 +16,10 @@ namespace {
 constexpr std::uint64_t narrow_point_limit = 1ULL << 31;
 
 /// The images of x, x + 1, ... x + count - 1 < order.size under a network. images has room for a multiple of
-/// permute_step values. Neighbours differ by one in their digits, so nothing is divided but x.
-template <typename Word>
-void permute_range(const core::permutation& order, std::uint64_t x, std::uint32_t count, Word* images) {
+/// permute_step values. Neighbours differ by one in their digits, so only x is divided. Calls meanwhile() between rounds.
+template <typename Word, typename Meanwhile>
+void permute_range(const core::permutation& order, std::uint64_t x, std::uint32_t count, Word* images,
+                   Meanwhile& meanwhile) {
   std::uint32_t left[block_points];
   std::uint32_t right[block_points];
   const std::uint32_t padded = round_up(count, permute_step);
@@ -33,7 +34,7 @@ void permute_range(const core::permutation& order, std::uint64_t x, std::uint32_
     i = end;
     d = {d.left + 1, 0};
   }
-  permute_digits(order, left, right, padded);
+  permute_digits(order, left, right, padded, meanwhile);
   const auto size = static_cast<Word>(order.size);
   Word past = 0;
   for (std::uint32_t i = 0; i < count; ++i) {
@@ -59,9 +60,10 @@ class origin_finder {
         by_positives_(core::divider<Word>::make(positive_count_)),
         by_epoch_(core::divider<Word>::make(epoch_points_)) {}
 
-  void operator()(draw_block& block) const {
+  template <typename Meanwhile>
+  void operator()(draw_block& block, Meanwhile& meanwhile) const {
     Word images[block_points + lane_count];
-    permute_range(order_, block.first, block.count, images);
+    permute_range(order_, block.first, block.count, images, meanwhile);
     for (std::uint32_t i = block.count; i < block.padded_count(); ++i) images[i] = 0;  // a valid one
     for (std::uint32_t i = 0; has_epochs_ && i < block.padded_count(); ++i) {
       images[i] -= by_epoch_(images[i]) * epoch_points_;
@@ -156,7 +158,7 @@ void write_points(const draw_block& block, std::uint64_t offset, const core::tra
   for (std::uint32_t i = 0; i < block.count; ++i) out.valid[offset + i] = 1;
 }
 
-/// While the reads that settle one block are under way, the next one is computed: two blocks take turns.
+/// Two blocks take turns: while one is permuted, the reads that settle the other get under way.
 template <typename Word, typename Lookup>
 void fill_all(const core::training_plan& plan, const core::cycle_key& key, const core::positives_view& view,
               std::uint64_t first, std::uint64_t count, const core::training_pointers& out) {
@@ -171,6 +173,7 @@ void fill_all(const core::training_plan& plan, const core::cycle_key& key, const
   };
   redraws again;
   draw_block blocks[2];
+  blocks[1].count = 0;
   const auto finish = [&](draw_block& block) {
     settle<Lookup>(job, block, again);
     write_points(block, block.first - first, out);
@@ -179,14 +182,16 @@ void fill_all(const core::training_plan& plan, const core::cycle_key& key, const
   std::uint32_t turn = 0;
   for (std::uint64_t done = 0; done < count; turn = 1 - turn) {
     draw_block& block = blocks[turn];
-    const bool is_first = done == 0;
+    draw_block& before = blocks[1 - turn];
     block.first = first + done;
     const std::uint64_t room = block_points - block.first % 4;  // later blocks begin with a group of four
     block.count = static_cast<std::uint32_t>(count - done < room ? count - done : room);
     done += block.count;
-    find_origins(block);
+    prefetcher fetch(before);
+    find_origins(block, fetch);
+    fetch.finish();
     propose<Lookup>(job, block);
-    if (!is_first) finish(blocks[1 - turn]);
+    if (before.count != 0) finish(before);
   }
   if (count != 0) finish(blocks[1 - turn]);
   while (!again.is_empty()) again.template advance<Lookup>(job, put);

@@ -139,6 +139,10 @@ TEST_P(backend_contract, point_counts_at_the_edges_equal_the_core) {
   }
 }
 
+TEST_P(backend_contract, a_single_positive_with_many_negatives_equals_the_core) {
+  expect_cycle(random_dataset({0, 1, 0}, 300, 3), {7, 200, 2, 64, padding_policy::resample}, 0);
+}
+
 TEST_P(backend_contract, batches_as_long_as_the_cycle_or_nearly_equal_the_core) {
   const dataset data = dataset_with_positives(1000);
   for (const padding_policy padding : every_padding) {
