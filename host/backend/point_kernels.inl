@@ -16,7 +16,8 @@ namespace {
 constexpr std::uint64_t narrow_point_limit = 1ULL << 31;
 
 /// The images of x, x + 1, ... x + count - 1 < order.size under a network. images has room for a multiple of
-/// permute_step values. Neighbours differ by one in their digits, so only x is divided. Calls meanwhile() between rounds.
+/// permute_step values. Calls meanwhile() between rounds. Neighbours differ by one in their digits, so only x is
+/// divided.
 template <typename Word, typename Meanwhile>
 void permute_range(const core::permutation& order, std::uint64_t x, std::uint32_t count, Word* images,
                    Meanwhile& meanwhile) {
