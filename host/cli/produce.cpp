@@ -163,8 +163,10 @@ void run_produce(const CLI::App& command, produce_arguments& arguments) {
   arguments.options.timeout = std::chrono::seconds(arguments.timeout_seconds);
   arguments.options.parent = arguments.parent.value_or(::getppid());
 
+  // First, as it checks the id before it becomes part of a path.
+  const fs::path cache = cache_folder(arguments.data_dir, arguments.cache_id);
   if (arguments.flagfile.empty() && arguments.generation.dataset_folder.empty()) {
-    arguments.flagfile = cache_folder(arguments.data_dir, arguments.cache_id) / "flagfile";
+    arguments.flagfile = cache / "flagfile";
   }
   produce_log log(arguments.generation.common.quiet);
   if (!arguments.log_file.empty()) log.open(arguments.log_file);

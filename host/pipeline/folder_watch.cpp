@@ -28,15 +28,15 @@ folder_watch::~folder_watch() {
   if (inotify_ >= 0) ::close(inotify_);
 }
 
-void folder_watch::wait(int wake, std::chrono::steady_clock::duration at_most) {
+void folder_watch::wait(int wake, std::chrono::steady_clock::duration max_wait) {
   if (!polling() && watched_ < 0) {
     follow_name();
-    if (watched_ >= 0) return;  // what happened since the caller looked has gone unseen
+    if (watched_ >= 0) return;  // a change since the caller looked raised no event
   }
   const bool looking = polling() || watched_ < 0;
-  const auto left = std::chrono::ceil<std::chrono::milliseconds>(at_most);
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(max_wait);
   const auto pause = std::clamp(left, std::chrono::milliseconds(0), looking ? polling_pause : safety_pause);
-  std::array<pollfd, 2> sources{{{wake, POLLIN, 0}, {inotify_, POLLIN, 0}}};  // poll passes over a negative descriptor
+  std::array<pollfd, 2> sources{{{wake, POLLIN, 0}, {inotify_, POLLIN, 0}}};  // poll ignores a negative descriptor
   (void)::poll(sources.data(), sources.size(), static_cast<int>(pause.count()));
   if (!polling()) read_events();
 }
@@ -53,7 +53,7 @@ void folder_watch::read_events() {
       const auto* event = reinterpret_cast<const inotify_event*>(events.data() + at);
       at += static_cast<ssize_t>(sizeof(inotify_event) + event->len);
       if (event->wd != watched_ || (event->mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED)) == 0) continue;
-      (void)::inotify_rm_watch(inotify_, watched_);  // a folder that was moved would still be watched
+      (void)::inotify_rm_watch(inotify_, watched_);  // else a folder that was moved is still watched
       watched_ = -1;
     }
   }

@@ -1,4 +1,4 @@
-// Waiting for an entry of a folder to go.
+// Waits for the removal of a folder's entries.
 #pragma once
 
 #include <chrono>
@@ -6,24 +6,24 @@
 
 namespace negpipe::pipeline {
 
-/// Wakes by inotify, and looks now and then all the same: changes made by another machine on a network file system
-/// wake nobody. Where there is no inotify it looks twice a second. A folder that goes is watched again once there is
-/// one of its name.
+/// Uses inotify, and returns every few seconds all the same: changes made by another machine on a network file system
+/// raise no event. Without inotify it returns twice a second. A folder that is removed is watched again when there is
+/// one of its name. Not thread-safe.
 class folder_watch {
  public:
-  /// Never fails: without inotify it polls.
+  /// Never throws io_error: without inotify it polls.
   folder_watch(std::filesystem::path folder, bool poll_only);
   ~folder_watch();
   folder_watch(const folder_watch&) = delete;
   folder_watch& operator=(const folder_watch&) = delete;
 
   bool polling() const { return inotify_ < 0; }
-  /// Returns when an entry went since the last call, when it is time to look again, when wake is readable, or after
-  /// at_most. The caller looks for itself which it was.
-  void wait(int wake, std::chrono::steady_clock::duration at_most);
+  /// Returns after an entry was removed since the last call, when it is time to look again, when wake is readable, or
+  /// after max_wait. The caller finds out which.
+  void wait(int wake, std::chrono::steady_clock::duration max_wait);
 
  private:
-  /// Sees to it that the folder is watched which bears the name now.
+  /// Watches the folder that has the name now.
   void follow_name();
   void read_events();
 

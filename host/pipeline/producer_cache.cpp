@@ -12,6 +12,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 
 #include "folder_writer.hpp"
 #include "format.hpp"
@@ -39,6 +40,28 @@ template <typename Condition>
 bool wait_briefly(Condition holds) {
   for (int i = 0; i < 50 && !holds(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
   return holds();
+}
+
+/// Counts what is below a folder; whatever cannot be listed counts for nothing.
+std::size_t count_entries(const fs::path& folder) noexcept {
+  std::size_t count = 0;
+  std::error_code failure;
+  for (fs::recursive_directory_iterator entry(folder, failure), end; !failure && entry != end;) {
+    ++count;
+    entry.increment(failure);
+  }
+  return count;
+}
+
+/// Lets a removal finish that is under way, as two that remove the same files are in each other's way: returns when the
+/// folder is gone, or when nothing was removed from it for 500 ms.
+void wait_for_removal(const support::file& folder) {
+  std::size_t count = count_entries(folder.path());
+  const auto is_over = [&] {
+    const std::size_t before = std::exchange(count, count_entries(folder.path()));
+    return count < before || !folder.is_in_place();
+  };
+  while (wait_briefly(is_over) && folder.is_in_place()) continue;
 }
 
 /// False if another process has the lock.
@@ -129,16 +152,21 @@ producer_cache::producer_cache(fs::path root)
 
 producer_cache::~producer_cache() {
   const bool withdrawn = alive_ && !is_announced();
-  // A removal that is under way is let finish: two that remove the same files are in each other's way.
-  if (withdrawn) wait_briefly([&] { return !folder_.is_in_place(); });
+  if (withdrawn) wait_for_removal(folder_);
   if (!folder_.is_in_place()) return;
   const bool lock_removed = !lock_.is_in_place();
   if (lock_removed && !lock_again()) return;
   const bool removed = withdrawn && lock_removed && !in_use_.is_in_place();
   std::error_code ignored;
   if (removed || owns_unfinished_) support::try_remove_hidden_tree(staging());
-  removed ? remove_rest() : static_cast<void>(fs::remove(in_use_.path(), ignored));
-  if (is_announced()) fs::remove(alive_->path(), ignored);  // last: it marks the end of all this
+  if (removed) {
+    remove_rest();
+    return;
+  }
+  fs::remove(in_use_.path(), ignored);
+  if (lock_removed) fs::remove(lock_.path(), ignored);  // it is this producer's, taken a moment ago
+  // Last, as it marks the end of all this; and not given up for one error: whoever waits for it would wait in vain.
+  for (int attempt = 0; attempt < 3 && is_announced(); ++attempt) fs::remove(alive_->path(), ignored);
 }
 
 /// Removes what came into the folder while somebody was removing it.

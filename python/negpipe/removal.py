@@ -35,12 +35,12 @@ def remove_tree(folder, hidden=None):
         _refuse_mounts(path)
     try:
         os.rename(folder, hidden)
-    except FileNotFoundError:
-        if os.path.lexists(folder):  # then it is hidden's parent that is missing
-            return remove_tree(folder)
     except OSError:
-        _remove_in_place(folder)
-    with contextlib.suppress(FileNotFoundError):
+        if os.path.lexists(folder) and not hidden.parent.is_dir():
+            return remove_tree(folder)  # beside it
+        if os.path.lexists(folder):
+            _remove_in_place(folder)
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         _delete(hidden)
 
 

@@ -217,6 +217,10 @@ def test_a_cache_id_is_a_plain_name(cache_id, dataset, tmp_path):
     command = ("produce", *small(dataset), "--data-dir", tmp_path / "data", f"--cache-id={cache_id}")
     refuses(USAGE, *command, naming=["cache-id"])
     assert list(tmp_path.iterdir()) == []
+    (tmp_path / "data").mkdir()
+    (tmp_path / "flags").write_text("--redirect_logs=True\n")  # into a file that is named for the id
+    refuses(USAGE, command[0], "--flagfile", tmp_path / "flags", *command[1:], naming=["cache-id"])
+    assert list((tmp_path / "data").iterdir()) == [] and len(list(tmp_path.iterdir())) == 2
 
 
 @pytest.mark.parametrize("cache_id", ["1", "run-1", "a.b", "a..b", "it's", "ä b", "-x", "a" * 230])
