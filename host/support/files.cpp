@@ -57,8 +57,8 @@ void throw_io_error(std::string_view what, const fs::path& path) { throw io_erro
 void throw_write_error(std::string_view what, const fs::path& path) {
   const int code = errno;
   std::string message = complaint(what, path, code);
-  if (code == ENOSPC || code == EDQUOT) throw disk_full_error(message + "; free some space or choose another place");
-  if (code == EACCES || code == EPERM || code == EROFS) message += "; choose a place that you may write to";
+  if (code == ENOSPC || code == EDQUOT) throw disk_full_error(message + "; free some space or choose another path");
+  if (code == EACCES || code == EPERM || code == EROFS) message += "; choose a path that you may write to";
   throw io_error(message);
 }
 

@@ -15,7 +15,7 @@ namespace negpipe::support {
 
 /// Throws io_error: "cannot WHAT PATH: REASON", from errno.
 [[noreturn]] void throw_io_error(std::string_view what, const std::filesystem::path& path);
-/// The same where something was to be written, made, renamed or removed: with the advice to choose another place where
+/// The same where something was to be written, made, renamed or removed: with the advice to choose another path where
 /// there is no permission, and as disk_full_error where there is no space.
 [[noreturn]] void throw_write_error(std::string_view what, const std::filesystem::path& path);
 

@@ -44,11 +44,11 @@ bool rename_new(const fs::path& from, const fs::path& to) {
   return false;
 }
 
-/// From errno. What a mount or a container's image holds in its place was not to be seen before.
+/// Throws from errno. A mount in another namespace, or a container's image, shows only now.
 [[noreturn]] void throw_not_replaced(const fs::path& folder) {
   if (errno != EBUSY && errno != EXDEV) throw_write_error("replace", folder);
   throw option_error(folder.string() + " cannot be replaced (" + std::strerror(errno) +
-                     "): a mount, or the image of a container, holds it in its place; choose a folder inside it");
+                     "): a mount, or the image of a container, holds it there; choose a folder inside it");
 }
 
 bool exchange(const fs::path& one, const fs::path& other) noexcept {
@@ -201,8 +201,8 @@ void staged_folder::publish_unsynced() {
 
 void staged_folder::remove_replaced() {
   if (replaced_.empty()) return;
-  const fs::path folder = std::exchange(replaced_, {});
-  remove_listed(folder, replaced_files_);
+  remove_listed(replaced_, replaced_files_);
+  replaced_.clear();
 }
 
 // What is to be replaced may come and go until the very rename: then there is another look.

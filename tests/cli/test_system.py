@@ -78,7 +78,7 @@ def test_a_folder_that_may_not_be_written(subcommand, ratings, dataset, tmp_path
     command = [*as_ordinary_user(), PROGRAM, subcommand, *map(str, arguments), "--out", str(folder / "out")]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == SYSTEM, result.stderr
-    assert "Permission denied; choose a place that you may write to" in result.stderr and str(folder) in result.stderr
+    assert "Permission denied; choose a path that you may write to" in result.stderr and str(folder) in result.stderr
     assert list(folder.iterdir()) == []
 
 
