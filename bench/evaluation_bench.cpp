@@ -6,9 +6,9 @@
 #include <thread>
 #include <vector>
 
-#include "negpipe/backend.hpp"
 #include "negpipe/core/duplicate_mask.hpp"
 #include "negpipe/core/evaluation.hpp"
+#include "negpipe/sampler.hpp"
 #include "support/defaults.hpp"
 #include "support/fixtures.hpp"
 
@@ -42,23 +42,25 @@ bool equals_core(const evaluation_plan& plan, const positives_index& index, std:
 
 void fill(benchmark::State& state, std::string_view shape, bool with_replacement, unsigned threads) {
   const positives_index& index = index_of(shape, core::membership::bitset);
-  const evaluation_plan plan =
-      plan_evaluation(index.source(), {evaluation_negatives, evaluation_batch_size, with_replacement}, seed);
-  const auto filler = make_cpu_backend(index, threads);
+  const sampler source(
+      index, make_cpu_backend(index, threads),
+      {.seed = seed,
+       .evaluation = evaluation_options{evaluation_negatives, evaluation_batch_size, with_replacement}});
+  const evaluation_plan& plan = source.evaluation_plan();
   rows_in_memory out;
   const std::uint64_t rows = evaluation_batch_size / plan.row_length();
   const std::uint64_t batches = plan.user_count / rows;  // whole ones
-  filler->fill_evaluation(plan, rows, rows, out.view());
+  source.fill_evaluation(1, out.view());
   if (!equals_core(plan, index, rows, out)) {
     state.SkipWithError("the rows differ from the core's");
     return;
   }
   std::uint64_t call = 0;
   for (auto _ : state) {
-    filler->fill_evaluation(plan, call++ % batches * rows, rows, out.view());
+    source.fill_evaluation(call++ % batches, out.view());
     benchmark::ClobberMemory();
   }
-  state.SetLabel(filler->description());
+  state.SetLabel(source.device());
   const double values = static_cast<double>(state.iterations()) * static_cast<double>(evaluation_batch_size);
   state.counters["points/s"] = benchmark::Counter(values, benchmark::Counter::kIsRate);
 }

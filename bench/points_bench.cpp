@@ -6,8 +6,8 @@
 #include <thread>
 #include <vector>
 
-#include "negpipe/backend.hpp"
 #include "negpipe/core/training.hpp"
+#include "negpipe/sampler.hpp"
 #include "support/defaults.hpp"
 #include "support/fixtures.hpp"
 
@@ -36,23 +36,23 @@ bool equals_core(const training_plan& plan, const core::cycle_key& key, const po
 
 void fill(benchmark::State& state, std::string_view shape, core::membership form, unsigned threads) {
   const positives_index& index = index_of(shape, form);
-  const training_plan plan = plan_training(index.source(), {seed, negatives, 1, batch_size, padding_policy::resample});
-  const core::cycle_key key = make_cycle_key(plan, 0);
-  const auto filler = make_cpu_backend(index, threads);
+  const sampler source(index, make_cpu_backend(index, threads),
+                       {.seed = seed, .negatives = negatives, .batch_size = batch_size});
+  const training_plan& plan = source.plan();
   columns_in_memory out;
   const std::uint64_t starts = plan.point_count / points_per_call;
-  filler->fill_training(plan, key, plan.point_count / 3, points_per_call, out.view());
-  if (!equals_core(plan, key, index, plan.point_count / 3, out)) {
+  source.fill_points(0, plan.point_count / 3, points_per_call, out.view());
+  if (!equals_core(plan, make_cycle_key(plan, 0), index, plan.point_count / 3, out)) {
     state.SkipWithError("the points differ from the core's");
     return;
   }
   std::uint64_t call = 0;
   for (auto _ : state) {
-    filler->fill_training(plan, key, call++ % starts * points_per_call, points_per_call, out.view());
+    source.fill_points(0, call++ % starts * points_per_call, points_per_call, out.view());
     benchmark::ClobberMemory();
   }
   const auto points = static_cast<double>(state.iterations()) * static_cast<double>(points_per_call);
-  state.SetLabel(filler->description());
+  state.SetLabel(source.device());
   state.counters["points/s"] = benchmark::Counter(points, benchmark::Counter::kIsRate);
   if (form == core::membership::sorted_search) return;
   // Every point reads one place at random: its positive's item, or the word that says whether its item is taken.
