@@ -29,10 +29,14 @@ void require_positive(std::uint64_t value, const char* field) {
 }  // namespace
 
 training_plan plan_training(const dataset& data, const training_options& options) {
+  return plan_training(data.positive_count(), data.item_count(), options);
+}
+
+training_plan plan_training(std::uint64_t positive_count, std::int32_t item_count, const training_options& options) {
   require_positive(options.batch_size, "batch_size");
   require_positive(options.epochs_per_cycle, "epochs_per_cycle");
   constexpr std::uint64_t limit = core::permutation::max_size;
-  const std::uint64_t per_epoch = checked_product(data.positive_count(), options.negatives + std::uint64_t{1}, limit,
+  const std::uint64_t per_epoch = checked_product(positive_count, options.negatives + std::uint64_t{1}, limit,
                                                   "points an epoch (training positives * (1 + `num_neg`))");
   const std::uint64_t points = checked_product(per_epoch, options.epochs_per_cycle, limit,
                                                "points a cycle (points an epoch * `epochs_per_cycle`)");
@@ -48,46 +52,44 @@ training_plan plan_training(const dataset& data, const training_options& options
                                points, options.batch_size));
   }
   return {.seed = options.seed,
-          .positive_count = data.positive_count(),
+          .positive_count = positive_count,
           .negatives = options.negatives,
           .epochs = options.epochs_per_cycle,
           .point_count = points,
           .batch_size = options.batch_size,
           .batch_count = batches,
           .pad = options.padding,
-          .by_positives = core::divider64::make(data.positive_count()),
-          .item_draw = core::bounded32::make(static_cast<std::uint32_t>(data.item_count())),
+          .by_positives = core::divider64::make(positive_count),
+          .item_draw = core::bounded32::make(static_cast<std::uint32_t>(item_count)),
           .padding_draw = core::bounded64::make(points)};
 }
 
 namespace {
 
-/// Throws infeasible_error if a user has fewer than the wanted items outside positives and held-out item.
-void require_enough_items(const dataset& data, std::uint32_t wanted) {
+/// Throws infeasible_error if a user has fewer than the wanted items outside positives and held-out item. ids: the
+/// users' original ids, null if there are none.
+void require_enough_items(std::span<const std::int64_t> offsets, std::int32_t item_count, const raw_ids* ids,
+                          std::uint32_t wanted) {
   constexpr int max_named = 10;
   std::int64_t lacking = 0;
   std::string named;
-  const auto offsets = data.user_offsets();
-  for (std::int32_t user = 0; user < data.user_count(); ++user) {
-    const auto u = static_cast<std::size_t>(user);
-    const std::int64_t left = data.item_count() - (offsets[u + 1] - offsets[u]) - 1;
-    if (left >= wanted) continue;
-    if (++lacking <= max_named) {
-      named +=
-          fmt::format("{}{} (number {}) has {}", named.empty() ? "" : ", ", data.user_ids().to_string(u), user, left);
-    }
+  const std::size_t user_count = offsets.size() - 1;
+  for (std::size_t user = 0; user < user_count; ++user) {
+    const std::int64_t left = item_count - (offsets[user + 1] - offsets[user]) - 1;
+    if (left >= wanted || ++lacking > max_named) continue;
+    const std::string name = ids == nullptr ? "" : fmt::format("{} ", ids->to_string(user));
+    named += fmt::format("{}{}(number {}) has {}", named.empty() ? "" : ", ", name, user, left);
   }
   if (lacking == 0) return;
   throw infeasible_error(
       fmt::format("{} distinct evaluation negatives a user are wanted, but {} of {} users have fewer items left: {}{}; "
                   "ask for fewer (`eval_negatives`), draw with replacement (`mlperf`), or leave evaluation out "
                   "(`no_eval`)",
-                  wanted, lacking, data.user_count(), named, lacking > max_named ? ", ..." : ""));
+                  wanted, lacking, user_count, named, lacking > max_named ? ", ..." : ""));
 }
 
-}  // namespace
-
-evaluation_plan plan_evaluation(const dataset& data, const evaluation_options& options, std::uint64_t seed) {
+evaluation_plan plan_evaluation(std::span<const std::int64_t> user_offsets, std::int32_t item_count,
+                                const raw_ids* ids, const evaluation_options& options, std::uint64_t seed) {
   require_positive(options.negatives, "eval_negatives");
   require_positive(options.batch_size, "eval_batch_size");
   constexpr std::uint32_t max_row = std::numeric_limits<std::int32_t>::max();
@@ -106,15 +108,26 @@ evaluation_plan plan_evaluation(const dataset& data, const evaluation_options& o
   if (options.batch_size > limit) {
     throw option_error("eval_batch_size", fmt::format("{} given, at most {} wanted", options.batch_size, limit));
   }
-  if (!options.mlperf) require_enough_items(data, options.negatives);
-  const auto users = static_cast<std::uint64_t>(data.user_count());
+  if (!options.mlperf) require_enough_items(user_offsets, item_count, ids, options.negatives);
+  const std::uint64_t users = user_offsets.size() - 1;
   return {.seed = seed,
           .negatives = options.negatives,
           .with_replacement = options.mlperf,
           .user_count = users,
           .batch_size = options.batch_size,
           .batch_count = core::ceil_div(users * row, options.batch_size),
-          .item_draw = core::bounded32::make(static_cast<std::uint32_t>(data.item_count()))};
+          .item_draw = core::bounded32::make(static_cast<std::uint32_t>(item_count))};
+}
+
+}  // namespace
+
+evaluation_plan plan_evaluation(const dataset& data, const evaluation_options& options, std::uint64_t seed) {
+  return plan_evaluation(data.user_offsets(), data.item_count(), &data.user_ids(), options, seed);
+}
+
+evaluation_plan plan_evaluation(std::span<const std::int64_t> user_offsets, std::int32_t item_count,
+                                const evaluation_options& options, std::uint64_t seed) {
+  return plan_evaluation(user_offsets, item_count, nullptr, options, seed);
 }
 
 core::cycle_key make_cycle_key(const training_plan& plan, std::uint32_t cycle) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "negpipe/core/evaluation.hpp"
 #include "negpipe/core/training.hpp"
@@ -30,10 +31,15 @@ struct evaluation_options {
 /// Throws option_error: a count of zero, more points than core::permutation::max_size, a padding policy that
 /// leaves no batch.
 training_plan plan_training(const dataset& data, const training_options& options);
+/// The same for a dataset of these counts, wherever its arrays are.
+training_plan plan_training(std::uint64_t positive_count, std::int32_t item_count, const training_options& options);
 
 /// Throws option_error when the batch size is not a multiple of negatives + 1, infeasible_error (naming the
 /// users and what each has left) when some user has fewer than E distinct negatives and mlperf is not set.
 evaluation_plan plan_evaluation(const dataset& data, const evaluation_options& options, std::uint64_t seed);
+/// The same for a dataset with these row offsets, [user_count + 1].
+evaluation_plan plan_evaluation(std::span<const std::int64_t> user_offsets, std::int32_t item_count,
+                                const evaluation_options& options, std::uint64_t seed);
 
 /// The key of a cycle of a plan: its permutation. Any cycle of 32 bits; a pure function.
 core::cycle_key make_cycle_key(const training_plan& plan, std::uint32_t cycle);

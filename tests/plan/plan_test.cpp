@@ -182,6 +182,30 @@ TEST(EvaluationPlan, NamesUsersWithTooFewItemsLeft) {
   EXPECT_NO_THROW(plan_evaluation(data, {.negatives = 12, .batch_size = 13, .mlperf = true}, 0));
 }
 
+TEST(plans_from_counts, equal_those_of_the_dataset) {
+  const dataset data = test::edge_dataset();
+  const training_options training{.seed = 3, .negatives = 2, .batch_size = 100};
+  const training_plan a = plan_training(data, training);
+  const training_plan b = plan_training(data.positive_count(), data.item_count(), training);
+  EXPECT_EQ(a.point_count, b.point_count);
+  EXPECT_EQ(a.batch_count, b.batch_count);
+  EXPECT_EQ(a.item_draw.n, b.item_draw.n);
+  const evaluation_options evaluation{.negatives = 9, .batch_size = 30, .mlperf = true};
+  const evaluation_plan c = plan_evaluation(data, evaluation, 3);
+  const evaluation_plan d = plan_evaluation(data.user_offsets(), data.item_count(), evaluation, 3);
+  EXPECT_EQ(c.user_count, d.user_count);
+  EXPECT_EQ(c.batch_count, d.batch_count);
+  EXPECT_EQ(c.item_draw.n, d.item_draw.n);
+}
+
+TEST(plans_from_counts, name_users_with_too_few_items_by_number) {
+  const dataset data = test::edge_dataset();
+  const std::string message = refusal<infeasible_error>([&] {
+    plan_evaluation(data.user_offsets(), data.item_count(), {.negatives = 9, .batch_size = 30}, 3);
+  });
+  EXPECT_NE(message.find("(number 7) has 0"), std::string::npos) << message;
+}
+
 TEST(RandomSeed, IsAnotherEachTime) {
   const std::uint64_t first = random_seed();
   EXPECT_NE(first, random_seed());
