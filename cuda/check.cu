@@ -4,6 +4,13 @@
 
 namespace negpipe::cuda {
 
+namespace {
+
+// cudaErrorContained, by number: older toolkits do not name it.
+constexpr auto error_contained = static_cast<cudaError_t>(226);
+
+}  // namespace
+
 std::string describe(cudaError_t status) {
   const std::string name = std::string(cudaGetErrorName(status)) + ", " + cudaGetErrorString(status);
   switch (status) {
@@ -18,11 +25,15 @@ std::string describe(cudaError_t status) {
       return "the NVIDIA driver does not fit the kernel module or the card (" + name + "): reboot after a driver "
              "update, or use the device cpu";
     case cudaErrorNoKernelImageForDevice:
+    case cudaErrorInvalidDeviceFunction:
     case cudaErrorUnsupportedPtxVersion:
     case cudaErrorInvalidKernelImage:
       return "this build has no code for the card (" + name + "): rebuild with CMAKE_CUDA_ARCHITECTURES set for it";
+    case cudaErrorDevicesUnavailable:
+      return "the card is busy or prohibited (" + name + "): another process may hold it in exclusive mode; choose "
+             "another device, or use the device cpu";
     case cudaErrorMemoryAllocation:
-      return "not enough memory (" + name + "): free memory on the device, lower --bitset-budget, or use the device "
+      return "not enough memory (" + name + "): free memory on the device, lower `bitset_budget`, or use the device "
              "cpu";
     default:
       return is_sticky(status) ? "the device is lost to this process (" + name + "): start it again" : name;
@@ -42,8 +53,8 @@ bool is_sticky(cudaError_t status) {
     case cudaErrorAssert:
     case cudaErrorECCUncorrectable:
     case cudaErrorNvlinkUncorrectable:
-    case cudaErrorDevicesUnavailable:
     case cudaErrorCudartUnloading:
+    case error_contained:
       return true;
     default:
       return false;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "cpu_backend.hpp"
 #include "negpipe/backend_factory.hpp"
 #include "negpipe/error.hpp"
 
@@ -28,7 +29,13 @@ std::unique_ptr<backend> make_backend(std::string_view device, const positives_i
   }
   const backend_status cuda = cuda_status();
   if (device == "auto") {
-    return cuda.available ? make_cuda_backend("cuda", index) : make_cpu_backend(index, threads);
+    if (!cuda.available) return make_cpu_backend(index, threads);
+    try {
+      return make_cuda_backend("cuda", index);
+    } catch (const backend_error& failure) {  // full, held by another process, or without code in this build
+      const std::string note = fmt::format("; cuda is not used: {}", failure.what());
+      return make_cpu_backend(index, cpu_backend_options{.threads = threads, .note = note});
+    }
   }
   if (!cuda.available) throw backend_error(fmt::format("the device {} is not available: {}", device, cuda.reason));
   return make_cuda_backend(device, index);

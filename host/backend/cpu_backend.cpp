@@ -60,7 +60,8 @@ class cpu_backend final : public backend {
 
   std::string description() const override {
     const unsigned threads = pool_.thread_count();
-    return fmt::format("cpu ({}, {} thread{} a batch)", options_.kernels.name, threads, threads == 1 ? "" : "s");
+    return fmt::format("cpu ({}, {} thread{} a batch){}", options_.kernels.name, threads, threads == 1 ? "" : "s",
+                       options_.note);
   }
 
   void fill_training(const training_plan& plan, const core::cycle_key& key, std::uint64_t first, std::uint64_t count,

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "kernels.hpp"
 #include "negpipe/backend.hpp"
@@ -18,6 +19,7 @@ struct cpu_backend_options {
   /// times, short enough for a batch to be shared by all threads.
   std::uint64_t points_per_block = 16'384;
   std::uint64_t values_per_block = 65'536;  ///< of evaluation rows, rounded down to whole rows, at least one
+  std::string note;                         ///< appended to description()
 };
 
 /// Throws io_error when the system gives fewer threads.

@@ -55,7 +55,7 @@ struct backend_status {
 /// All kinds this build knows, best first.
 std::vector<backend_status> list_backends();
 
-/// Makes a backend by name: "auto" takes the best available one, "cpu", "cuda", "cuda:1" or "cuda:all". Throws
+/// Makes a backend by name: "auto" takes the best one that can be made, "cpu", "cuda", "cuda:1" or "cuda:all". Throws
 /// option_error for an unknown name, backend_error with the reason for one that is not available.
 std::unique_ptr<backend> make_backend(std::string_view device, const positives_index& index, unsigned threads = 0);
 

@@ -1,4 +1,4 @@
-// A machine without a device: run with none visible. The reason is given, auto takes the CPU, cuda is refused.
+// Machines without a device, and with one that cannot be used: the reason is given, auto takes the CPU, cuda is refused.
 #include <gtest/gtest.h>
 
 #include "negpipe/backend.hpp"
@@ -32,6 +32,20 @@ TEST(without_a_device, cuda_is_refused_with_the_reason) {
       EXPECT_NE(std::string(error.what()).find(cuda_status().reason), std::string::npos) << error.what();
     }
   }
+}
+
+// Run with a device that is full, held by another process, or without code in this build.
+TEST(with_an_unusable_device, auto_takes_the_cpu_and_says_why) {
+  ASSERT_TRUE(cuda_status().available) << "this test is for runs with a device";
+  const positives_index index(edge_dataset());
+  const std::string description = make_backend("auto", index)->description();
+  EXPECT_EQ(description.find("cpu ("), 0U) << description;
+  EXPECT_NE(description.find("; cuda is not used: CUDA: "), std::string::npos) << description;
+}
+
+TEST(with_an_unusable_device, cuda_is_refused) {
+  const positives_index index(edge_dataset());
+  EXPECT_THROW(make_backend("cuda", index), backend_error);
 }
 
 }  // namespace

@@ -14,10 +14,21 @@ TEST(cuda_errors, success_is_no_error) { EXPECT_NO_THROW(NEGPIPE_CUDA_CHECK(cuda
 TEST(cuda_errors, too_little_memory_lost_devices_and_others_have_their_types) {
   EXPECT_THROW(NEGPIPE_CUDA_CHECK(cudaErrorMemoryAllocation), device_memory_error);
   for (const cudaError_t lost : {cudaErrorIllegalAddress, cudaErrorLaunchFailure, cudaErrorLaunchTimeout,
-                                 cudaErrorECCUncorrectable, cudaErrorAssert}) {
+                                 cudaErrorECCUncorrectable, cudaErrorAssert, static_cast<cudaError_t>(226)}) {
     EXPECT_THROW(NEGPIPE_CUDA_CHECK(lost), device_lost_error);
   }
   EXPECT_THROW(NEGPIPE_CUDA_CHECK(cudaErrorInvalidValue), backend_error);
+}
+
+TEST(cuda_errors, a_device_that_another_process_holds_is_not_lost) {
+  EXPECT_FALSE(cuda::is_sticky(cudaErrorDevicesUnavailable));
+  try {
+    NEGPIPE_CUDA_CHECK(cudaErrorDevicesUnavailable);
+    FAIL();
+  } catch (const device_lost_error&) {
+    FAIL();
+  } catch (const backend_error&) {
+  }
 }
 
 TEST(cuda_errors, messages_name_the_call_and_say_what_to_do) {
@@ -26,11 +37,15 @@ TEST(cuda_errors, messages_name_the_call_and_say_what_to_do) {
     FAIL();
   } catch (const device_memory_error& error) {
     EXPECT_NE(std::string(error.what()).find("cudaErrorMemoryAllocation"), std::string::npos) << error.what();
-    EXPECT_NE(std::string(error.what()).find("--bitset-budget"), std::string::npos) << error.what();
+    EXPECT_NE(std::string(error.what()).find("`bitset_budget`"), std::string::npos) << error.what();
   }
   for (const auto& [status, advice] :
-       {std::pair{cudaErrorNoDevice, "nvidia-smi"}, {cudaErrorInsufficientDriver, "update the driver"},
-        {cudaErrorNoKernelImageForDevice, "CMAKE_CUDA_ARCHITECTURES"}, {cudaErrorIllegalAddress, "start it again"}}) {
+       {std::pair{cudaErrorNoDevice, "nvidia-smi"},
+        {cudaErrorInsufficientDriver, "update the driver"},
+        {cudaErrorNoKernelImageForDevice, "CMAKE_CUDA_ARCHITECTURES"},
+        {cudaErrorInvalidDeviceFunction, "CMAKE_CUDA_ARCHITECTURES"},
+        {cudaErrorDevicesUnavailable, "exclusive mode"},
+        {cudaErrorIllegalAddress, "start it again"}}) {
     EXPECT_NE(cuda::describe(status).find(advice), std::string::npos) << cuda::describe(status);
   }
 }
