@@ -4,16 +4,18 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <future>
 #include <mutex>
 #include <numeric>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "check.hpp"
 #include "device_dataset.hpp"
 #include "fill_eval.hpp"
 #include "fill_points.hpp"
-#include "lane.hpp"
+#include "double_buffer.hpp"
 #include "memory.hpp"
 #include "negpipe/backend_factory.hpp"
 #include "negpipe/column_checks.hpp"
@@ -29,22 +31,22 @@ namespace {
 class device_part {
  public:
   device_part(int device, const positives_index& index, const cuda_backend_options& options)
-      : device_(device), lane_bytes_(options.buffer_bytes) {
+      : device_(device), buffer_bytes_(options.buffer_bytes) {
     const device_guard current(device);
     memory_ = make_pool_memory();
     setup_ = std::make_unique<stream>();
+    const std::uint64_t budget_bytes = index.form() == core::membership::bitset ? ~std::uint64_t{0} : 0;
     data_ = std::make_unique<device_dataset>(
-        device_dataset::upload_async(index, options.form, *memory_, setup_->get()));
+        device_dataset::upload_async(index.source(), budget_bytes, options.form, *memory_, setup_->get()));
     setup_->synchronize();
+    memory_->release_unused();
   }
   ~device_part() {
-    int former = 0;
-    const bool known = cudaGetDevice(&former) == cudaSuccess && cudaSetDevice(device_) == cudaSuccess;
-    lanes_.clear();
+    const quiet_device_guard current(device_);
+    buffers_.clear();
     data_.reset();
     setup_.reset();
     memory_.reset();
-    if (known) ignore(cudaSetDevice(former));
   }
   device_part(const device_part&) = delete;
   device_part& operator=(const device_part&) = delete;
@@ -60,35 +62,35 @@ class device_part {
            std::to_string(data_->membership_bytes() >> 20) + " MiB";
   }
 
-  // A lane for one thread whose buffers hold at least the given bytes: one that waits, or a new one.
-  std::unique_ptr<transfer_lane> take_lane(std::size_t bytes) const {
-    std::unique_ptr<transfer_lane> lane;
+  // A buffers for one thread whose buffers hold at least the given bytes: one that waits, or a new one.
+  std::unique_ptr<double_buffer> take_buffers(std::size_t bytes) const {
+    std::unique_ptr<double_buffer> buffers;
     {
       const std::lock_guard lock(mutex_);
-      if (!lanes_.empty()) {
-        lane = std::move(lanes_.back());
-        lanes_.pop_back();
+      if (!buffers_.empty()) {
+        buffers = std::move(buffers_.back());
+        buffers_.pop_back();
       }
     }
-    if (lane == nullptr || lane->buffer_bytes() < bytes) {
-      lane = std::make_unique<transfer_lane>(std::max(bytes, lane_bytes_), *memory_);
+    if (buffers == nullptr || buffers->buffer_bytes() < bytes) {
+      buffers = std::make_unique<double_buffer>(std::max(bytes, buffer_bytes_), *memory_);
     }
-    return lane;
+    return buffers;
   }
 
-  void return_lane(std::unique_ptr<transfer_lane> lane) const {
+  void return_buffers(std::unique_ptr<double_buffer> buffers) const {
     const std::lock_guard lock(mutex_);
-    lanes_.push_back(std::move(lane));
+    buffers_.push_back(std::move(buffers));
   }
 
  private:
   int device_;
-  std::size_t lane_bytes_;
+  std::size_t buffer_bytes_;
   std::unique_ptr<device_memory> memory_;
   std::unique_ptr<stream> setup_;
   std::unique_ptr<device_dataset> data_;
   mutable std::mutex mutex_;
-  mutable std::vector<std::unique_ptr<transfer_lane>> lanes_;
+  mutable std::vector<std::unique_ptr<double_buffer>> buffers_;
 };
 
 class cuda_backend final : public backend {
@@ -133,11 +135,11 @@ class cuda_backend final : public backend {
             cudaStream_t stream) {
           const core::evaluation_pointers device{reinterpret_cast<std::int32_t*>(column[0]), column[1],
                                                  host.item_width, reinterpret_cast<std::int8_t*>(column[2])};
-          const std::uint64_t row_count_here = count / length;
-          device_buffer<std::byte> workspace(evaluation_workspace_bytes(plan, part.view(), row_count_here),
+          const std::uint64_t piece_rows = count / length;
+          device_buffer<std::byte> workspace(evaluation_workspace_bytes(plan, part.view(), piece_rows),
                                              part.memory(), stream);
-          fill_evaluation_async(plan, part.view(), first_row + begin / length, row_count_here, device,
-                                workspace.data(), {stream, options_.block_size});
+          fill_evaluation_async(plan, part.view(), first_row + begin / length, piece_rows, device, workspace.data(),
+                                {stream, options_.block_size});
         });
   }
 
@@ -170,18 +172,49 @@ class cuda_backend final : public backend {
     std::size_t part_ = 0;
   };
 
+  // A call of several pieces is split over the devices; others go to one of them each.
   template <typename Fill>
   void run(std::uint64_t count, std::uint64_t unit, std::span<const host_column> columns, const Fill& fill) const {
     if (count == 0) return;
-    const lease lent(*this);
-    const device_part& part = lent.part();
+    std::uint64_t value_bytes = 0;
+    for (const host_column& column : columns) value_bytes += column.width_bytes;
+    const std::uint64_t pieces = core::ceil_div(count * value_bytes, options_.buffer_bytes);
+    const std::uint64_t shares = std::min<std::uint64_t>({parts_.size(), pieces, core::ceil_div(count, unit)});
+    if (shares == 1) {
+      const lease lent(*this);
+      return run_on(lent.part(), 0, count, unit, columns, fill);
+    }
+    const std::uint64_t share = core::ceil_div(core::ceil_div(count, unit), shares) * unit;
+    const auto run_share = [&](std::uint64_t s) {
+      const std::uint64_t begin = s * share;
+      if (begin < count) run_on(*parts_[s], begin, std::min(share, count - begin), unit, columns, fill);
+    };
+    std::vector<std::future<void>> others;
+    for (std::uint64_t s = 1; s < shares; ++s) {
+      try {
+        others.push_back(std::async(std::launch::async, run_share, s));
+      } catch (const std::system_error&) {  // no thread is to be had
+        run_share(s);
+      }
+    }
+    run_share(0);
+    for (std::future<void>& other : others) other.get();
+  }
+
+  // Values [begin, begin + count) of the columns by one device.
+  template <typename Fill>
+  void run_on(const device_part& part, std::uint64_t begin, std::uint64_t count, std::uint64_t unit,
+              std::span<const host_column> columns, const Fill& fill) const {
+    std::vector<host_column> moved(columns.begin(), columns.end());
+    for (host_column& column : moved) {
+      column.values = static_cast<std::byte*>(column.values) + begin * column.width_bytes;
+    }
     const device_guard current(part.device());
-    std::unique_ptr<transfer_lane> lane = part.take_lane(transfer_lane::bytes_for(unit, columns));
-    lane->run(count, unit, columns,
-              [&](std::uint64_t first, std::uint64_t length, std::span<std::byte* const> column, cudaStream_t stream) {
-                fill(part, first, length, column, stream);
-              });
-    part.return_lane(std::move(lane));
+    std::unique_ptr<double_buffer> buffers = part.take_buffers(double_buffer::bytes_for(unit, columns));
+    buffers->run(count, unit, moved,
+                 [&](std::uint64_t first, std::uint64_t length, std::span<std::byte* const> column,
+                     cudaStream_t stream) { fill(part, begin + first, length, column, stream); });
+    part.return_buffers(std::move(buffers));
   }
 
   positives_index index_;

@@ -40,9 +40,9 @@ __global__ void sample_users(const std::int64_t* user_offsets, std::int32_t user
 
 template <typename Layout>
 __global__ void pack_words(core::csr_view csr, std::uint64_t positive_count, std::uint64_t word_count,
-                           core::packed_word* words) {
+                           packed_word* words) {
   for (std::uint64_t w = first_index(); w < word_count; w += index_stride()) {
-    words[w] = core::pack_positives<Layout>(csr, positive_count, w);
+    words[w] = pack_positives<Layout>(csr, positive_count, w);
   }
 }
 
@@ -92,16 +92,14 @@ membership_form choose_form(const form_choice& sizes) {
   return fits && reads_less ? membership_form::bitset : membership_form::bloom_filter;
 }
 
-device_dataset device_dataset::upload_async(const positives_index& index, membership_form form,
-                                            device_memory& memory, cudaStream_t stream) {
+device_dataset device_dataset::upload_async(const dataset& data, std::uint64_t bitset_budget_bytes,
+                                            membership_form form, device_memory& memory, cudaStream_t stream) {
   const nvtx_range range("negpipe upload dataset");
-  const dataset& data = index.source();
   device_rows rows{
       cuda::upload_async(data.user_offsets().data(), data.user_offsets().size(), memory, stream),
       cuda::upload_async(data.positive_items().data(), data.positive_items().size(), memory, stream),
       cuda::upload_async(data.heldout_items().data(), data.heldout_items().size(), memory, stream)};
-  const std::uint64_t budget_bytes = index.form() == core::membership::bitset ? free_memory_bytes() / 4 : 0;
-  return build_async(std::move(rows), data.item_count(), budget_bytes, form, memory, stream);
+  return build_async(std::move(rows), data.item_count(), bitset_budget_bytes, form, memory, stream);
 }
 
 device_dataset device_dataset::build_async(device_rows rows, std::int32_t item_count,
@@ -122,17 +120,18 @@ device_dataset device_dataset::build_async(device_rows rows, std::int32_t item_c
   launcher{stream}("launch of sample_users", sample_users, grid_over(sample_count), view.csr.user_offsets,
                    view.user_count, sample_count, out.user_samples_.data());
 
-  if (core::narrow_layout::covers(view.user_count, item_count)) {
-    out.pack<core::narrow_layout>(packing::narrow, memory, stream);
-  } else if (core::wide_layout::covers(view.user_count, item_count)) {
-    out.pack<core::wide_layout>(packing::wide, memory, stream);
+  if (narrow_layout::covers(view.user_count, item_count)) {
+    out.pack<narrow_layout>(packing::narrow, memory, stream);
+  } else if (wide_layout::covers(view.user_count, item_count)) {
+    out.pack<wide_layout>(packing::wide, memory, stream);
   }
 
   const std::uint64_t bits_bytes = bitset_bytes(view.user_count, item_count);
+  const std::uint64_t budget_bytes = std::min(bitset_budget_bytes, free_memory_bytes() / 4);
   view.form = form != membership_form::automatic
                   ? form
-                  : choose_form({bits_bytes, filter_bytes(view.positive_count), bitset_budget_bytes, cache_bytes()});
-  const bool may_have_bitset = bits_bytes <= std::min(bitset_budget_bytes, addressable_bitset_bytes);
+                  : choose_form({bits_bytes, filter_bytes(view.positive_count), budget_bytes, cache_bytes()});
+  const bool may_have_bitset = bits_bytes <= std::min(budget_bytes, addressable_bitset_bytes);
   if (view.form == membership_form::bitset || (view.form == membership_form::bloom_filter && may_have_bitset)) {
     out.build_bitset(memory, stream);
   }
@@ -142,7 +141,7 @@ device_dataset device_dataset::build_async(device_rows rows, std::int32_t item_c
 
 template <typename Layout>
 void device_dataset::pack(packing as, device_memory& memory, cudaStream_t stream) {
-  packed_words_ = device_buffer<core::packed_word>(Layout::word_count(view_.positive_count), memory, stream);
+  packed_words_ = device_buffer<packed_word>(Layout::word_count(view_.positive_count), memory, stream);
   view_.packed = packed_words_.data();
   view_.packed_as = as;
   launcher{stream}("launch of pack_words", pack_words<Layout>, grid_over(packed_words_.size()), view_.csr,

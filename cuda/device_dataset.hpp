@@ -5,17 +5,17 @@
 
 #include "membership.hpp"
 #include "memory.hpp"
-#include "negpipe/core/packed_positives.hpp"
 #include "negpipe/core/positives.hpp"
 #include "negpipe/positives.hpp"
+#include "packed_positives.hpp"
 
 namespace negpipe::cuda {
 
-/// How positives are packed for random access, see core/packed_positives.hpp.
+/// How positives are packed for random access, see packed_positives.hpp.
 enum class packing : std::uint8_t {
   none,    ///< more users than a word names: points are made one by one
-  narrow,  ///< core::narrow_layout
-  wide,    ///< core::wide_layout
+  narrow,  ///< narrow_layout
+  wide,    ///< wide_layout
 };
 
 /// What kernels read, by value. Owns nothing; any number of launches may read it at once.
@@ -25,7 +25,7 @@ struct device_view {
   std::int32_t user_count;
   std::int32_t item_count;
   std::uint64_t positive_count;
-  const core::packed_word* packed;  ///< in the layout that packing names; null when that is none
+  const packed_word* packed;  ///< in the layout that packing names; null when that is none
   packing packed_as;
   core::bitset_view bitset;        ///< words is null unless built
   core::bloom_filter_view filter;  ///< words is null unless form == bloom_filter
@@ -62,11 +62,11 @@ membership_form choose_form(const form_choice& sizes);
 /// Owns a dataset on the device that was current when it was made. Immutable.
 class device_dataset {
  public:
-  /// Copies an index's dataset to the device and builds the rest there. Bitsets are considered where the index has
-  /// them within its budget and they fit a quarter of the free device memory. Throws device_memory_error. Does not
-  /// wait: use the dataset in the stream's order. The index's arrays must live until the stream has got this far.
-  static device_dataset upload_async(const positives_index& index, membership_form form, device_memory& memory,
-                                     cudaStream_t stream);
+  /// Copies a dataset to the device and builds the rest there. Bitsets are considered up to bitset_budget_bytes and a
+  /// quarter of the free device memory. Throws device_memory_error. Does not wait: use the dataset in the stream's
+  /// order. The host's arrays must live until the stream has got this far.
+  static device_dataset upload_async(const dataset& data, std::uint64_t bitset_budget_bytes, membership_form form,
+                                     device_memory& memory, cudaStream_t stream);
 
   /// Takes over rows that are on the device already. positive_count values in rows; bitset_budget_bytes as above.
   static device_dataset build_async(device_rows rows, std::int32_t item_count, std::uint64_t bitset_budget_bytes,
@@ -88,7 +88,7 @@ class device_dataset {
 
   device_rows rows_;
   device_buffer<std::int32_t> user_samples_;
-  device_buffer<core::packed_word> packed_words_;
+  device_buffer<packed_word> packed_words_;
   device_buffer<std::uint32_t> bitset_words_;
   device_buffer<std::uint32_t> filter_words_;
   device_view view_{};

@@ -2,8 +2,9 @@
 
 #include <type_traits>
 
+#include "bits.hpp"
 #include "fill_job.hpp"
-#include "negpipe/core/neighbours.hpp"
+#include "neighbours.hpp"
 #include "nvtx.hpp"
 #include "take_batches.hpp"
 
@@ -14,9 +15,9 @@ namespace {
 // One launch: everything a thread needs, in the constant bank.
 template <typename Position, typename Layout, typename Form, typename Cursor>
 struct fill_job {
-  core::neighbour_plan<Position> plan;
+  neighbour_plan<Position> plan;
   scheduled_source source;
-  const core::packed_word* packed;
+  const packed_word* packed;
   positives_of<Form> positives;
   point_writer<Cursor> writer;  // for positions at the edges: padding, and the ends of a range
 };
@@ -31,23 +32,23 @@ __device__ Position first_quad(const fill_job<Position, Layout, Form, Cursor>& j
 template <typename Layout>
 struct item_quad;
 template <>
-struct alignas(8) item_quad<core::narrow_layout> {
+struct alignas(8) item_quad<narrow_layout> {
   static constexpr store_width stored_as = store_width::quads_of_uint16;
   std::uint16_t item[4];
 };
 template <>
-struct alignas(16) item_quad<core::wide_layout> {
+struct alignas(16) item_quad<wide_layout> {
   static constexpr store_width stored_as = store_width::quads_of_int32;
   std::int32_t item[4];
 };
 
-__device__ item_quad<core::narrow_layout> as_quad(const core::neighbours& made, core::narrow_layout) {
+__device__ item_quad<narrow_layout> as_quad(const neighbours& made, narrow_layout) {
   const auto pair = [&](int j) {
-    return core::join_halves(static_cast<std::uint32_t>(made.item[j]), static_cast<std::uint32_t>(made.item[j + 1]));
+    return join_halves(static_cast<std::uint32_t>(made.item[j]), static_cast<std::uint32_t>(made.item[j + 1]));
   };
-  return __builtin_bit_cast(item_quad<core::narrow_layout>, make_uint2(pair(0), pair(2)));
+  return __builtin_bit_cast(item_quad<narrow_layout>, make_uint2(pair(0), pair(2)));
 }
-__device__ item_quad<core::wide_layout> as_quad(const core::neighbours& made, core::wide_layout) {
+__device__ item_quad<wide_layout> as_quad(const neighbours& made, wide_layout) {
   return {{made.item[0], made.item[1], made.item[2], made.item[3]}};
 }
 
@@ -60,11 +61,11 @@ struct shared_list {
   // base plus the place of each bit of a mask; not in order.
   __device__ void append_bits(std::uint32_t mask, std::uint32_t base) {
     if (mask == 0) return;
-    std::uint16_t* next = value + atomicAdd(&count, core::count_ones(mask));
+    std::uint16_t* next = value + atomicAdd(&count, count_ones(mask));
     do {
-      const std::uint32_t bit = core::highest_bit(mask);
+      const std::uint32_t bit = highest_bit(mask);
       *next++ = static_cast<std::uint16_t>(base + bit);
-      mask = core::lowest_bits(mask, bit);
+      mask = lowest_bits(mask, bit);
     } while (mask != 0);
   }
 };
@@ -78,7 +79,7 @@ struct shared_tile {
   shared_list open;
   shared_list still_open;
 
-  __device__ void push(const core::neighbours& made) {
+  __device__ void push(const neighbours& made) {
     users[threadIdx.x] = make_int4(made.user[0], made.user[1], made.user[2], made.user[3]);
     items[threadIdx.x] = as_quad(made, Layout{});
     open.append_bits(made.unsettled, 4 * threadIdx.x);
@@ -95,7 +96,7 @@ struct shared_tile {
 // All columns of a whole quad but the items.
 template <typename Position>
 __device__ void store_users_and_labels(const core::training_pointers& columns, store_width stores, Position quad,
-                                       const core::neighbours& made) {
+                                       const neighbours& made) {
   if (stores != store_width::single) {
     reinterpret_cast<int4*>(columns.users)[quad] = make_int4(made.user[0], made.user[1], made.user[2], made.user[3]);
     reinterpret_cast<std::uint32_t*>(columns.labels)[quad] = made.labels;
@@ -196,7 +197,7 @@ __global__ void __launch_bounds__(max_block_size)
   if (threadIdx.x == 0) shared.open.count = shared.still_open.count = 0;
   __syncthreads();
   if (whole) {
-    const auto made = core::points_at<Layout>(job.plan, job.writer.cursor.key(), job.packed, job.positives.csr,
+    const auto made = points_at<Layout>(job.plan, job.writer.cursor.key(), job.packed, job.positives.csr,
                                               job.positives.form, quad, job.source);
     store_users_and_labels(range.columns, stores, quad, made);
     shared.push(made);
@@ -225,7 +226,7 @@ __global__ void fill_singly(const __grid_constant__ point_writer<Cursor> writer)
 template <typename Position, typename Layout, typename Form, typename Cursor>
 void launch_form(const device_view& data, Form form, const point_writer<Cursor>& writer, std::uint64_t count,
                  unsigned batches, const launcher& on) {
-  const fill_job<Position, Layout, Form, Cursor> job{core::neighbour_plan<Position>::make(writer.plan),
+  const fill_job<Position, Layout, Form, Cursor> job{neighbour_plan<Position>::make(writer.plan),
                                                      scheduled_source(writer.plan.seed),
                                                      data.packed,
                                                      {form, data.csr, data.item_count},
@@ -253,16 +254,16 @@ template <typename Position, typename Cursor>
 void launch_position(const device_view& data, const point_writer<Cursor>& writer, std::uint64_t count,
                      unsigned batches, const launcher& on) {
   if (data.packed_as == packing::narrow) {
-    launch_layout<Position, core::narrow_layout>(data, writer, count, batches, on);
+    launch_layout<Position, narrow_layout>(data, writer, count, batches, on);
   } else {
-    launch_layout<Position, core::wide_layout>(data, writer, count, batches, on);
+    launch_layout<Position, wide_layout>(data, writer, count, batches, on);
   }
 }
 
 // Whether the kernel may count in 32 bits: the points by their positions, and by quads all positions of the cycle, of
 // which a large batch makes many more in padding. Below 2^31 quads, with room for the last tile to reach past the end.
 bool fits_32_bits(const core::training_plan& plan) {
-  return core::neighbour_plan<std::uint32_t>::covers(plan) && plan.padded_count() < 1ULL << 33;
+  return neighbour_plan<std::uint32_t>::covers(plan) && plan.padded_count() < 1ULL << 33;
 }
 
 // count: points of a batch, a row of the grid each.
@@ -271,7 +272,7 @@ void launch_fill(const core::training_plan& plan, const device_view& data, std::
                  const Cursor& cursor, const launcher& on) {
   const nvtx_range range("negpipe fill points");
   const point_writer<Cursor> writer{plan, data.positives(), cursor};
-  if (data.packed_as == packing::none || !core::neighbour_plan<std::uint64_t>::covers(plan)) {
+  if (data.packed_as == packing::none || !neighbour_plan<std::uint64_t>::covers(plan)) {
     const dim3 grid(grid_for(core::ceil_div(count, on.block_size)), batches);
     on("launch of fill_singly", fill_singly<Cursor>, grid, writer);
   } else if (fits_32_bits(plan)) {

@@ -5,9 +5,9 @@
 
 #include "device_dataset.hpp"
 #include "launch.hpp"
+#include "negpipe/core/batch_cursor.hpp"
 #include "negpipe/core/columns.hpp"
 #include "negpipe/core/training.hpp"
-#include "negpipe/device.hpp"
 
 namespace negpipe::cuda {
 

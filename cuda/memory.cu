@@ -1,6 +1,8 @@
 #include "memory.hpp"
 
-#include "stream.hpp"
+#include <string>
+
+#include "negpipe/error.hpp"
 
 namespace negpipe::cuda {
 
@@ -34,6 +36,8 @@ class pool_memory final : public device_memory {
     ignore(cudaFreeAsync(pointer, stream));
   }
 
+  void release_unused() override { NEGPIPE_CUDA_CHECK(cudaMemPoolTrimTo(pool_, 0)); }
+
  private:
   cudaMemPool_t pool_ = nullptr;
 };
@@ -51,6 +55,25 @@ class plain_memory final : public device_memory {
   }
 };
 
+class lent_memory final : public device_memory {
+ public:
+  explicit lent_memory(const device_allocator& allocator) : allocator_(allocator) {}
+
+  void* allocate(std::size_t bytes, cudaStream_t stream) override {
+    void* pointer = allocator_.allocate(allocator_.context, bytes, stream);
+    if (pointer != nullptr) return pointer;
+    throw device_memory_error("the caller's allocator gave no " + std::to_string(bytes) +
+                              " bytes: free memory on the device");
+  }
+
+  void deallocate(void* pointer, std::size_t bytes, cudaStream_t stream) noexcept override {
+    allocator_.deallocate(allocator_.context, pointer, bytes, stream);
+  }
+
+ private:
+  device_allocator allocator_;
+};
+
 }  // namespace
 
 std::unique_ptr<device_memory> make_pool_memory() {
@@ -63,5 +86,12 @@ std::unique_ptr<device_memory> make_pool_memory() {
 }
 
 std::unique_ptr<device_memory> make_plain_memory() { return std::make_unique<plain_memory>(); }
+
+std::unique_ptr<device_memory> make_lent_memory(const device_allocator& allocator) {
+  if (allocator.allocate == nullptr || allocator.deallocate == nullptr) {
+    throw option_error("allocator", "allocate and deallocate are wanted together, one is null");
+  }
+  return std::make_unique<lent_memory>(allocator);
+}
 
 }  // namespace negpipe::cuda

@@ -10,26 +10,31 @@
 #include <utility>
 
 #include "check.hpp"
+#include "negpipe/device_allocator.hpp"
 
 namespace negpipe::cuda {
 
-/// Where device memory comes from: the hook by which a caller lends an allocator of its own, such as a framework's.
-/// Any thread.
+/// A source of device memory. Any thread.
 class device_memory {
  public:
   virtual ~device_memory() = default;
   /// At least bytes > 0, aligned to 256. Throws device_memory_error.
   virtual void* allocate(std::size_t bytes, cudaStream_t stream) = 0;
   virtual void deallocate(void* pointer, std::size_t bytes, cudaStream_t stream) noexcept = 0;
+  /// Gives memory that is kept for later allocations back to the device. Throws backend_error.
+  virtual void release_unused() {}
 };
 
-/// A pool of the current device's memory that keeps what is given back until it is destroyed, so that repeated
-/// allocations cost no call into the driver. Plain allocations where the device has no pools.
+/// A pool of the current device's memory that keeps what is given back until it is destroyed or released, so that
+/// repeated allocations cost no call into the driver. Plain allocations where the device has no pools.
 std::unique_ptr<device_memory> make_pool_memory();
 
-/// Plain allocations of the current device's memory: each is a call into the driver, and each return waits for the
-/// device.
+/// Plain allocations of the current device's memory: each is a call into the driver, and each deallocation waits for
+/// the device.
 std::unique_ptr<device_memory> make_plain_memory();
+
+/// The caller's allocator.
+std::unique_ptr<device_memory> make_lent_memory(const device_allocator& allocator);
 
 /// count values of T in device memory, not initialised. Move-only. The stream and the memory must outlive it.
 template <typename T>

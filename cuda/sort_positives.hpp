@@ -15,9 +15,14 @@
 
 namespace negpipe::cuda {
 
-/// A pair as one key that sorts by user, then by item. Ids are not negative.
+/// A pair as one key that sorts by user, then by item; a user's held-out pair as a key past all others. Ids are not
+/// negative.
 struct pair_key {
+  static constexpr std::uint64_t left_out = ~std::uint64_t{0};
+  const std::int32_t* heldout;  ///< [user_count]
+
   NEGPIPE_HD std::uint64_t operator()(std::int32_t user, std::int32_t item) const {
+    if (heldout[user] == item) return left_out;
     return static_cast<std::uint64_t>(user) << 32 | static_cast<std::uint32_t>(item);
   }
 };
@@ -32,13 +37,14 @@ struct first_key_of_user {
   NEGPIPE_HD std::uint64_t operator()(std::uint64_t user) const { return user << 32; }
 };
 
-/// Writes the distinct pairs, sorted, as keys [0, result). keys has room for count values.
+/// Writes the distinct pairs that are not held out, sorted, as keys [0, result). keys has room for count values.
 template <typename Policy>
 std::size_t sort_pairs(const Policy& policy, const std::int32_t* users, const std::int32_t* items, std::size_t count,
-                       std::uint64_t* keys) {
-  thrust::transform(policy, users, users + count, items, keys, pair_key{});
+                       const std::int32_t* heldout, std::uint64_t* keys) {
+  thrust::transform(policy, users, users + count, items, keys, pair_key{heldout});
   thrust::sort(policy, keys, keys + count);
-  return static_cast<std::size_t>(thrust::unique(policy, keys, keys + count) - keys);
+  std::uint64_t* const end = thrust::unique(policy, keys, keys + count);
+  return static_cast<std::size_t>(thrust::lower_bound(policy, keys, end, pair_key::left_out) - keys);
 }
 
 /// Writes the rows of sorted keys: user_offsets [user_count + 1] and items [key_count].

@@ -29,6 +29,28 @@ class device_guard {
   bool changed_ = false;
 };
 
+/// The same for destructors: does nothing where the device cannot be made current.
+class quiet_device_guard {
+ public:
+  explicit quiet_device_guard(int device) noexcept {
+    const cudaError_t status = cudaGetDevice(&former_);
+    ignore(status);
+    if (status != cudaSuccess || device == former_) return;
+    const cudaError_t set = cudaSetDevice(device);
+    ignore(set);
+    changed_ = set == cudaSuccess;
+  }
+  ~quiet_device_guard() {
+    if (changed_) ignore(cudaSetDevice(former_));
+  }
+  quiet_device_guard(const quiet_device_guard&) = delete;
+  quiet_device_guard& operator=(const quiet_device_guard&) = delete;
+
+ private:
+  int former_ = 0;
+  bool changed_ = false;
+};
+
 /// A stream of the current device that does not wait for the legacy default stream. Move-only.
 class stream {
  public:

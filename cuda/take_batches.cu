@@ -16,7 +16,7 @@ struct take_job {
   batch_cursor* cursor;
   cursor_state* states;
   unsigned batch_count;
-  int key_blocks;  // Philox blocks that hold the round keys; 0 for a permutation small enough for a table
+  unsigned key_blocks;  // Philox blocks that hold the round keys; 0 for a permutation small enough for a table
 };
 
 // The cursor count batches on. A batch number past the end counts as the end of its cycle. Subtracts where a division
@@ -64,7 +64,7 @@ void launch_take_batches(const core::training_plan& plan, batch_cursor* cursor, 
                          unsigned batch_count, const core::training_pointers& columns, const launcher& on) {
   const bool is_network = plan.point_count > core::permutation::small_size;
   const take_job job{plan, scheduled_source(plan.seed), target_columns::make(columns), cursor, states, batch_count,
-                     is_network ? core::permutation::rounds_for(plan.point_count) / 4 : 0};
+                     is_network ? static_cast<unsigned>(core::permutation::rounds_for(plan.point_count)) / 4 : 0};
   launcher one_block = on;
   one_block.block_size = warp_size * std::min(batch_count, max_warps);
   one_block("launch of take_batches", take_batches, 1, job);

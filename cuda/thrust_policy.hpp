@@ -4,6 +4,9 @@
 #include <thrust/execution_policy.h>
 #include <thrust/system_error.h>
 
+#include <exception>
+#include <thread>
+
 #include "check.hpp"
 #include "memory.hpp"
 
@@ -26,14 +29,34 @@ class scratch_allocator {
   cudaStream_t stream_;
 };
 
-/// Runs body, turning what Thrust throws into our own errors.
+/// Runs body and waits for the stream, turning what Thrust throws into our own errors.
+///
+/// Thrust takes the runtime's last error for its own. Where the caller has left one pending, body runs in a thread of
+/// its own, because that error is kept per thread.
 template <typename Body>
-void with_thrust(const char* what, const Body& body) {
-  try {
-    body();
-  } catch (const thrust::system_error& failure) {
-    throw_cuda_error(static_cast<cudaError_t>(failure.code().value()), what);
-  }
+void with_thrust(const char* what, cudaStream_t stream, const Body& body) {
+  const auto run = [&] {
+    try {
+      body();
+    } catch (const thrust::system_error& failure) {
+      throw_cuda_error(static_cast<cudaError_t>(failure.code().value()), what);
+    }
+    NEGPIPE_CUDA_CHECK(cudaStreamSynchronize(stream));
+  };
+  if (cudaPeekAtLastError() == cudaSuccess) return run();
+  int device = 0;
+  NEGPIPE_CUDA_CHECK(cudaGetDevice(&device));
+  NEGPIPE_CUDA_CHECK(cudaStreamSynchronize(stream));
+  std::exception_ptr failure;
+  std::thread([&] {
+    try {
+      NEGPIPE_CUDA_CHECK(cudaSetDevice(device));
+      run();
+    } catch (...) {
+      failure = std::current_exception();
+    }
+  }).join();
+  if (failure) std::rethrow_exception(failure);
 }
 
 }  // namespace negpipe::cuda

@@ -183,15 +183,18 @@ json time_overlap(const context& on, const positives_index& index, const cuda::d
   return time_way_out(on.warm(), plan, make_cycle_key(plan, 0), data.view(), count, buffer_bytes, on.memory);
 }
 
+constexpr std::uint64_t bitset_budget_bytes = 4ULL << 30;
+
 // The form that the backend would take for this dataset on this card.
-std::string automatic_form(const context& on, const positives_index& index) {
-  return cuda::name_of(
-      cuda::device_dataset::upload_async(index, membership_form::automatic, on.memory, on.stream).view().form);
+std::string automatic_form(const context& on, const dataset& source) {
+  return cuda::name_of(cuda::device_dataset::upload_async(source, bitset_budget_bytes, membership_form::automatic,
+                                                          on.memory, on.stream)
+                           .view()
+                           .form);
 }
 
 json time_shape(const context& on, const std::string& name, const dataset& source) {
   std::fprintf(stderr, "%s\n", name.c_str());
-  constexpr std::uint64_t bitset_budget_bytes = 4ULL << 30;
   const positives_index index(source, bitset_budget_bytes);
   json points = json::array();
   json evaluation = json::array();
@@ -202,7 +205,7 @@ json time_shape(const context& on, const std::string& name, const dataset& sourc
         bitset_bytes(source.user_count(), source.item_count()) > bitset_budget_bytes) {
       continue;
     }
-    const auto data = cuda::device_dataset::upload_async(index, form, on.memory, on.stream);
+    const auto data = cuda::device_dataset::upload_async(source, bitset_budget_bytes, form, on.memory, on.stream);
     NEGPIPE_CUDA_CHECK(cudaStreamSynchronize(on.stream));
     add_points(on, index, data, points);
     if (source.item_count() > 2000) {
@@ -217,7 +220,7 @@ json time_shape(const context& on, const std::string& name, const dataset& sourc
           {"users", source.user_count()},
           {"items", source.item_count()},
           {"positives", source.positive_count()},
-          {"automatic_form", automatic_form(on, index)},
+          {"automatic_form", automatic_form(on, source)},
           {"points", points},
           {"evaluation", evaluation},
           {"way_out", way_out}};

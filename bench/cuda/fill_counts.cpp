@@ -32,7 +32,8 @@ void run(const std::string& shape, std::uint64_t batch) {
   for (const auto form :
        {cuda::membership_form::bloom_filter, cuda::membership_form::bitset, cuda::membership_form::sorted_search}) {
     if (form == cuda::membership_form::bitset && index.form() != core::membership::bitset) continue;
-    const auto data = cuda::device_dataset::upload_async(index, form, *memory, stream.get());
+    const auto data =
+        cuda::device_dataset::upload_async(source, default_bitset_budget_bytes, form, *memory, stream.get());
     const item_type width = item_type_for(source.item_count());
     cuda::device_buffer<std::int32_t> users(batch, *memory, stream.get());
     cuda::device_buffer<std::byte> items(batch * item_bytes(width), *memory, stream.get());

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "fill_points.hpp"
-#include "lane.hpp"
+#include "double_buffer.hpp"
 #include "stream.hpp"
 
 namespace negpipe::bench {
@@ -101,12 +101,12 @@ json time_way_out(const protocol& how, const core::training_plan& plan, const co
   std::vector<std::int8_t> labels(count);
   const std::array<cuda::host_column, 3> columns{
       {{users.data(), 4}, {items.data(), item_bytes(width)}, {labels.data(), 1}}};
-  cuda::transfer_lane lane(buffer_bytes, memory);
+  cuda::double_buffer buffers(buffer_bytes, memory);
 
   std::vector<piece> pieces;
   const auto run = [&] {
     pieces.clear();
-    lane.run(
+    buffers.run(
         count, 4, columns,
         [&](std::uint64_t first, std::uint64_t length, std::span<std::byte* const> column, cudaStream_t stream) {
           pieces.push_back({.count = length});

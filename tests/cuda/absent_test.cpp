@@ -1,4 +1,4 @@
-// Machines without a device, and with one that cannot be used: the reason is given, auto takes the CPU, cuda is refused.
+// Machines without a device, or with one that cannot be used: the reason is given, auto takes the CPU, cuda is refused.
 #include <gtest/gtest.h>
 
 #include "negpipe/backend.hpp"

@@ -17,6 +17,14 @@ backend_case with_options(const char* name, const cuda::cuda_backend_options& op
           options.form == membership_form::automatic ? "cuda (0: " : cuda::name_of(options.form)};
 }
 
+std::vector<int> every_device() {
+  int count = 0;
+  NEGPIPE_CUDA_CHECK(cudaGetDeviceCount(&count));
+  std::vector<int> devices(static_cast<std::size_t>(count));
+  std::iota(devices.begin(), devices.end(), 0);
+  return devices;
+}
+
 std::vector<backend_case> cases() {
   if (!cuda_status().available) return {};
   constexpr std::size_t small_buffer = 2048;  // 200 points: most calls take several pieces
@@ -24,6 +32,11 @@ std::vector<backend_case> cases() {
   return {with_options("bitset", {membership_form::bitset, 256, buffer}),
           with_options("bloom_filter", {membership_form::bloom_filter, 64, buffer}),
           with_options("sorted_search", {membership_form::sorted_search, 32, small_buffer}),
+          {"pieces_by_all_devices",
+           [=](const positives_index& index) {
+             return cuda::make_backend_on(every_device(), index, {membership_form::automatic, 128, small_buffer});
+           },
+           "cuda (0: "},
           {"all_devices",
            [](const positives_index& index) { return make_cuda_backend("cuda:all", index); },
            "cuda (0: "}};
@@ -76,6 +89,27 @@ TEST(cuda_contract, has_a_device) {
   const backend_status status = cuda_status();
   if (!status.available) GTEST_SKIP() << status.reason;
   EXPECT_TRUE(status.reason.empty());
+}
+
+// Buffers are made at first use, so that each device that worked has less memory free.
+TEST(several_devices, share_a_large_call) {
+  const std::vector<int> devices = every_device();
+  if (devices.size() < 2) GTEST_SKIP() << "this machine has one device";
+  const positives_index index(edge_dataset());
+  const auto filler = cuda::make_backend_on(devices, index, {.buffer_bytes = 1U << 20});
+  const auto free_bytes = [&](int device) {
+    const cuda::device_guard current(device);
+    std::size_t free = 0;
+    std::size_t total = 0;
+    NEGPIPE_CUDA_CHECK(cudaMemGetInfo(&free, &total));
+    return free;
+  };
+  std::vector<std::size_t> before;
+  for (const int device : devices) before.push_back(free_bytes(device));
+  const training_plan plan = plan_training(index.source(), {.negatives = 4, .epochs_per_cycle = 3000});
+  point_buffer points(600'000, item_type::uint16, false);
+  filler->fill_training(plan, make_cycle_key(plan, 0), 0, 600'000, points.columns());
+  for (const int device : devices) EXPECT_LT(free_bytes(device), before[static_cast<std::size_t>(device)]) << device;
 }
 
 TEST(cuda_contract, devices_are_named_by_number) {

@@ -6,7 +6,7 @@
 
 #include "device.hpp"
 #include "negpipe/core/bloom_filter.hpp"
-#include "rows_from_columns.hpp"
+#include "rows_from_interactions.hpp"
 #include "support/datasets.hpp"
 
 namespace negpipe::test {
@@ -20,7 +20,7 @@ class device_dataset : public device_test {
   void expect_packed(const cuda::device_view& view, const core::positives_view& host) {
     const auto packed = download(view.packed, Layout::word_count(view.positive_count));
     for (std::uint64_t w = 0; w < packed.size(); ++w) {
-      const core::packed_word wanted = core::pack_positives<Layout>(host.csr, view.positive_count, w);
+      const cuda::packed_word wanted = cuda::pack_positives<Layout>(host.csr, view.positive_count, w);
       ASSERT_TRUE(std::ranges::equal(packed[w].part, wanted.part)) << "packed word " << w;
     }
   }
@@ -42,9 +42,9 @@ class device_dataset : public device_test {
     const bool is_narrow = view.item_count <= 65'536;
     ASSERT_EQ(view.packed_as, is_narrow ? cuda::packing::narrow : cuda::packing::wide);
     if (is_narrow) {
-      expect_packed<core::narrow_layout>(view, host);
+      expect_packed<cuda::narrow_layout>(view, host);
     } else {
-      expect_packed<core::wide_layout>(view, host);
+      expect_packed<cuda::wide_layout>(view, host);
     }
     if (view.bitset.words != nullptr) {
       const std::size_t words = users * view.bitset.words_per_row;
@@ -68,7 +68,9 @@ TEST_F(device_dataset, uploaded_structures_equal_the_host_s) {
     const positives_index index(data);
     for (const membership_form form :
          {membership_form::bitset, membership_form::bloom_filter, membership_form::sorted_search}) {
-      expect_equal(cuda::device_dataset::upload_async(index, form, *memory, stream->get()), index, form);
+      expect_equal(
+          cuda::device_dataset::upload_async(data, default_bitset_budget_bytes, form, *memory, stream->get()), index,
+          form);
     }
   }
 }
@@ -93,9 +95,13 @@ TEST_F(device_dataset, columns_in_any_order_with_repeats_build_the_same) {
   }
   const auto device_users = upload(users);
   const auto device_items = upload(items);
-  auto heldout = upload(std::vector(data.heldout_items().begin(), data.heldout_items().end()));
-  auto rows = cuda::rows_from_columns(device_users.data(), device_items.data(), users.size(), data.user_count(),
-                                      std::move(heldout), *memory, stream->get());
+  const auto heldout = upload(std::vector(data.heldout_items().begin(), data.heldout_items().end()));
+  auto rows = cuda::rows_from_interactions({.user_count = data.user_count(),
+                                            .item_count = data.item_count(),
+                                            .users = {device_users.data(), device_users.size()},
+                                            .items = {device_items.data(), device_items.size()},
+                                            .heldout = {heldout.data(), heldout.size()}},
+                                           *memory, stream->get());
   const auto made = cuda::device_dataset::build_async(std::move(rows), data.item_count(), 0,
                                                       membership_form::automatic, *memory, stream->get());
   expect_equal(made, index, membership_form::bloom_filter);

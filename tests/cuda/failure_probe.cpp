@@ -5,11 +5,13 @@
 #include <vector>
 
 #include "cuda_backend.hpp"
+#include "device_columns.hpp"
 #include "equality/reference_columns.hpp"
 #include "negpipe/backend_factory.hpp"
+#include "negpipe/device.hpp"
 #include "negpipe/error.hpp"
 #include "negpipe/plan.hpp"
-#include "rows_from_columns.hpp"
+#include "rows_from_interactions.hpp"
 #include "stream.hpp"
 #include "support/datasets.hpp"
 
@@ -58,14 +60,40 @@ bool columns_build_the_same(const dataset& data) {
   const cuda::stream stream;
   const auto device_users = cuda::upload_async(users.data(), users.size(), *memory, stream.get());
   const auto device_items = cuda::upload_async(items.data(), items.size(), *memory, stream.get());
-  auto heldout = cuda::upload_async(data.heldout_items().data(), data.heldout_items().size(), *memory, stream.get());
-  const auto rows = cuda::rows_from_columns(device_users.data(), device_items.data(), users.size(), data.user_count(),
-                                            std::move(heldout), *memory, stream.get());
+  const auto heldout =
+      cuda::upload_async(data.heldout_items().data(), data.heldout_items().size(), *memory, stream.get());
+  const auto rows = cuda::rows_from_interactions({.user_count = data.user_count(),
+                                                  .item_count = data.item_count(),
+                                                  .users = {device_users.data(), device_users.size()},
+                                                  .items = {device_items.data(), device_items.size()},
+                                                  .heldout = {heldout.data(), heldout.size()}},
+                                                 *memory, stream.get());
   std::vector<std::int32_t> found(rows.positive_items.size());
   NEGPIPE_CUDA_CHECK(cudaMemcpyAsync(found.data(), rows.positive_items.data(), rows.positive_items.size_bytes(),
                                      cudaMemcpyDeviceToHost, stream.get()));
   stream.synchronize();
   return std::ranges::equal(found, data.positive_items());
+}
+
+// The device path: a batch, the next two of a replay, and evaluation, in device memory.
+bool device_batches_are_equal(const dataset& data, const positives_index& index) {
+  const auto memory = cuda::make_pool_memory();
+  const cuda::stream stream;
+  const evaluation_options evaluation{.negatives = 5000, .batch_size = 5001, .mlperf = true};
+  const device_sampler sampler(
+      data, {.seed = 5, .batch_size = 1000, .padding = padding_policy::mask, .evaluation = evaluation},
+      {.stream = stream.get()});
+  const device_replay replay = sampler.make_replay({.cycle = 1, .batch = sampler.batch_count() - 1}, 2);
+  device_points one(1000, item_type::uint16, true, *memory, stream.get());
+  device_points two(2000, item_type::uint16, true, *memory, stream.get());
+  device_rows rows(5001, item_type::uint16, *memory, stream.get());
+  cuda::device_buffer<std::byte> workspace(sampler.evaluation_workspace_bytes(), *memory, stream.get());
+  sampler.fill(1, 0, one.columns(), stream.get());
+  replay.fill_next(two.columns(), stream.get());
+  sampler.fill_evaluation(3, rows.columns(), {workspace.data(), workspace.size()}, stream.get());
+  return one.difference(sampler.plan(), 1, 0, index.view(), stream.get()).empty() &&
+         two.difference(sampler.plan(), 1, sampler.batch_count() - 1, index.view(), stream.get()).empty() &&
+         rows.difference(*sampler.evaluation_plan(), 3, index.view(), stream.get()).empty();
 }
 
 outcome run() {
@@ -74,7 +102,8 @@ outcome run() {
   const auto filler = make_cuda_backend("cuda", index);
   static_cast<void>(filler->description());
   const bool all_equal =
-      points_are_equal(*filler, index) && rows_are_equal(*filler, index) && columns_build_the_same(data);
+      points_are_equal(*filler, index) && rows_are_equal(*filler, index) && columns_build_the_same(data) &&
+      device_batches_are_equal(data, index);
   return all_equal ? equal : different;
 }
 

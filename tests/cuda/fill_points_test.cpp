@@ -1,5 +1,4 @@
-// Ranges written straight into device memory: every form, block size, width and alignment equals the core, and so do
-// the batches of a captured graph.
+// Ranges written straight into device memory: every form, block size, width and alignment equals the core.
 #include "fill_points.hpp"
 
 #include <algorithm>
@@ -53,7 +52,8 @@ struct device_columns {
 class fill_points : public device_test {
  protected:
   cuda::device_dataset make(const positives_index& index, membership_form form) {
-    return cuda::device_dataset::upload_async(index, form, *memory, stream->get());
+    return cuda::device_dataset::upload_async(index.source(), default_bitset_budget_bytes, form, *memory,
+                                              stream->get());
   }
 
   // "" or the column that differs from the reference, guards included.
@@ -181,86 +181,7 @@ TEST_F(fill_points, cycles_of_several_epochs_and_other_shapes_equal_the_core) {
   }
 }
 
-// A replay over cycle ends, captured once. Capture in the global mode refuses what allocates or waits: this proves that
-// a fill does neither.
-class replayed_fill : public fill_points {
- protected:
-  // The batches from {cycle, batch} on, as many as a launch makes, launch after launch.
-  void expect_batches_in_order(const dataset& data, const training_options& options, batch_cursor at, unsigned batches,
-                               int launches, membership_form form = membership_form::bloom_filter) {
-    const positives_index index(data);
-    const auto device = make(index, form);
-    const training_plan plan = plan_training(data, options);
-    const std::uint64_t count = plan.batch_size;
-    const item_type width = item_type_for(data.item_count());
-    auto cursor = upload(std::vector<batch_cursor>{at});
-    auto states = upload(std::vector<cuda::cursor_state>(batches, cuda::initial_state(plan)));
-    device_columns found(batches * count, 0, width, plan.pad == padding_policy::mask, *memory, stream->get());
-    const cuda::launcher loading{stream->get(), cuda::default_block_size, true};
-    const auto fill = [&](const cuda::launcher& on) {
-      cuda::fill_next_async(plan, cursor.data(), states.data(), batches, device.view(), found.columns(), on);
-    };
-    fill(loading);
-    stream->synchronize();
-    cudaGraph_t graph = nullptr;
-    cudaGraphExec_t replay = nullptr;
-    NEGPIPE_CUDA_CHECK(cudaStreamBeginCapture(stream->get(), cudaStreamCaptureModeGlobal));
-    fill({stream->get()});
-    NEGPIPE_CUDA_CHECK(cudaStreamEndCapture(stream->get(), &graph));
-    NEGPIPE_CUDA_CHECK(cudaGraphInstantiate(&replay, graph, 0));
-    for (int launch = 0; launch < launches; ++launch) {
-      NEGPIPE_CUDA_CHECK(cudaGraphLaunch(replay, stream->get()));
-      const auto users = download(found.columns().users, found.count);
-      const auto items = download(static_cast<std::byte*>(found.columns().items), found.count * item_bytes(width));
-      const auto labels = download(found.columns().labels, found.count);
-      for (unsigned k = 0; k < batches; ++k) {
-        point_buffer wanted(count, width, found.masked);
-        write_reference_points(plan, make_cycle_key(plan, at.cycle), index.view(), plan.first_position(at.batch), count,
-                               wanted.columns());
-        point_buffer made(count, width, found.masked);
-        std::copy_n(users.data() + k * count, count, made.columns().users.data());
-        std::copy_n(items.data() + k * count * item_bytes(width), count * item_bytes(width),
-                    static_cast<std::byte*>(made.columns().items.data()));
-        std::copy_n(labels.data() + k * count, count, made.columns().labels.data());
-        if (found.masked) {
-          const auto valid = download(found.columns().valid, found.count);
-          std::copy_n(valid.data() + k * count, count, made.columns().valid.data());
-        }
-        ASSERT_EQ(made.first_difference(wanted), "") << "cycle " << at.cycle << ", batch " << at.batch;
-        if (++at.batch == plan.batch_count) at = {at.cycle + 1, 0};
-      }
-      const batch_cursor next = download(cursor.data(), 1)[0];
-      ASSERT_EQ(next.cycle, at.cycle);
-      ASSERT_EQ(next.batch, at.batch);
-    }
-    NEGPIPE_CUDA_CHECK(cudaGraphExecDestroy(replay));
-    NEGPIPE_CUDA_CHECK(cudaGraphDestroy(graph));
-  }
-};
-
-TEST_F(replayed_fill, yields_the_batches_of_cycle_after_cycle) {
-  const dataset data = kernel_dataset();
-  for (const padding_policy padding : {padding_policy::resample, padding_policy::mask, padding_policy::drop}) {
-    const training_options options{5, 0, 1, 5999, padding};  // 5 batches; ranges that cut blocks of four
-    expect_batches_in_order(data, options, {7, 3}, 1, 6);
-    expect_batches_in_order(data, options, {0xFFFFFFFF, 3}, 3, 2);  // cycle numbers wrap around
-    if (HasFatalFailure()) return;
-  }
-}
-
-TEST_F(replayed_fill, serves_every_form_and_size_of_permutation) {
-  for (const membership_form form : every_form) {
-    expect_batches_in_order(kernel_dataset(), {5, 4, 1, 70'000, padding_policy::resample}, {1, 1}, 2, 1, form);
-  }
-  for (const std::int32_t positives : {1, 2, 33, 64, 65, 1023, 1024, 5000}) {
-    const dataset data = random_dataset({positives / 2, positives - positives / 2}, 6000, 3);
-    const std::uint64_t batch = positives < 3 ? 1 : static_cast<std::uint64_t>(positives) / 3;
-    expect_batches_in_order(data, {5, 0, 1, batch, padding_policy::resample}, {2, 0}, 9, 1);
-    if (HasFatalFailure()) return;
-  }
-}
-
-TEST_F(replayed_fill, takes_a_batch_number_past_the_end_for_the_end_of_its_cycle) {
+TEST_F(fill_points, takes_a_batch_number_past_the_end_for_the_end_of_its_cycle) {
   const dataset data = kernel_dataset();
   const positives_index index(data);
   const auto device = make(index, membership_form::bloom_filter);

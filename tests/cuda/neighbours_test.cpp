@@ -1,17 +1,20 @@
 // The body of the fill kernel, on the host: four neighbours at once, packed positives and the Bloom filter give what
 // point_at, the rows and the sorted search give.
+#include "neighbours.hpp"
+
 #include <gtest/gtest.h>
 
 #include <vector>
 
-#include "negpipe/core/neighbours.hpp"
 #include "negpipe/core/bloom_filter.hpp"
 #include "negpipe/plan.hpp"
 #include "negpipe/positives.hpp"
 #include "support/datasets.hpp"
 
-namespace negpipe::core {
+namespace negpipe::cuda {
 namespace {
+
+using namespace core;
 
 template <typename Layout>
 std::vector<packed_word> packed(const csr_view& csr, std::uint64_t positive_count) {
@@ -218,4 +221,4 @@ TEST(neighbours, small_and_huge_plans_are_left_to_point_at) {
 }
 
 }  // namespace
-}  // namespace negpipe::core
+}  // namespace negpipe::cuda

@@ -21,6 +21,9 @@ TEST(thrust_on_the_host, rows_of_shuffled_columns_equal_the_dataset) {
     pairs.emplace_back(negpipe::index(index.view().csr.user_of(p)), data.positive_items()[p]);
     if (p % 5 == 0) pairs.push_back(pairs.back());
   }
+  for (std::int32_t u = 0; u < data.user_count(); ++u) {
+    pairs.emplace_back(u, data.heldout_items()[static_cast<std::size_t>(u)]);
+  }
   std::shuffle(pairs.begin(), pairs.end(), std::mt19937(9));
   std::vector<std::int32_t> users;
   std::vector<std::int32_t> items;
@@ -30,7 +33,8 @@ TEST(thrust_on_the_host, rows_of_shuffled_columns_equal_the_dataset) {
   }
 
   std::vector<std::uint64_t> keys(users.size());
-  const std::size_t count = cuda::sort_pairs(thrust::device, users.data(), items.data(), users.size(), keys.data());
+  const std::size_t count = cuda::sort_pairs(thrust::device, users.data(), items.data(), users.size(),
+                                              data.heldout_items().data(), keys.data());
   ASSERT_EQ(count, data.positive_count());
   std::vector<std::int64_t> offsets(static_cast<std::size_t>(data.user_count()) + 1);
   std::vector<std::int32_t> row_items(count);

@@ -42,6 +42,12 @@ def test_there_are_blocks():
     assert len(blocks("sh")) >= 2 and len(blocks("python")) == 2 and len(blocks("python", PYTHON_README)) == 2
 
 
+def test_the_lines_for_devices_stand_in_their_example():
+    example = {line.strip() for line in (ROOT / "examples/device_batches.cpp").read_text().splitlines()}
+    (block,) = [block for block in blocks("cpp") if "device_sampler" in block]
+    assert {line.strip() for line in block.splitlines()} <= example
+
+
 def test_commands_run_as_they_stand(folder):
     cycles = sorted(path.name for path in folder.glob("run/training_epochs/*"))
     assert cycles == [f"cycle_{cycle:05}" for cycle in range(5)]

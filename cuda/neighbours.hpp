@@ -6,17 +6,17 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "negpipe/core/arith.hpp"
+#include "bits.hpp"
+#include "neighbour_plan.hpp"
 #include "negpipe/core/bounded.hpp"
 #include "negpipe/core/counter.hpp"
 #include "negpipe/core/hd.hpp"
-#include "negpipe/core/neighbour_plan.hpp"
-#include "negpipe/core/packed_positives.hpp"
 #include "negpipe/core/permutation.hpp"
 #include "negpipe/core/positives.hpp"
 #include "negpipe/core/training.hpp"
+#include "packed_positives.hpp"
 
-namespace negpipe::core {
+namespace negpipe::cuda {
 
 /// Four points.
 struct neighbours {
@@ -28,25 +28,25 @@ struct neighbours {
 
 /// One pass of a plan's network, rounds half rounds, over some digits.
 template <std::size_t rounds, std::size_t count>
-NEGPIPE_HD void pass(digits radices, const std::uint32_t (&key)[rounds], digits (&digit)[count]) {
+NEGPIPE_HD void pass(core::digits radices, const std::uint32_t (&key)[rounds], core::digits (&digit)[count]) {
   NEGPIPE_UNROLL
   for (std::size_t i = 0; i < rounds; i += 2) {
     NEGPIPE_UNROLL
-    for (auto& d : digit) d = permutation::double_round(d, radices, key[i], key[i + 1]);
+    for (auto& d : digit) d = core::permutation::double_round(d, radices, key[i], key[i + 1]);
   }
 }
 
 /// The images of positions first .. first + 3 under the cycle's permutation.
 template <typename Position>
-NEGPIPE_HD void permute_neighbours(const neighbour_plan<Position>& plan, const permutation& order, Position first,
+NEGPIPE_HD void permute_neighbours(const neighbour_plan<Position>& plan, const core::permutation& order, Position first,
                                    Position (&image)[4]) {
   std::uint32_t key[neighbour_plan<Position>::rounds];
   NEGPIPE_UNROLL
   for (int i = 0; i < neighbour_plan<Position>::rounds; ++i) key[i] = order.word[i];
-  const digits radices = plan.radices;
+  const core::digits radices = plan.radices;
   const Position left = plan.by_right_radix(first);
   const auto right = static_cast<std::uint32_t>(first + left * plan.minus_right_radix);
-  digits digit[4];
+  core::digits digit[4];
   NEGPIPE_UNROLL
   for (std::uint32_t j = 0; j < 4; ++j) digit[j] = {static_cast<std::uint32_t>(left), right + j};
   pass(radices, key, digit);
@@ -66,12 +66,12 @@ NEGPIPE_HD void permute_neighbours(const neighbour_plan<Position>& plan, const p
   NEGPIPE_ROLLED
   for (; left_over != 0; left_over &= left_over - 1) {
     const std::uint32_t this_one = left_over & (0U - left_over);
-    digits one[1] = {};
+    core::digits one[1] = {};
     NEGPIPE_UNROLL  // by selection: the digits and images are to stay in registers
         for (std::uint32_t j = 0; j < 4; ++j) {
       if (this_one != 1U << j) continue;
       const bool is_carried = right + j >= radices.right;
-      one[0] = is_carried ? digits{static_cast<std::uint32_t>(left) + 1, right + j - radices.right} : digit[j];
+      one[0] = is_carried ? core::digits{static_cast<std::uint32_t>(left) + 1, right + j - radices.right} : digit[j];
     }
     Position x = 0;
     do {
@@ -86,7 +86,7 @@ NEGPIPE_HD void permute_neighbours(const neighbour_plan<Position>& plan, const p
 /// Users and items of words that could not be packed.
 template <typename Position, typename Layout>
 NEGPIPE_HD void look_up_irregular(const packed_entry<Layout> (&entry)[4], const Position (&positive)[4],
-                                  const csr_view& csr, std::int32_t (&user)[4], std::int32_t (&item)[4]) {
+                                  const core::csr_view& csr, std::int32_t (&user)[4], std::int32_t (&item)[4]) {
   NEGPIPE_UNROLL
   for (int j = 0; j < 4; ++j) {
     if (entry[j].regular()) continue;
@@ -97,8 +97,8 @@ NEGPIPE_HD void look_up_irregular(const packed_entry<Layout> (&entry)[4], const 
 
 /// Leaves the negatives whose first word the bounded draw rejects to be settled: as if one of the user's positives had
 /// been the candidate.
-NEGPIPE_HD inline void refuse_rejected(bounded32 item_draw, const random_block& block, const std::int32_t (&own)[4],
-                                       neighbours& out) {
+NEGPIPE_HD inline void refuse_rejected(core::bounded32 item_draw, const core::random_block& block,
+                                       const std::int32_t (&own)[4], neighbours& out) {
   NEGPIPE_UNROLL
   for (int j = 0; j < 4; ++j) {
     std::uint32_t ignored = 0;
@@ -111,7 +111,7 @@ NEGPIPE_HD inline void refuse_rejected(bounded32 item_draw, const random_block& 
 /// Labels and items of four points whose users are known: their own items, or the first candidates.
 template <typename Position, typename Membership>
 NEGPIPE_HD void draw_first(const neighbour_plan<Position>& plan, const Position (&image)[4],
-                           const std::int32_t (&own)[4], const random_block& block, const Membership& membership,
+                           const std::int32_t (&own)[4], const core::random_block& block, const Membership& membership,
                            neighbours& out) {
   std::uint32_t least = ~0U;
   NEGPIPE_UNROLL
@@ -132,8 +132,9 @@ NEGPIPE_HD void draw_first(const neighbour_plan<Position>& plan, const Position 
 /// in the Layout. membership.ask(user, item, label) answers in its lowest bit: 0 where label is not 0, and where
 /// the item is certainly not among the user's positives; else 1.
 template <typename Layout, typename Position, typename Membership, typename Source>
-NEGPIPE_HD neighbours points_at(const neighbour_plan<Position>& plan, const cycle_key& key, const packed_word* packed,
-                                const csr_view& csr, const Membership& membership, Position quad, Source source) {
+NEGPIPE_HD neighbours points_at(const neighbour_plan<Position>& plan, const core::cycle_key& key,
+                                const packed_word* packed, const core::csr_view& csr, const Membership& membership,
+                                Position quad, Source source) {
   Position image[4];
   permute_neighbours(plan, key.order, 4 * quad, image);
   if (plan.epochs > 1) {
@@ -152,7 +153,7 @@ NEGPIPE_HD neighbours points_at(const neighbour_plan<Position>& plan, const cycl
     any_part |= entry[j].word.part[0];
   }
   // The random block is made while the words are on their way.
-  const auto block = source(make_counter(tag::train_draw, key.cycle, quad, 0));
+  const auto block = source(core::make_counter(core::tag::train_draw, key.cycle, quad, 0));
   neighbours out{};
   std::int32_t own[4];
   NEGPIPE_UNROLL
@@ -165,4 +166,4 @@ NEGPIPE_HD neighbours points_at(const neighbour_plan<Position>& plan, const cycl
   return out;
 }
 
-}  // namespace negpipe::core
+}  // namespace negpipe::cuda

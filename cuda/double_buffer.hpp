@@ -1,5 +1,4 @@
-// A calling thread's way through a device: two buffers, each with a stream, that take turns, so that one is filled
-// while the other is copied out.
+// Two buffers on the device and on the host that take turns: one is filled while the other is copied out.
 #pragma once
 
 #include <cstddef>
@@ -12,28 +11,28 @@
 
 namespace negpipe::cuda {
 
-/// A column of a buffer: where its values go on the host, and how wide they are.
+/// Where the values of a column go on the host, and their width.
 struct host_column {
   void* values;
   std::uint64_t width_bytes;
 };
 
-/// Used by one thread at a time.
-class transfer_lane {
+/// The way of host columns through a device: filled there by pieces, and copied out. Not thread-safe.
+class double_buffer {
  public:
   /// bytes: of each of the two buffers, on the device and pinned on the host.
-  transfer_lane(std::size_t bytes, device_memory& memory);
+  double_buffer(std::size_t bytes, device_memory& memory);
 
-  /// Writes values [first, first + count) of the columns by work given to the stream. Column c begins at column[c] in
-  /// device memory, aligned to 256 bytes.
+  /// Queues work that writes values [first, first + count) of the columns. Column c begins at column[c] in device
+  /// memory, aligned to 256 bytes.
   using fill_function = std::function<void(std::uint64_t first, std::uint64_t count, std::span<std::byte* const> column,
                                            cudaStream_t stream)>;
 
-  /// Called when the copies of a piece have been given to its stream: for those who note the time there.
+  /// Called after the copies of a piece have been queued to its stream: a benchmark records an event.
   using copied_function = std::function<void(cudaStream_t stream)>;
 
-  /// Makes count values by fill and copies them to the host columns, in pieces of a multiple of unit values. Returns
-  /// when all are there. The columns of one unit must fit a buffer.
+  /// Fills count values and copies them to the host columns, in pieces of a multiple of unit values. Waits until all
+  /// are there. The columns of one unit must fit a buffer.
   void run(std::uint64_t count, std::uint64_t unit, std::span<const host_column> columns, const fill_function& fill,
            const copied_function& copied = {});
 

@@ -1,4 +1,4 @@
-#include "lane.hpp"
+#include "double_buffer.hpp"
 
 #include <algorithm>
 #include <array>
@@ -35,20 +35,20 @@ std::uint64_t value_bytes(std::span<const host_column> columns) {
 
 }  // namespace
 
-transfer_lane::transfer_lane(std::size_t bytes, device_memory& memory) {
+double_buffer::double_buffer(std::size_t bytes, device_memory& memory) {
   for (half& buffer : halves_) {
     buffer.device = device_buffer<std::byte>(bytes, memory, buffer.work.get());
     buffer.pinned = pinned_buffer<std::byte>(bytes);
   }
 }
 
-std::size_t transfer_lane::bytes_for(std::uint64_t unit, std::span<const host_column> columns) {
+std::size_t double_buffer::bytes_for(std::uint64_t unit, std::span<const host_column> columns) {
   return unit * value_bytes(columns) + columns.size() * column_alignment_bytes;
 }
 
-void transfer_lane::run(std::uint64_t count, std::uint64_t unit, std::span<const host_column> columns,
+void double_buffer::run(std::uint64_t count, std::uint64_t unit, std::span<const host_column> columns,
                         const fill_function& fill, const copied_function& copied) {
-  // Whatever happens, no work of this call may still write to the buffers when the lane is used again.
+  // Also after a failure, no work of this call may write to the buffers when they are used again.
   struct drain {
     const half* halves;
     ~drain() {
@@ -70,7 +70,7 @@ void transfer_lane::run(std::uint64_t count, std::uint64_t unit, std::span<const
   }
 }
 
-void transfer_lane::start(half& buffer, std::span<const host_column> columns, const fill_function& fill,
+void double_buffer::start(half& buffer, std::span<const host_column> columns, const fill_function& fill,
                           const copied_function& copied) {
   const auto offsets = column_offsets(buffer.count, columns);
   std::array<std::byte*, max_columns> column{};
@@ -85,7 +85,7 @@ void transfer_lane::start(half& buffer, std::span<const host_column> columns, co
   buffer.done.record(buffer.work.get());
 }
 
-void transfer_lane::finish(half& buffer, std::span<const host_column> columns) {
+void double_buffer::finish(half& buffer, std::span<const host_column> columns) {
   const nvtx_range range("negpipe copy out");
   buffer.done.synchronize();
   const auto offsets = column_offsets(buffer.count, columns);

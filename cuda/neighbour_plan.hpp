@@ -10,39 +10,39 @@
 #include "negpipe/core/permutation.hpp"
 #include "negpipe/core/training.hpp"
 
-namespace negpipe::core {
+namespace negpipe::cuda {
 
 /// What the points of a plan need, prepared for positions of one width. std::uint32_t serves plans of fewer than
 /// 2^31 points, with half the arithmetic. Trivially copyable. Aligned so that a device loads four fields at once.
 template <typename Position>
 struct alignas(16) neighbour_plan {
   using divider = core::divider<Position>;
-  static constexpr int rounds = permutation::rounds_for(permutation::max_size);
-  static constexpr std::uint64_t point_limit = sizeof(Position) == 4 ? 1ULL << 31 : permutation::max_size + 1;
+  static constexpr int rounds = core::permutation::rounds_for(core::permutation::max_size);
+  static constexpr std::uint64_t point_limit = sizeof(Position) == 4 ? 1ULL << 31 : core::permutation::max_size + 1;
 
   divider by_right_radix;
-  digits radices;              ///< of the cycle's permutation, whichever the cycle
+  core::digits radices;              ///< of the cycle's permutation, whichever the cycle
   Position minus_right_radix;  ///< negated, so that one multiply-and-add makes a remainder
   Position point_count;
   Position positive_count;
   Position minus_positive_count;  ///< likewise
   divider by_positives;
-  bounded32 item_draw;
+  core::bounded32 item_draw;
   Position minus_epoch_points;  ///< P * (1 + K), likewise
   divider by_epoch;
   std::uint32_t epochs;
 
   /// Whether a plan's positions fit and its permutation is a network of the usual number of rounds.
-  static NEGPIPE_HD constexpr bool covers(const training_plan& plan) {
-    return plan.point_count < point_limit && plan.point_count > permutation::small_size &&
-           permutation::rounds_for(plan.point_count) == rounds && plan.positive_count >= 2;
+  static NEGPIPE_HD constexpr bool covers(const core::training_plan& plan) {
+    return plan.point_count < point_limit && plan.point_count > core::permutation::small_size &&
+           core::permutation::rounds_for(plan.point_count) == rounds && plan.positive_count >= 2;
   }
 
   /// For a plan that is covered.
-  static NEGPIPE_HD constexpr neighbour_plan make(const training_plan& plan) {
+  static NEGPIPE_HD constexpr neighbour_plan make(const core::training_plan& plan) {
     const auto positives = static_cast<Position>(plan.positive_count);
     const auto epoch = static_cast<Position>(plan.point_count / plan.epochs);
-    const digits radices = permutation::radices_for(plan.point_count);
+    const core::digits radices = core::permutation::radices_for(plan.point_count);
     return {divider::make(radices.right),
             radices,
             Position{0} - radices.right,
@@ -57,4 +57,4 @@ struct alignas(16) neighbour_plan {
   }
 };
 
-}  // namespace negpipe::core
+}  // namespace negpipe::cuda

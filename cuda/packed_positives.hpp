@@ -14,12 +14,13 @@
 
 #include <cstdint>
 
+#include "bits.hpp"
 #include "negpipe/core/arith.hpp"
 #include "negpipe/core/csr.hpp"
 #include "negpipe/core/hd.hpp"
 #include "negpipe/core/ids.hpp"
 
-namespace negpipe::core {
+namespace negpipe::cuda {
 
 /// 128 bits, read at once.
 struct alignas(16) packed_word {
@@ -55,7 +56,7 @@ struct packed_layout {
     return user_count <= max_users && (item_bits == 32 || item_count <= 1 << 16);
   }
   static NEGPIPE_HD constexpr std::uint64_t word_count(std::uint64_t positive_count) {
-    return ceil_div(positive_count, per_word);
+    return core::ceil_div(positive_count, per_word);
   }
 };
 using narrow_layout = packed_layout<16>;  ///< 16-bit items, six a word
@@ -88,7 +89,7 @@ struct packed_entry {
 
 /// The index-th word of a dataset's positives. The layout must cover the dataset.
 template <typename Layout>
-NEGPIPE_HD packed_word pack_positives(const csr_view& csr, std::uint64_t positive_count, std::uint64_t index) {
+NEGPIPE_HD packed_word pack_positives(const core::csr_view& csr, std::uint64_t positive_count, std::uint64_t index) {
   const std::uint64_t first = index * Layout::per_word;
   const std::uint64_t left = positive_count - first;
   const auto count = left < Layout::per_word ? static_cast<std::uint32_t>(left) : Layout::per_word;
@@ -109,4 +110,4 @@ NEGPIPE_HD packed_word pack_positives(const csr_view& csr, std::uint64_t positiv
   return word;
 }
 
-}  // namespace negpipe::core
+}  // namespace negpipe::cuda

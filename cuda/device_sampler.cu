@@ -1,0 +1,289 @@
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "device_data.hpp"
+#include "fill_eval.hpp"
+#include "negpipe/backend_factory.hpp"
+#include "negpipe/error.hpp"
+#include "rows_from_interactions.hpp"
+
+namespace negpipe {
+
+namespace detail {
+
+device_data::device_data(const device_options& on)
+    : device(on.device),
+      stream(on.stream),
+      memory(on.allocator.allocate == nullptr && on.allocator.deallocate == nullptr
+                 ? cuda::make_pool_memory()
+                 : cuda::make_lent_memory(on.allocator)) {}
+
+device_data::~device_data() {
+  const cuda::quiet_device_guard current(device);
+  dataset.reset();
+  memory.reset();
+}
+
+void device_data::take(cuda::device_dataset&& made) {
+  dataset.emplace(std::move(made));
+  const cuda::device_view view = dataset->view();
+  counts = {view.positive_count, view.user_count, view.item_count};
+  NEGPIPE_CUDA_CHECK(cudaStreamSynchronize(stream));
+  memory->release_unused();
+}
+
+}  // namespace detail
+
+namespace {
+
+using cuda::launcher;
+
+// The device of the options, which exists.
+int checked_device(const device_options& on) {
+  const backend_status status = cuda_status();
+  if (!status.available) throw backend_error("device: no CUDA device is available: " + status.reason);
+  int count = 0;
+  NEGPIPE_CUDA_CHECK(cudaGetDeviceCount(&count));
+  if (on.device >= 0 && on.device < count) return on.device;
+  throw option_error("device", std::to_string(on.device) + " does not exist; 0 to " + std::to_string(count - 1) +
+                     " wanted");
+}
+
+training_options training_options_of(const sampler_options& options) {
+  return {.seed = options.seed,
+          .negatives = options.negatives,
+          .epochs_per_cycle = options.epochs_per_cycle,
+          .batch_size = options.batch_size,
+          .padding = options.padding};
+}
+
+cuda::membership_form form_of(const device_options& on) {
+  if (!on.membership) return cuda::membership_form::automatic;
+  switch (*on.membership) {
+    case core::membership::bitset:
+      return cuda::membership_form::bitset;
+    case core::membership::bloom_filter:
+      return cuda::membership_form::bloom_filter;
+    default:
+      return cuda::membership_form::sorted_search;
+  }
+}
+
+void check_location(const char* column, const void* data, int device) {
+  const memory_location found = memory_location_of(data);
+  if (found.space == memory_space::managed) return;
+  if (found.space == memory_space::device && found.device == device) return;
+  throw option_error(std::string("the column ") + column + " lies in " +
+                     (found.space == memory_space::host ? "host memory"
+                                                        : "memory of the device " + std::to_string(found.device)) +
+                     "; memory of the device " + std::to_string(device) + " wanted");
+}
+
+template <typename T>
+void check_column(const char* column, std::span<const T> values, std::uint64_t count, int device) {
+  if (values.size() != count) {
+    throw option_error(std::string("the column ") + column + " has " + std::to_string(values.size()) + " values, " +
+                       std::to_string(count) + " wanted");
+  }
+  check_location(column, values.data(), device);
+  if (reinterpret_cast<std::uintptr_t>(values.data()) % sizeof(T) != 0) {
+    throw option_error(std::string("the column ") + column + " is not aligned to its type");
+  }
+}
+
+void check_interactions(const device_interactions& data, int device) {
+  if (data.user_count < 1) throw option_error("user_count", "1 or more wanted");
+  if (data.item_count < 1) throw option_error("item_count", "1 or more wanted");
+  if (data.users.empty()) throw option_error("the column users has no rows; 1 or more wanted");
+  check_column("users", data.users, data.users.size(), device);
+  check_column("items", data.items, data.users.size(), device);
+  if (!data.timestamps.empty()) check_column("timestamps", data.timestamps, data.users.size(), device);
+  if (!data.heldout.empty()) {
+    check_column("heldout", data.heldout, static_cast<std::uint64_t>(data.user_count), device);
+  }
+}
+
+std::vector<std::int64_t> download_offsets(const cuda::device_view& view) {
+  std::vector<std::int64_t> offsets(static_cast<std::size_t>(view.user_count) + 1);
+  NEGPIPE_CUDA_CHECK(cudaMemcpy(offsets.data(), view.csr.user_offsets, offsets.size() * sizeof(std::int64_t),
+                                cudaMemcpyDeviceToHost));
+  return offsets;
+}
+
+__global__ void set_cursor(batch_cursor* cursor, batch_cursor value) { *cursor = value; }
+
+void check_cursor(const training_plan& plan, batch_cursor at) {
+  if (at.batch < plan.batch_count) return;
+  throw option_error("batch", std::to_string(at.batch) + " was asked for, a cycle has batches 0 to " +
+                     std::to_string(plan.batch_count - 1));
+}
+
+// Loads all kernels that fills may launch, so that none is loaded during a capture.
+void load_kernels(const cuda::device_view& view, const training_plan& training,
+                  const std::optional<evaluation_plan>& evaluation) {
+  const launcher on{nullptr, cuda::default_block_size, true};
+  const core::cycle_key key = cuda::initial_state(training).key;
+  cuda::fill_training_async(training, key, view, 0, 1, {}, on);
+  cuda::fill_next_async(training, nullptr, nullptr, 1, view, {}, on);
+  on("loading of set_cursor", set_cursor, 1, nullptr, batch_cursor{});
+  if (evaluation) cuda::fill_evaluation_async(*evaluation, view, 0, 1, {}, nullptr, on);
+}
+
+// Calls visit(position, offset, count) for the ranges of positions that batches [first, end) are, which are to begin at
+// value number offset of the columns. Batches follow each other but for the first and last one of resample padding.
+template <typename Visit>
+void for_each_range(const training_plan& plan, std::uint64_t first, std::uint64_t end, const Visit& visit) {
+  const std::uint64_t last = plan.pad == padding_policy::resample ? plan.batch_count - 1 : plan.batch_count;
+  for (std::uint64_t batch = first; batch < end;) {
+    const std::uint64_t position = plan.first_position(batch);
+    const bool is_moved = position != batch * plan.batch_size;
+    const std::uint64_t next = is_moved ? batch + 1 : std::max(batch + 1, std::min(end, last));
+    visit(position, (batch - first) * plan.batch_size, (next - batch) * plan.batch_size);
+    batch = next;
+  }
+}
+
+std::uint64_t rows_per_batch(const evaluation_plan& plan) { return plan.batch_size / plan.row_length(); }
+
+}  // namespace
+
+device_sampler::device_sampler(const dataset& data, const sampler_options& options, const device_options& on)
+    : training_(plan_training(data, training_options_of(options))) {
+  if (options.evaluation) evaluation_ = plan_evaluation(data, *options.evaluation, options.seed);
+  const cuda::device_guard current(checked_device(on));
+  const auto made = std::make_shared<detail::device_data>(on);
+  made->take(cuda::device_dataset::upload_async(data, options.bitset_budget, form_of(on), *made->memory, on.stream));
+  load_kernels(made->dataset->view(), training_, evaluation_);
+  data_ = made;
+}
+
+device_sampler::device_sampler(const device_interactions& data, const sampler_options& options,
+                               const device_options& on) {
+  const cuda::device_guard current(checked_device(on));
+  check_interactions(data, on.device);
+  const auto made = std::make_shared<detail::device_data>(on);
+  made->take(cuda::device_dataset::build_async(cuda::rows_from_interactions(data, *made->memory, on.stream),
+                                               data.item_count, options.bitset_budget, form_of(on), *made->memory,
+                                               on.stream));
+  const cuda::device_view view = made->dataset->view();
+  training_ = plan_training(view.positive_count, view.item_count, training_options_of(options));
+  if (options.evaluation) {
+    evaluation_ = plan_evaluation(download_offsets(view), view.item_count, *options.evaluation, options.seed);
+  }
+  load_kernels(view, training_, evaluation_);
+  data_ = made;
+}
+
+std::string device_sampler::description() const {
+  const cuda::device_guard current(data_->device);
+  cudaDeviceProp properties{};
+  NEGPIPE_CUDA_CHECK(cudaGetDeviceProperties(&properties, data_->device));
+  return "cuda:" + std::to_string(data_->device) + " (" + properties.name + ", " +
+         cuda::name_of(data_->dataset->view().form) + " of " +
+         std::to_string(data_->dataset->membership_bytes() >> 20) + " MiB)";
+}
+
+void device_sampler::fill(std::uint32_t cycle, std::uint64_t first, std::uint64_t count, const training_columns& out,
+                          device_stream stream) const {
+  if (first > batch_count() || count > batch_count() - first) {
+    throw option_error("batches " + std::to_string(first) + " to " + std::to_string(first) + " + " +
+                       std::to_string(count) + " were asked for, a cycle has " + std::to_string(batch_count()));
+  }
+  const core::cycle_key key = make_cycle_key(training_, cycle);
+  check_training_fill(training_, key, data_->counts, 0, count * training_.batch_size, out, data_->location());
+  const cuda::device_guard current(data_->device);
+  const cuda::target_columns target = cuda::target_columns::make(pointers_of(out));
+  for_each_range(training_, first, first + count,
+                 [&](std::uint64_t position, std::uint64_t offset, std::uint64_t length) {
+                   cuda::fill_training_async(training_, key, data_->dataset->view(), position, length,
+                                             target.skip(offset).columns, launcher{stream});
+                 });
+}
+
+std::uint64_t device_sampler::evaluation_workspace_bytes() const {
+  if (!evaluation_) return 0;
+  const cuda::device_guard current(data_->device);
+  return cuda::evaluation_workspace_bytes(*evaluation_, data_->dataset->view(), rows_per_batch(*evaluation_));
+}
+
+void device_sampler::fill_evaluation(std::uint64_t batch, const evaluation_columns& out,
+                                     std::span<std::byte> workspace, device_stream stream) const {
+  if (batch >= evaluation_batch_count()) {
+    throw option_error("evaluation batch " + std::to_string(batch) + " was asked for, there are " +
+                       std::to_string(evaluation_batch_count()) +
+                       (evaluation_ ? "" : "; set `evaluation` in the options"));
+  }
+  const std::uint64_t rows = rows_per_batch(*evaluation_);
+  check_evaluation_fill(*evaluation_, data_->counts, batch * rows, rows, out, data_->location());
+  const std::uint64_t wanted = evaluation_workspace_bytes();
+  if (workspace.size() < wanted) {
+    throw option_error("workspace", std::to_string(workspace.size()) + " bytes given, " + std::to_string(wanted) +
+                       " wanted; see evaluation_workspace_bytes");
+  }
+  if (wanted != 0) {
+    check_column("workspace", std::span(reinterpret_cast<const std::uint32_t*>(workspace.data()), 1), 1,
+                 data_->device);
+  }
+  const cuda::device_guard current(data_->device);
+  cuda::fill_evaluation_async(*evaluation_, data_->dataset->view(), batch * rows, rows, pointers_of(out),
+                              workspace.data(), launcher{stream});
+}
+
+device_replay device_sampler::make_replay(batch_cursor begin, std::uint32_t batches_per_fill) const {
+  check_cursor(training_, begin);
+  const std::uint64_t limit = std::min<std::uint64_t>(batch_count(), 65'535);
+  if (batches_per_fill == 0 || batches_per_fill > limit) {
+    throw option_error("batches_per_fill", std::to_string(batches_per_fill) + " given, 1 to " +
+                       std::to_string(limit) + " wanted");
+  }
+  const cuda::device_guard current(data_->device);
+  const auto made = std::make_shared<detail::replay_data>(data_, training_, batches_per_fill);
+  const device_replay replay(made);
+  replay.seek(begin, data_->stream);
+  NEGPIPE_CUDA_CHECK(cudaStreamSynchronize(data_->stream));
+  return replay;
+}
+
+namespace detail {
+
+replay_data::replay_data(std::shared_ptr<const device_data> owner, const training_plan& of, std::uint32_t batches)
+    : data(std::move(owner)),
+      plan(of),
+      initial(cuda::initial_state(plan)),
+      cursor(1, *data->memory, data->stream),
+      states(batches, *data->memory, data->stream) {
+  const std::vector<cuda::cursor_state> values(batches, initial);
+  NEGPIPE_CUDA_CHECK(cudaMemcpyAsync(states.data(), values.data(), states.size_bytes(), cudaMemcpyHostToDevice,
+                                     data->stream));
+  NEGPIPE_CUDA_CHECK(cudaStreamSynchronize(data->stream));
+}
+
+replay_data::~replay_data() {
+  const cuda::quiet_device_guard current(data->device);
+  states = {};
+  cursor = {};
+}
+
+}  // namespace detail
+
+void device_replay::fill_next(const training_columns& out, device_stream stream) const {
+  const auto batches = static_cast<unsigned>(data_->states.size());
+  check_training_fill(data_->plan, data_->initial.key, data_->data->counts, 0, batches * data_->plan.batch_size, out,
+                      data_->data->location());
+  const cuda::device_guard current(data_->data->device);
+  cuda::fill_next_async(data_->plan, data_->cursor.data(), data_->states.data(), batches,
+                        data_->data->dataset->view(), pointers_of(out), launcher{stream});
+}
+
+void device_replay::seek(batch_cursor next, device_stream stream) const {
+  check_cursor(data_->plan, next);
+  const cuda::device_guard current(data_->data->device);
+  launcher one{stream};
+  one.block_size = 1;
+  one("launch of set_cursor", set_cursor, 1, data_->cursor.data(), next);
+}
+
+const batch_cursor* device_replay::cursor() const { return data_->cursor.data(); }
+
+}  // namespace negpipe

@@ -1,0 +1,16 @@
+// Sorted rows from interactions that are on the device already.
+#pragma once
+
+#include "device_dataset.hpp"
+#include "memory.hpp"
+#include "negpipe/device.hpp"
+
+namespace negpipe::cuda {
+
+/// The rows and held-out items of interactions in device memory: see device_sampler's constructor.
+///
+/// Copies what it keeps. Waits for the stream. Throws option_error for an id out of range, a user without a row to hold
+/// out, and interactions of which no training positive is left; backend_error, device_memory_error.
+device_rows rows_from_interactions(const device_interactions& data, device_memory& memory, cudaStream_t stream);
+
+}  // namespace negpipe::cuda

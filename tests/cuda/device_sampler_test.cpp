@@ -1,0 +1,246 @@
+// The contract of the device path: the bytes of the CPU, for every form of membership, and queued work only.
+#include "negpipe/device.hpp"
+
+#include <array>
+#include <functional>
+#include <string>
+
+#include "device.hpp"
+#include "device_columns.hpp"
+#include "negpipe/plan.hpp"
+#include "negpipe/positives.hpp"
+#include "support/datasets.hpp"
+
+namespace negpipe::test {
+namespace {
+
+constexpr std::array every_padding{padding_policy::resample, padding_policy::mask, padding_policy::drop};
+
+// Cycles long enough for the network, with users of no, few and most items; so many points that batches of 9,001 are 5,
+// which cut blocks of four.
+dataset long_dataset(std::int32_t item_count = 5000) {
+  return random_dataset({700, 0, 1, 2000, 3000, 20, 0, 2999, 4998, 0, 33}, item_count, 5);
+}
+
+/// A graph captured in the global mode, which refuses what waits or allocates.
+class captured_graph {
+ public:
+  captured_graph(cudaStream_t stream, const std::function<void()>& queue) : stream_(stream) {
+    cudaGraph_t graph = nullptr;
+    NEGPIPE_CUDA_CHECK(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal));
+    queue();
+    NEGPIPE_CUDA_CHECK(cudaStreamEndCapture(stream, &graph));
+    NEGPIPE_CUDA_CHECK(cudaGraphInstantiate(&executable_, graph, 0));
+    NEGPIPE_CUDA_CHECK(cudaGraphDestroy(graph));
+  }
+  ~captured_graph() { cuda::ignore(cudaGraphExecDestroy(executable_)); }
+  captured_graph(const captured_graph&) = delete;
+  captured_graph& operator=(const captured_graph&) = delete;
+
+  void launch() const { NEGPIPE_CUDA_CHECK(cudaGraphLaunch(executable_, stream_)); }
+
+ private:
+  cudaStream_t stream_;
+  cudaGraphExec_t executable_ = nullptr;
+};
+
+class device_contract : public device_test, public testing::WithParamInterface<core::membership> {
+ protected:
+  device_options options() const { return {.stream = stream->get(), .membership = GetParam()}; }
+
+  device_points points_for(const device_sampler& sampler, const dataset& data, std::uint64_t batches = 1) {
+    return device_points(batches * sampler.plan().batch_size, item_type_for(data.item_count()),
+                         sampler.plan().pad == padding_policy::mask, *memory, stream->get());
+  }
+
+  // Every batch of some cycles, one by one, in record order.
+  void expect_batches(const dataset& data, const sampler_options& training) {
+    const positives_index index(data);
+    const device_sampler sampler(data, training, options());
+    device_points found = points_for(sampler, data);
+    for (const std::uint32_t cycle : {0U, 0xFFFFFFFFU}) {
+      for (std::uint64_t batch = 0; batch < sampler.batch_count(); ++batch) {
+        found.clear(stream->get());
+        sampler.fill(cycle, batch, found.columns(), stream->get());
+        ASSERT_EQ(found.difference(sampler.plan(), cycle, batch, index.view(), stream->get()), "")
+            << "cycle " << cycle << ", batch " << batch;
+      }
+    }
+  }
+
+  void expect_evaluation(const dataset& data, std::uint64_t seed, const evaluation_options& evaluation) {
+    const positives_index index(data);
+    const device_sampler sampler(data, {.seed = seed, .evaluation = evaluation}, options());
+    device_rows found(evaluation.batch_size, item_type_for(data.item_count()), *memory, stream->get());
+    cuda::device_buffer<std::byte> workspace(sampler.evaluation_workspace_bytes(), *memory, stream->get());
+    for (std::uint64_t batch = 0; batch < sampler.evaluation_batch_count(); ++batch) {
+      sampler.fill_evaluation(batch, found.columns(), {workspace.data(), workspace.size()}, stream->get());
+      ASSERT_EQ(found.difference(*sampler.evaluation_plan(), batch, index.view(), stream->get()), "") << batch;
+    }
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(membership, device_contract,
+                         testing::Values(core::membership::bitset, core::membership::bloom_filter,
+                                         core::membership::sorted_search),
+                         [](const auto& form) {
+                           return std::string(form.param == core::membership::bitset        ? "bitset"
+                                              : form.param == core::membership::bloom_filter ? "bloom_filter"
+                                                                                            : "sorted_rows");
+                         });
+
+TEST_P(device_contract, uses_the_membership_that_is_asked_for) {
+  const device_sampler sampler(edge_dataset(), {}, options());
+  const std::string name = GetParam() == core::membership::bitset        ? "bitset"
+                           : GetParam() == core::membership::bloom_filter ? "filter"
+                                                                         : "search";
+  EXPECT_NE(sampler.description().find(name), std::string::npos) << sampler.description();
+}
+
+TEST_P(device_contract, training_batches_equal_the_cpu) {
+  for (const padding_policy padding : every_padding) {
+    expect_batches(long_dataset(), {.seed = 5, .negatives = 2, .batch_size = 9001, .padding = padding});
+    expect_batches(edge_dataset(), {.seed = 6, .negatives = 4, .epochs_per_cycle = 2, .batch_size = 700,
+                                    .padding = padding});
+    expect_batches(random_dataset({3, 5}, 40, 1), {.seed = 7, .negatives = 1, .batch_size = 5, .padding = padding});
+    if (HasFatalFailure()) return;
+  }
+}
+
+TEST_P(device_contract, catalogues_of_more_than_65536_items_equal_the_cpu) {
+  expect_batches(long_dataset(70'000),
+                 {.seed = 5, .negatives = 1, .batch_size = 9000, .padding = padding_policy::mask});
+  expect_evaluation(long_dataset(70'000), 5, {.negatives = 99, .batch_size = 700, .mlperf = true});
+}
+
+TEST_P(device_contract, several_batches_of_one_call_equal_single_ones) {
+  const dataset data = long_dataset();
+  const positives_index index(data);
+  for (const padding_policy padding : every_padding) {
+    for (const std::uint64_t batch_size : {9001ULL, 40'000ULL}) {
+      if (batch_size == 40'000 && padding == padding_policy::drop) continue;
+      const device_sampler sampler(data, {.seed = 3, .negatives = 1, .batch_size = batch_size, .padding = padding},
+                                   options());
+      for (std::uint64_t first = 0; first < sampler.batch_count(); ++first) {
+        for (std::uint64_t count = 1; count <= sampler.batch_count() - first; ++count) {
+          device_points found = points_for(sampler, data, count);
+          sampler.fill(2, first, count, found.columns(), stream->get());
+          ASSERT_EQ(found.difference(sampler.plan(), 2, first, index.view(), stream->get()), "")
+              << first << " + " << count;
+        }
+      }
+    }
+  }
+}
+
+TEST_P(device_contract, evaluation_batches_equal_the_cpu) {
+  const dataset data = long_dataset();
+  expect_evaluation(data, 8, {.negatives = 1, .batch_size = 6});
+  expect_evaluation(random_dataset({0, 1, 20, 700, 1099, 1000, 0, 1035, 1036}, 1200, 3),
+                    8, {.negatives = 99, .batch_size = 400});
+  for (const std::uint32_t negatives : {1U, 99U, 999U, 1500U, 5000U}) {
+    const std::uint64_t row = negatives + 1ULL;
+    expect_evaluation(data, 9, {.negatives = negatives, .batch_size = 3 * row, .mlperf = true});
+    if (HasFatalFailure()) return;
+  }
+}
+
+TEST_P(device_contract, fills_can_be_captured) {
+  const dataset data = long_dataset();
+  const positives_index index(data);
+  const device_sampler sampler(
+      data,
+      {.seed = 1,
+       .batch_size = 3000,
+       .evaluation = evaluation_options{.negatives = 5000, .batch_size = 10'002, .mlperf = true}},
+      options());
+  device_points points = points_for(sampler, data);
+  device_rows rows(10'002, item_type::uint16, *memory, stream->get());
+  cuda::device_buffer<std::byte> workspace(sampler.evaluation_workspace_bytes(), *memory, stream->get());
+  const captured_graph graph(stream->get(), [&] {
+    sampler.fill(4, 7, points.columns(), stream->get());
+    sampler.fill_evaluation(2, rows.columns(), {workspace.data(), workspace.size()}, stream->get());
+  });
+  for (int launch = 0; launch < 2; ++launch) {
+    points.clear(stream->get());
+    graph.launch();
+    EXPECT_EQ(points.difference(sampler.plan(), 4, 7, index.view(), stream->get()), "");
+    EXPECT_EQ(rows.difference(*sampler.evaluation_plan(), 2, index.view(), stream->get()), "");
+  }
+}
+
+TEST_P(device_contract, a_captured_replay_makes_the_next_batches_over_cycle_ends) {
+  const dataset data = long_dataset();
+  const positives_index index(data);
+  for (const padding_policy padding : every_padding) {
+    const device_sampler sampler(data, {.seed = 3, .negatives = 0, .batch_size = 4001, .padding = padding},
+                                 options());
+    for (const std::uint32_t batches : {1U, 2U}) {
+      batch_cursor at{.cycle = 6, .batch = sampler.batch_count() - 2};
+      const device_replay replay = sampler.make_replay(at, batches);
+      device_points found = points_for(sampler, data, batches);
+      const captured_graph graph(stream->get(), [&] { replay.fill_next(found.columns(), stream->get()); });
+      for (int launch = 0; launch < 4; ++launch) {
+        found.clear(stream->get());
+        graph.launch();
+        ASSERT_EQ(found.difference(sampler.plan(), at.cycle, at.batch, index.view(), stream->get()), "")
+            << "cycle " << at.cycle << ", batch " << at.batch;
+        at.batch += batches;
+        if (at.batch >= sampler.batch_count()) at = {at.cycle + 1, at.batch - sampler.batch_count()};
+        const batch_cursor next = download(replay.cursor(), 1)[0];
+        ASSERT_EQ(next.cycle, at.cycle);
+        ASSERT_EQ(next.batch, at.batch);
+      }
+      replay.seek({0, 1}, stream->get());
+      graph.launch();
+      EXPECT_EQ(found.difference(sampler.plan(), 0, 1, index.view(), stream->get()), "");
+    }
+  }
+}
+
+TEST_P(device_contract, a_replay_serves_every_size_of_permutation) {
+  for (const std::int32_t positives : {1, 2, 33, 64, 65, 1023, 1024, 5000}) {
+    const dataset data = random_dataset({positives / 2, positives - positives / 2}, 6000, 3);
+    const positives_index index(data);
+    const std::uint64_t batch_size = positives < 3 ? 1 : static_cast<std::uint64_t>(positives) / 3;
+    const device_sampler sampler(data, {.seed = 5, .negatives = 0, .batch_size = batch_size}, options());
+    const auto batches = static_cast<std::uint32_t>(sampler.batch_count());
+    const device_replay replay = sampler.make_replay({.cycle = 2, .batch = 0}, batches);
+    device_points found = points_for(sampler, data, batches);
+    for (const std::uint32_t cycle : {2U, 3U}) {
+      replay.fill_next(found.columns(), stream->get());
+      ASSERT_EQ(found.difference(sampler.plan(), cycle, 0, index.view(), stream->get()), "") << positives;
+    }
+  }
+}
+
+TEST_P(device_contract, fills_and_replays_on_several_streams_do_not_disturb_each_other) {
+  const dataset data = long_dataset();
+  const positives_index index(data);
+  const device_sampler sampler(data, {.seed = 2, .batch_size = 2000}, options());
+  std::vector<cuda::stream> streams(4);
+  std::vector<device_points> found;
+  std::vector<device_replay> replays;
+  for (std::size_t s = 0; s < streams.size(); ++s) {
+    found.push_back(points_for(sampler, data));
+    replays.push_back(sampler.make_replay({.cycle = static_cast<std::uint32_t>(s), .batch = 0}));
+  }
+  stream->synchronize();  // the columns have been cleared
+  for (int repeat = 0; repeat < 3; ++repeat) {
+    for (std::size_t s = 0; s < streams.size(); ++s) {
+      if (s % 2 == 0) {
+        sampler.fill(9, s, found[s].columns(), streams[s].get());
+      } else {
+        replays[s].fill_next(found[s].columns(), streams[s].get());
+      }
+    }
+  }
+  for (std::size_t s = 0; s < streams.size(); ++s) {
+    const std::uint32_t cycle = s % 2 == 0 ? 9 : static_cast<std::uint32_t>(s);
+    EXPECT_EQ(found[s].difference(sampler.plan(), cycle, s % 2 == 0 ? s : 2, index.view(), streams[s].get()), "")
+        << "stream " << s;
+  }
+}
+
+}  // namespace
+}  // namespace negpipe::test
