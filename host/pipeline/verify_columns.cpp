@@ -74,8 +74,7 @@ class training_check final : public column_check {
         plan_(source.plan()),
         cycle_(cycle),
         view_(positives),
-        block_points_(
-            std::min<std::uint64_t>(plan_.batch_size, source.threads() == 1 ? cached_points : shared_points)) {}
+        block_points_(std::min(plan_.batch_size, block_points_for(source))) {}
 
   bool agrees(std::uint64_t batch, const record_columns& columns) override {
     std::unique_ptr<training_batch> lent = blocks_.take(
@@ -116,8 +115,11 @@ class training_check final : public column_check {
  private:
   /// A block's membership words are still in the second-level cache when its labels are checked.
   static constexpr std::uint64_t cached_points = 4096;
-  /// Enough for several threads to share.
+  /// Enough for several threads, or a device, to share.
   static constexpr std::uint64_t shared_points = 1 << 20;
+  static std::uint64_t block_points_for(const sampler& source) {
+    return source.threads() == 1 && source.device().starts_with("cpu") ? cached_points : shared_points;
+  }
 
   /// Of hashes, modulo 2^64: of positives by user and item, of negatives by user.
   struct sums {
