@@ -1,12 +1,12 @@
 #include "record_folders.hpp"
 
-#include <charconv>
 #include <map>
 #include <optional>
 
 #include "files.hpp"
 #include "format.hpp"
 #include "negpipe/error.hpp"
+#include "whole_number.hpp"
 
 namespace negpipe::pipeline {
 
@@ -18,10 +18,7 @@ namespace {
 std::optional<std::uint64_t> number_in(std::string_view name, std::string_view prefix, std::string_view suffix) {
   if (!name.starts_with(prefix) || !name.ends_with(suffix) || name.size() <= prefix.size() + suffix.size()) return {};
   const std::string_view digits = name.substr(prefix.size(), name.size() - prefix.size() - suffix.size());
-  std::uint64_t number = 0;
-  const auto [end, failure] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
-  if (failure != std::errc() || end != digits.data() + digits.size()) return {};
-  return number;
+  return support::whole_number<std::uint64_t>(digits);
 }
 
 /// Entries of a folder by the number in their names.

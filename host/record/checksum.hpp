@@ -1,4 +1,4 @@
-// What TFRecord does with CRC-32C: the mask, and checksums of joined pieces.
+// TFRecord's masked CRC-32C, and the CRC-32C of concatenated bytes.
 #pragma once
 
 #include <array>
@@ -9,7 +9,7 @@ namespace negpipe::record {
 
 inline constexpr std::uint32_t crc_mask_delta = 0xA282EAD8U;
 
-/// A CRC is stored rotated and shifted, so that the CRC of bytes which hold a CRC is no special value.
+/// Rotates and shifts a CRC: the CRC of bytes that contain their own CRC would otherwise be a constant.
 constexpr std::uint32_t mask_crc(std::uint32_t crc) { return ((crc >> 15) | (crc << 17)) + crc_mask_delta; }
 
 /// The inverse of mask_crc.

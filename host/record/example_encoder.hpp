@@ -23,8 +23,8 @@ std::vector<column_spec> training_record_columns(std::uint64_t batch_size, item_
 /// users, items, duplicate_mask: the order of evaluation_columns.
 std::vector<column_spec> evaluation_record_columns(std::uint64_t batch_size, item_type items);
 
-/// Records of one shape. All have the same size and the same bytes but for the columns' payload and its checksum, so
-/// everything else is laid out once. Immutable: any number of threads may encode at once.
+/// Records of one shape. They differ only in the columns' bytes and the checksum, so everything else is laid out once.
+/// Immutable and thread-safe.
 class record_template {
  public:
   /// Names must be distinct. Within a record features stand sorted by name, as protobuf's deterministic
@@ -42,7 +42,7 @@ class record_template {
   /// Constant bytes, then a column's payload.
   struct segment {
     std::vector<std::byte> prefix;
-    std::size_t column;  ///< its number in the constructor's order
+    std::size_t column;  ///< index in the constructor's order
     std::uint64_t byte_count;
   };
 

@@ -35,7 +35,7 @@ inline constexpr std::uint64_t max_payload_bytes = 0x7FFF'FFFF;
 std::string cycle_folder_name(std::uint64_t cycle);
 /// "train_3.tfrecords"
 std::string record_file_name(std::string_view prefix, std::uint32_t file);
-/// What is put behind the name of a record file for its index.
+/// Suffix of the index file of a record file.
 inline constexpr std::string_view index_suffix = ".idx";
 
 }  // namespace negpipe::record

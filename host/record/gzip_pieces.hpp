@@ -1,4 +1,4 @@
-// One gzip member (RFC 1952) out of pieces that were deflated independently, as pigz does it.
+// Builds one gzip member (RFC 1952) from pieces that were deflated independently, as pigz does.
 #pragma once
 
 #include <cstddef>
@@ -18,7 +18,7 @@ struct gzip_piece {
 /// A pure function of the bytes and the version of zlib.
 gzip_piece compress_piece(std::span<const std::byte> bytes);
 
-/// What the trailer says of all pieces so far.
+/// Checksum and length of all pieces so far, for the trailer.
 struct gzip_checksum {
   std::uint32_t crc32 = 0;
   std::uint64_t byte_count = 0;

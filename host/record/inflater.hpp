@@ -7,15 +7,15 @@
 
 namespace negpipe::record {
 
-/// A stream of uncompressed bytes. Members that follow each other read as one, as gzip(1) has it.
+/// A stream of uncompressed bytes. Consecutive members are read as one stream, as gzip(1) does.
 class inflater {
  public:
   /// compressed must stay valid.
   explicit inflater(std::span<const std::byte> compressed);
   ~inflater();
 
-  /// Fills `to` as far as the stream reaches and returns how many bytes were written: fewer than asked for only at
-  /// the end. Throws format_error (what is wrong, without the file) for damaged or truncated input.
+  /// Fills `to` and returns the number of bytes written, fewer than its size only at the end of the stream. Throws
+  /// format_error (what is wrong, without the file) for damaged or truncated input.
   std::size_t read(std::span<std::byte> to);
 
  private:

@@ -1,4 +1,4 @@
-// ready.json: what a folder of records holds. It is written last; a folder without it is not finished.
+// ready.json describes a folder of records. It is written last: a folder without it is not finished.
 #pragma once
 
 #include <cstdint>
@@ -41,7 +41,7 @@ struct ready_file {
   padding_policy padding = padding_policy::resample;  ///< train only
   bool mlperf = false;                       ///< eval only: negatives with replacement
 
-  std::vector<record_file> files;            ///< one a reader, by number
+  std::vector<record_file> files;            ///< one a reader, in the order of their numbers
 };
 
 /// Features of a record of this folder, in the order of training_columns or evaluation_columns.

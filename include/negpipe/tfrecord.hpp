@@ -41,8 +41,8 @@ class record_reader {
   std::unique_ptr<state> state_;
 };
 
-/// The features of a serialized tf.train.Example whose features are BytesLists with one value each, in the order
-/// in which they stand. The views point into payload. Throws format_error.
+/// Returns the features of a serialized tf.train.Example whose features are BytesLists with one value each, in their
+/// order in the payload, at most 256. The views point into the payload. Throws format_error.
 std::vector<feature> parse_example(std::span<const std::byte> payload);
 
 }  // namespace negpipe

@@ -122,6 +122,21 @@ TEST_F(VerifyFiles, MustHoldTheirShareOfBatches) {
   expect_told("bytes, 2331 wanted by ready.json");
 }
 
+TEST_F(VerifyFiles, must_be_compressed_as_ready_json_says) {
+  edit_ready(cycle_, [](json& root) { root["compression"] = "gzip"; });
+  expect_told("train_0.tfrecords: is not compressed by gzip, but ready.json says");
+}
+
+TEST_F(VerifyFiles, must_hold_no_record_that_the_batch_size_does_not_allow) {
+  const record::record_template shape(std::vector<record::column_spec>{{"user_id", 4000}});
+  std::vector<std::byte> out(shape.record_bytes());
+  const std::vector<std::byte> values(4000);
+  shape.encode(std::vector<std::span<const std::byte>>{values}, out);
+  const std::string huge(reinterpret_cast<const char*>(out.data()), out.size());
+  spill(cycle_ / "train_0.tfrecords", huge);
+  expect_told("by the batch size");
+}
+
 TEST_F(VerifyFiles, MustHaveTheirIndex) {
   const std::string good = slurp(cycle_ / "train_0.tfrecords.idx");
   spill(cycle_ / "train_0.tfrecords.idx", good + "0 1\n");

@@ -90,6 +90,31 @@ def test_truncation_is_found(run, tmp_path):
             list(records.RecordFolder(folder).batches())
 
 
+def test_a_record_is_refused_before_memory_is_spent_on_it(run):
+    path = run / "training_epochs/cycle_00000/train_0.tfrecords"
+    size = len(next(records.read_payloads(path)))
+    assert len(next(records.read_payloads(path, max_payload_bytes=size))) == size
+    with pytest.raises(records.FormatError, match=f"at most {size - 1} wanted"):
+        next(records.read_payloads(path, max_payload_bytes=size - 1))
+
+
+def test_a_folder_without_its_files_is_refused_before_it_is_read(run, tmp_path):
+    shutil.copytree(run / "eval_data", tmp_path / "eval_data")
+    folder = records.RecordFolder(tmp_path / "eval_data")
+    folder.check_files()
+    (tmp_path / "eval_data/eval_1.tfrecords").unlink()
+    with pytest.raises(records.FormatError, match="eval_1.tfrecords"):
+        folder.check_files()
+
+
+def test_a_folder_that_was_not_finished_has_no_hash(run, tmp_path):
+    shutil.copytree(run, tmp_path / "run")
+    (tmp_path / "run/training_epochs/cycle_00001/ready.json").unlink()
+    with pytest.raises(records.FormatError, match="ready.json"):
+        records.hash(tmp_path / "run")
+    assert [number for number, _ in records.cycle_folders(tmp_path / "run/training_epochs")] == [0]
+
+
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"batch_size": "many"}'])
 def test_a_ready_file_that_is_none(text, tmp_path):
     (tmp_path / "ready.json").write_text(text)

@@ -66,6 +66,8 @@ TEST(ParseExample, RefusesWhatIsNotOfTheFormat) {
       {"a length beyond the end", bytes{std::byte{0x0A}, std::byte{0x05}, std::byte{0}}},
       {"a number that breaks off", bytes{std::byte{0x0A}, std::byte{0x80}}},
       {"a number of 70 bits", bytes(11, std::byte{0x8A})},
+      // A length of 2^64 + 0: the bit that does not fit must not vanish.
+      {"a number of 65 bits", bytes{std::byte{0x0A}} + bytes(9, std::byte{0x80}) + bytes{std::byte{0x02}}},
   };
   for (const auto& [what, payload] : cases) EXPECT_THROW(parse_example(payload), format_error) << what;
 }

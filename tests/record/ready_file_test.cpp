@@ -147,6 +147,15 @@ TEST(ReadyFile, RefusesOtherFormatsAndDamage) {
   refused("/dtypes/labels", "int16");
   refused("/files/1/crc32c", "xyz");
   refused("/dataset/digest", 5);
+  refused("/dataset/digest", "0123456789ABCDEF0123456789ABCDEF");
+  refused("/batch_size", 0);
+  refused("/batch_size", 1ULL << 31);
+  refused("/files/0/name", "train_1.tfrecords");
+  refused("/files/0/name", "../train_0.tfrecords");
+  refused("/files/0/name", "/train_0.tfrecords");
+  refused("/files/0/record_count", 1);
+  refused("/files/0/byte_count", 1ULL << 40);
+  refused("/files/0/crc32c", "DEADBEEF");
   const std::string text = good.dump();
   for (std::size_t length = 0; length < text.size(); ++length) {
     store(folder, text.substr(0, length));

@@ -143,6 +143,26 @@ TEST_F(RecordReader, SpendsNoMemoryOnALengthThatLies) {
   }
 }
 
+TEST_F(RecordReader, refuses_payloads_above_the_limit_before_spending_memory) {
+  const bytes payload(1000);
+  for (const auto compression : {compression_type::none, compression_type::gzip}) {
+    const bytes plain = test::frame(payload);
+    test::write_bytes(path_, compression == compression_type::gzip ? gzip({plain}) : plain);
+    std::span<const std::byte> found;
+    EXPECT_TRUE(record_reader(path_, compression, 1000).next(found));
+    EXPECT_THROW(record_reader(path_, compression, 999).next(found), format_error);
+  }
+}
+
+TEST_F(RecordReader, refuses_another_compression_than_is_listed) {
+  test::write_bytes(path_, three_frames());
+  EXPECT_THROW(record_reader(path_, compression_type::gzip, 1000), format_error);
+  test::write_bytes(path_, gzip({three_frames()}));
+  EXPECT_THROW(record_reader(path_, compression_type::none, 1000), format_error);
+  test::write_bytes(path_, {});  // no records, but no gzip stream either
+  EXPECT_THROW(record_reader(path_, compression_type::gzip, 1000), format_error);
+}
+
 TEST_F(RecordReader, RefusesWhatIsNotThere) { EXPECT_THROW(record_reader(folder_ / "none"), io_error); }
 
 }  // namespace
