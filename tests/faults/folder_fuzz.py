@@ -15,6 +15,7 @@ import shutil
 import struct
 import subprocess
 import sys
+import zlib
 
 import strikes  # makes the helpers of tests/cli importable, too
 
@@ -331,7 +332,7 @@ class Originals:
                 try:
                     change_folder(folder, generator)
                 except (ValueError, KeyError, AssertionError, IndexError, TypeError, RecursionError, OSError,
-                        MemoryError):
+                        EOFError, MemoryError, zlib.error):
                     break  # what the first change left cannot be changed again
         return compare_records(work, self.dataset)
 

@@ -38,8 +38,8 @@ ONLY_KILLED = {"brk", "futex", "set_robust_list", "rseq", "rt_sigaction", "rt_si
 REMOVING = {"unlink", "unlinkat", "rmdir", "remove", "getdents64", "opendir", "openat", "open", "newfstatat", "fstat",
             "statx", "lstat", "stat", "renameat2", "rename", "close", "fcntl", "flock", "brk", "mmap", "munmap", "read"}
 
-# Folders of a cache that its next producer takes over.
-KEPT = ("/.partial", "/.in-use")
+# What a producer may leave: its next one takes it over or clears it.
+KEPT = re.compile(r"_ncf_recommendation_cache/\.(partial|in-use)(/|$)")
 
 SMALL = ("--batch-size", 256, "--num-neg", 1, "--eval-negatives", 9, "--eval-batch-size", 100, "--readers", 2)
 QUIET = ("--threads", 1, "--quiet")
@@ -75,7 +75,7 @@ def _scenarios():
     synth = ("synth", "--users", 12, "--items", 90, "--positives", 300, "--out", "data", "--csv", "data.csv", *QUIET)
     generate = ("generate", "dataset", "--out", "run", "--cycles", 1, *SMALL, *QUIET)
     produce = ("produce", "dataset", "--data-dir", ".", "--cache-id", "c", "--cycles-ahead", 9, "--parent", 0,
-               "--timeout", 8, *SMALL, *QUIET)
+               "--timeout", 20, *SMALL, *QUIET)
     seeds = (("--seed", 1), ("--seed", 2))
     folders = ("run/training_epochs/cycle_00000", "run/eval_data")
     cache = "c_ncf_recommendation_cache"
@@ -231,7 +231,7 @@ class Arena:
             if not consumed:  # a cache that is replaced is cleared before it is filled
                 yield f"{name} is neither as before nor whole" if status else f"{name} is not whole, but status is 0"
         if status not in KILLED and not (strike.call in REMOVING and status != 0):
-            left = [path for path in leftovers(folder) if not path.endswith(KEPT)]
+            left = [path for path in leftovers(folder) if not KEPT.search(path)]
             if left:
                 yield f"left {left}"
 
