@@ -5,8 +5,8 @@
 
 namespace negpipe::cli {
 
-/// Opens /dev/null for each of standard input, output and error that is closed: else a file that the program opens later
-/// would get the descriptor, and receive what is printed. Must be called before anything is opened. Ends the
+/// Opens /dev/null for each of standard input, output and error that is closed: else a file that the program opens
+/// later would get the descriptor, and receive what is printed. Must be called before anything is opened. Ends the
 /// process with status 6 if there is no /dev/null.
 void open_standard_descriptors() noexcept;
 

@@ -18,5 +18,12 @@ TEST(Error, messages_keep_other_bytes) {
   EXPECT_EQ(io_error(text).what(), text);
 }
 
+TEST(Error, names_the_field_that_it_is_about) {
+  const option_error failure("batch_size", "0 given, 1 or more wanted");
+  EXPECT_EQ(failure.field(), "batch_size");
+  EXPECT_STREQ(failure.what(), "batch_size: 0 given, 1 or more wanted");
+  EXPECT_EQ(io_error("cannot open it").field(), "");
+}
+
 }  // namespace
 }  // namespace negpipe

@@ -1,10 +1,8 @@
 // Removal of folders: whole, links not followed, and never across a mount.
 #include "removal.hpp"
 
-#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/mount.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -119,22 +117,6 @@ TEST_F(Removal, a_folder_that_may_not_be_changed_is_refused_before_anything_is_g
     fs::permissions(folder_ / where, fs::perms::owner_all);
     EXPECT_TRUE(is_file(folder_ / "old/file") && is_file(folder_ / "old/a/b/file")) << where;
   }
-}
-
-TEST_F(Removal, inputs_must_be_regular_files_and_no_open_blocks) {
-  ASSERT_EQ(::mkfifo((folder_ / "fifo").c_str(), 0600), 0);
-  for (const fs::path& path : {folder_ / "fifo", folder_ / "old", fs::path("/dev/null"), fs::path("/dev/zero")}) {
-    EXPECT_THROW(file::open_read(path), io_error) << path;
-    EXPECT_THROW(mapped_file{path}, io_error) << path;
-    EXPECT_THROW(read_text(path, 100), io_error) << path;
-    EXPECT_THROW(file::open_or_create(path), io_error) << path;
-  }
-  EXPECT_EQ(read_text(folder_ / "old/file", 8), "old/file");
-  EXPECT_THROW(read_text(folder_ / "old/file", 7), format_error);
-  fs::resize_file(folder_ / "old/file", std::uintmax_t{1} << 40);
-  EXPECT_THROW(read_text(folder_ / "old/file", max_json_bytes), format_error);
-  EXPECT_NO_THROW(file::open_folder(folder_ / "old"));
-  EXPECT_THROW(file::open_folder(folder_ / "fifo"), io_error);
 }
 
 }  // namespace

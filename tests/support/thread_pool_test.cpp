@@ -89,7 +89,7 @@ TEST(ThreadPool, SaysSoWhenTheSystemGivesFewerThreads) {
       std::exit(0);
     }
   };
-  EXPECT_EXIT(start_too_many(), testing::ExitedWithCode(0), "cannot start thread [0-9]+ of 4096: .*--threads");
+  EXPECT_EXIT(start_too_many(), testing::ExitedWithCode(0), "cannot start thread [0-9]+ of 4096: .*`threads`");
 }
 
 TEST(RunControl, RefusesMoreThreadsThanAnyMachineHas) {
