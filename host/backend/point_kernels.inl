@@ -48,7 +48,15 @@ void permute_range(const core::permutation& order, std::uint64_t x, std::uint32_
   }
 }
 
-/// Finds the origin of every point of a block: its user, whether it is positive, and where the positive item lies.
+/// Where the origins of neighbouring positions go, with room for a multiple of lane_count. What lies past the last one
+/// is valid too.
+struct origin_columns {
+  std::int32_t* users;
+  const std::uint32_t** where;  // the positive item
+  lane_mask* is_positive;       // not one of its negatives
+};
+
+/// Finds the origins of positions [first, first + count): their users, whether they are positive, and their positives.
 template <typename Word>
 class origin_finder {
  public:
@@ -62,41 +70,38 @@ class origin_finder {
         by_epoch_(core::divider<Word>::make(epoch_points_)) {}
 
   template <typename Meanwhile>
-  void operator()(draw_block& block, Meanwhile& meanwhile) const {
+  void operator()(std::uint64_t first, std::uint32_t count, const origin_columns& out, Meanwhile& meanwhile) const {
     Word images[block_points + lane_count];
-    permute_range(order_, block.first, block.count, images, meanwhile);
-    for (std::uint32_t i = block.count; i < block.padded_count(); ++i) images[i] = 0;  // a valid one
-    for (std::uint32_t i = 0; has_epochs_ && i < block.padded_count(); ++i) {
-      images[i] -= by_epoch_(images[i]) * epoch_points_;
-    }
-    find(block, images);
+    permute_range(order_, first, count, images, meanwhile);
+    const std::uint32_t padded = round_up(count, lane_count);
+    for (std::uint32_t i = count; i < padded; ++i) images[i] = 0;  // a valid one
+    for (std::uint32_t i = 0; has_epochs_ && i < padded; ++i) images[i] -= by_epoch_(images[i]) * epoch_points_;
+    find(images, padded, out);
   }
 
  private:
-  void find(draw_block& block, const std::uint32_t* images) const {
+  void find(const std::uint32_t* images, std::uint32_t count, const origin_columns& out) const {
     const lanes positive_count = all32(positive_count_);
     const lanes magic = all32(by_positives_.magic);
-    for (std::uint32_t i = 0; i < block.padded_count(); i += lane_count) {
+    for (std::uint32_t i = 0; i < count; i += lane_count) {
       const lanes image = load(images + i);
-      block.fixed[i / lane_count] = is_below(image, positive_count);
+      out.is_positive[i / lane_count] = is_below(image, positive_count);
       const lanes slot = shift_down(product_high(image, magic), by_positives_.shift);
       const lanes positive = subtract(image, product_low(slot, positive_count));
-      store(block.users + i, users_of(positive));
-      store_addresses(block.where + i, word_addresses(csr_.positive_items, positive));
+      store(out.users + i, users_of(positive));
+      store_addresses(out.where + i, word_addresses(csr_.positive_items, positive));
     }
   }
 
-  void find(draw_block& block, const std::uint64_t* images) const {
+  void find(const std::uint64_t* images, std::uint32_t count, const origin_columns& out) const {
     std::uint32_t labels[block_points];
-    for (std::uint32_t i = 0; i < block.padded_count(); ++i) {
+    for (std::uint32_t i = 0; i < count; ++i) {
       const std::uint64_t positive = images[i] - by_positives_(images[i]) * positive_count_;
       labels[i] = images[i] < positive_count_;
-      block.users[i] = index(csr_.user_of(positive));
-      block.where[i] = reinterpret_cast<const std::uint32_t*>(csr_.positive_items + positive);
+      out.users[i] = index(csr_.user_of(positive));
+      out.where[i] = reinterpret_cast<const std::uint32_t*>(csr_.positive_items + positive);
     }
-    for (std::uint32_t i = 0; i < block.padded_count(); i += lane_count) {
-      block.fixed[i / lane_count] = is_odd(load(labels + i));
-    }
+    for (std::uint32_t i = 0; i < count; i += lane_count) out.is_positive[i / lane_count] = is_odd(load(labels + i));
   }
 
   // csr_view::user_of for positives below 2^31: most often the two samples around a positive name the same user or
@@ -189,7 +194,7 @@ void fill_all(const core::training_plan& plan, const core::cycle_key& key, const
     block.count = static_cast<std::uint32_t>(count - done < room ? count - done : room);
     done += block.count;
     prefetcher fetch(before);
-    find_origins(block, fetch);
+    find_origins(block.first, block.count, {block.users, block.where, block.fixed}, fetch);
     fetch.finish();
     propose<Lookup>(job, block);
     if (before.count != 0) finish(before);
