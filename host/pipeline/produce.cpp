@@ -241,25 +241,24 @@ class producer {
   /// Does work that writes; while the disk is full, waits and does it again.
   template <typename Work>
   void with_room(const std::string& what, std::uint64_t bytes, Work work) {
-    for (;;) {
+    for (unsigned trial = 1;; ++trial) {
       try {
         return work();
       } catch (const disk_full_error& failure) {
-        wait_for_room(what, bytes, failure.what());
+        wait_for_room(what, bytes, trial, failure.what());
       }
     }
   }
 
-  void wait_for_room(const std::string& what, std::uint64_t bytes, const std::string& failure) {
+  void wait_for_room(const std::string& what, std::uint64_t bytes, unsigned trials, const std::string& failure) {
     const bool misleading = space().available >= bytes;
     log(fmt::format("no room for {}, which takes {} bytes: {} are free; waiting ({})", what, bytes, space().available,
                     failure));
     if (space().capacity < bytes && can_be_estimated()) throw_no_room(what, bytes, "and never will be");
     // A quota does not show in the free space: from time to time only a trial tells. One of a few bytes costs nothing.
-    const auto trial = clock::now() + std::chrono::seconds(bytes <= note_bytes ? 1 : 10);
+    const auto trial = clock::now() + std::chrono::seconds(bytes <= note_bytes ? 1 : std::min(trials, 10U));
     do {
-      const std::uint64_t ahead = cache_ ? count_ready() : 0;
-      report_status(produce_activity::waiting_for_room, {}, 0, ahead);
+      report_status(produce_activity::waiting_for_room, {}, 0, cache_ ? count_ready() : 0);
       const auto pause = std::min<duration>(time_left(), std::chrono::milliseconds(500));
       if (watch_) {
         watch_->wait(monitor_.descriptor(), pause);
@@ -267,9 +266,9 @@ class producer {
         std::this_thread::sleep_for(pause);
       }
       throw_if_over();
-      if (time_left() > duration::zero()) continue;
-      if (ahead > 0) throw end_of_run{produce_end::not_consumed};
-      throw_no_room(what, bytes, fmt::format("for {} s", options_.timeout.count()));
+      if (time_left() == duration::zero()) {
+        throw_no_room(what, bytes, fmt::format("for {} s, and nothing was consumed", options_.timeout.count()));
+      }
     } while (clock::now() < trial && (misleading || space().available < bytes));
   }
 

@@ -81,8 +81,8 @@ struct produce_report {
 ///   removal of the whole cache, and for unfinished work.
 ///
 /// The first cycle is made by control.thread_count() threads.
-/// - Full disk: waits, and goes on when there is room. Throws disk_full_error if it waits for as long as the timeout
-///   while no cycle is ready, or at once if an uncompressed folder is larger than the file system.
+/// - Full disk: waits, and goes on when there is room. Throws disk_full_error if there is none, and nothing is
+///   consumed, for as long as the timeout; or at once if an uncompressed folder is larger than the file system.
 /// - Removal: ends at once when subproc.alive is removed. Published cycles stay, unless all of the cache was removed:
 ///   then nothing is left of it. A consumer may remove all of training_epochs; this consumes its cycles.
 /// - Resumption: continues with the next cycle that was not published, with the same bytes. Whenever the process was

@@ -79,6 +79,16 @@ def test_a_disk_too_small_for_one_cycle_is_an_error(compression, dataset, tmp_pa
         assert "there is no room for cycle 0" in producer.said() and "the trainer" not in producer.said()
 
 
+def test_a_disk_that_stays_full_is_an_error(dataset, undisturbed, tmp_path):
+    cycle_bytes = sum(file.stat().st_size for file in (undisturbed / "training_epochs/cycle_00000").iterdir())
+    folder = tmp_path / "data"
+    folder.mkdir()
+    arguments = small(dataset, "--timeout", 2, "--parent", 0, "--no-eval")
+    with producing(folder, *arguments, prefix=on_small_disk(2 * cycle_bytes, folder)) as producer:
+        assert producer.status() == SYSTEM, producer.said()
+        assert "there is no room for cycle 1" in producer.said() and "for 2 s" in producer.said()
+
+
 def test_a_write_that_finds_no_room(dataset, undisturbed, tmp_path, preload):
     # As with a quota, the free space does not tell.
     flag = tmp_path / "full"
@@ -167,7 +177,7 @@ def test_leavings_that_may_not_be_removed(dataset, tmp_path, as_others):
     with producing(tmp_path / "data", *small(dataset, "--log-file", log), prefix=as_others) as producer:
         assert producer.status() == SYSTEM, producer.said()
         for text in (producer.said(), log.read_text()):
-            assert ".partial/.cycle_00000.partial-1: Permission denied" in text and "choose a place" in text
+            assert ".partial/.cycle_00000.partial-1: Permission denied" in text and "that you may write to" in text
 
 
 @pytest.mark.parametrize("name", ["producer.json", "eval_data", "flagfile"])
