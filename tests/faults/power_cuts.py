@@ -8,6 +8,7 @@ loop devices. Usage: power_cuts.py [--every N]
 
 import argparse
 import contextlib
+import filecmp
 import os
 import pathlib
 import shutil
@@ -60,6 +61,15 @@ def make_image(kind, path):
     _call(*MAKERS[kind], path)
 
 
+def take(image, to):
+    """Copies an image as it is at one moment: a commit of the journal in the middle of it would tear the copy."""
+    for _ in range(10):
+        shutil.copyfile(image, to)
+        if filecmp.cmp(image, to, shallow=False):
+            return
+    raise RuntimeError(f"{image} does not come to rest")
+
+
 class Machine:
     """A disk with the inputs of a scenario on it, synced."""
 
@@ -83,7 +93,7 @@ class Machine:
         shutil.copyfile(self._clean, running)
         with mounted(running, self._root / "disk") as disk:
             by.strike(strike, self._scenario.arguments, disk / "work")
-            shutil.copyfile(running, lost)  # before anything else reaches the disk
+            take(running, lost)
         with mounted(lost, self._root / "disk") as disk:
             return list(self._complaints(disk / "work"))
 
@@ -93,7 +103,7 @@ class Machine:
         shutil.copyfile(self._clean, running)
         with mounted(running, self._root / "disk") as disk:
             outcome = strikes.run(self._scenario.arguments, disk / "work", prefix)
-            shutil.copyfile(running, lost)
+            take(running, lost)
         assert outcome.returncode == 0, outcome.stderr
         with mounted(lost, self._root / "disk") as disk:
             return [f"{name} is lost, though the run had ended" for name, (_, after) in self._states.items()
