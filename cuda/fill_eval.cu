@@ -96,7 +96,7 @@ __global__ void permute_rows(core::evaluation_plan plan, device_view data, std::
   __shared__ shared_row shared;
   for (std::uint64_t r = blockIdx.x; r < row_count; r += gridDim.x) {
     const std::uint64_t begin = r * plan.row_length();
-    if (first_row + r >= plan.user_count) {
+    if (!core::is_evaluated(plan, data.positives(), first_row + r)) {
       zero_row(plan, columns, begin);
       continue;
     }

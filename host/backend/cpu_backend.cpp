@@ -121,7 +121,7 @@ class cpu_backend final : public backend {
     for (std::uint64_t i = begin; i < end; ++i) {
       const std::uint64_t row = first_row + i;
       const std::uint64_t place = i * items.size();
-      const bool is_padding = row >= plan.user_count;
+      const bool is_padding = !core::is_evaluated(plan, view, row);
       const user_id user{is_padding ? 0 : static_cast<std::int32_t>(row)};
       if (is_padding) {
         std::fill(items.begin(), items.end(), 0);

@@ -126,6 +126,7 @@ std::string flag_of(std::string_view field) {
       {"no_eval", "--no-eval"},
       {"eval_negatives", "--eval-negatives"},
       {"eval_batch_size", "--eval-batch-size"},
+      {"eval_infeasible", "--eval-infeasible"},
       {"bitset_budget", "--bitset-budget"},
       {"device", "--device"},
       {"data_dir", "--data-dir"},

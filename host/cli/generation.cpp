@@ -10,8 +10,7 @@ void add_generation_options(CLI::App& command, generation_arguments& arguments) 
   generate_options& options = arguments.options;
   command.add_option("--first-cycle", options.first_cycle, "number of the first one: continues an earlier run")
       ->capture_default_str();
-  command
-      .add_option("--epochs-per-cycle", arguments.sampling.epochs_per_cycle, "epochs that are shuffled together")
+  command.add_option("--epochs-per-cycle", arguments.sampling.epochs_per_cycle, "epochs that are shuffled together")
       ->capture_default_str();
   command.add_option("--batch-size", arguments.sampling.batch_size, "points in a training batch")
       ->capture_default_str();
@@ -24,11 +23,16 @@ void add_generation_options(CLI::App& command, generation_arguments& arguments) 
       ->capture_default_str();
   command.add_option("--readers", options.readers, "record files of a cycle")->capture_default_str();
   command.add_option("--seed", arguments.seed, "seed of everything random; drawn, shown and recorded if not given");
+  take_one_of<infeasible_policy>(
+      command.add_option(
+          "--eval-infeasible", arguments.evaluation.infeasible,
+          "users with fewer items left than --eval-negatives: refuse them (error) or leave them out (skip)"),
+      {{"error", infeasible_policy::error}, {"skip", infeasible_policy::skip}})
+      ->default_str("skip");
   command.add_flag("--mlperf", arguments.evaluation.mlperf,
                    "evaluation negatives with replacement, the held-out item allowed, as the MLPerf reference has it");
   take_one_of<padding_policy>(
-      command.add_option("--padding", arguments.sampling.padding,
-                         "what fills the last batch: resample, mask or drop"),
+      command.add_option("--padding", arguments.sampling.padding, "what fills the last batch: resample, mask or drop"),
       {{"resample", padding_policy::resample}, {"mask", padding_policy::mask}, {"drop", padding_policy::drop}})
       ->default_str("resample");
   command.add_option("--device", arguments.sampling.device, "auto, cpu, cuda, cuda:N or cuda:all")
@@ -45,6 +49,23 @@ void add_generation_options(CLI::App& command, generation_arguments& arguments) 
   command.add_flag("--no-eval", arguments.no_evaluation, "write no evaluation data");
 }
 
+namespace {
+
+void note_skipped(const dataset& data, const evaluation_options& options,
+                  const std::function<void(const std::string&)>& say) {
+  constexpr std::size_t max_named = 10;
+  const std::vector<std::int32_t> users = skipped_users(data, options);
+  if (users.empty()) return;
+  std::string named;
+  for (std::size_t i = 0; i < users.size() && i < max_named; ++i) {
+    named += (i == 0 ? "" : ", ") + data.user_ids().to_string(static_cast<std::size_t>(users[i]));
+  }
+  say(fmt::format("{} of {} users are not evaluated: they have fewer than {} items left ({}{}); ready.json lists them",
+                  users.size(), data.user_count(), options.negatives, named, users.size() > max_named ? ", ..." : ""));
+}
+
+}  // namespace
+
 void settle_generation(generation_arguments& arguments, const dataset& data,
                        const std::function<void(const std::string&)>& say) {
   if (!arguments.seed) {
@@ -54,6 +75,9 @@ void settle_generation(generation_arguments& arguments, const dataset& data,
   arguments.sampling.seed = *arguments.seed;
   arguments.sampling.threads = arguments.common.threads;
   if (!arguments.no_evaluation) arguments.sampling.evaluation = arguments.evaluation;
+  if (arguments.sampling.evaluation && arguments.evaluation.infeasible == infeasible_policy::skip) {
+    note_skipped(data, arguments.evaluation, say);
+  }
   if (arguments.evaluation.mlperf && data.origin().ties != "shuffled" && !is_synthetic(data.origin())) {
     say("--mlperf: the dataset was prepared with --ties file; the MLPerf reference shuffles ties, and file order gives "
         "other hit rates. Prepare it with --mlperf to match");

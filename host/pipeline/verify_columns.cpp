@@ -266,7 +266,7 @@ class evaluation_check final : public column_check {
   template <typename Item>
   bool keeps_promises(std::uint64_t row, std::span<const std::int32_t> users, std::span<const Item> items,
                       std::span<const std::int8_t> mask, row_items& marked) const {
-    const bool is_padding = row >= plan_.user_count;
+    const bool is_padding = !core::is_evaluated(plan_, view_, row);
     const std::int32_t user = is_padding ? 0 : static_cast<std::int32_t>(row);
     bool is_wrong = std::ranges::any_of(
         items, [&](std::int32_t item) { return item < 0 || item >= view_.item_count; });

@@ -18,7 +18,7 @@ class evaluation_checker final : public record_checker {
       const std::uint64_t first = r * plan_.row_length();
       const std::vector<std::int8_t> repeats = repeats_in(first, columns);
       check_mask(first, repeats, columns, found);
-      if (user >= plan_.user_count) {
+      if (!core::is_evaluated(plan_, view_, user)) {
         check_padding(first, columns, found);
       } else if (check_row(user_id{static_cast<std::int32_t>(user)}, first, repeats, columns, found)) {
         compare(user_id{static_cast<std::int32_t>(user)}, first, columns, found);
@@ -58,7 +58,7 @@ class evaluation_checker final : public record_checker {
   void check_padding(std::uint64_t first, const record_columns& columns, findings& found) const {
     for (std::uint64_t i = first; i < first + plan_.row_length(); ++i) {
       if (columns.user(i) == 0 && columns.item(i) == 0) continue;
-      found.add("position {}: (user {}, item {}) found past the last user, (0, 0) wanted", i, columns.user(i),
+      found.add("position {}: (user {}, item {}) found in a row that is no user's, (0, 0) wanted", i, columns.user(i),
                 columns.item(i));
     }
   }

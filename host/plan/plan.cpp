@@ -46,10 +46,10 @@ training_plan plan_training(std::uint64_t positive_count, std::int32_t item_coun
   const bool drop = options.padding == padding_policy::drop;
   const std::uint64_t batches = drop ? points / options.batch_size : core::ceil_div(points, options.batch_size);
   if (batches == 0) {
-    throw option_error(
-        "padding", fmt::format("drop leaves no batch: a cycle has {} points, `batch_size` is {}; choose a smaller "
-                               "batch or another padding",
-                               points, options.batch_size));
+    throw option_error("padding",
+                       fmt::format("drop leaves no batch: a cycle has {} points, `batch_size` is {}; choose a smaller "
+                                   "batch or another padding",
+                                   points, options.batch_size));
   }
   return {.seed = options.seed,
           .positive_count = positive_count,
@@ -66,26 +66,39 @@ training_plan plan_training(std::uint64_t positive_count, std::int32_t item_coun
 
 namespace {
 
-/// Throws infeasible_error if a user has fewer than the wanted items outside positives and held-out item. ids: the
-/// users' original ids, null if there are none.
-void require_enough_items(std::span<const std::int64_t> offsets, std::int32_t item_count, const raw_ids* ids,
-                          std::uint32_t wanted) {
-  constexpr int max_named = 10;
-  std::int64_t lacking = 0;
-  std::string named;
-  const std::size_t user_count = offsets.size() - 1;
-  for (std::size_t user = 0; user < user_count; ++user) {
+std::vector<std::int32_t> skipped_users(std::span<const std::int64_t> offsets, std::int32_t item_count,
+                                        const evaluation_options& options) {
+  std::vector<std::int32_t> users;
+  if (options.mlperf) return users;
+  for (std::size_t user = 0; user + 1 < offsets.size(); ++user) {
     const std::int64_t left = item_count - (offsets[user + 1] - offsets[user]) - 1;
-    if (left >= wanted || ++lacking > max_named) continue;
-    const std::string name = ids == nullptr ? "" : fmt::format("{} ", ids->to_string(user));
-    named += fmt::format("{}{}(number {}) has {}", named.empty() ? "" : ", ", name, user, left);
+    if (left < options.negatives) users.push_back(static_cast<std::int32_t>(user));
   }
-  if (lacking == 0) return;
+  return users;
+}
+
+/// Throws infeasible_error if the policy does not allow so many users without enough items. ids: the users' original
+/// ids, null if there are none.
+void check_feasible(std::span<const std::int64_t> offsets, std::int32_t item_count, const raw_ids* ids,
+                    const evaluation_options& options) {
+  constexpr std::size_t max_named = 10;
+  const std::vector<std::int32_t> lacking = skipped_users(offsets, item_count, options);
+  const std::size_t user_count = offsets.size() - 1;
+  const bool nobody = lacking.size() == user_count;
+  if (lacking.empty() || (options.infeasible == infeasible_policy::skip && !nobody)) return;
+  std::string named;
+  for (std::size_t i = 0; i < lacking.size() && i < max_named; ++i) {
+    const auto user = static_cast<std::size_t>(lacking[i]);
+    const std::string name = ids == nullptr ? "" : fmt::format("{} ", ids->to_string(user));
+    named += fmt::format("{}{}(number {}) has {}", named.empty() ? "" : ", ", name, user,
+                         item_count - (offsets[user + 1] - offsets[user]) - 1);
+  }
   throw infeasible_error(
       fmt::format("{} distinct evaluation negatives a user are wanted, but {} of {} users have fewer items left: {}{}; "
-                  "ask for fewer (`eval_negatives`), draw with replacement (`mlperf`), or leave evaluation out "
+                  "ask for fewer (`eval_negatives`), {}draw with replacement (`mlperf`), or leave evaluation out "
                   "(`no_eval`)",
-                  wanted, lacking, user_count, named, lacking > max_named ? ", ..." : ""));
+                  options.negatives, lacking.size(), user_count, named, lacking.size() > max_named ? ", ..." : "",
+                  nobody ? "" : "skip these users (`eval_infeasible`), "));
 }
 
 evaluation_plan plan_evaluation(std::span<const std::int64_t> user_offsets, std::int32_t item_count,
@@ -99,16 +112,15 @@ evaluation_plan plan_evaluation(std::span<const std::int64_t> user_offsets, std:
   const std::uint64_t row = options.negatives + std::uint64_t{1};
   if (options.batch_size % row != 0) {
     const std::uint64_t nearest = core::ceil_div(options.batch_size, row) * row;
-    throw option_error(
-        "eval_batch_size",
-        fmt::format("{} given, a multiple of {} (1 held-out item and {} negatives) wanted, such as {}",
-                    options.batch_size, row, options.negatives, nearest));
+    throw option_error("eval_batch_size",
+                       fmt::format("{} given, a multiple of {} (1 held-out item and {} negatives) wanted, such as {}",
+                                   options.batch_size, row, options.negatives, nearest));
   }
   constexpr std::uint64_t limit = core::permutation::max_size;
   if (options.batch_size > limit) {
     throw option_error("eval_batch_size", fmt::format("{} given, at most {} wanted", options.batch_size, limit));
   }
-  if (!options.mlperf) require_enough_items(user_offsets, item_count, ids, options.negatives);
+  check_feasible(user_offsets, item_count, ids, options);
   const std::uint64_t users = user_offsets.size() - 1;
   return {.seed = seed,
           .negatives = options.negatives,
@@ -128,6 +140,10 @@ evaluation_plan plan_evaluation(const dataset& data, const evaluation_options& o
 evaluation_plan plan_evaluation(std::span<const std::int64_t> user_offsets, std::int32_t item_count,
                                 const evaluation_options& options, std::uint64_t seed) {
   return plan_evaluation(user_offsets, item_count, nullptr, options, seed);
+}
+
+std::vector<std::int32_t> skipped_users(const dataset& data, const evaluation_options& options) {
+  return skipped_users(data.user_offsets(), data.item_count(), options);
 }
 
 core::cycle_key make_cycle_key(const training_plan& plan, std::uint32_t cycle) {

@@ -66,6 +66,7 @@ json to_json(const ready_file& content) {
   } else {
     out["eval_negatives"] = content.negatives;
     out["mlperf"] = content.mlperf;
+    if (!content.skipped_users.empty()) out["skipped_users"] = content.skipped_users;
   }
   out["point_count"] = content.point_count;
   out["dtypes"] = dtypes_of(content);

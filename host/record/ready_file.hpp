@@ -40,6 +40,7 @@ struct ready_file {
   std::uint32_t epochs_per_cycle = 1;        ///< train only
   padding_policy padding = padding_policy::resample;  ///< train only
   bool mlperf = false;                       ///< eval only: negatives with replacement
+  std::vector<std::int32_t> skipped_users;   ///< eval only: users whose rows are zeros, ascending
 
   std::vector<record_file> files;            ///< one a reader, in the order of their numbers
 };

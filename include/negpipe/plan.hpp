@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "negpipe/core/evaluation.hpp"
 #include "negpipe/core/training.hpp"
@@ -22,10 +23,17 @@ struct training_options {
   padding_policy padding = padding_policy::resample;
 };
 
+/// What to do with users who have fewer than E distinct negatives left.
+enum class infeasible_policy : std::uint8_t {
+  error,  ///< refuse the plan
+  skip,   ///< write zeros in place of their rows, which count for nothing
+};
+
 struct evaluation_options {
   std::uint32_t negatives = 999;        ///< E a user
   std::uint64_t batch_size = 160'000;   ///< a multiple of negatives + 1
   bool mlperf = false;                  ///< negatives with replacement, the held-out item allowed
+  infeasible_policy infeasible = infeasible_policy::skip;
 };
 
 /// Throws option_error: a count of zero, more points than core::permutation::max_size, a padding policy that
@@ -34,12 +42,16 @@ training_plan plan_training(const dataset& data, const training_options& options
 /// The same for a dataset of these counts, wherever its arrays are.
 training_plan plan_training(std::uint64_t positive_count, std::int32_t item_count, const training_options& options);
 
-/// Throws option_error when the batch size is not a multiple of negatives + 1, infeasible_error (naming the
-/// users and what each has left) when some user has fewer than E distinct negatives and mlperf is not set.
+/// Throws option_error when the batch size is not a multiple of negatives + 1; infeasible_error, naming users and what
+/// each has left, when mlperf is not set and some user (infeasible_policy::error) or every user (skip) has fewer than E
+/// distinct negatives.
 evaluation_plan plan_evaluation(const dataset& data, const evaluation_options& options, std::uint64_t seed);
 /// The same for a dataset with these row offsets, [user_count + 1].
 evaluation_plan plan_evaluation(std::span<const std::int64_t> user_offsets, std::int32_t item_count,
                                 const evaluation_options& options, std::uint64_t seed);
+
+/// The users whose rows are left out of the evaluation data, ascending: none with mlperf.
+std::vector<std::int32_t> skipped_users(const dataset& data, const evaluation_options& options);
 
 /// The key of a cycle of a plan: its permutation. Any cycle of 32 bits; a pure function.
 core::cycle_key make_cycle_key(const training_plan& plan, std::uint32_t cycle);

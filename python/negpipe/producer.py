@@ -113,7 +113,7 @@ def make_cache(data_dir, cache_id):
     return cache_root
 
 
-def settle_dataset(dataset, data_dir, cache_root, match_mlperf, min_ratings, seed):
+def settle_dataset(dataset, data_dir, cache_root, match_mlperf, min_ratings, seed, duplicates="error"):
     """Returns the folder of a prepared dataset: the one given, or one prepared below the cache folder."""
     source, expected = _find_dataset(dataset, pathlib.Path(data_dir))
     folder = cache_root / "dataset"
@@ -121,7 +121,7 @@ def settle_dataset(dataset, data_dir, cache_root, match_mlperf, min_ratings, see
         _check_counts(source, expected)
         folder.symlink_to(source)  # the default of a producer that is started with the cache alone
         return source
-    options = ["--min-ratings", min_ratings, "--quiet"]
+    options = ["--min-ratings", min_ratings, "--duplicates", duplicates, "--quiet"]
     if match_mlperf:
         options += ["--mlperf"] + ([] if seed is None else ["--seed", seed])
     if expected:

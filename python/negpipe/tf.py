@@ -140,7 +140,9 @@ def instantiate_pipeline(
     *,
     seed=None,
     eval_negatives=NUM_EVAL_NEGATIVES,
+    eval_infeasible="skip",
     min_ratings=20,
+    duplicates="error",
     padding="resample",
     cycles_ahead=3,
     timeout=7200,
@@ -170,9 +172,10 @@ def instantiate_pipeline(
       seed: of everything random. Drawn when neither it nor deterministic is given; ready.json records it.
       device: as the option of the program; the CPU by default, because TensorFlow takes all memory of the GPUs it sees.
         Use "cuda:1" for a GPU that the trainer does not use, "auto" for a trainer on the CPU.
-      eval_negatives, min_ratings, padding, cycles_ahead, timeout, threads, log_file: as the options of the program;
-        fractions of a second of the timeout count as whole ones. Messages go to log_file, by default
-        DATA_DIR/data_gen_proc_ID.log.
+      eval_negatives, eval_infeasible, min_ratings, duplicates, padding, cycles_ahead, timeout, threads, log_file: as
+        the
+        options of the program; fractions of a second of the timeout count as whole ones. Messages go to log_file, by
+        default DATA_DIR/data_gen_proc_ID.log.
       start_timeout: seconds to wait for the producer to be alive. In all waits, time for which this process is stopped
         does not count.
 
@@ -195,6 +198,7 @@ def instantiate_pipeline(
         "--readers": num_data_readers,
         "--num-neg": num_neg,
         "--eval-negatives": eval_negatives,
+        "--eval-infeasible": eval_infeasible,
         "--epochs-per-cycle": epochs_per_cycle,
         "--padding": padding,
         "--cycles-ahead": cycles_ahead,
@@ -206,7 +210,7 @@ def instantiate_pipeline(
     cache_root = producer.make_cache(data_dir, cache_id)
     handle = producer.Producer(data_dir, cache_id, log_file)
     try:
-        folder = producer.settle_dataset(dataset, data_dir, cache_root, match_mlperf, min_ratings, seed)
+        folder = producer.settle_dataset(dataset, data_dir, cache_root, match_mlperf, min_ratings, seed, duplicates)
         plan = producer.Plan(producer.read_counts(folder), options)
         if use_subprocess:
             handle.start(folder, options, match_mlperf)

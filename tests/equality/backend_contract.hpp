@@ -271,6 +271,14 @@ TEST_P(backend_contract, distinct_evaluation_rows_equal_the_core) {
   expect_evaluation(random_dataset({0, 5, 200, 1000}, 2000, 3), {999, 7000, false}, 8);
 }
 
+// The edge list has users with 2 and 1 items left, and some with fewer than half.
+TEST_P(backend_contract, rows_of_users_with_too_few_items_left_are_zeros) {
+  for (const std::uint32_t negatives : {2U, 60U}) {
+    expect_evaluation(edge_dataset(), {negatives, 3 * (negatives + 1ULL)}, 17);
+    if (HasFatalFailure()) return;
+  }
+}
+
 TEST_P(backend_contract, evaluation_rows_with_replacement_equal_the_core) {
   for (const std::int32_t item_count : {10, 97, 1000}) {
     const dataset data = edge_dataset(std::max(item_count, 25));

@@ -137,7 +137,7 @@ inline void write_reference_rows(const core::evaluation_plan& plan, const core::
   const auto length = static_cast<std::uint32_t>(plan.row_length());
   std::vector<std::int32_t> row(length);
   for (std::uint64_t i = 0; i < row_count; ++i) {
-    const bool is_padding = first_row + i >= plan.user_count;
+    const bool is_padding = !is_evaluated(plan, view, first_row + i);
     const user_id user{is_padding ? 0 : static_cast<std::int32_t>(first_row + i)};
     for (std::uint32_t column = 0; column < length; ++column) {
       row[column] =

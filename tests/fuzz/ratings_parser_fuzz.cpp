@@ -1,5 +1,5 @@
 // Any bytes as a ratings file: a dataset, the same for one thread and three, or an input_error; never anything else.
-// The first byte chooses options.
+// The first two bytes choose options.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -24,12 +24,22 @@ std::string outcome(const std::filesystem::path& path, const negpipe::prepare_op
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  if (size == 0) return 0;
+  if (size < 2) return 0;
   negpipe::prepare_options options;
   options.min_ratings = data[0] % 4;
   options.duplicates = static_cast<negpipe::duplicate_policy>(data[0] / 4 % 3);
   options.ties = static_cast<negpipe::tie_order>(data[0] / 16 % 2);
-  const auto path = negpipe::fuzz::memory_file(data + 1, size - 1);
+  const std::uint8_t reading = data[1];
+  options.table.missing = static_cast<negpipe::missing_policy>(reading % 2);
+  options.table.quotes = reading / 2 % 2 == 0;
+  options.table.layout = static_cast<negpipe::row_layout>(reading / 4 % 3);
+  options.table.encoding = static_cast<negpipe::text_encoding>(reading / 16 % 4);
+  if (reading / 64 % 2 == 1) {
+    options.table.order = negpipe::row_order::file;
+    options.ties = negpipe::tie_order::file;
+  }
+  if (reading / 128 == 1) options.min_rating = 3;
+  const auto path = negpipe::fuzz::memory_file(data + 2, size - 2);
   if (outcome(path, options, 1) != outcome(path, options, 3)) std::abort();
   return 0;
 }

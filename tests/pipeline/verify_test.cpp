@@ -256,7 +256,7 @@ const std::vector<tampering> tamperings{
      [](const dataset&, batches& all) { all.back().flags.back() = 0; },
      {"position 32: duplicate_mask 0 found, 1 wanted"}},
     {"padding that is not zero", resample, false, eval,
-     [](const dataset&, batches& all) { all.back().users.back() = 1; }, {"past the last user, (0, 0) wanted"}},
+     [](const dataset&, batches& all) { all.back().users.back() = 1; }, {"in a row that is no user's, (0, 0) wanted"}},
     {"an evaluation item out of range", resample, false, eval,
      [](const dataset&, batches& all) { all[0].items[2] = 60'000; }, {"position 2: item 60000 is out of range"}},
     {"users that changed places", resample, false, eval,

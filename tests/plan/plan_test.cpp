@@ -173,7 +173,13 @@ TEST(EvaluationPlan, NamesUsersWithTooFewItemsLeft) {
   const dataset data = test::random_dataset({2, 9, 10, 0}, 12, 1);
   const auto told = [&](std::uint32_t negatives) {
     return refusal<infeasible_error>(
-        [&] { plan_evaluation(data, {.negatives = negatives, .batch_size = negatives + 1ULL}, 0); });
+        [&] {
+          plan_evaluation(data,
+                          {.negatives = negatives,
+                           .batch_size = negatives + 1ULL,
+                           .infeasible = infeasible_policy::error},
+                          0);
+        });
   };
   EXPECT_EQ(told(1), "accepted");
   expect_mentions(told(2), {"1 of 4 users", "21 (number 2) has 1", "eval_negatives", "mlperf", "no_eval"});
@@ -201,9 +207,22 @@ TEST(plans_from_counts, equal_those_of_the_dataset) {
 TEST(plans_from_counts, name_users_with_too_few_items_by_number) {
   const dataset data = test::edge_dataset();
   const std::string message = refusal<infeasible_error>([&] {
-    plan_evaluation(data.user_offsets(), data.item_count(), {.negatives = 9, .batch_size = 30}, 3);
+    plan_evaluation(data.user_offsets(), data.item_count(),
+                    {.negatives = 9, .batch_size = 30, .infeasible = infeasible_policy::error}, 3);
   });
   EXPECT_NE(message.find("(number 7) has 0"), std::string::npos) << message;
+}
+
+TEST(EvaluationPlan, skips_users_with_too_few_items_left_unless_nobody_has_enough) {
+  const dataset data = test::random_dataset({2, 9, 10, 0}, 12, 1);  // 9, 2, 1 and 11 items are left
+  using users = std::vector<std::int32_t>;
+  EXPECT_EQ(skipped_users(data, {.negatives = 1}), users{});
+  EXPECT_EQ(skipped_users(data, {.negatives = 2}), users{2});
+  EXPECT_EQ(skipped_users(data, {.negatives = 11}), (users{0, 1, 2}));
+  EXPECT_EQ(skipped_users(data, {.negatives = 12, .mlperf = true}), users{});
+  const evaluation_plan plan = plan_evaluation(data, {.negatives = 11, .batch_size = 12}, 0);
+  EXPECT_EQ(plan.batch_count, 4U) << "their rows are there, as zeros";
+  EXPECT_THROW(plan_evaluation(data, {.negatives = 12, .batch_size = 13}, 0), infeasible_error);
 }
 
 TEST(RandomSeed, IsAnotherEachTime) {

@@ -226,7 +226,7 @@ TEST(sampler, refuses_options_that_leave_nothing_to_sample) {
   expect_refused([&] { sampler(data, {.batch_size = 0}); }, {"batch"});
   expect_refused([&] { sampler(data, {.device = "tpu"}); }, {"tpu", "cpu"});
   sampler_options too_many;
-  too_many.evaluation = evaluation_options{.negatives = 50, .batch_size = 51};
+  too_many.evaluation = evaluation_options{.negatives = 50, .batch_size = 51, .infeasible = infeasible_policy::error};
   expect_refused<infeasible_error>([&] { sampler(data, too_many); }, {"50 distinct"});
 }
 

@@ -58,6 +58,15 @@ struct evaluation_row {
   }
 };
 
+/// Whether a row of the evaluation data is a user's. Rows past the last user are zeros, and so are those of users who
+/// have fewer than E items left where negatives are distinct: their masks sum to E, so they count for nothing.
+NEGPIPE_HD inline bool is_evaluated(const evaluation_plan& plan, const positives_view& view, std::uint64_t row) {
+  if (row >= plan.user_count) return false;
+  if (plan.with_replacement) return true;
+  const std::uint64_t positives = view.csr.row(user_id{static_cast<std::int32_t>(row)}).count;
+  return static_cast<std::uint64_t>(view.item_count) >= positives + 1 + plan.negatives;
+}
+
 /// The item at a column of a user's row: the held-out item at 0, negatives after it. A pure function.
 template <typename Source>
 NEGPIPE_HD item_id eval_item_at(const evaluation_plan& plan, const positives_view& view, user_id user,
