@@ -166,7 +166,7 @@ TEST(verify_columns, notices_rows_that_begin_otherwise) {
 }
 
 TEST(verify_columns, notices_evaluation_negatives_that_are_not_allowed) {
-  EXPECT_FALSE(accepts_evaluation(altered(resample, true, [](auto position, auto&, auto& item, auto&) {
+  EXPECT_FALSE(accepts_evaluation(altered(resample, false, [](auto position, auto&, auto& item, auto&) {
     if (position == 5) item = 3;  // a training positive
   })));
   EXPECT_FALSE(accepts_evaluation(altered(resample, false, [](auto position, auto&, auto& item, auto& mask) {
