@@ -4,6 +4,7 @@
 #include "negpipe/backend.hpp"
 #include "negpipe/batch.hpp"
 #include "negpipe/dataset.hpp"
+#include "negpipe/device.hpp"
 #include "negpipe/error.hpp"
 #include "negpipe/ingest.hpp"
 #include "negpipe/pipeline.hpp"
