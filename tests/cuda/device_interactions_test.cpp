@@ -26,9 +26,9 @@ struct interaction_rows {
   }
 };
 
-// The dataset's rows in any order, a third of them twice; held-out rows later than the user's others, by the timestamp
-// or by the order of rows with equal timestamps.
-interaction_rows shuffled_rows(const dataset& data) {
+// The dataset's rows in any order, a third of them twice. Held-out rows are the latest of their users: by the timestamp
+// alone or, of equal timestamps and where timestamps are not used, by the order of rows.
+interaction_rows shuffled_rows(const dataset& data, bool with_times) {
   interaction_rows in_order;
   for (std::int32_t u = 0; u < data.user_count(); ++u) {
     const auto row = static_cast<std::size_t>(u);
@@ -45,8 +45,11 @@ interaction_rows shuffled_rows(const dataset& data) {
   for (const std::size_t i : order) rows.add(in_order.users[i], in_order.items[i], in_order.timestamps[i]);
   for (std::int32_t u = 0; u < data.user_count(); ++u) {
     const std::int32_t heldout = data.heldout_items()[static_cast<std::size_t>(u)];
-    rows.add(u, (heldout + 1) % data.item_count(), u % 2 == 0 ? 1 : 2);  // earlier, or as late but in an earlier row
-    rows.add(u, heldout, 2);
+    const std::int32_t neighbour = (heldout + 1) % data.item_count();
+    const bool by_timestamp = with_times && u % 2 == 0;
+    if (by_timestamp) rows.add(u, heldout, 2);
+    rows.add(u, neighbour, by_timestamp ? 1 : 2);
+    if (!by_timestamp) rows.add(u, heldout, 2);
   }
   return rows;
 }
@@ -122,7 +125,7 @@ TEST_F(device_interactions_path, the_last_row_of_each_user_is_held_out) {
   const dataset data = random_dataset({700, 0, 1, 300, 20, 950}, 1000, 5);
   const dataset wanted = with_neighbours_of_heldout(data);
   for (const bool with_times : {false, true}) {
-    expect_equal(make(shuffled_rows(data), 6, 1000, with_times, {}, some_evaluation), wanted);
+    expect_equal(make(shuffled_rows(data, with_times), 6, 1000, with_times, {}, some_evaluation), wanted);
     if (HasFatalFailure()) return;
   }
 }
@@ -130,7 +133,8 @@ TEST_F(device_interactions_path, the_last_row_of_each_user_is_held_out) {
 TEST_F(device_interactions_path, given_items_are_held_out) {
   const dataset data = random_dataset({700, 0, 1, 300, 20, 950}, 1000, 5);
   const std::vector<std::int32_t> heldout(data.heldout_items().begin(), data.heldout_items().end());
-  expect_equal(make(shuffled_rows(data), 6, 1000, true, heldout, some_evaluation), with_neighbours_of_heldout(data));
+  expect_equal(make(shuffled_rows(data, true), 6, 1000, true, heldout, some_evaluation),
+               with_neighbours_of_heldout(data));
 }
 
 TEST_F(device_interactions_path, ids_out_of_range_are_refused_by_their_row) {
