@@ -45,7 +45,7 @@ buffer_pool::block make_block(const batch_maker& maker, buffer_pool& pool, std::
 struct batch_stream::state {
   state(const batch_maker& made_by, buffer_pool& from, const stream_range& of, std::uint64_t batch_count,
         unsigned prefetch)
-      : maker(made_by), pool(from), range(of), count(batch_count), slots(prefetch) {
+      : maker(made_by), pool(from), range(of), count(batch_count), slots(2ULL * prefetch) {
     for (unsigned i = 0; i < prefetch; ++i) {
       workers.emplace_back([this] { work(); });
     }

@@ -17,8 +17,9 @@ struct stream_range {
 };
 
 
-/// Delivers batches first, first + step, ... of an epoch. prefetch threads make that many batches ahead; 0: none, each
-/// batch is made by the caller of next(). next() and close() must not run at the same time as another call of them.
+/// Delivers batches first, first + step, ... of an epoch. prefetch threads make batches ahead, two each, so that none
+/// waits for the caller while it could work; 0: each batch is made by the caller of next(). next() and close() must not
+/// run at the same time as another call of them.
 class batch_stream {
  public:
   batch_stream(std::shared_ptr<const batch_maker> maker, std::shared_ptr<buffer_pool> pool, const stream_range& range,

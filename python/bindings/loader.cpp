@@ -100,7 +100,7 @@ class batch_source {
   }
 
  private:
-  static constexpr std::size_t max_idle_blocks = 8;
+  static constexpr std::size_t max_idle_blocks = 16;
 
   /// Another one in a forked process.
   const std::shared_ptr<buffer_pool>& pool() {

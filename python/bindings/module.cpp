@@ -31,4 +31,5 @@ NB_MODULE(_native, module) {
   bind_errors();
   bind_dataset(module);
   bind_loader(module);
+  bind_device(module);
 }

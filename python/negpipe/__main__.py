@@ -1,4 +1,4 @@
-"""The program negpipe, as `python -m negpipe` and as the command that the wheel installs."""
+"""The program negpipe, as `python -m negpipe` and as the command that the wheel installs; and `negpipe doctor`."""
 
 import os
 import sys
@@ -8,6 +8,10 @@ from negpipe import program
 
 def main():
     """Replaces this process by the program, with the same arguments."""
+    if sys.argv[1:] == ["doctor"]:
+        from negpipe import doctor
+
+        sys.exit(doctor.main())
     try:
         path = program.find_program()
     except program.ProgramError as failure:

@@ -75,7 +75,7 @@ class _Loader:
                 "delivers on a GPU"
             )
         if not 0 <= prefetch <= 1024:
-            raise errors.OptionError(f"prefetch={prefetch}: expected 0 to 1024 batches")
+            raise errors.OptionError(f"prefetch={prefetch}: expected 0 to 1024 threads")
         if rank is not None or world_size is not None:
             find_ranks(rank, world_size)  # wrong arguments are refused here, not at the first batch
         self.dataset = dataset
@@ -177,7 +177,7 @@ class TrainLoader(_Loader):
     seed:           64 bits; equal seeds give equal batches.
     padding:        how the last batch is filled: "resample" (points of the epoch again), "mask", or "drop" it.
     rank, world_size: found at the first batch when None: see negpipe.ranks.
-    prefetch:       batches made ahead, each by a thread of its own; 0: none.
+    prefetch:       threads that make batches ahead, two each; 0: each batch is made when it is asked for.
     user_dtype:     "int32" or "int64". item_dtype: "uint16", "int32" or "int64". label_dtype: "int8", "int64" or
                     "float32".
     bitset_budget:  bytes for looking up positives fast; does not change the batches.

@@ -11,6 +11,8 @@ they stand.
 """
 
 import dataclasses
+import math
+import sys
 
 import numpy as np
 
@@ -27,53 +29,99 @@ class Metrics:
     row_count: int
 
 
-def _rows(values, num_neg, dtype=None):
-    return np.asarray(values, dtype).reshape(-1, num_neg + 1)
+def _namespace(scores):
+    """The module whose functions work on the scores: torch, jax.numpy or numpy."""
+    maker = type(scores).__module__.partition(".")[0]
+    if maker == "torch":
+        return sys.modules["torch"]
+    if maker in ("jax", "jaxlib"):
+        return sys.modules["jax"].numpy
+    return np
+
+
+def _as_rows(xp, values, num_neg):
+    if xp is np or isinstance(values, np.ndarray):
+        values = xp.asarray(values)
+    return values.reshape(-1, num_neg + 1)
+
+
+def _is_floating(xp, scores):
+    if hasattr(scores, "is_floating_point"):
+        return scores.is_floating_point()
+    return xp.issubdtype(scores.dtype, np.floating)
 
 
 def ranks(scores, duplicate_mask, num_neg=NUM_EVAL_NEGATIVES, match_mlperf=False):
     """The rank of each row's positive, 0 for the best, and whether the row counts.
 
-    scores and duplicate_mask hold whole rows, flat or [rows, num_neg + 1]. Returns int64 [rows] and bool [rows].
+    scores and duplicate_mask hold whole rows, flat or [rows, num_neg + 1]: NumPy, torch or JAX arrays, which are worked
+    on where they are. Returns integers [rows] and bool [rows] of the scores' kind.
     """
-    scores = _rows(scores, num_neg)
-    duplicates = _rows(duplicate_mask, num_neg, bool)
-    if not np.issubdtype(scores.dtype, np.floating):
-        scores = scores.astype(np.float64)
+    xp = _namespace(scores)
+    scores = _as_rows(xp, scores, num_neg)
+    duplicates = _as_rows(xp, duplicate_mask, num_neg)
+    if xp.__name__ == "torch":
+        duplicates = duplicates.to(scores.device)
+    duplicates = duplicates != 0
+    all_duplicates = duplicates.sum(1)
+    duplicates = duplicates[:, 1:]
+    positives, negatives = scores[:, :1], scores[:, 1:]
+    beaten = negatives < positives
+    if _is_floating(xp, scores):
+        # A negative that is not a number is beaten too; a positive that is not one beats nothing.
+        beaten |= xp.isnan(negatives) & ~xp.isnan(positives)
+        beats_least = positives > -math.inf
+    else:
+        beats_least = positives == positives
     if match_mlperf:
-        scores = np.where(duplicates, -np.inf, scores)
-    beaten = scores[:, 1:] < scores[:, :1]
-    # A negative that is not a number is beaten too; a positive that is not one beats nothing.
-    beaten |= np.isnan(scores[:, 1:]) & ~np.isnan(scores[:, :1])
-    return num_neg - beaten.sum(axis=1), duplicates.sum(axis=1) != num_neg
+        beaten = (beaten & ~duplicates) | (beats_least & duplicates)  # duplicates score minus infinity
+    return num_neg - beaten.sum(1), all_duplicates != num_neg
 
 
 class RankingMetrics:
-    """Collects batches of evaluation rows."""
+    """Collects batches of evaluation rows, on the device of the scores: update() waits for nothing.
+
+    k: one number, or several for several results at once.
+    """
 
     def __init__(self, k=TOP_K, num_neg=NUM_EVAL_NEGATIVES, match_mlperf=False):
-        self._k = k
+        self._single = isinstance(k, int)
+        self._ks = (k,) if self._single else tuple(k)
         self._num_neg = num_neg
         self._match_mlperf = match_mlperf
-        self._hits = 0
-        self._gain = 0.0
-        self._rows = 0
+        self._totals = None
 
     def update(self, scores, duplicate_mask):
+        """Adds whole rows, as ranks() takes them."""
+        xp = _namespace(scores)
         rank, counts = ranks(scores, duplicate_mask, self._num_neg, self._match_mlperf)
-        rank = rank[counts]
-        in_top_k = rank[rank < self._k]
-        self._hits += len(in_top_k)
-        self._gain += float(np.sum(np.log(2.0) / np.log(in_top_k + 2.0)))
-        self._rows += len(rank)
+        gain = math.log(2.0) / xp.log(rank + 2.0)
+        hits = [(rank < k) & counts for k in self._ks]
+        sums = [hit.sum() for hit in hits]
+        sums += [xp.where(hit, gain, xp.zeros_like(gain)).sum() for hit in hits]
+        totals = xp.stack([value * xp.ones_like(gain.sum()) for value in (*sums, counts.sum())])
+        self._totals = totals if self._totals is None else self._totals + totals
 
-    def result(self):
-        rows = max(self._rows, 1)
-        return Metrics(self._hits / rows, self._gain / rows, self._rows)
+    @property
+    def totals(self):
+        """Hits for each k, gains for each k, and rows: floats [2 * len(k) + 1] of the scores' kind; None before
+        update(). Add up those of all ranks, and give the sum to result()."""
+        return self._totals
+
+    def result(self, totals=None):
+        """The Metrics, or a dict of them by k when several were asked for."""
+        totals = self._totals if totals is None else totals
+        values = [0.0] * (2 * len(self._ks) + 1) if totals is None else [float(value) for value in totals]
+        count = len(self._ks)
+        rows = max(values[-1], 1.0)
+        found = {
+            k: Metrics(values[i] / rows, values[count + i] / rows, int(values[-1])) for i, k in enumerate(self._ks)
+        }
+        return found[self._ks[0]] if self._single else found
 
 
 def hit_rate_and_ndcg(scores, duplicate_mask, k=TOP_K, num_neg=NUM_EVAL_NEGATIVES, match_mlperf=False):
-    """The Metrics of rows in memory."""
+    """The Metrics of rows in memory, or a dict of them by k when k is several numbers."""
     metrics = RankingMetrics(k, num_neg, match_mlperf)
     metrics.update(scores, duplicate_mask)
     return metrics.result()

@@ -203,16 +203,14 @@ def test_memory_that_is_let_go_is_used_again(data):
 
 
 def test_arrays_are_handed_on_without_a_copy(loader):
-    jax = pytest.importorskip("jax")
-    users, items, labels = loader.batch(0, 0)
-    taken = jax.dlpack.from_dlpack(users)
-    assert taken.unsafe_buffer_pointer() == users.ctypes.data
+    users = loader.batch(0, 0)[0]
+    taken = np.from_dlpack(users)
+    assert taken.ctypes.data == users.ctypes.data
     wanted = users.copy()
-    del users, items, labels
+    del users
     for _ in loader:  # reuses whatever is free
         pass
-    assert np.array_equal(np.asarray(taken), wanted)
-    assert np.from_dlpack(loader.batch(0, 0)[1]).base is not None
+    assert np.array_equal(taken, wanted)
 
 
 # ---- ranks

@@ -45,7 +45,21 @@ def tensorflow_metrics(scores, mask, k, num_neg, match_mlperf):
     )
 
 
-@pytest.mark.parametrize("compute", [metrics.hit_rate_and_ndcg, tensorflow_metrics], ids=["numpy", "tensorflow"])
+def torch_metrics(scores, mask, *options):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed; run scripts/setup-torch")
+    return metrics.hit_rate_and_ndcg(torch.from_numpy(scores), torch.from_numpy(mask).bool(), *options)
+
+
+def jax_metrics(scores, mask, *options):
+    jax = pytest.importorskip("jax.numpy")
+    return metrics.hit_rate_and_ndcg(jax.asarray(scores), jax.asarray(mask), *options)
+
+
+FRAMEWORKS = {"numpy": metrics.hit_rate_and_ndcg, "tensorflow": tensorflow_metrics, "torch": torch_metrics,
+              "jax": jax_metrics}
+
+
+@pytest.mark.parametrize("compute", FRAMEWORKS.values(), ids=FRAMEWORKS)
 @pytest.mark.parametrize("match_mlperf", [False, True])
 @pytest.mark.parametrize("k", [1, 10, 31])
 @pytest.mark.parametrize("seed", [1, 2])
@@ -64,7 +78,21 @@ def test_the_oracle_tells_conventions_apart():
     assert oracle(scores, mask, 10, 30, False) != oracle(scores, np.zeros_like(mask), 10, 30, False)
 
 
-@pytest.mark.parametrize("compute", [metrics.hit_rate_and_ndcg, tensorflow_metrics], ids=["numpy", "tensorflow"])
+def torch_metrics(scores, mask, *options):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed; run scripts/setup-torch")
+    return metrics.hit_rate_and_ndcg(torch.from_numpy(scores), torch.from_numpy(mask).bool(), *options)
+
+
+def jax_metrics(scores, mask, *options):
+    jax = pytest.importorskip("jax.numpy")
+    return metrics.hit_rate_and_ndcg(jax.asarray(scores), jax.asarray(mask), *options)
+
+
+FRAMEWORKS = {"numpy": metrics.hit_rate_and_ndcg, "tensorflow": tensorflow_metrics, "torch": torch_metrics,
+              "jax": jax_metrics}
+
+
+@pytest.mark.parametrize("compute", FRAMEWORKS.values(), ids=FRAMEWORKS)
 @pytest.mark.parametrize(
     ("scores", "mask", "wanted"),
     [
@@ -100,10 +128,26 @@ def test_batches_add_up():
     assert found.ndcg == pytest.approx(whole.ndcg, abs=1e-12)
 
 
-@pytest.mark.parametrize("compute", [metrics.hit_rate_and_ndcg, tensorflow_metrics], ids=["numpy", "tensorflow"])
+def torch_metrics(scores, mask, *options):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed; run scripts/setup-torch")
+    return metrics.hit_rate_and_ndcg(torch.from_numpy(scores), torch.from_numpy(mask).bool(), *options)
+
+
+def jax_metrics(scores, mask, *options):
+    jax = pytest.importorskip("jax.numpy")
+    return metrics.hit_rate_and_ndcg(jax.asarray(scores), jax.asarray(mask), *options)
+
+
+FRAMEWORKS = {"numpy": metrics.hit_rate_and_ndcg, "tensorflow": tensorflow_metrics, "torch": torch_metrics,
+              "jax": jax_metrics}
+
+
+@pytest.mark.parametrize("compute", FRAMEWORKS.values(), ids=FRAMEWORKS)
 @pytest.mark.parametrize("match_mlperf", [False, True])
 @pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int32, np.int64])
 def test_integer_scores_do_not_overflow(compute, match_mlperf, dtype):
+    if compute is jax_metrics and dtype is np.int64:
+        pytest.skip("JAX narrows int64 itself unless jax_enable_x64 is set")
     # There is no integer below the positive's that a duplicate could be given. (Doubles tell whole numbers to 2^53.)
     least, most = max(np.iinfo(dtype).min, -(2**52)), np.iinfo(dtype).max
     scores = np.array([least + 1, most, least, least], dtype)
@@ -113,3 +157,32 @@ def test_integer_scores_do_not_overflow(compute, match_mlperf, dtype):
 
 def test_no_rows():
     assert metrics.RankingMetrics().result() == metrics.Metrics(0.0, 0.0, 0)
+
+
+@pytest.mark.parametrize("framework", ["numpy", "torch", "jax"])
+def test_several_k_and_several_batches_agree_with_one_at_a_time(framework):
+    compute = FRAMEWORKS[framework]
+    scores, mask = random_rows(4)
+    together = compute(scores, mask, (1, 5, 10), 30, True)
+    assert list(together) == [1, 5, 10]
+    for k, found in together.items():
+        alone = oracle(scores, mask, k, 30, True)
+        assert (found.hit_rate, found.ndcg) == pytest.approx((alone.hit_rate, alone.ndcg), abs=1e-6)
+
+
+def test_totals_of_ranks_add_up_to_those_of_all_rows():
+    scores, mask = random_rows(5)
+    parts = [metrics.RankingMetrics((1, 10), 30) for _ in range(2)]
+    for part, rows in zip(parts, (slice(0, 60), slice(60, None))):
+        part.update(scores[rows], mask[rows])
+    whole = metrics.RankingMetrics((1, 10), 30)
+    whole.update(scores, mask)
+    summed = metrics.RankingMetrics((1, 10), 30).result(parts[0].totals + parts[1].totals)
+    assert summed[1].row_count == whole.result()[1].row_count
+    assert summed[10].ndcg == pytest.approx(whole.result()[10].ndcg)
+
+
+def test_tensors_are_worked_on_where_they_are():
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed; run scripts/setup-torch")
+    rank, counts = metrics.ranks(torch.tensor([3, 1, 4, 1]), torch.zeros(4, dtype=torch.bool), 3)
+    assert isinstance(rank, torch.Tensor) and rank.tolist() == [1] and counts.tolist() == [True]

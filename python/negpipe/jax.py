@@ -1,0 +1,73 @@
+"""Loaders whose batches are JAX arrays.
+
+On the CPU arrays share the memory of the batch: nothing is copied. Elsewhere they are put on the device, or over the
+devices of a sharding.
+
+    loader = negpipe.jax.TrainLoader(data, batch_size=65_536, seed=1)
+    for users, items, labels in loader.epoch(0):
+        ...
+"""
+
+from __future__ import annotations
+
+import jax
+
+from negpipe import errors, loader
+
+Batch = loader.Batch
+
+
+class _OnJax:
+    """Turns arrays into those of JAX."""
+
+    def __init__(self, dataset, batch_size=None, *, sharding: jax.sharding.Sharding | None = None, **options):
+        """sharding: how the global batch lies over the devices of all processes; each process gives its part of the
+        batch, and arrays have the global shape. Without it arrays are on JAX's default device.
+        """
+        if not jax.config.jax_enable_x64:
+            for name in ("user_dtype", "item_dtype", "label_dtype"):
+                if options.get(name) == "int64":
+                    raise errors.OptionError(f"`{name}`: int64 needs jax.config.update('jax_enable_x64', True)")
+        self.sharding = sharding
+        super().__init__(dataset, *(() if batch_size is None else (batch_size,)), **options)
+
+    def _convert(self, arrays) -> Batch:
+        return super()._convert(tuple(map(self._put, arrays)))
+
+    def _put(self, array):
+        if self.sharding is not None:
+            return jax.make_array_from_process_local_data(self.sharding, array)
+        if jax.default_backend() == "cpu":
+            return jax.dlpack.from_dlpack(array)
+        return jax.device_put(array)
+
+
+class TrainLoader(_OnJax, loader.TrainLoader):
+    """negpipe.TrainLoader with JAX arrays: the same arguments, batches and state, and sharding."""
+
+
+class EvalLoader(_OnJax, loader.EvalLoader):
+    """negpipe.EvalLoader with JAX arrays: the same arguments and batches, and sharding."""
+
+
+class GrainSource:
+    """The batches of so many epochs as a Grain RandomAccessDataSource: element i is a whole batch.
+
+    Read it in order, without shuffling, sharding or batching: batches are shuffled and shared among ranks already.
+    """
+
+    def __init__(self, batches: loader.TrainLoader, epochs: int, first_epoch: int = 0):
+        self._batches = batches
+        self._epochs = range(first_epoch, first_epoch + epochs)
+
+    def __len__(self) -> int:
+        return len(self._epochs) * len(self._batches)
+
+    def __getitem__(self, index: int) -> Batch:
+        if not -len(self) <= index < len(self):
+            raise errors.OutOfRangeError(f"there is no batch {index}: the source has {len(self)}")
+        epoch, number = divmod(index % len(self), len(self._batches))
+        return self._batches.batch(self._epochs[epoch], number)
+
+    def __repr__(self) -> str:
+        return f"GrainSource({self._batches!r}, epochs {self._epochs.start} to {self._epochs.stop - 1})"
