@@ -44,14 +44,14 @@ const std::vector<std::vector<std::int32_t>>& rows() {
   return all;
 }
 
-TEST(RepeatMarker, IsTheRuleUpToTheLargestId) {
+TEST(repeat_marker, is_the_rule_up_to_the_largest_id) {
   repeat_marker mark(largest);
   for (int round = 0; round < 2; ++round) {  // a row leaves nothing behind for the next
     for (const auto& row : rows()) EXPECT_EQ(marked(mark, row), by_the_rule(row));
   }
 }
 
-TEST(RepeatMarker, IsTheRuleOnRandomRows) {
+TEST(repeat_marker, is_the_rule_on_random_rows) {
   std::mt19937 generator(3);
   repeat_marker mark(largest);
   for (const std::int32_t range : {2, 10, 100, 5000, largest}) {
@@ -69,7 +69,7 @@ bool is_the_rule(marker mark) {
   return std::ranges::all_of(rows(), [&](const auto& row) { return mark(row) == by_the_rule(row); });
 }
 
-TEST(RepeatMarker, SuchRowsTellItFromBrokenOnes) {
+TEST(repeat_marker, such_rows_tell_it_from_broken_ones) {
   EXPECT_TRUE(is_the_rule(by_the_rule<std::int32_t>));
   EXPECT_FALSE(is_the_rule([](const std::vector<std::int32_t>& row) {
     return by_the_rule(std::vector<float>(row.begin(), row.end()));

@@ -33,7 +33,7 @@ std::string refusal(const std::function<void(dataset_arrays&)>& damage) {
   return "accepted";
 }
 
-TEST(Dataset, HoldsWhatItWasGiven) {
+TEST(dataset, holds_what_it_was_given) {
   const dataset data(small_arrays(), {.source = "s", .row_count = 6});
   EXPECT_EQ(data.user_count(), 3);
   EXPECT_EQ(data.item_count(), 4);
@@ -47,13 +47,13 @@ TEST(Dataset, HoldsWhatItWasGiven) {
   EXPECT_EQ(data.origin().source, "s");
 }
 
-TEST(Dataset, CopiesShareTheArrays) {
+TEST(dataset, copies_share_the_arrays) {
   const auto data = std::make_unique<dataset>(small_arrays(), dataset_origin{});
   const dataset copy = *data;
   EXPECT_EQ(copy.positive_items().data(), data->positive_items().data());
 }
 
-TEST(Dataset, RefusesArraysThatDoNotFit) {
+TEST(dataset, refuses_arrays_that_do_not_fit) {
   EXPECT_EQ(refusal([](auto&) {}), "accepted");
   EXPECT_EQ(refusal([](auto& a) { a.positive_items[1] = 4; }),
             "dataset arrays: positive_items: value 1 is 4, wanted an item in [0, 4); correct the arrays");
@@ -85,7 +85,7 @@ TEST(Dataset, RefusesArraysThatDoNotFit) {
   EXPECT_NE(refusal([](auto& a) { a = dataset_arrays{}; }), "accepted");
 }
 
-TEST(Dataset, DigestTellsWhatShapesOutputs) {
+TEST(dataset, digest_tells_what_shapes_outputs) {
   const auto digest = [](const std::function<void(dataset_arrays&)>& change) {
     dataset_arrays arrays = small_arrays();
     change(arrays);

@@ -71,7 +71,7 @@ std::string refusal(const fs::path& folder, const std::string& file) {
   return "accepted";
 }
 
-TEST(DatasetFolder, GivesBackWhatWasSaved) {
+TEST(dataset_folder, gives_back_what_was_saved) {
   const test::temporary_folder folder;
   for (const dataset& data : {text_dataset(), test::edge_dataset()}) {
     data.save(folder / "data", true);
@@ -85,7 +85,7 @@ TEST(DatasetFolder, GivesBackWhatWasSaved) {
   EXPECT_EQ(dataset::load(folder / "data").origin().options, "{}");
 }
 
-TEST(DatasetFolder, OutlivesItsRemoval) {
+TEST(dataset_folder, outlives_its_removal) {
   const test::temporary_folder folder;
   test::edge_dataset().save(folder / "data");
   const dataset loaded = dataset::load(folder / "data");
@@ -94,7 +94,7 @@ TEST(DatasetFolder, OutlivesItsRemoval) {
   EXPECT_EQ(loaded.digest(), test::edge_dataset().digest());
 }
 
-TEST(DatasetFolder, IsReplacedOnlyWhenAsked) {
+TEST(dataset_folder, is_replaced_only_when_asked) {
   const test::temporary_folder folder;
   text_dataset().save(folder / "data");
   const auto edge = test::edge_dataset();
@@ -105,7 +105,7 @@ TEST(DatasetFolder, IsReplacedOnlyWhenAsked) {
   EXPECT_EQ(std::distance(fs::directory_iterator(folder.path()), {}), 1) << "nothing else is left";
 }
 
-TEST(DatasetFolder, TakesSourceNamesThatAreNotUtf8) {
+TEST(dataset_folder, takes_source_names_that_are_not_utf8) {
   const test::temporary_folder folder;
   const dataset data(dataset_arrays{{0, 1}, {0}, {1}, std::vector<std::int64_t>{1}, std::vector<std::int64_t>{1, 2}},
                      {.source = "\xFF.csv"});
@@ -113,9 +113,9 @@ TEST(DatasetFolder, TakesSourceNamesThatAreNotUtf8) {
   EXPECT_EQ(dataset::load(folder / "data").digest(), data.digest());
 }
 
-class DamagedDataset : public testing::TestWithParam<std::string> {
+class damaged_dataset : public testing::TestWithParam<std::string> {
  protected:
-  DamagedDataset() {
+  damaged_dataset() {
     text_dataset().save(folder_ / "data");
     file_ = folder_ / "data" / GetParam();
     bytes_ = read_file(file_);
@@ -131,7 +131,7 @@ class DamagedDataset : public testing::TestWithParam<std::string> {
   std::string bytes_;
 };
 
-TEST_P(DamagedDataset, IsRefusedTruncated) {
+TEST_P(damaged_dataset, is_refused_truncated) {
   ASSERT_EQ(refusal_of(bytes_), "accepted");
   // dataset.json may lose its last newline and nothing else.
   const std::size_t longest = bytes_.size() - (GetParam() == "dataset.json" ? 2 : 1);
@@ -142,7 +142,7 @@ TEST_P(DamagedDataset, IsRefusedTruncated) {
   EXPECT_NE(refusal_of(bytes_ + "x"), "accepted");
 }
 
-TEST_P(DamagedDataset, IsRefusedWithAnyByteChanged) {
+TEST_P(damaged_dataset, is_refused_with_any_byte_changed) {
   for (std::size_t i = 0; i < bytes_.size(); ++i) {
     if (GetParam() == "dataset.json" && (bytes_[i] == ' ' || bytes_[i] == '\n')) continue;  // may be other white space
     std::string damaged = bytes_;
@@ -151,12 +151,12 @@ TEST_P(DamagedDataset, IsRefusedWithAnyByteChanged) {
   }
 }
 
-TEST_P(DamagedDataset, IsRefusedWithoutTheFile) {
+TEST_P(damaged_dataset, is_refused_without_the_file) {
   fs::remove(file_);
   EXPECT_NE(refusal(folder_ / "data", GetParam()), "accepted");
 }
 
-INSTANTIATE_TEST_SUITE_P(Files, DamagedDataset,
+INSTANTIATE_TEST_SUITE_P(files, damaged_dataset,
                          testing::Values("dataset.json", "user_offsets.npy", "positive_items.npy", "heldout_items.npy",
                                          "user_ids_offsets.npy", "user_ids_bytes.npy", "item_ids.npy"),
                          [](const auto& instance) {
@@ -165,7 +165,7 @@ INSTANTIATE_TEST_SUITE_P(Files, DamagedDataset,
                            return name;
                          });
 
-TEST(DatasetFolder, OfAnotherVersionIsRefusedByNumber) {
+TEST(dataset_folder, of_another_version_is_refused_by_number) {
   const test::temporary_folder folder;
   text_dataset().save(folder / "data");
   std::string text = read_file(folder / "data" / "dataset.json");
@@ -178,7 +178,7 @@ TEST(DatasetFolder, OfAnotherVersionIsRefusedByNumber) {
 }
 
 // Deeper than a stack is long, in a field whose value would be printed, and deeper than is read within sound brackets.
-TEST(DatasetFolder, ThatNestsWithoutEndIsRefused) {
+TEST(dataset_folder, that_nests_without_end_is_refused) {
   const test::temporary_folder folder;
   text_dataset().save(folder / "data");
   const fs::path file = folder / "data" / "dataset.json";
@@ -198,7 +198,7 @@ TEST(DatasetFolder, ThatNestsWithoutEndIsRefused) {
   }
 }
 
-TEST(DatasetFolder, ThatIsNoneIsRefused) {
+TEST(dataset_folder, that_is_none_is_refused) {
   const test::temporary_folder folder;
   EXPECT_THROW(dataset::load(folder / "missing"), io_error);
   EXPECT_THROW(dataset::load(folder.path()), format_error);

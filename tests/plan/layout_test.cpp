@@ -9,7 +9,7 @@
 namespace negpipe {
 namespace {
 
-TEST(FileLayout, PutsEveryBatchIntoOneFileInOrder) {
+TEST(file_layout, puts_every_batch_into_one_file_in_order) {
   for (std::uint64_t batches = 0; batches <= 40; ++batches) {
     for (std::uint32_t files = 1; files <= 45; ++files) {
       const file_layout layout{batches, files};
@@ -26,7 +26,7 @@ TEST(FileLayout, PutsEveryBatchIntoOneFileInOrder) {
   }
 }
 
-TEST(FileLayout, DoesNotOverflowAtTheLargestCounts) {
+TEST(file_layout, does_not_overflow_at_the_largest_counts) {
   constexpr std::uint64_t most = core::permutation::max_size;
   for (const std::uint32_t files : {1U, 2U, 3U, 4U, 65'536U, ~0U}) {
     const file_layout layout{most, files};

@@ -52,7 +52,7 @@ void expect_mentions(const std::string& message, const std::vector<std::string>&
   for (const std::string& word : words) EXPECT_NE(message.find(word), std::string::npos) << word << " in: " << message;
 }
 
-TEST(TrainingPlan, CountsPointsAndBatches) {
+TEST(training_plan, counts_points_and_batches) {
   struct row {
     std::uint64_t batch;
     padding_policy padding;
@@ -69,7 +69,7 @@ TEST(TrainingPlan, CountsPointsAndBatches) {
   }
 }
 
-TEST(TrainingPlan, PutsTheLastBatchFirstWhereItIsFilledUp) {
+TEST(training_plan, puts_the_last_batch_first_where_it_is_filled_up) {
   const auto first_positions = [](padding_policy padding) {
     const training_plan plan = plan_training(three_positives(), options_of(4, 2, 7, padding));
     std::vector<std::uint64_t> firsts;
@@ -81,7 +81,7 @@ TEST(TrainingPlan, PutsTheLastBatchFirstWhereItIsFilledUp) {
   EXPECT_EQ(first_positions(padding_policy::drop), (std::vector<std::uint64_t>{0, 7, 14, 21}));
 }
 
-TEST(TrainingPlan, ReachesTwoToThe61AndNoFurther) {
+TEST(training_plan, reaches_two_to_the61_and_no_further) {
   constexpr std::uint32_t half = 1U << 31;
   // 1 positive, 2^31 points each, 2^30 epochs: exactly the most.
   for (const std::uint64_t batch : {std::uint64_t{1}, std::uint64_t{65'536}, most_points - 1, most_points}) {
@@ -103,7 +103,7 @@ TEST(TrainingPlan, ReachesTwoToThe61AndNoFurther) {
   expect_mentions(training_refusal(one_positive(), options_of(0, 1, ~0ULL)), {"batch_size"});
 }
 
-TEST(TrainingPlan, RefusesZerosAndAPaddingThatLeavesNothing) {
+TEST(training_plan, refuses_zeros_and_a_padding_that_leaves_nothing) {
   expect_mentions(training_refusal(three_positives(), options_of(4, 1, 0)), {"batch_size", "0 given"});
   expect_mentions(training_refusal(three_positives(), options_of(4, 0, 1)), {"epochs_per_cycle", "0 given"});
   EXPECT_EQ(plan_training(three_positives(), options_of(0, 1, 2)).point_count, 3U) << "no negatives are allowed";
@@ -111,7 +111,7 @@ TEST(TrainingPlan, RefusesZerosAndAPaddingThatLeavesNothing) {
                   {"padding: drop", "15 points", "16"});
 }
 
-TEST(Cycles, HaveNumbersOf32Bits) {
+TEST(cycles, have_numbers_of32_bits) {
   constexpr std::uint64_t most = 1ULL << 32;
   for (const auto& [first, count] : {std::pair{0ULL, 1ULL}, {0ULL, 1ULL << 32}, {most - 1, 1ULL}, {5ULL, most - 5}}) {
     EXPECT_NO_THROW(check_cycles(first, count)) << first << " " << count;
@@ -128,7 +128,7 @@ TEST(Cycles, HaveNumbersOf32Bits) {
   }
 }
 
-TEST(Cycles, HaveKeysOfTheirOwn) {
+TEST(cycles, have_keys_of_their_own) {
   const training_plan plan = plan_training(test::edge_dataset(), options_of(4, 1, 64));
   const auto word = [&](std::uint32_t cycle) { return make_cycle_key(plan, cycle).order.word[0]; };
   EXPECT_NE(word(0), word(1));
@@ -136,7 +136,7 @@ TEST(Cycles, HaveKeysOfTheirOwn) {
   EXPECT_EQ(word(7), word(7));
 }
 
-TEST(EvaluationPlan, CountsRowsAndBatches) {
+TEST(evaluation_plan, counts_rows_and_batches) {
   const dataset data = test::edge_dataset(200);  // nine users, one of whom has all but one item
   const evaluation_plan plan = plan_evaluation(data, {.negatives = 9, .batch_size = 40, .mlperf = true}, 3);
   EXPECT_EQ(plan.row_length(), 10U);
@@ -145,7 +145,7 @@ TEST(EvaluationPlan, CountsRowsAndBatches) {
   EXPECT_EQ(plan.padded_count(), 120U);
 }
 
-TEST(EvaluationPlan, RefusesBatchesThatCutRowsAndNamesOneThatDoesNot) {
+TEST(evaluation_plan, refuses_batches_that_cut_rows_and_names_one_that_does_not) {
   for (const std::uint64_t batch : {1ULL, 9ULL, 11ULL, 19ULL, 159'999ULL}) {
     const std::string message = refusal<option_error>(
         [&] { plan_evaluation(one_positive(), {.negatives = 9, .batch_size = batch, .mlperf = true}, 0); });
@@ -153,7 +153,7 @@ TEST(EvaluationPlan, RefusesBatchesThatCutRowsAndNamesOneThatDoesNot) {
   }
 }
 
-TEST(EvaluationPlan, RefusesNumbersOutOfRange) {
+TEST(evaluation_plan, refuses_numbers_out_of_range) {
   constexpr std::uint32_t most = (1U << 31) - 2;
   const auto plan = [](std::uint32_t negatives, std::uint64_t batch) {
     return refusal<option_error>(
@@ -168,7 +168,7 @@ TEST(EvaluationPlan, RefusesNumbersOutOfRange) {
   expect_mentions(plan(1, most_points + 2), {"eval_batch_size", std::to_string(most_points + 2)});
 }
 
-TEST(EvaluationPlan, NamesUsersWithTooFewItemsLeft) {
+TEST(evaluation_plan, names_users_with_too_few_items_left) {
   // Of 12 items users have 2, 9, 10 and 0 as positives, one more held out: 9, 2, 1 and 11 are left.
   const dataset data = test::random_dataset({2, 9, 10, 0}, 12, 1);
   const auto told = [&](std::uint32_t negatives) {
@@ -213,7 +213,7 @@ TEST(plans_from_counts, name_users_with_too_few_items_by_number) {
   EXPECT_NE(message.find("(number 7) has 0"), std::string::npos) << message;
 }
 
-TEST(EvaluationPlan, skips_users_with_too_few_items_left_unless_nobody_has_enough) {
+TEST(evaluation_plan, skips_users_with_too_few_items_left_unless_nobody_has_enough) {
   const dataset data = test::random_dataset({2, 9, 10, 0}, 12, 1);  // 9, 2, 1 and 11 items are left
   using users = std::vector<std::int32_t>;
   EXPECT_EQ(skipped_users(data, {.negatives = 1}), users{});
@@ -225,7 +225,7 @@ TEST(EvaluationPlan, skips_users_with_too_few_items_left_unless_nobody_has_enoug
   EXPECT_THROW(plan_evaluation(data, {.negatives = 12, .batch_size = 13}, 0), infeasible_error);
 }
 
-TEST(RandomSeed, IsAnotherEachTime) {
+TEST(random_seed, is_another_each_time) {
   const std::uint64_t first = random_seed();
   EXPECT_NE(first, random_seed());
 }

@@ -19,7 +19,7 @@ std::string md5_of(std::string_view text) {
   return digest.hex();
 }
 
-TEST(Md5, HasItsKnownAnswers) {
+TEST(md5, has_its_known_answers) {
   EXPECT_EQ(md5_of(""), "d41d8cd98f00b204e9800998ecf8427e");
   EXPECT_EQ(md5_of("a"), "0cc175b9c0f1b6a831c399e269772661");
   EXPECT_EQ(md5_of("abc"), "900150983cd24fb0d6963f7d28e17f72");
@@ -31,7 +31,7 @@ TEST(Md5, HasItsKnownAnswers) {
             "57edf4a22be3c955ac49da2e2107b67a");
 }
 
-TEST(Md5, DoesNotDependOnPiecesAndGoesOnAfterALook) {
+TEST(md5, does_not_depend_on_pieces_and_goes_on_after_a_look) {
   const std::string text = "12345678901234567890123456789012345678901234567890123456789012345678901234567890";
   md5 digest;
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -42,7 +42,7 @@ TEST(Md5, DoesNotDependOnPiecesAndGoesOnAfterALook) {
   EXPECT_EQ(moved.hex(), md5_of(text));
 }
 
-TEST(Crc32c, HasItsKnownAnswers) {
+TEST(crc32c, has_its_known_answers) {
   EXPECT_EQ(crc32c(bytes("")), 0U);
   EXPECT_EQ(crc32c(bytes("123456789")), 0xE3069283U);
   std::vector<std::byte> block(32);

@@ -7,18 +7,18 @@
 namespace negpipe {
 namespace {
 
-TEST(Error, messages_show_control_characters_as_escapes) {
+TEST(error, messages_show_control_characters_as_escapes) {
   const std::string id("a\0b\x1B[2J\x7F", 8);
   const format_error failure("user " + id + " has\n\t2 items");
   EXPECT_STREQ(failure.what(), "user a\\x00b\\x1b[2J\\x7f has\n\t2 items");
 }
 
-TEST(Error, messages_keep_other_bytes) {
+TEST(error, messages_keep_other_bytes) {
   const std::string text = "ratings-\xC3\xA9.csv: \"\xFF\"";
   EXPECT_EQ(io_error(text).what(), text);
 }
 
-TEST(Error, names_the_field_that_it_is_about) {
+TEST(error, names_the_field_that_it_is_about) {
   const option_error failure("batch_size", "0 given, 1 or more wanted");
   EXPECT_EQ(failure.field(), "batch_size");
   EXPECT_STREQ(failure.what(), "batch_size: 0 given, 1 or more wanted");

@@ -24,7 +24,7 @@ std::string object_of(std::size_t members) {
   return object.dump();
 }
 
-TEST(ParseJson, reads_all_of_the_text_or_nothing) {
+TEST(parse_json, reads_all_of_the_text_or_nothing) {
   using namespace std::string_literals;
   EXPECT_TRUE(accepts(R"( {"a": [1, "x", {}], "b": null} )"));
   for (const std::string& text : {""s, "{"s, "{} {}"s, "{}x"s, "{}\0"s, "{}\0 anything"s, "\0{}"s, "{\"a\0\": 1}"s,
@@ -35,13 +35,13 @@ TEST(ParseJson, reads_all_of_the_text_or_nothing) {
   EXPECT_TRUE(accepts(R"("a \u0000 that is spelt out")"));
 }
 
-TEST(ParseJson, refuses_two_members_of_one_name) {
+TEST(parse_json, refuses_two_members_of_one_name) {
   EXPECT_FALSE(accepts(R"({"a": 1, "a": 1})"));
   EXPECT_FALSE(accepts(R"([{"b": {"a": 1, "c": {"a": 2}, "a": 3}}])"));
   EXPECT_TRUE(accepts(R"({"a": {"a": 1}, "b": {"a": [{"a": 1}, {"a": 1}]}})"));
 }
 
-TEST(ParseJson, limits_levels_and_members) {
+TEST(parse_json, limits_levels_and_members) {
   EXPECT_TRUE(accepts(nested(max_json_levels)));
   EXPECT_FALSE(accepts(nested(max_json_levels + 1)));
   EXPECT_FALSE(accepts(nested(300'000)));
@@ -58,7 +58,7 @@ std::string refusal(const std::function<void()>& read) {
   return "accepted";
 }
 
-TEST(JsonFields, name_file_field_and_what_was_found_and_wanted) {
+TEST(json_fields, name_file_field_and_what_was_found_and_wanted) {
   const json root = parse_json(R"({"n": -1, "f": 2.0, "t": "07", "o": {"n": 300}, "x": "abcdefgh",
                                   "c": "0123ABCD"})");
   const json_fields fields(root, "file.json", "make it again");

@@ -46,10 +46,10 @@ std::string refusal(const fs::path& folder, const std::optional<folder_kind>& re
   return {};
 }
 
-class OutputPath : public testing::Test {
+class output_path : public testing::Test {
  protected:
-  OutputPath() : before_(fs::current_path()) { fs::create_directory(folder_ / "place"); }
-  ~OutputPath() override { fs::current_path(before_); }
+  output_path() : before_(fs::current_path()) { fs::create_directory(folder_ / "place"); }
+  ~output_path() override { fs::current_path(before_); }
 
   void expect_refused(const std::string& found, const folder_kind& replaces = kind) {
     const std::string message = refusal(folder_ / "place", replaces);
@@ -60,16 +60,16 @@ class OutputPath : public testing::Test {
   test::temporary_folder folder_;
 };
 
-TEST_F(OutputPath, a_free_path_may_be_taken) {
+TEST_F(output_path, a_free_path_may_be_taken) {
   EXPECT_EQ(refusal(folder_ / "nothing", {}), "");
   EXPECT_EQ(refusal(folder_ / "nothing", kind), "");
   EXPECT_EQ(refusal(folder_ / "not/there", kind), "");
   EXPECT_NE(refusal(folder_ / "place", {}).find("exists already"), std::string::npos);
 }
 
-TEST_F(OutputPath, an_empty_folder_may_be_replaced) { EXPECT_EQ(refusal(folder_ / "place", kind), ""); }
+TEST_F(output_path, an_empty_folder_may_be_replaced) { EXPECT_EQ(refusal(folder_ / "place", kind), ""); }
 
-TEST_F(OutputPath, a_folder_of_listed_files_may_be_replaced) {
+TEST_F(output_path, a_folder_of_listed_files_may_be_replaced) {
   write_file(folder_ / "place/dataset.json", "a list\nother\nmissing\n");
   write_file(folder_ / "place/other");
   fs::create_symlink("place", folder_ / "link");
@@ -80,7 +80,7 @@ TEST_F(OutputPath, a_folder_of_listed_files_may_be_replaced) {
   expect_refused("no ready.json", records);
 }
 
-TEST_F(OutputPath, a_file_that_the_marker_does_not_list_is_named) {
+TEST_F(output_path, a_file_that_the_marker_does_not_list_is_named) {
   write_file(folder_ / "place/dataset.json", "a list\nlisted\nfolder\nlink\n");
   write_file(folder_ / "place/listed");
   write_file(folder_ / "place/thesis");
@@ -95,7 +95,7 @@ TEST_F(OutputPath, a_file_that_the_marker_does_not_list_is_named) {
   EXPECT_EQ(refusal(folder_ / "place", kind), "");
 }
 
-TEST_F(OutputPath, another_folder_is_refused_with_what_it_holds) {
+TEST_F(output_path, another_folder_is_refused_with_what_it_holds) {
   write_file(folder_ / "place/thesis.tex");
   expect_refused("holds thesis.tex, but no dataset.json");
   write_file(folder_ / "place/data");
@@ -111,7 +111,7 @@ TEST_F(OutputPath, another_folder_is_refused_with_what_it_holds) {
   EXPECT_NE(refusal(folder_ / "place", kind), "");
 }
 
-TEST_F(OutputPath, what_is_no_folder_is_refused) {
+TEST_F(output_path, what_is_no_folder_is_refused) {
   fs::remove(folder_ / "place");
   write_file(folder_ / "place");
   expect_refused("is no folder");
@@ -120,7 +120,7 @@ TEST_F(OutputPath, what_is_no_folder_is_refused) {
   expect_refused("is no folder");
 }
 
-TEST_F(OutputPath, the_working_directory_and_those_above_it_are_refused) {
+TEST_F(output_path, the_working_directory_and_those_above_it_are_refused) {
   fs::create_directories(folder_ / "place/below/further");
   fs::create_symlink("place", folder_ / "link");
   for (const char* marked : {"place", "place/below", "place/below/further"}) {
@@ -134,7 +134,7 @@ TEST_F(OutputPath, the_working_directory_and_those_above_it_are_refused) {
   EXPECT_EQ(refusal(folder_ / "place/below/further", kind), "");
 }
 
-TEST_F(OutputPath, a_mount_point_is_refused) {
+TEST_F(output_path, a_mount_point_is_refused) {
   EXPECT_TRUE(is_mount_point("/proc"));
   EXPECT_FALSE(is_mount_point("/proc/self"));
   EXPECT_FALSE(is_mount_point(folder_.path()));
@@ -144,7 +144,7 @@ TEST_F(OutputPath, a_mount_point_is_refused) {
   EXPECT_NE(refusal("/proc", kind).find("choose a folder inside it"), std::string::npos);
 }
 
-TEST_F(OutputPath, a_working_directory_that_is_gone_is_no_obstacle) {
+TEST_F(output_path, a_working_directory_that_is_gone_is_no_obstacle) {
   fs::create_directory(folder_ / "gone");
   fs::current_path(folder_ / "gone");
   fs::remove(folder_ / "gone");
@@ -152,7 +152,7 @@ TEST_F(OutputPath, a_working_directory_that_is_gone_is_no_obstacle) {
   EXPECT_THROW(check_output_folder("place", kind), io_error);
 }
 
-TEST_F(OutputPath, above_a_link_is_the_folder_that_the_system_means) {
+TEST_F(output_path, above_a_link_is_the_folder_that_the_system_means) {
   fs::create_directories(folder_ / "other/deep");
   fs::create_symlink("other/deep", folder_ / "link");
   fs::create_symlink("place", folder_ / "end");
@@ -177,7 +177,7 @@ TEST_F(OutputPath, above_a_link_is_the_folder_that_the_system_means) {
   EXPECT_NE(refusal(folder_ / "link/../out", kind).find("other/out is no folder"), std::string::npos);
 }
 
-TEST_F(OutputPath, a_file_replaces_only_files) {
+TEST_F(output_path, a_file_replaces_only_files) {
   write_file(folder_ / "file");
   fs::create_symlink("file", folder_ / "link");
   EXPECT_NO_THROW(check_output_file(folder_ / "nothing", false));
@@ -188,7 +188,7 @@ TEST_F(OutputPath, a_file_replaces_only_files) {
   EXPECT_THROW(check_output_file("/dev/null", true), option_error);
 }
 
-TEST_F(OutputPath, a_path_below_a_file_is_an_error_of_the_system) {
+TEST_F(output_path, a_path_below_a_file_is_an_error_of_the_system) {
   write_file(folder_ / "file");
   EXPECT_THROW(check_output_folder(folder_ / "file/below", {}), io_error);
   EXPECT_THROW(check_output_folder(folder_ / std::string(256, 'n'), kind), io_error);
@@ -197,7 +197,7 @@ TEST_F(OutputPath, a_path_below_a_file_is_an_error_of_the_system) {
   EXPECT_THROW(check_output_file(folder_ / "file/below", true), io_error);
 }
 
-TEST_F(OutputPath, a_path_below_a_dangling_link_is_refused) {
+TEST_F(output_path, a_path_below_a_dangling_link_is_refused) {
   fs::create_symlink("nowhere", folder_ / "link");
   for (const char* below : {"link/below", "link/far/below"}) {
     EXPECT_NE(refusal(folder_ / below, {}).find("link is a link to nowhere, which does not exist"), std::string::npos);
@@ -207,7 +207,7 @@ TEST_F(OutputPath, a_path_below_a_dangling_link_is_refused) {
   EXPECT_EQ(refusal(folder_ / "link/below", {}), "");
 }
 
-TEST_F(OutputPath, LiesInAFolderByWhateverName) {
+TEST_F(output_path, lies_in_a_folder_by_whatever_name) {
   fs::create_symlink("place", folder_ / "link");
   EXPECT_TRUE(lies_in(folder_ / "place", folder_ / "place"));
   EXPECT_TRUE(lies_in(folder_ / "place/not/there", folder_ / "place/"));
@@ -218,7 +218,7 @@ TEST_F(OutputPath, LiesInAFolderByWhateverName) {
   EXPECT_FALSE(lies_in(folder_ / "place/../file", folder_ / "place"));
 }
 
-TEST_F(OutputPath, HoldsWhatALinkInItLeadsTo) {
+TEST_F(output_path, holds_what_a_link_in_it_leads_to) {
   fs::create_directory(folder_ / "elsewhere");
   fs::create_symlink("../elsewhere", folder_ / "place/sub");
   fs::create_symlink("place", folder_ / "link");

@@ -1,4 +1,4 @@
-// Removal of folders: whole, links not followed, and never across a mount.
+// removal of folders: whole, links not followed, and never across a mount.
 #include "removal.hpp"
 
 #include <gtest/gtest.h>
@@ -20,7 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-class Removal : public testing::Test {
+class removal : public testing::Test {
  protected:
   void SetUp() override {
     fs::create_directories(folder_ / "old/a/b");
@@ -56,7 +56,7 @@ class bind_mount {
   bool works_;
 };
 
-TEST_F(Removal, removes_files_folders_and_nothing_beside) {
+TEST_F(removal, removes_files_folders_and_nothing_beside) {
   remove_tree(folder_ / "old");
   remove_tree(folder_ / "precious/thesis");
   remove_tree(folder_ / "nothing");
@@ -64,7 +64,7 @@ TEST_F(Removal, removes_files_folders_and_nothing_beside) {
   EXPECT_TRUE(names("precious").empty());
 }
 
-TEST_F(Removal, does_not_follow_links) {
+TEST_F(removal, does_not_follow_links) {
   fs::create_symlink("../precious", folder_ / "old/link");
   fs::create_symlink("../../../precious/thesis", folder_ / "old/a/b/link");
   fs::create_symlink("precious", folder_ / "link");
@@ -74,7 +74,7 @@ TEST_F(Removal, does_not_follow_links) {
   EXPECT_EQ(names("precious"), std::vector<std::string>{"thesis"});
 }
 
-TEST_F(Removal, hides_a_folder_in_the_folder_that_is_given) {
+TEST_F(removal, hides_a_folder_in_the_folder_that_is_given) {
   // Of a folder whose entries cannot be removed after all, the hidden name is left, and not the visible one.
   fs::create_directories(folder_ / "aside");
   remove_tree(folder_ / "old", folder_ / "aside");
@@ -84,7 +84,7 @@ TEST_F(Removal, hides_a_folder_in_the_folder_that_is_given) {
   EXPECT_EQ(names("precious"), std::vector<std::string>{"thesis"}) << "nothing is deleted under a visible name";
 }
 
-TEST_F(Removal, refuses_a_mount_at_any_depth_before_anything_is_gone) {
+TEST_F(removal, refuses_a_mount_at_any_depth_before_anything_is_gone) {
   std::ofstream(folder_ / "old/target");
   for (const char* where : {"old", "old/a", "old/a/b", "old/target"}) {
     const bool is_file = std::string(where) == "old/target";
@@ -108,7 +108,7 @@ TEST_F(Removal, refuses_a_mount_at_any_depth_before_anything_is_gone) {
   EXPECT_EQ(names(), std::vector<std::string>{"precious"});
 }
 
-TEST_F(Removal, a_folder_that_may_not_be_changed_is_refused_before_anything_is_gone) {
+TEST_F(removal, a_folder_that_may_not_be_changed_is_refused_before_anything_is_gone) {
   if (::geteuid() == 0) GTEST_SKIP() << "root changes every folder";
   for (const char* where : {"old", "old/a/b"}) {
     fs::permissions(folder_ / where, fs::perms::owner_read | fs::perms::owner_exec);

@@ -1,4 +1,4 @@
-// Files and folders in the making: nobody else's name, nothing left of what is not published.
+// files and folders in the making: nobody else's name, nothing left of what is not published.
 #include "staging.hpp"
 
 #include <gtest/gtest.h>
@@ -37,7 +37,7 @@ std::set<std::string> names(const fs::path& folder) {
   return found;
 }
 
-TEST(StagedFolder, HasANameThatNobodyElseHas) {
+TEST(staged_folder, has_a_name_that_nobody_else_has) {
   const test::temporary_folder folder;
   {
     const staged_folder one(folder / "made", {});
@@ -51,7 +51,7 @@ TEST(StagedFolder, HasANameThatNobodyElseHas) {
   EXPECT_TRUE(fs::is_empty(folder.path())) << "nothing was published";
 }
 
-TEST(StagedFolder, DoesNotReplaceWhatCameMeanwhile) {
+TEST(staged_folder, does_not_replace_what_came_meanwhile) {
   const test::temporary_folder folder;
   for (const auto make : {+[](const fs::path& path) { fs::create_directory(path); },
                           +[](const fs::path& path) { write_file(path, "theirs"); },
@@ -66,7 +66,7 @@ TEST(StagedFolder, DoesNotReplaceWhatCameMeanwhile) {
   }
 }
 
-TEST(StagedFolder, LeavesNoParentsThatItMadeForNothing) {
+TEST(staged_folder, leaves_no_parents_that_it_made_for_nothing) {
   const test::temporary_folder folder;
   fs::create_directory(folder / "theirs");
   { const staged_folder staged(folder / "theirs/a/b/made", {}); }
@@ -84,7 +84,7 @@ TEST(StagedFolder, LeavesNoParentsThatItMadeForNothing) {
   EXPECT_TRUE(fs::is_empty(folder / "b/c/made"));
 }
 
-TEST(StagedFolder, OutlivesOthersThatRemoveTheirParents) {
+TEST(staged_folder, outlives_others_that_remove_their_parents) {
   const test::temporary_folder folder;
   const auto begin_and_fail = [&](const std::string& name) {
     for (int i = 0; i < 1000; ++i) {
@@ -103,7 +103,7 @@ TEST(StagedFolder, OutlivesOthersThatRemoveTheirParents) {
   }
 }
 
-TEST(StagedFolder, TradesPlacesWithWhatItReplaces) {
+TEST(staged_folder, trades_places_with_what_it_replaces) {
   const test::temporary_folder folder;
   for (const std::string turn : {"first", "second", "third"}) {
     staged_folder staged(folder / "made", kind);
@@ -115,7 +115,7 @@ TEST(StagedFolder, TradesPlacesWithWhatItReplaces) {
   }
 }
 
-TEST(StagedFolder, IsNotReplacedUnlessItIsPublished) {
+TEST(staged_folder, is_not_replaced_unless_it_is_published) {
   const test::temporary_folder folder;
   fs::create_directory(folder / "made");
   write_file(folder / "made" / "mark", "before");
@@ -124,7 +124,7 @@ TEST(StagedFolder, IsNotReplacedUnlessItIsPublished) {
   EXPECT_EQ(names(folder.path()), std::set<std::string>{"made"});
 }
 
-TEST(StagedFolder, ReplacesNothingElseThatCameMeanwhile) {
+TEST(staged_folder, replaces_nothing_else_that_came_meanwhile) {
   const test::temporary_folder folder;
   {
     staged_folder staged(folder / "made", kind);
@@ -136,7 +136,7 @@ TEST(StagedFolder, ReplacesNothingElseThatCameMeanwhile) {
   EXPECT_EQ(names(folder.path()), std::set<std::string>{"made"});
 }
 
-TEST(StagedFolder, leaves_a_stranger_in_the_replaced_folder_alone) {
+TEST(staged_folder, leaves_a_stranger_in_the_replaced_folder_alone) {
   const test::temporary_folder folder;
   fs::create_directory(folder / "made");
   write_file(folder / "made/mark", "before");
@@ -147,7 +147,7 @@ TEST(StagedFolder, leaves_a_stranger_in_the_replaced_folder_alone) {
   EXPECT_EQ(read_file(folder / "made/mark"), "before");
 }
 
-TEST(StagedFile, replaces_only_regular_files) {
+TEST(staged_file, replaces_only_regular_files) {
   const test::temporary_folder folder;
   {
     staged_file staged(folder / "made");
@@ -163,7 +163,7 @@ TEST(StagedFile, replaces_only_regular_files) {
   EXPECT_EQ(names(folder.path()), std::set<std::string>{"made"});
 }
 
-TEST(StagedFile, HasANameThatNobodyElseHas) {
+TEST(staged_file, has_a_name_that_nobody_else_has) {
   const test::temporary_folder folder;
   {
     staged_file one(folder / "made");
@@ -181,7 +181,7 @@ TEST(StagedFile, HasANameThatNobodyElseHas) {
   EXPECT_EQ(names(folder.path()), std::set<std::string>{"made"});
 }
 
-TEST(StagedFile, LeavesNothingUnlessItIsPublished) {
+TEST(staged_file, leaves_nothing_unless_it_is_published) {
   const test::temporary_folder folder;
   write_file(folder / "made", "before");
   { staged_file(folder / "made").finish(); }
@@ -190,7 +190,7 @@ TEST(StagedFile, LeavesNothingUnlessItIsPublished) {
   EXPECT_EQ(names(folder.path()), std::set<std::string>{"made"});
 }
 
-TEST(PublishFile, MayStageElsewhere) {
+TEST(publish_file, may_stage_elsewhere) {
   const test::temporary_folder folder;
   fs::create_directory(folder / "elsewhere");
   publish_file(folder / "note", "first", folder / "elsewhere");
@@ -200,7 +200,7 @@ TEST(PublishFile, MayStageElsewhere) {
   EXPECT_EQ(names(folder.path()), (std::set<std::string>{"elsewhere", "note"}));
 }
 
-TEST(CreateNew, TakesNoNameThatIsTaken) {
+TEST(create_new, takes_no_name_that_is_taken) {
   const test::temporary_folder folder;
   write_file(folder / "file", "before");
   fs::create_symlink("nowhere", folder / "link");
