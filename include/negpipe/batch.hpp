@@ -1,7 +1,7 @@
 // Typed columns over memory that the caller owns: vectors, NumPy arrays, pinned buffers, device tensors.
 //
-// Columns are views: trivially copyable, passed by value, and never dereferenced by these types themselves, so they may
-// point to device memory. Whatever fills them first checks type, length, alignment and memory.
+// Columns are views: trivially copyable and passed by value. They may point to device memory, because these types never
+// dereference them. Every fill checks type, length, alignment and memory first.
 #pragma once
 
 #include <concepts>
@@ -26,7 +26,7 @@ class item_column {
   constexpr item_column(std::span<std::uint16_t> items)
       : item_column(items.data(), item_type::uint16, items.size()) {}
   constexpr item_column(std::span<std::int32_t> items) : item_column(items.data(), item_type::int32, items.size()) {}
-  /// From memory whose type is known at run time only. size is in items.
+  /// From memory whose type is known at run time. size is in items.
   constexpr item_column(void* data, item_type type, std::size_t size) : data_(data), size_(size), type_(type) {}
 
   constexpr void* data() const { return data_; }
@@ -34,7 +34,7 @@ class item_column {
   constexpr std::size_t size() const { return size_; }
   constexpr std::size_t size_bytes() const { return size_ * item_bytes(type_); }
   constexpr bool empty() const { return size_ == 0; }
-  /// Items [offset, offset + count) of the same memory; offset + count <= size().
+  /// Returns items [offset, offset + count) of the same memory. offset + count <= size().
   item_column subspan(std::size_t offset, std::size_t count) const {
     return {static_cast<std::byte*>(data_) + offset * item_bytes(type_), type_, count};
   }
@@ -56,14 +56,14 @@ class item_view {
   constexpr item_type type() const { return type_; }
   constexpr std::size_t size() const { return size_; }
   constexpr std::size_t size_bytes() const { return size_ * item_bytes(type_); }
-  /// The first count items; count <= size().
+  /// Returns the first count items. count <= size().
   constexpr item_view first(std::size_t count) const { return {data_, type_, count}; }
-  /// Item i as an int32, whatever the type; host memory only.
+  /// Returns item i as an int32 for either type. Host memory only.
   std::int32_t operator[](std::size_t i) const {
     return type_ == item_type::uint16 ? static_cast<const std::uint16_t*>(data_)[i]
                                       : static_cast<const std::int32_t*>(data_)[i];
   }
-  /// The column as a span of its type. Throws option_error when type() is the other one.
+  /// Return the column as a span of its type. Throw option_error if type() is the other one.
   std::span<const std::uint16_t> as_uint16() const;
   std::span<const std::int32_t> as_int32() const;
 
@@ -73,8 +73,8 @@ class item_view {
   item_type type_ = item_type::uint16;
 };
 
-/// Where a range of training points is written. Each column holds at least as many values as are asked for and is
-/// aligned to its type; the rest is left as it is.
+/// Output of a range of training points. Each column is aligned to its type and holds at least as many values as the
+/// call writes; values past them are not touched.
 struct training_columns {
   std::span<std::int32_t> users;
   item_column items;              ///< wide enough for the dataset: see item_type_for
@@ -82,14 +82,14 @@ struct training_columns {
   std::span<std::int8_t> valid;   ///< valid_point_mask; required by padding_policy::mask, else may be empty
 };
 
-/// Where a range of evaluation rows is written. The same requirements.
+/// Output of a range of evaluation rows. Same requirements as training_columns.
 struct evaluation_columns {
   std::span<std::int32_t> users;
   item_column items;
-  std::span<std::int8_t> duplicate_mask;  ///< 1 where an item stood earlier in its row
+  std::span<std::int8_t> duplicate_mask;  ///< 1 where the item occurred earlier in its row
 };
 
-/// A training batch in host memory that it owns: what sampler::make_batch returns. Reused from fill to fill.
+/// A training batch that owns its host memory, as sampler::make_batch returns it. Reusable for many fills.
 class training_batch {
  public:
   /// size is in points. Throws std::bad_alloc.
@@ -110,7 +110,7 @@ class training_batch {
   item_type item_type_;
 };
 
-/// An evaluation batch in host memory that it owns: what sampler::make_evaluation_batch returns.
+/// An evaluation batch that owns its host memory, as sampler::make_evaluation_batch returns it.
 class evaluation_batch {
  public:
   /// size is in values: rows times (1 + negatives). Throws std::bad_alloc.

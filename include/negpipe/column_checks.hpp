@@ -1,4 +1,4 @@
-// What every backend checks before it fills columns. Not installed: part of the seam between host and cuda.
+// The checks that every backend makes before it fills columns. Shared by host and cuda; not installed.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,7 @@
 
 namespace negpipe {
 
-/// What a backend knows of its dataset.
+/// The counts of a backend's dataset.
 struct dataset_counts {
   std::uint64_t positives;
   std::int32_t users;
@@ -22,18 +22,18 @@ struct dataset_counts {
 };
 
 /// Throws option_error, naming the field, unless
-///   - plan and cycle key are of a dataset with these counts, and [first, first + count) lies in the cycle;
+///   - plan and cycle key belong to a dataset with these counts, and [first, first + count) lies in the cycle;
 ///   - each column has room for count values, is aligned to its type and lies in the wanted memory;
-///   - items is wide enough for every item, and valid is there where the padding is mask.
+///   - items is wide enough for every item, and valid is given if the padding is mask.
 void check_training_fill(const training_plan& plan, const core::cycle_key& key, const dataset_counts& counts,
                          std::uint64_t first, std::uint64_t count, const training_columns& columns,
                          memory_location wanted);
 
-/// The same for rows [first_row, first_row + row_count) of evaluation data.
+/// Checks rows [first_row, first_row + row_count) of evaluation data in the same way.
 void check_evaluation_fill(const evaluation_plan& plan, const dataset_counts& counts, std::uint64_t first_row,
                            std::uint64_t row_count, const evaluation_columns& columns, memory_location wanted);
 
-/// The pointers of columns that were checked.
+/// Returns the pointers of checked columns.
 inline core::training_pointers pointers_of(const training_columns& columns) {
   return {columns.users.data(), columns.items.data(), columns.items.type(), columns.labels.data(),
           columns.valid.empty() ? nullptr : columns.valid.data()};

@@ -1,4 +1,4 @@
-// A prepared dataset: users' training positives and held-out items, by dense ids, and the ids they stand for.
+// A prepared dataset: users' training positives and held-out items by dense id, and the original ids.
 #pragma once
 
 #include <cstdint>
@@ -12,19 +12,19 @@
 
 namespace negpipe {
 
-/// The original ids of users or items, by dense number: 64-bit integers, or text when any id is not one. A view: the
-/// arrays must outlive it, as those of a dataset do while a copy of it lives.
+/// The original ids of users or items, indexed by dense id: 64-bit integers, or text if any id is not an integer.
+/// Non-owning: the arrays must outlive the view; those of a dataset live as long as any copy of it.
 class raw_ids {
  public:
   explicit raw_ids(std::span<const std::int64_t> numbers) : numbers_(numbers), is_text_(false) {}
-  /// Text i is bytes[offsets[i] .. offsets[i + 1]): offsets has one element more than there are ids, ascends from 0 and
-  /// ends with bytes.size(). Not checked here; dataset checks it.
+  /// Text i is bytes[offsets[i] .. offsets[i + 1]). offsets: size() + 1 values, ascending from 0 to bytes.size();
+  /// checked by dataset, not here.
   raw_ids(std::span<const std::int64_t> offsets, std::span<const char> bytes)
       : numbers_(offsets), bytes_(bytes), is_text_(true) {}
 
   bool is_text() const { return is_text_; }
   std::size_t size() const { return is_text_ ? numbers_.size() - 1 : numbers_.size(); }
-  /// The id as it was written in the ratings, i < size(). Numbers are printed in decimal, without leading zeros.
+  /// Returns id i as written in the ratings, i < size(). Numbers are decimal, without leading zeros.
   std::string to_string(std::size_t i) const;
   std::span<const std::int64_t> numbers_or_offsets() const { return numbers_; }  ///< [size], or [size + 1] for text
   std::span<const char> bytes() const { return bytes_; }                         ///< all text; empty for numbers
@@ -35,17 +35,17 @@ class raw_ids {
   bool is_text_;
 };
 
-/// How a dataset came to be; recorded in dataset.json.
+/// The origin of a dataset, as recorded in dataset.json.
 struct dataset_origin {
   std::string source;             ///< file name of the ratings, or "synth"
   std::string source_digest;      ///< MD5 of the source's bytes, hexadecimal
-  std::string options;            ///< the options that shaped it, as a JSON object
+  std::string options;            ///< the options of prepare or synth, as a JSON object
   std::string ties = "file";      ///< "file" or "shuffled"
   std::uint64_t seed = 0;         ///< used by ties == "shuffled" and by synth
   std::uint64_t row_count = 0;    ///< rows read
 };
 
-/// The arrays a dataset is made of, owned. See dataset for their meaning.
+/// The arrays of a dataset, owned. dataset documents their meaning.
 struct dataset_arrays {
   std::vector<std::int64_t> user_offsets;
   std::vector<std::int32_t> positive_items;
@@ -54,14 +54,14 @@ struct dataset_arrays {
   std::variant<std::vector<std::int64_t>, std::vector<std::string>> item_ids;
 };
 
-/// An immutable dataset. Copies share the arrays; any number of threads may read them.
+/// A dataset. Immutable and thread-safe; copies share the arrays.
 ///
 /// Users are 0 .. user_count()-1, items 0 .. item_count()-1. User u's training positives are
 /// positive_items()[user_offsets()[u] .. user_offsets()[u + 1]), ascending and distinct; heldout_items()[u] is not
 /// among them.
 class dataset {
  public:
-  /// Takes arrays over after checking them as load does. Throws format_error (which array, what was found and wanted).
+  /// Checks the arrays like load() and takes them over. Throws format_error: which array, what was found and wanted.
   dataset(dataset_arrays arrays, dataset_origin origin);
 
   std::int32_t user_count() const { return static_cast<std::int32_t>(heldout_items_.size()); }
@@ -74,23 +74,24 @@ class dataset {
   const raw_ids& user_ids() const { return user_ids_; }
   const raw_ids& item_ids() const { return item_ids_; }
   const dataset_origin& origin() const { return origin_; }
-  /// A digest of counts and training arrays, hexadecimal: equal digests mean equal outputs.
+  /// Returns a hexadecimal digest of the counts and training arrays: equal digests mean equal outputs.
   const std::string& digest() const { return digest_; }
-  /// The folder that it was loaded from, from the root on; empty for arrays in memory.
+  /// Returns the absolute path of the folder that load() read; empty for arrays in memory.
   const std::filesystem::path& folder() const;
 
-  /// Throws what save would throw for what is at the folder's path, before the work of making a dataset; and
-  /// option_error if the file kept, which the same run reads or writes, lies in the folder.
+  /// Checks early, before the dataset is made, that save() may write to the folder.
+  /// - kept: a file that the same run reads or writes; it must not lie in the folder.
+  /// - Throws what save() would throw for the folder's path, and option_error if kept lies in the folder.
   static void check_path(const std::filesystem::path& folder, bool replace = false,
                          const std::filesystem::path& kept = {});
-  /// Writes the folder under another name and renames it when it is whole on disk. With replace it may replace an empty
-  /// folder or a dataset, which must hold nothing but the files that its dataset.json lists, and which is swapped for
-  /// the new one in one step where the file system can. Never the working directory or one above it, nor a mount point
-  /// or a folder that holds one. Throws option_error for anything else at the path, also when it has come meanwhile;
-  /// io_error.
+  /// Writes the dataset to a hidden sibling folder and renames it once it is complete on disk.
+  /// - replace: allows replacing an empty folder, or a dataset that holds only the files that its dataset.json lists.
+  ///   The old folder is exchanged for the new one in one step where the file system can.
+  /// - Never replaces the working directory or a parent of it, a mount point, or a folder that contains one.
+  /// - Throws option_error if anything else exists at the path, even if it appeared during the call; io_error.
   void save(const std::filesystem::path& folder, bool replace = false) const;
-  /// Opens a folder by reading its arrays into memory: what happens to the files later changes nothing. Checks version,
-  /// shapes, ranges, order and checksums. Throws format_error or io_error.
+  /// Reads a folder's arrays into memory: later changes of its files have no effect. Checks version, shapes, ranges,
+  /// order and checksums. Throws format_error, io_error.
   static dataset load(const std::filesystem::path& folder);
 
  private:

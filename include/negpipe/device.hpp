@@ -1,4 +1,4 @@
-// Batches in the memory of a CUDA device, made on a stream of the caller. Needs no CUDA header.
+// Batches in CUDA device memory, made on the caller's stream. Needs no CUDA header.
 //
 // In builds without CUDA, and on machines without a device, the constructors throw backend_error with the reason.
 #pragma once
@@ -28,37 +28,37 @@ struct replay_data;
 
 struct device_options {
   int device = 0;                  ///< CUDA device number
-  device_stream stream = nullptr;  ///< of that device, for allocations and construction; must outlive the sampler
+  device_stream stream = nullptr;  ///< for allocations and construction; must outlive the sampler
   device_allocator allocator = {};
-  /// How membership is looked up; no value: what reads the fewest bytes at random. Does not change the output.
+  /// How membership is looked up; unset: the form with the fewest random reads. Does not change the output.
   std::optional<core::membership> membership = {};
 };
 
-/// Interactions in the memory of the device.
+/// Interactions in device memory.
 struct device_interactions {
   std::int32_t user_count;              ///< users are [0, user_count)
   std::int32_t item_count;              ///< items are [0, item_count)
   std::span<const std::int32_t> users;  ///< [row_count], any order
   std::span<const std::int32_t> items;  ///< [row_count]
-  /// [row_count], or empty: the rows are in order of time. Of equal timestamps the later row counts as later.
+  /// [row_count], or empty if the rows are in order of time. Of equal timestamps, the later row is the later one.
   std::span<const std::int64_t> timestamps = {};
-  /// [user_count], or empty: the last row of each user is held out.
+  /// [user_count], or empty to hold out each user's last row.
   std::span<const std::int32_t> heldout = {};
 };
 
-/// A sequence of batches whose cursor lies in device memory: a captured CUDA graph makes the next batch at every
-/// launch. Copies share the cursor. Not thread-safe; fills must not overlap on the device.
+/// A sequence of batches with its cursor in device memory: a captured CUDA graph makes the next batch at every launch.
+/// Copies share the cursor. Not thread-safe; fills must not overlap on the device.
 class device_replay {
  public:
-  /// Queues the next batches_per_fill batches, one after the other in the columns, and moves the cursor past them.
-  /// After the last batch of a cycle comes batch 0 of the next cycle; after cycle 2^32 - 1, cycle 0. Does not wait or
-  /// allocate; may be captured. Throws as device_sampler::fill.
+  /// Queues the next batches_per_fill batches, contiguous in the columns, and advances the cursor. Batch 0 of the next
+  /// cycle follows the last batch of a cycle; cycle 0 follows cycle 2^32 - 1. Does not wait or allocate; may be
+  /// captured. Throws what device_sampler::fill throws.
   void fill_next(const training_columns& out, device_stream stream) const;
 
-  /// Queues a move of the cursor. Throws option_error unless next.batch is below batch_count().
+  /// Queues a move of the cursor. Throws option_error unless next.batch < batch_count().
   void seek(batch_cursor next, device_stream stream) const;
 
-  /// The cursor, in device memory: to be copied for a checkpoint.
+  /// Returns the cursor in device memory; copy it for a checkpoint.
   const batch_cursor* cursor() const;
 
  private:
@@ -67,25 +67,26 @@ class device_replay {
   std::shared_ptr<detail::replay_data> data_;
 };
 
-/// Makes training and evaluation batches on a CUDA device. The bytes are those of the CPU, for the same dataset,
-/// options, cycle and batch. Immutable; copies share the dataset; fills may come from any thread, on any streams.
+/// Makes training and evaluation batches on a CUDA device, with the bytes of the CPU for the same dataset, options,
+/// cycle and batch. Immutable; copies share the dataset. Fills are thread-safe and may run on any streams.
 ///
-/// Fills queue work and return: they do not wait, allocate nothing, and may be captured in a CUDA graph. They leave the
-/// caller's current device and pending CUDA error as they are. Columns are memory of the sampler's device.
+/// Fills queue work and return: they do not wait, do not allocate, and may be captured in a CUDA graph. They preserve
+/// the caller's current device and pending CUDA error. Columns must be memory of the sampler's device.
 class device_sampler {
  public:
-  /// Copies the dataset to the device and waits until it is there. Of the options, device and threads are ignored;
-  /// bitset_budget is also limited by a quarter of the free device memory. Throws option_error (options, a device
-  /// number that does not exist), infeasible_error (see plan_evaluation), backend_error, device_memory_error.
+  /// Copies the dataset to the device and waits for the copy.
+  /// - options: device and threads are ignored; bitset_budget is also limited to a quarter of the free device memory.
+  /// - Throws option_error (options, a device that does not exist), infeasible_error (see plan_evaluation),
+  ///   backend_error, device_memory_error.
   explicit device_sampler(const dataset& data, const sampler_options& options = {}, const device_options& on = {});
 
-  /// The same batches as those of a sampler.
+  /// Makes the same batches as a sampler.
   explicit device_sampler(const sampler& same, const device_options& on = {})
       : device_sampler(same.data(), same.options(), on) {}
 
-  /// Builds the dataset on the device. A repeated pair counts once, at its latest time. A user's held-out pair is no
-  /// training positive. Also throws option_error for columns of unequal length or in other memory, an id out of range,
-  /// a user without a row to hold out, and rows of which no training positive is left.
+  /// Builds the dataset on the device. A repeated pair counts once, at its latest time. A user's held-out pair is not a
+  /// training positive. Also throws option_error for columns of unequal length or outside the device's memory, an id
+  /// out of range, a user without a row to hold out, and rows that leave no training positive.
   explicit device_sampler(const device_interactions& data, const sampler_options& options = {},
                           const device_options& on = {});
 
@@ -93,28 +94,30 @@ class device_sampler {
   const std::optional<negpipe::evaluation_plan>& evaluation_plan() const { return evaluation_; }
   std::uint64_t batch_count() const { return training_.batch_count; }
   std::uint64_t evaluation_batch_count() const { return evaluation_ ? evaluation_->batch_count : 0; }
-  /// Such as "cuda:0 (NVIDIA H100, bitset of 2 MiB)".
+  /// Returns a name for messages, such as "cuda:0 (NVIDIA H100, bitset of 2 MiB)".
   std::string description() const;
 
-  /// Queues batch number batch of a cycle, in record order. Throws option_error (a range outside, columns that do not
-  /// fit), backend_error.
+  /// Queues one batch of a cycle, in record order. Throws option_error (a batch out of range, columns that do not fit),
+  /// backend_error.
   void fill(std::uint32_t cycle, std::uint64_t batch, const training_columns& out, device_stream stream) const {
     fill(cycle, batch, 1, out, stream);
   }
-  /// Queues batches [first, first + count), one after the other in the columns: in one launch, or up to three where the
-  /// first or last batch of resample padding is among them.
+  /// Queues batches [first, first + count), contiguous in the columns: in one launch, or up to three if the first or
+  /// last batch of resample padding is among them.
   void fill(std::uint32_t cycle, std::uint64_t first, std::uint64_t count, const training_columns& out,
             device_stream stream) const;
 
-  /// Queues a batch of evaluation rows. workspace: device memory of evaluation_workspace_bytes(), which no other work
-  /// uses meanwhile. Throws option_error, backend_error.
+  /// Queues a batch of evaluation rows.
+  /// - workspace: device memory of evaluation_workspace_bytes(), not used by concurrent work.
+  /// - Throws option_error, backend_error.
   void fill_evaluation(std::uint64_t batch, const evaluation_columns& out, std::span<std::byte> workspace,
                        device_stream stream) const;
-  /// 0 unless negatives are drawn with replacement and a row is longer than 4,096 values.
+  /// Returns 0 unless negatives are drawn with replacement and a row is longer than 4,096 values.
   std::uint64_t evaluation_workspace_bytes() const;
 
-  /// A replay that begins at the cursor. batches_per_fill: 1 to the lesser of batch_count() and 65,535. Allocates on
-  /// the stream of device_options and waits. Throws option_error, backend_error, device_memory_error.
+  /// Makes a replay that begins at a cursor. Allocates on the stream of device_options and waits.
+  /// - batches_per_fill: 1 to min(batch_count(), 65,535).
+  /// - Throws option_error, backend_error, device_memory_error.
   device_replay make_replay(batch_cursor begin = {}, std::uint32_t batches_per_fill = 1) const;
 
  private:

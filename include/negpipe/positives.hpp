@@ -1,4 +1,4 @@
-// The structures that answer "has this user touched this item?", built once from a dataset.
+// Membership structures: answer "is this item one of the user's positives?". Built once per dataset.
 #pragma once
 
 #include <cstdint>
@@ -11,34 +11,35 @@
 
 namespace negpipe {
 
-/// Bytes that a membership structure may take unless told otherwise.
+/// Default limit of the memory of a membership structure, in bytes.
 inline constexpr std::uint64_t default_bitset_budget_bytes = 1ULL << 30;
 
-/// Bytes that the bitsets of a shape take; the counts are at least 0.
+/// Returns the bytes of a bit matrix of this shape. Counts are at least 0.
 std::uint64_t bitset_bytes(std::int32_t user_count, std::int32_t item_count);
 
-/// Bytes that the Bloom filter of so many positives takes.
+/// Returns the bytes of the Bloom filter of positive_count positives.
 std::uint64_t bloom_filter_bytes(std::uint64_t positive_count);
 
-/// The fastest form that fits the budget: bitsets (one read settles a candidate), else a blocked Bloom filter (nearly
-/// always one read), else sorted search. Each is several times as fast as the next where users and items are many.
+/// Returns the fastest form within the budget: bitset (one read per candidate), else blocked Bloom filter (nearly
+/// always one read), else sorted search. For many users and items, each is several times as fast as the next.
 core::membership choose_membership(std::int32_t user_count, std::int32_t item_count, std::uint64_t positive_count,
                                    std::uint64_t budget_bytes);
 
-/// Owns the membership structures of a dataset. Immutable once made; copies share; any number of threads may read
-/// through view(), which stays valid as long as a copy lives.
+/// Owns the membership structures of a dataset. Immutable and thread-safe; copies share. view() stays valid while a
+/// copy lives.
 class positives_index {
  public:
-  /// In the form given, or the one that choose_membership() names for the dataset and the budget (any number of
-  /// bytes; 0 builds nothing): results never depend on which. Keeps a copy of the dataset, which shares its arrays.
-  /// Uses control's threads and polls its request to stop; reports nothing. Throws interrupted_error, option_error and
-  /// io_error for threads that cannot be had, std::bad_alloc.
+  /// Builds the structures. Keeps a copy of the dataset, which shares its arrays.
+  /// - budget_bytes: any number; 0 builds none.
+  /// - form: unset means choose_membership() for the dataset and the budget. Does not change results.
+  /// - control: its threads are used and stop requests are polled; no progress is reported.
+  /// - Throws interrupted_error, option_error or io_error for its threads, std::bad_alloc.
   positives_index(const dataset& data, std::uint64_t budget_bytes = default_bitset_budget_bytes,
                   const run_control& control = {}, std::optional<core::membership> form = {});
 
   core::positives_view view() const { return view_; }
   core::membership form() const { return view_.form; }
-  /// Bytes held beyond the dataset's own arrays.
+  /// Returns the bytes held in addition to the dataset's arrays.
   std::uint64_t memory_bytes() const;
   const dataset& source() const { return data_; }
 

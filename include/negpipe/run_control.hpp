@@ -1,4 +1,4 @@
-// How a caller watches, stops and sizes long work.
+// Progress, cancellation and number of threads of long operations.
 #pragma once
 
 #include <atomic>
@@ -8,31 +8,31 @@
 
 namespace negpipe {
 
-/// How far a stage has come. total is 0 while it is not known.
+/// Progress of a stage. total is 0 while unknown.
 struct progress {
   std::string_view stage;  ///< such as "cycle 3"
-  std::string_view unit;   ///< what is counted, such as "points" or "bytes"
+  std::string_view unit;   ///< unit of the counts, such as "points" or "bytes"
   std::uint64_t done;
   std::uint64_t total;
 };
 
-/// More threads than any machine has: beyond it a number of threads is a slip of the keyboard.
+/// Upper limit of thread counts. No machine has more; a larger number is a typing error.
 inline constexpr unsigned max_threads = 4096;
 
-/// Passed to everything that may take long. The defaults mean: all cores, silent, not to be stopped.
+/// Options of every long operation. The defaults mean: all cores, no progress reports, no cancellation.
 struct run_control {
-  /// Threads to use, at most max_threads; 0 means one a core. Results never depend on it.
+  /// Number of threads, at most max_threads; 0 means one per core. Does not change results.
   unsigned threads = 0;
-  /// Called often, from any thread but by one at a time. Must not throw.
+  /// Called often, from any thread, never concurrently. Must not throw.
   std::function<void(const progress&)> on_progress;
-  /// Polled; once true, the work cleans up and throws interrupted_error.
+  /// Polled; once it is true, the operation cleans up and throws interrupted_error.
   const std::atomic<bool>* stop_requested = nullptr;
 
   void report(const progress& now) const {
     if (on_progress) on_progress(now);
   }
-  /// threads with 0 resolved; at least 1. Throws option_error for more than max_threads. Whoever then starts them
-  /// throws io_error when the system does not give so many.
+  /// Returns threads with 0 resolved; at least 1. Throws option_error for more than max_threads. Starting the threads
+  /// may throw io_error.
   unsigned thread_count() const;
   /// Throws interrupted_error if a stop was requested.
   void throw_if_stopped() const;

@@ -1,4 +1,4 @@
-// Record files: batches as tf.train.Example in TFRecord framing. host/record/FORMAT.md has the byte tables.
+// Record files: batches as tf.train.Example in TFRecord framing. Byte tables: host/record/FORMAT.md.
 #pragma once
 
 #include <cstddef>
@@ -20,20 +20,20 @@ struct feature {
   std::span<const std::byte> bytes;
 };
 
-/// Reads the records of one file, checking both checksums of each. Memory is bounded by the largest payload that is
-/// allowed, compressed or not. Not safe to share between threads.
+/// Reads the records of a file and checks both checksums of each. Memory is bounded by the largest allowed payload,
+/// compressed or not. Not thread-safe.
 class record_reader {
  public:
-  /// Opens a file; compression by its first bytes; payloads up to protobuf's 2 GiB. Throws io_error.
+  /// Opens a file. Detects compression from the first bytes; payloads up to protobuf's 2 GiB. Throws io_error.
   explicit record_reader(const std::filesystem::path& file);
-  /// Opens a file that ready.json describes. Throws io_error, and format_error when it is compressed otherwise.
+  /// Opens a file that ready.json describes. Throws io_error, and format_error if its compression differs.
   record_reader(const std::filesystem::path& file, compression_type compression, std::uint64_t max_payload_bytes);
   ~record_reader();
   record_reader(record_reader&&) noexcept;
   record_reader& operator=(record_reader&&) noexcept;
 
-  /// The next record's payload, valid until the next call; false at the end of the file. Throws format_error
-  /// (file, record number, byte offset, what was found and wanted).
+  /// Reads the next record. payload is valid until the next call. Returns false at the end of the file. Throws
+  /// format_error (file, record number, byte offset, what was found and wanted).
   bool next(std::span<const std::byte>& payload);
 
  private:
@@ -41,8 +41,8 @@ class record_reader {
   std::unique_ptr<state> state_;
 };
 
-/// Returns the features of a serialized tf.train.Example whose features are BytesLists with one value each, in their
-/// order in the payload, at most 256. The views point into the payload. Throws format_error.
+/// Returns the features of a serialized tf.train.Example in payload order: at most 256, each a BytesList with one
+/// value. The views point into the payload. Throws format_error.
 std::vector<feature> parse_example(std::span<const std::byte> payload);
 
 }  // namespace negpipe

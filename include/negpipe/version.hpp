@@ -1,4 +1,4 @@
-// Versions of the library and of what it writes.
+// Versions of the library and of its outputs.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@ inline constexpr const char* library_version = "0.1.0";
 /// Raised when the bytes of any output change for the same dataset, options and seed (see CHANGELOG.md).
 using core::stream_version;
 
-/// Raised when a prepared dataset folder can no longer be read by older versions.
+/// Raised when older versions can no longer read a new dataset folder.
 inline constexpr std::uint32_t dataset_format_version = 1;
 
 }  // namespace negpipe

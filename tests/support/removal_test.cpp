@@ -1,4 +1,4 @@
-// removal of folders: whole, links not followed, and never across a mount.
+// Removal of folders: complete, without following links, never across a mount.
 #include "removal.hpp"
 
 #include <gtest/gtest.h>

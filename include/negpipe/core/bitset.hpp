@@ -1,4 +1,4 @@
-// Users' training positives as one bit an item: a row of words a user.
+// Users' training positives as a bit matrix: one row of words per user, one bit per item.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 
 namespace negpipe::core {
 
-/// Bit (item mod 32) of word (item div 32) of a user's row says whether the item is a training positive.
+/// Bit (item mod 32) of word (item div 32) of a user's row is 1 if the item is a training positive.
 struct bitset_view {
   const std::uint32_t* words;   ///< [user_count * words_per_row]
   std::uint32_t words_per_row;

@@ -1,4 +1,4 @@
-// Columns as kernels write them: plain pointers, already checked. Callers pass the typed columns of negpipe/batch.hpp.
+// Columns as kernels write them: plain, checked pointers. Callers pass the typed columns of negpipe/batch.hpp.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +7,7 @@
 
 namespace negpipe {
 
-/// The type of an item column: uint16 up to 65,536 items, as the format of 2018 has it, else int32.
+/// The type of an item column: uint16 up to 65,536 items, as in the 2018 format, else int32.
 enum class item_type : std::uint8_t { uint16, int32 };
 
 constexpr item_type item_type_for(std::int32_t item_count) {
@@ -17,13 +17,13 @@ NEGPIPE_HD constexpr std::uint64_t item_bytes(item_type type) { return type == i
 
 namespace core {
 
-/// Unchecked training_columns. Aligned to their types, with room for what is written.
+/// Unchecked training_columns: aligned to their types, with room for all values written.
 struct training_pointers {
   std::int32_t* users;
-  void* items;           ///< uint16 or int32, as item_width says
+  void* items;           ///< uint16 or int32, see item_width
   item_type item_width;
   std::int8_t* labels;
-  std::int8_t* valid;    ///< null: not written
+  std::int8_t* valid;    ///< not written if null
 };
 
 /// Unchecked evaluation_columns.

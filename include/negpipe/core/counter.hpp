@@ -1,4 +1,4 @@
-// The one place where the words of a random counter are laid out.
+// Layout of the words of a random counter: the only code that knows it.
 //
 //   key   : the 64-bit seed, low half first
 //   word 0: cycle                      (32 bits)
@@ -6,10 +6,10 @@
 //   word 2: index, low half            (32 bits)
 //   word 3: index, high half           (32 bits)
 //
-// Two draws that differ in purpose (tag), cycle, index or attempt therefore never share a block, and nothing
-// is ever added to a seed: seed 42 of cycle 1 has nothing to do with seed 43 of cycle 0. cuRAND reaches the
-// same block by curand_init(seed, subsequence = index, offset = 4 * (word1 << 32 | word0)): word 1 has 30 bits
-// so that the offset fits into its 64.
+// Draws that differ in purpose (tag), cycle, index or attempt therefore never share a block. Nothing is ever added to a
+// seed: seed 42 of cycle 1 is unrelated to seed 43 of cycle 0. cuRAND reaches the same block by
+// curand_init(seed, subsequence = index, offset = 4 * (word1 << 32 | word0)): word 1 has 30 bits so that the offset
+// fits 64.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,7 @@ namespace negpipe::core {
 /// Raised whenever the bytes of any output change for the same dataset, options and seed.
 inline constexpr std::uint32_t stream_version = 1;
 
-/// What a random block is for.
+/// The purpose of a random block.
 enum class tag : std::uint32_t {
   round_keys = 0,        ///< the permutation of a cycle; index 0, attempt = key block
   train_draw = 1,        ///< candidates of training negatives; index = position / 4
@@ -29,20 +29,20 @@ enum class tag : std::uint32_t {
   eval_permutation = 3,  ///< the permutation of a user's evaluation negatives; index = user
   eval_draw = 4,         ///< candidates of evaluation negatives; index = element / 4
   eval_fallback = 5,     ///< rank in the complement, evaluation; index = element
-  padding = 6,           ///< which point fills a padding position; index = position
-  ties = 7,              ///< order of rows of one user and second; index = row
+  padding = 6,           ///< the point that fills a padding position; index = position
+  ties = 7,              ///< order of rows with one user and timestamp; index = row
   synth = 8,             ///< synthetic datasets
 };
 
 inline constexpr std::uint32_t attempt_bits = 24;
 inline constexpr std::uint32_t max_attempt = (1U << attempt_bits) - 1;
 
-/// A 128-bit counter: four words, as Philox takes them.
+/// A 128-bit counter: the four input words of Philox.
 struct counter {
   std::uint32_t word[4];
 };
 
-/// Lays out a counter. attempt must be at most max_attempt.
+/// Returns the counter of a draw. attempt <= max_attempt.
 NEGPIPE_HD constexpr counter make_counter(tag purpose, std::uint32_t cycle, std::uint64_t index,
                                           std::uint32_t attempt) {
   return {{cycle, static_cast<std::uint32_t>(purpose) << attempt_bits | attempt,

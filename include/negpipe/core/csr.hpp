@@ -1,4 +1,4 @@
-// Users' training positives as compressed sparse rows: each row the user's items, ascending and distinct.
+// Users' training positives as compressed sparse rows (CSR): the items of each user, ascending and distinct.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@ struct item_row {
   const std::int32_t* items;
   std::uint32_t count;
 
-  /// How many of the row's items are below the given one: its place in the row.
+  /// Returns the number of items in the row that are below the given one: its index in the row.
   NEGPIPE_HD std::uint32_t count_below(std::int32_t item) const {
     std::uint32_t low = 0;
     std::uint32_t length = count;
@@ -30,19 +30,19 @@ struct item_row {
   }
 
   NEGPIPE_HD bool contains(std::int32_t item) const {
-    const std::uint32_t place = count_below(item);
-    return place < count && items[place] == item;
+    const std::uint32_t slot = count_below(item);
+    return slot < count && items[slot] == item;
   }
 
-  /// The rank-th item (from 0) that is not in the row. items[k] - k absent items lie below items[k].
+  /// Returns the rank-th item (from 0) that is not in the row. items[k] - k absent items lie below items[k].
   NEGPIPE_HD std::int32_t kth_absent(std::uint32_t rank) const {
     std::uint32_t low = 0;
     std::uint32_t length = count;
     while (length != 0) {
       const std::uint32_t half = length / 2;
-      const std::uint32_t place = low + half;
-      if (static_cast<std::uint32_t>(items[place]) - place <= rank) {
-        low = place + 1;
+      const std::uint32_t slot = low + half;
+      if (static_cast<std::uint32_t>(items[slot]) - slot <= rank) {
+        low = slot + 1;
         length -= half + 1;
       } else {
         length = half;
@@ -52,9 +52,9 @@ struct item_row {
   }
 };
 
-/// All rows, and the way back from a positive's number to its user. Does not own what it points to.
+/// All rows, and the map from a positive's index back to its user. Non-owning.
 struct csr_view {
-  /// A user is noted for every 2^sample_shift-th positive; the rest is a search between two notes.
+  /// The user of every 2^sample_shift-th positive is stored; the others are found by a search between two samples.
   static constexpr unsigned sample_shift = 5;
 
   const std::int64_t* user_offsets;   ///< [user_count + 1]
@@ -71,7 +71,7 @@ struct csr_view {
     return {positive_items + begin, static_cast<std::uint32_t>(user_offsets[index(user) + 1] - begin)};
   }
 
-  /// The user whose row holds positive p: the last one whose row begins at or before p.
+  /// Returns the user of positive p: the last one whose row begins at or before p.
   NEGPIPE_HD user_id user_of(std::uint64_t p) const {
     std::int32_t low = user_samples[p >> sample_shift];
     std::int32_t high = user_samples[(p >> sample_shift) + 1];

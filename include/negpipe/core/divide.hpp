@@ -1,5 +1,5 @@
 // Division by an invariant integer as a multiplication: Granlund and Montgomery, "Division by invariant integers using
-// multiplication" (PLDI 1994). Dividends are one bit shorter than the word, so that the reciprocal fits into it.
+// multiplication" (PLDI 1994). Dividends are one bit shorter than the word, so that the reciprocal fits the word.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,7 @@ struct divider64 {
 
   static NEGPIPE_HD constexpr divider64 make(std::uint64_t divisor) {
     const std::uint32_t shift = bit_width(divisor - 1);
-    // Long division of 2^(63 + shift), one bit a step: the divisor leaves room for one more bit.
+    // Long division of 2^(63 + shift), bit by bit. The divisor is at most 2^63, so the remainder does not overflow.
     std::uint64_t quotient = 0;
     std::uint64_t remainder = 0;
     for (int bit = static_cast<int>(63 + shift); bit >= 0; --bit) {
@@ -36,7 +36,7 @@ struct divider64 {
   }
 };
 
-/// Divides x < 2^31 by a divisor in [2, 2^31], with the smallest shift that is exact: 0 for 3 and 6.
+/// Divides x < 2^31 by a divisor in [2, 2^31], with the smallest exact shift: 0 for 3 and 6.
 struct divider32 {
   std::uint32_t magic;  ///< ceil(2^(32 + shift) / divisor)
   std::uint32_t shift;
@@ -54,7 +54,7 @@ struct divider32 {
   NEGPIPE_HD constexpr std::uint32_t operator()(std::uint32_t x) const { return mul_hi(magic, x) >> shift; }
 };
 
-/// The divider of one word width; both need a divisor of at least 2 where either may be used.
+/// The divider for a word width. Code that works with both needs divisors of at least 2.
 template <typename Word>
 struct divider_of;
 template <>

@@ -1,8 +1,8 @@
-// Drawing an item that is not among a user's training positives, exactly uniformly.
+// Exactly uniform draws of an item outside a user's training positives.
 //
-// Candidates are drawn uniformly from all items and refused while they are positives. After max_attempts the
-// item is drawn by rank among the M items that remain. The mixture stays uniform: with density d of positives
-// each of the M items comes out with probability (1 - d^A) / M + d^A / M = 1 / M.
+// Candidates are drawn uniformly from all items and rejected while they are positives. After max_attempts (A), the
+// item is drawn by rank among the M items outside the positives. The mixture stays uniform: if d is the share of
+// positives, each of the M items has probability (1 - d^A) / M + d^A / M = 1 / M.
 #pragma once
 
 #include <cstdint>
@@ -16,18 +16,18 @@
 
 namespace negpipe::core {
 
-/// Candidates that are tried before the draw is made by rank. Part of the stream: a change changes bytes.
+/// Number of candidates before the draw by rank. Part of the stream: changing it changes bytes.
 inline constexpr std::uint32_t max_draw_attempts = 16;
 
-/// Which random words a draw takes: candidate a of the draw at a position is word (position mod 4) of block
-/// (position div 4) at attempt a, so that four neighbouring positions share one block.
+/// The random words of a draw: candidate a of the draw at a position is word (position mod 4) of block (position div 4)
+/// at attempt a, so that four neighbouring positions share one block.
 struct draw_stream {
   tag candidates;
   tag fallback;
   std::uint32_t cycle;
 };
 
-/// Exactly uniform over the items outside the row, by rank. The row must leave at least one.
+/// Draws an item outside the row by rank, exactly uniformly. The row must leave at least one item.
 template <typename Source>
 NEGPIPE_HD std::int32_t draw_by_rank(item_row row, std::int32_t item_count, draw_stream stream, std::uint64_t position,
                                      Source source) {
@@ -40,8 +40,8 @@ NEGPIPE_HD std::int32_t draw_by_rank(item_row row, std::int32_t item_count, draw
   return row.kth_absent(rank);
 }
 
-/// One attempt: the candidate of a draw at a position. False if it is refused, because its word was rejected or it is
-/// among the user's positives.
+/// Makes one attempt of the draw at a position. Returns false if the candidate is rejected: because its word is, or
+/// because the item is one of the user's positives.
 template <typename Positives, typename Source>
 NEGPIPE_HD bool try_candidate(const Positives& positives, user_id user, bounded32 item_draw, draw_stream stream,
                               std::uint64_t position, std::uint32_t attempt, Source source, std::int32_t& item) {
@@ -52,9 +52,10 @@ NEGPIPE_HD bool try_candidate(const Positives& positives, user_id user, bounded3
   return is_accepted && !positives.contains(user, item);
 }
 
-/// An item outside the user's training positives, as drawn at a position. item_draw draws from [0, item_count).
-/// The user must have an item left; the held-out item always is one. Positives is positives_view or has its members
-/// contains(user, item), csr and item_count.
+/// Returns the item outside the user's training positives that is drawn at a position. The user must have such an item;
+/// the held-out item is always one.
+/// - item_draw: draws from [0, item_count).
+/// - Positives: positives_view, or a type with its members contains(user, item), csr and item_count.
 template <typename Positives, typename Source>
 NEGPIPE_HD std::int32_t draw_negative(const Positives& positives, user_id user, bounded32 item_draw, draw_stream stream,
                                       std::uint64_t position, Source source) {

@@ -1,4 +1,4 @@
-// The duplicate mask of an evaluation row: 1 where an item stood earlier in its row.
+// The duplicate mask of an evaluation row: 1 where the item occurred earlier in the row.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +7,7 @@
 
 namespace negpipe::core {
 
-/// The rule itself, for one column: O(column). The backends find the same by sorting or by stamps.
+/// Defines the mask for one column, in O(column). Backends compute the same by sorting or with a bitset.
 template <typename Item>
 NEGPIPE_HD constexpr std::int8_t is_repeat(const Item* row, std::uint32_t column) {
   for (std::uint32_t earlier = 0; earlier < column; ++earlier) {

@@ -14,7 +14,7 @@
 
 namespace negpipe::core {
 
-/// What a run's evaluation data has in common. Made and checked by negpipe::plan_evaluation.
+/// The constants of a run's evaluation data. Made and checked by negpipe::plan_evaluation.
 struct evaluation_plan {
   std::uint64_t seed;
   std::uint32_t negatives;      ///< E a user, at least 1
@@ -29,12 +29,12 @@ struct evaluation_plan {
   NEGPIPE_HD std::uint64_t padded_count() const { return batch_count * batch_size; }
 };
 
-/// The negatives of one user without replacement: a permutation of the items outside the user's training
-/// positives and held-out item. Made once a row.
+/// The negatives of one user without replacement: a permutation of the items outside the user's training positives and
+/// held-out item. Made once per row.
 struct evaluation_row {
   item_row positives;
   permutation order;            ///< of [0, M_u)
-  std::uint32_t heldout_rank;   ///< how many items outside the positives lie below the held-out one
+  std::uint32_t heldout_rank;   ///< number of items outside the positives below the held-out one
 
   template <typename Source>
   static NEGPIPE_HD evaluation_row make(const positives_view& view, user_id user, Source source) {
@@ -47,19 +47,19 @@ struct evaluation_row {
             static_cast<std::uint32_t>(heldout) - row.count_below(heldout)};
   }
 
-  /// The item at a rank among those outside the positives and the held-out item.
+  /// Returns the rank-th item outside the positives and the held-out item.
   NEGPIPE_HD std::int32_t item_of_rank(std::uint32_t rank) const {
     return positives.kth_absent(rank < heldout_rank ? rank : rank + 1);
   }
 
-  /// The j-th negative, j < M_u.
+  /// Returns the j-th negative, j < M_u.
   NEGPIPE_HD std::int32_t negative(std::uint32_t j) const {
     return item_of_rank(static_cast<std::uint32_t>(order(j)));
   }
 };
 
-/// Whether a row of the evaluation data is a user's. Rows past the last user are zeros, and so are those of users who
-/// have fewer than E items left where negatives are distinct: their masks sum to E, so they count for nothing.
+/// Returns whether a row belongs to a user. Other rows are zeros: rows past the last user, and, where negatives are
+/// distinct, rows of users who have fewer than E items left. Their masks sum to E, so metrics ignore them.
 NEGPIPE_HD inline bool is_evaluated(const evaluation_plan& plan, const positives_view& view, std::uint64_t row) {
   if (row >= plan.user_count) return false;
   if (plan.with_replacement) return true;
@@ -67,7 +67,7 @@ NEGPIPE_HD inline bool is_evaluated(const evaluation_plan& plan, const positives
   return static_cast<std::uint64_t>(view.item_count) >= positives + 1 + plan.negatives;
 }
 
-/// The item at a column of a user's row: the held-out item at 0, negatives after it. A pure function.
+/// Returns the item at a column of a user's row: the held-out item in column 0, then negatives. Pure function.
 template <typename Source>
 NEGPIPE_HD item_id eval_item_at(const evaluation_plan& plan, const positives_view& view, user_id user,
                                 std::uint32_t column, Source source) {

@@ -1,6 +1,6 @@
-// NEGPIPE_HD marks a function that runs on the host and, under nvcc, on the device as well.
+// NEGPIPE_HD marks a function that runs on the host and, under nvcc, on the device.
 //
-// A translation unit may define it beforehand: those compiled for one instruction set force inlining by it, so
+// A translation unit may define it beforehand: kernels compiled for one instruction set define it to force inlining, so
 // that the linker never shares their copies of these functions with code that runs on older machines.
 #pragma once
 
@@ -10,12 +10,12 @@
 #define NEGPIPE_HD
 #endif
 
-// NEGPIPE_UNROLL before a loop of a few known steps keeps the arrays that it indexes in registers; NEGPIPE_ROLLED
-// keeps a loop that seldom goes round from being written out by nvcc, many times over.
+// NEGPIPE_UNROLL before a loop of a few known iterations keeps the arrays that it indexes in registers. NEGPIPE_ROLLED
+// keeps nvcc from unrolling a loop that rarely iterates.
 #if defined(__CUDA_ARCH__)
 #define NEGPIPE_UNROLL _Pragma("unroll")
 #define NEGPIPE_ROLLED _Pragma("unroll 1")
-#elif defined(__CUDACC__)  // nvcc's host pass knows neither this form nor the next
+#elif defined(__CUDACC__)  // nvcc's host pass accepts neither this form nor the next
 #define NEGPIPE_UNROLL
 #define NEGPIPE_ROLLED
 #else

@@ -1,4 +1,4 @@
-// Dense ids. Two enums, so that a user and an item cannot change places unnoticed.
+// Dense ids. Two enums, so that swapping a user and an item does not compile.
 #pragma once
 
 #include <cstdint>
@@ -7,10 +7,10 @@
 
 namespace negpipe {
 
-/// A user's dense number in [0, user_count): the order of first appearance in the prepared ratings.
+/// A user's dense id in [0, user_count), in order of first appearance in the prepared ratings.
 enum class user_id : std::int32_t {};
 
-/// An item's dense number in [0, item_count), likewise.
+/// An item's dense id in [0, item_count), in order of first appearance in the prepared ratings.
 enum class item_id : std::int32_t {};
 
 NEGPIPE_HD constexpr std::int32_t index(user_id user) { return static_cast<std::int32_t>(user); }

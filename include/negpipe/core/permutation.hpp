@@ -1,17 +1,17 @@
-// A keyed permutation of [0, size) for every size in [1, 2^61], computed point by point: nothing is stored.
+// A keyed permutation of [0, size) for every size in [1, 2^61], computed point by point without a table.
 //
-// Small sizes (at most 64) are a Fisher-Yates shuffle with unbiased draws, so every one of the size! orders is
-// equally likely. No cipher does that on a tiny domain: an alternating network of additions over odd radices,
-// for one, makes only even permutations however many rounds it has.
+// Small sizes (at most 64) use a Fisher-Yates shuffle with unbiased draws, so each of the size! orders is equally
+// likely. No cipher achieves that on a tiny domain: for example, an alternating network of additions over odd radices
+// generates only even permutations, however many rounds it has.
 //
-// Larger sizes are a generalised Feistel network over a near-square mixed radix (Black and Rogaway, "Ciphers
-// with arbitrary finite domains", CT-RSA 2002): x = left * right_radix + right with left_radix * right_radix
-// >= size, where half rounds add a keyed function of one digit to the other, modulo that one's radix. Fewer than
-// left_radix values lie past the size, so walking on until a value is inside (cycle walking) is rare: at most
-// one position in about sqrt(size). The left radix is even, so that both parities occur.
+// Larger sizes use a generalised Feistel network over a near-square mixed radix (Black and Rogaway, "Ciphers with
+// arbitrary finite domains", CT-RSA 2002): x = left * right_radix + right with left_radix * right_radix >= size. Each
+// half round adds a keyed function of one digit to the other, modulo the other's radix. Fewer than left_radix values
+// lie past the size, so cycle walking (repeating until the image is inside) is rare: about one position in sqrt(size).
+// The left radix is even, so that both parities occur.
 //
-// The number of half rounds is settled by tests/statistics/permutation_test.cpp: the smallest that passes every
-// test at that size, and a margin on top (see rounds_for).
+// The number of half rounds comes from tests/statistics/permutation_test.cpp: the fewest that pass every test at that
+// size, plus a margin (see rounds_for).
 #pragma once
 
 #include <cstdint>
@@ -24,30 +24,30 @@
 
 namespace negpipe::core {
 
-/// A position as the network sees it: position = left * right_radix + right.
+/// A position as the network's two digits: position = left * right_radix + right.
 struct digits {
   std::uint32_t left;
   std::uint32_t right;
 };
 
-/// A permutation of [0, size). Trivially copyable; all members are results of make().
+/// A permutation of [0, size). Trivially copyable. Created by make().
 struct permutation {
   static constexpr std::uint64_t max_size = 1ULL << 61;
-  static constexpr std::uint32_t small_size = 64;  ///< up to here an exact shuffle
+  static constexpr std::uint32_t small_size = 64;  ///< largest size of an exact shuffle
   static constexpr int max_rounds = 16;
 
-  /// A key a half round; for a small one, swap partners, four in a word. Aligned so that a device loads four at once.
+  /// One key per half round; for a small size, four swap partners per word. Aligned for vector loads on a device.
   alignas(16) std::uint32_t word[max_rounds];
   std::uint64_t size;
   std::uint32_t left_radix;
   std::uint32_t right_radix;
-  int rounds;  ///< half rounds of the network; 0 for a small, exact shuffle
+  int rounds;  ///< half rounds of the network; 0 for an exact shuffle
 
-  /// Half rounds for a size above small_size: 16, 12 and 8, against 10, 8 and 6 that are the fewest to pass all tests
-  /// (tests/statistics/nightly/README.md has the table).
+  /// Returns the half rounds for a size above small_size: 16, 12 or 8, where 10, 8 and 6 are the fewest that pass all
+  /// tests (table in tests/statistics/nightly/README.md).
   static NEGPIPE_HD constexpr int rounds_for(std::uint64_t size) { return size < 1024 ? 16 : size < 65536 ? 12 : 8; }
 
-  /// The permutation that (purpose, cycle, index) names in the given source's stream. 1 <= size <= max_size.
+  /// Returns the permutation named by (purpose, cycle, index) in the source's stream. 1 <= size <= max_size.
   template <typename Source>
   static NEGPIPE_HD permutation make(std::uint64_t size, Source source, tag purpose, std::uint32_t cycle,
                                      std::uint64_t index) {
@@ -55,10 +55,10 @@ struct permutation {
                               : make_network(size, source, purpose, cycle, index);
   }
 
-  /// Whether the permutation is a network; otherwise it is an exact shuffle of at most small_size values.
+  /// Returns whether the permutation is a network; otherwise it is an exact shuffle of at most small_size values.
   NEGPIPE_HD constexpr bool is_network() const { return rounds != 0; }
 
-  /// The image of x < size.
+  /// Returns the image of x < size.
   NEGPIPE_HD std::uint64_t operator()(std::uint64_t x) const {
     if (!is_network()) return small_image(static_cast<std::uint32_t>(x));
     do {
@@ -67,7 +67,7 @@ struct permutation {
     return x;
   }
 
-  /// The x whose image is y < size.
+  /// Returns the x whose image is y < size.
   NEGPIPE_HD std::uint64_t inverse(std::uint64_t y) const {
     if (!is_network()) return small_preimage(static_cast<std::uint32_t>(y));
     do {
@@ -83,13 +83,13 @@ struct permutation {
 
   NEGPIPE_HD std::uint64_t join(digits d) const { return mul_wide(d.left, right_radix) + d.right; }
 
-  /// The radices of a network over a size above small_size.
+  /// Returns the radices of a network for a size above small_size.
   static NEGPIPE_HD constexpr digits radices_for(std::uint64_t size) {
     const std::uint32_t left = isqrt(size) & ~1U;
     return {left, static_cast<std::uint32_t>(ceil_div(size, left))};
   }
 
-  /// Two half rounds: each digit is changed by the other.
+  /// Applies two half rounds: each digit is changed by the other.
   static NEGPIPE_HD constexpr digits double_round(digits d, digits radices, std::uint32_t left_key,
                                                   std::uint32_t right_key) {
     d.left = add_round(d.left, d.right, left_key, radices.left);
@@ -97,7 +97,7 @@ struct permutation {
     return d;
   }
 
-  /// One pass of the network over the whole mixed radix; the result may lie past the size. Needs is_network().
+  /// Applies the network once over the whole mixed radix; the result may lie past the size. Requires is_network().
   NEGPIPE_HD digits forward(digits d) const {
     for (int i = 0; i < rounds; i += 2) d = double_round(d, {left_radix, right_radix}, word[i], word[i + 1]);
     return d;
@@ -111,14 +111,14 @@ struct permutation {
     return d;
   }
 
-  /// The counter of a network's round keys 4 * block .. 4 * block + 3.
+  /// Returns the counter of a network's round keys 4 * block .. 4 * block + 3.
   static NEGPIPE_HD constexpr counter round_key_counter(tag purpose, std::uint32_t cycle, std::uint64_t index,
                                                         std::uint32_t block) {
     return make_counter(purpose, cycle, index, block);
   }
 
-  /// The swap partner of slot i of a small permutation, drawn from [0, i]. Takes word i mod 4 of the blocks i/4,
-  /// i/4 + 16, i/4 + 32, ... until one is accepted.
+  /// Returns the swap partner of slot i of a small permutation, drawn from [0, i]: word i mod 4 of the first of blocks
+  /// i/4, i/4 + 16, i/4 + 32, ... that is accepted.
   template <typename Source>
   static NEGPIPE_HD std::uint32_t draw_partner(std::uint32_t i, Source source, tag purpose, std::uint32_t cycle,
                                                std::uint64_t index) {
@@ -129,7 +129,7 @@ struct permutation {
     return partner;
   }
 
-  /// A keyed function of a digit, in [0, radix): two multiplications, the first folded, the last scaled.
+  /// The round function: maps a digit to [0, radix) with a key, by two multiplications (fold, then scale).
   static NEGPIPE_HD constexpr std::uint32_t round_function(std::uint32_t digit, std::uint32_t key,
                                                            std::uint32_t radix) {
     return mul_hi(mixed_word(digit, key), radix);
@@ -141,8 +141,8 @@ struct permutation {
     return (mul_hi(mixed, philox_multiplier0) ^ mixed * philox_multiplier0) * philox_multiplier1;
   }
 
-  // value plus the round function of the other digit, modulo value's radix. Sizes up to max_size keep both radices
-  // below 2^31, so that the sum of two digits does not wrap.
+  // value plus the round function of the other digit, modulo value's radix. Both radices are below 2^31 for sizes up to
+  // max_size, so the sum of two digits does not wrap.
   static NEGPIPE_HD constexpr std::uint32_t add_round(std::uint32_t value, std::uint32_t other, std::uint32_t key,
                                                       std::uint32_t radix) {
     const std::uint32_t sum = mul_hi_add(mixed_word(other, key), radix, value);

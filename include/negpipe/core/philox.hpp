@@ -1,5 +1,5 @@
 // Philox4x32-10, the counter-based generator of Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy
-// as 1, 2, 3" (SC 2011). Tests hold it to the published vectors, to Random123 and to cuRAND's host generator.
+// as 1, 2, 3" (SC 2011). Tests compare it with the published vectors, Random123 and cuRAND's host generator.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@ namespace negpipe::core {
 struct random_block {
   std::uint32_t word[4];
 
-  /// word[i mod 4] by selection: an index that is known only at run time would send the words through memory.
+  /// word[i mod 4] by selection: a run-time index would move the words to memory.
   NEGPIPE_HD constexpr std::uint32_t any(std::uint64_t i) const {
     const std::uint32_t low = (i & 1U) == 0 ? word[0] : word[1];
     const std::uint32_t high = (i & 1U) == 0 ? word[2] : word[3];
@@ -29,7 +29,7 @@ inline constexpr std::uint32_t philox_multiplier1 = 0xCD9E8D57U;
 inline constexpr std::uint32_t philox_key_step0 = 0x9E3779B9U;
 inline constexpr std::uint32_t philox_key_step1 = 0xBB67AE85U;
 
-/// The block of a counter under a key. A pure function.
+/// Returns the block of a counter under a key. Pure function.
 NEGPIPE_HD constexpr random_block philox4x32_10(counter c, std::uint64_t key) {
   auto key0 = static_cast<std::uint32_t>(key);
   auto key1 = static_cast<std::uint32_t>(key >> 32);
@@ -44,8 +44,8 @@ NEGPIPE_HD constexpr random_block philox4x32_10(counter c, std::uint64_t key) {
   return {{c.word[0], c.word[1], c.word[2], c.word[3]}};
 }
 
-/// The source of random blocks that the core's draws take. A device backend brings its own with the same
-/// members and the same answers.
+/// The source of random blocks for the core's draws. A device backend may use its own type with the same members and
+/// results.
 struct philox_source {
   std::uint64_t seed;
 

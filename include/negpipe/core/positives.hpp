@@ -1,4 +1,4 @@
-// The training positives behind one view: several forms, one answer.
+// One view of the training positives with several membership structures.
 #pragma once
 
 #include <cstdint>
@@ -11,18 +11,18 @@
 
 namespace negpipe::core {
 
-/// How membership is looked up. The answers, and so all bytes, are the same for each.
+/// How membership is looked up. All forms give the same answers, so the output bytes do not depend on it.
 enum class membership : std::uint8_t {
-  sorted_search,  ///< binary search of the user's row: no memory besides the dataset
-  bitset,         ///< one bit a (user, item): one read, user_count * item_count / 8 bytes
-  bloom_filter,   ///< nearly always one read, of two bytes a positive; what the filter lets through is searched
+  sorted_search,  ///< binary search in the user's row: no extra memory
+  bitset,         ///< one bit per (user, item): one read, user_count * item_count / 8 bytes
+  bloom_filter,   ///< nearly always one read, two bytes per positive; hits are confirmed by search
 };
 
-/// What every draw reads. Trivially copyable, owns nothing, and safe to read from any number of threads.
+/// What every draw reads. Trivially copyable, non-owning, thread-safe.
 struct positives_view {
   csr_view csr;
-  bitset_view bitset;           ///< words is null unless form == membership::bitset
-  bloom_filter_view filter;     ///< words is null unless form == membership::bloom_filter
+  bitset_view bitset;           ///< words is null unless form is bitset
+  bloom_filter_view filter;     ///< words is null unless form is bloom_filter
   const std::int32_t* heldout;  ///< [user_count], never among the user's training positives
   std::int32_t user_count;
   std::int32_t item_count;

@@ -1,4 +1,4 @@
-// What a training point is: the plan of a run, the key of a cycle, and the point at a position.
+// Definition of training points: the plan of a run, the key of a cycle, and the point at a position.
 #pragma once
 
 #include <cstdint>
@@ -15,11 +15,11 @@
 
 namespace negpipe::core {
 
-/// What becomes of the last, incomplete batch.
+/// How the last, incomplete batch is padded.
 enum class padding : std::uint8_t {
-  resample,  ///< filled with points of the same cycle drawn with replacement; first and last batch trade places
-  mask,      ///< filled with rows that a fourth column, valid_point_mask, marks 0
-  drop,      ///< left out
+  resample,  ///< with points of the same cycle, drawn with replacement; first and last batch swap
+  mask,      ///< with rows that a fourth column, valid_point_mask, marks 0
+  drop,      ///< the incomplete batch is dropped
 };
 
 /// One row of a training batch.
@@ -30,12 +30,12 @@ struct point {
   std::int8_t valid;  ///< 0 only for the rows that padding::mask adds
 };
 
-/// What all cycles of a run have in common. Made and checked by negpipe::plan_training; trivially copyable.
+/// The constants of all cycles of a run. Made and checked by negpipe::plan_training. Trivially copyable.
 struct training_plan {
   std::uint64_t seed;
   std::uint64_t positive_count;     ///< P, at least 1
-  std::uint32_t negatives;          ///< K a positive, may be 0
-  std::uint32_t epochs;             ///< c a cycle, at least 1
+  std::uint32_t negatives;          ///< K per positive, may be 0
+  std::uint32_t epochs;             ///< c per cycle, at least 1
   std::uint64_t point_count;        ///< N = c * P * (1 + K), at most permutation::max_size
   std::uint64_t batch_size;         ///< B
   std::uint64_t batch_count;        ///< ceil(N / B), or floor for padding::drop; at least 1
@@ -46,7 +46,7 @@ struct training_plan {
 
   NEGPIPE_HD std::uint64_t padded_count() const { return batch_count * batch_size; }
 
-  /// The position at which the batch-th record begins: with padding::resample first and last trade places.
+  /// Returns the position at which the batch-th record begins: with padding::resample, first and last batch swap.
   NEGPIPE_HD std::uint64_t first_position(std::uint64_t batch) const {
     if (pad == padding::resample) {
       if (batch == 0) {
@@ -59,7 +59,7 @@ struct training_plan {
   }
 };
 
-/// What is particular to one cycle. Trivially copyable.
+/// The permutation key of one cycle. Trivially copyable.
 struct cycle_key {
   std::uint32_t cycle;
   permutation order;
@@ -70,20 +70,20 @@ struct cycle_key {
   }
 };
 
-/// Which positive a shuffled index stands for, and whether it is the positive itself or one of its negatives.
+/// The positive of a shuffled index, and whether the point is the positive itself or one of its negatives.
 struct origin {
   std::uint64_t positive;
   bool is_positive;
 };
 
-/// shuffled is a point's index before the shuffle: epoch by epoch, slot by slot, positive by positive.
+/// shuffled: a point's index before the shuffle, in the order epochs, slots, positives.
 NEGPIPE_HD inline origin origin_of(const training_plan& plan, std::uint64_t shuffled) {
   const std::uint64_t slots = plan.by_positives(shuffled);
   return {shuffled - slots * plan.positive_count,
           slots == 0 || (plan.epochs > 1 && slots % (plan.negatives + 1ULL) == 0)};
 }
 
-/// The position in [0, N) whose point fills the padding position (>= N) under padding::resample.
+/// Returns the position in [0, N) whose point fills the padding position (>= N) under padding::resample.
 template <typename Source>
 NEGPIPE_HD std::uint64_t resampled_position(const training_plan& plan, std::uint32_t cycle,
                                             std::uint64_t position, Source source) {
@@ -96,7 +96,7 @@ NEGPIPE_HD std::uint64_t resampled_position(const training_plan& plan, std::uint
   }
 }
 
-/// The point at a position of [0, padded_count()). A pure function of its arguments.
+/// Returns the point at a position in [0, padded_count()). Pure function.
 template <typename Source>
 NEGPIPE_HD point point_at(const training_plan& plan, const cycle_key& key, const positives_view& positives,
                           std::uint64_t position, Source source) {
