@@ -119,7 +119,7 @@ TEST(Synthesize, LeavesNothingBehindWhenItFails) {
   const synth_options options{.users = 50, .items = 40, .interactions = 1500};
   EXPECT_THROW(synthesize(options, {}, folder / "missing" / "ratings.csv"), io_error);
   std::filesystem::create_directory(folder / "taken");
-  EXPECT_THROW(synthesize(options, {}, folder / "taken"), io_error) << "a folder cannot be replaced by a file";
+  EXPECT_THROW(synthesize(options, {}, folder / "taken"), option_error) << "a folder cannot be replaced by a file";
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path()), {}), 1);
   const std::atomic<bool> stop{true};
   run_control control;
