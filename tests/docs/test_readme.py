@@ -39,7 +39,7 @@ def folder(tmp_path_factory):
 
 
 def test_there_are_blocks():
-    assert len(blocks("sh")) >= 2 and len(blocks("python")) == 2 and len(blocks("python", PYTHON_README)) == 2
+    assert len(blocks("sh")) >= 2 and len(blocks("python")) == 3 and len(blocks("python", PYTHON_README)) == 2
 
 
 def test_the_lines_for_devices_stand_in_their_example():
@@ -106,6 +106,11 @@ assert not ncf_dataset.cache_root.exists()
 def test_a_training_loop_runs_as_the_packages_readme_says(ratings_folder):
     told = run([sys.executable, "-c", blocks("python", PYTHON_README)[0]], ratings_folder)
     assert re.fullmatch(r"(epoch [012]: 1 batches, then 0\n){3}", told), told
+
+
+def test_a_training_loop_runs_as_the_readme_says(ratings_folder):
+    check = "\nassert len(users) == 65_536 and len(train) == 1"
+    run([sys.executable, "-c", blocks("python")[2] + check], ratings_folder)
 
 
 def test_a_trainer_is_fed_as_the_packages_readme_says(ratings_folder):

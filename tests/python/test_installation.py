@@ -47,7 +47,7 @@ def environment(wheel, tmp_path_factory):
 
 def test_the_wheel_holds_types_and_program_and_no_sources(wheel):
     names = zipfile.ZipFile(wheel).namelist()
-    assert {"negpipe/py.typed", "negpipe/bin/negpipe", "negpipe/dataset.py"} <= set(names)
+    assert {"negpipe/py.typed", "negpipe/_native.pyi", "negpipe/bin/negpipe", "negpipe/dataset.py"} <= set(names)
     assert all(name.startswith(("negpipe/", "negpipe-")) for name in names), names
     assert not [name for name in names if name.endswith((".cpp", ".hpp", ".a"))]
 
