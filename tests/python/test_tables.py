@@ -45,11 +45,12 @@ def test_arrays_of_every_kind_agree_with_the_file(rows, expected):
         (users.astype(np.uint16), items.astype(object), times.astype(np.float32)),
         (users.tolist(), items.tolist(), times.tolist()),
         (users, items, times.astype("datetime64[s]")),
-        (users, items, 0.5 - times.astype(float)),
+        (users, items, times - 5000.5),
+        (users, items, 500.5 - times),
     ]
     found = [negpipe.Dataset.from_arrays(*kind).digest for kind in kinds]
-    assert found[:4] == [expected] * 4
-    assert found[4] != expected  # the same rows in the opposite order of time
+    assert found[:5] == [expected] * 5
+    assert found[5] != expected  # the same rows in the opposite order of time
 
 
 def test_arrays_of_other_frameworks_are_taken_by_dlpack(rows, expected):
