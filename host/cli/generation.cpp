@@ -3,8 +3,19 @@
 #include <fmt/core.h>
 
 #include "dataset_summary.hpp"
+#include "negpipe/plan.hpp"
 
 namespace negpipe::cli {
+
+namespace {
+
+std::map<std::string, padding_policy> padding_words() {
+  std::map<std::string, padding_policy> words;
+  for (const auto& [policy, name] : padding_names) words.emplace(name, policy);
+  return words;
+}
+
+}  // namespace
 
 void add_generation_options(CLI::App& command, generation_arguments& arguments) {
   generate_options& options = arguments.options;
@@ -33,7 +44,7 @@ void add_generation_options(CLI::App& command, generation_arguments& arguments) 
                    "evaluation negatives with replacement, the held-out item allowed, as the MLPerf reference has it");
   take_one_of<padding_policy>(
       command.add_option("--padding", arguments.sampling.padding, "what fills the last batch: resample, mask or drop"),
-      {{"resample", padding_policy::resample}, {"mask", padding_policy::mask}, {"drop", padding_policy::drop}})
+      padding_words())
       ->default_str("resample");
   command.add_option("--device", arguments.sampling.device, "auto, cpu, cuda, cuda:N or cuda:all")
       ->capture_default_str();

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <chrono>
 #include <span>
 #include <string>
@@ -22,6 +21,7 @@
 #include "process_identity.hpp"
 #include "removal.hpp"
 #include "staging.hpp"
+#include "whole_number.hpp"
 
 namespace negpipe {
 
@@ -95,11 +95,7 @@ support::file make_and_open(const fs::path& folder) {
 std::optional<std::uint64_t> cycle_number(const std::string& name) {
   constexpr std::string_view prefix = "cycle_";
   if (!name.starts_with(prefix)) return {};
-  std::uint64_t number = 0;
-  const char* last = name.data() + name.size();
-  const auto [end, failure] = std::from_chars(name.data() + prefix.size(), last, number);
-  if (failure != std::errc() || end != last) return {};
-  return number;
+  return support::whole_number<std::uint64_t>(std::string_view(name).substr(prefix.size()));
 }
 
 /// Whether a failure to look says that there is nothing: not so "permission denied" or an I/O error.

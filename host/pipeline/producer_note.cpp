@@ -3,14 +3,15 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <charconv>
 #include <span>
 
 #include "files.hpp"
 #include "json_text.hpp"
 #include "negpipe/error.hpp"
+#include "negpipe/plan.hpp"
 #include "negpipe/produce.hpp"
 #include "negpipe/version.hpp"
+#include "whole_number.hpp"
 
 namespace negpipe::pipeline {
 
@@ -19,18 +20,13 @@ using json = nlohmann::ordered_json;
 
 namespace {
 
-constexpr const char* padding_names[] = {"resample", "mask", "drop"};
 constexpr const char* compression_names[] = {"none", "gzip"};
 
 /// Empty unless the options hold a seed as it is noted: a text of decimal digits that fits 64 bits.
 std::optional<std::uint64_t> seed_of(const json& options) {
   const auto noted = options.value("seed", json());
   if (!noted.is_string()) return {};
-  const auto& digits = noted.get_ref<const std::string&>();
-  std::uint64_t seed = 0;
-  const auto [end, failure] = std::from_chars(digits.data(), digits.data() + digits.size(), seed);
-  if (failure != std::errc() || end != digits.data() + digits.size()) return {};
-  return seed;
+  return support::whole_number<std::uint64_t>(noted.get_ref<const std::string&>());
 }
 
 /// "num_neg" for "--num-neg", and so on.
@@ -91,7 +87,7 @@ json note_options(const sampler& source, const generate_options& options) {
            {"epochs_per_cycle", sampled.epochs_per_cycle},
            {"batch_size", sampled.batch_size},
            {"num_neg", sampled.negatives},
-           {"padding", padding_names[static_cast<int>(sampled.padding)]},
+           {"padding", padding_names.begin()[static_cast<int>(sampled.padding)].second},
            {"readers", options.readers},
            {"compression", compression_names[static_cast<int>(options.compression)]}};
   if (sampled.evaluation) {

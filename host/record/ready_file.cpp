@@ -25,9 +25,6 @@ using names_of = json_fields::names_of<Value>;
 const names_of<record_kind> kind_names{{record_kind::train, "train"}, {record_kind::eval, "eval"}};
 const names_of<item_type> item_names{{item_type::uint16, "uint16"}, {item_type::int32, "int32"}};
 const names_of<compression_type> compression_names{{compression_type::none, "none"}, {compression_type::gzip, "gzip"}};
-const names_of<padding_policy> padding_names{{padding_policy::resample, "resample"},
-                                             {padding_policy::mask, "mask"},
-                                             {padding_policy::drop, "drop"}};
 
 template <typename Value>
 const char* name_of(const names_of<Value>& names, Value value) {

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "negpipe/core/evaluation.hpp"
@@ -14,6 +16,10 @@ namespace negpipe {
 using core::evaluation_plan;
 using core::training_plan;
 using padding_policy = core::padding;
+
+/// Names of the padding policies in options, files and messages, in the order of the enum.
+inline constexpr std::initializer_list<std::pair<padding_policy, const char*>> padding_names{
+    {padding_policy::resample, "resample"}, {padding_policy::mask, "mask"}, {padding_policy::drop, "drop"}};
 
 struct training_options {
   std::uint64_t seed = 0;

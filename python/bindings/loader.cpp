@@ -144,9 +144,9 @@ class array_stream {
 };
 
 padding_policy padding_of(const std::string& name) {
-  if (name == "resample") return padding_policy::resample;
-  if (name == "mask") return padding_policy::mask;
-  if (name == "drop") return padding_policy::drop;
+  for (const auto& [policy, known] : padding_names) {
+    if (name == known) return policy;
+  }
   throw option_error("`padding`: " + name + " given; expected one of resample, mask, drop");
 }
 
