@@ -26,12 +26,12 @@ constexpr std::string_view remedy = "prepare the dataset again";
 
 std::string hex(std::uint32_t crc) { return fmt::format("{:08x}", crc); }
 
-// File names need not be UTF-8, JSON must be.
+// File names need not be UTF-8, but JSON text must be.
 std::string dump(const json& value, int indent = -1) {
   return value.dump(indent, ' ', /*ensure_ascii=*/false, json::error_handler_t::replace);
 }
 
-/// The checksum that dataset.json carries of itself: of its text without it, as the library prints it.
+/// Returns the checksum of dataset.json: of its text without the checksum, as the JSON library prints it.
 std::string checksum_of(json description) {
   description.erase("checksum");
   const std::string text = dump(description);
@@ -40,7 +40,7 @@ std::string checksum_of(json description) {
 
 // ---- replacing
 
-/// The files of a dataset, of whatever version or damage, as its description lists them.
+/// Returns the files of a dataset, of any version or damage, as its description lists them.
 std::vector<std::string> files_of(const fs::path& folder) {
   const fs::path path = folder / description_file;
   const std::string text = support::read_text(path, support::max_json_bytes);
@@ -103,7 +103,7 @@ json describe(const dataset& data) {
             {"source_digest", origin.source_digest},
             {"options", origin.options.empty() ? json::object() : json::parse(origin.options)},
             {"ties", origin.ties},
-            {"seed", origin.seed},
+            {"seed", std::to_string(origin.seed)},
             {"rows", origin.row_count}}}};
 }
 
@@ -112,7 +112,7 @@ json describe(const dataset& data) {
 json read_description(const fs::path& folder) {
   const fs::path path = folder / description_file;
   if (support::is_folder(folder) && !support::exists(path)) {
-    throw format_error(fmt::format("{} has no {}: it is not a dataset; give a folder that negpipe prepare made",
+    throw format_error(fmt::format("{} has no {}: it is not a dataset; give a folder that negpipe prepare wrote",
                                    folder.string(), description_file));
   }
   json description = support::read_json(path, remedy);
@@ -123,7 +123,7 @@ json read_description(const fs::path& folder) {
   if (const auto version = fields.number<std::uint32_t>("format_version"); version != dataset_format_version) {
     throw format_error(
         fmt::format("{}: its format is version {}, this program reads version {}; prepare the dataset again with this "
-                    "program, or use the one that made it",
+                    "program, or use the program that wrote it",
                     path.string(), version, dataset_format_version));
   }
   if (const std::string wanted = checksum_of(description); hex(fields.checksum("checksum")) != wanted) {
@@ -144,7 +144,7 @@ class folder_reader {
     const auto count = entry.number<std::uint64_t>("length");
     const fs::path path = folder_ / (name + ".npy");
     if (!support::exists(path)) {
-      throw format_error(fmt::format("{} is missing, which {} speaks of; {}", path.string(), description_file, remedy));
+      throw format_error(fmt::format("{} is missing, but {} lists it; {}", path.string(), description_file, remedy));
     }
     const support::file_contents& file =
         contents_.emplace_back(npy::read_file(path, npy::descriptor<T>(), count, sizeof(T)));
@@ -174,11 +174,11 @@ dataset_origin read_origin(const support::json_fields& origin, const json& optio
           .source_digest = origin.text("source_digest"),
           .options = options.dump(),
           .ties = origin.text("ties"),
-          .seed = origin.number<std::uint64_t>("seed"),
+          .seed = origin.number_or_text("seed"),
           .row_count = origin.number<std::uint64_t>("rows")};
 }
 
-/// Whoever reads the description alone must not be told of other counts.
+/// Checks the counts of the description: other programs may read nothing else.
 void check_counts(const support::json_fields& fields, std::size_t users, std::size_t items, std::size_t positives) {
   const auto check = [&](const char* name, std::size_t found) {
     if (fields.number<std::uint64_t>(name) != found) fields.fail_at(name, std::to_string(found));

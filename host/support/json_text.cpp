@@ -13,7 +13,7 @@ using json = nlohmann::ordered_json;
 
 namespace {
 
-/// Watches the parser, and stops it from building what passes a limit; reading on to the end takes no stack.
+/// Stops the parser from building values past a limit. Parsing on to the end uses no stack.
 class limits {
  public:
   bool operator()(int depth, json::parse_event_t event, const json& parsed) {
@@ -30,14 +30,14 @@ class limits {
   bool passed() const { return passed_; }
 
  private:
-  std::array<std::set<std::string>, max_json_levels + 1> names_;  ///< of the object that is open at each depth
+  std::array<std::set<std::string>, max_json_levels + 1> names_;  ///< of the open object at each depth
   bool passed_ = false;
 };
 
 }  // namespace
 
 json parse_json(std::string_view text) {
-  // The parser takes a NUL for the end of the text, and skips a byte order mark.
+  // The parser treats NUL as the end of the text, and skips a byte order mark.
   if (text.find('\0') != std::string_view::npos || text.starts_with("\xEF\xBB\xBF")) {
     return json(json::value_t::discarded);
   }
@@ -49,12 +49,12 @@ json parse_json(std::string_view text) {
 json read_json(const std::filesystem::path& path, std::string_view remedy) {
   json value = parse_json(read_text(path, max_json_bytes));
   if (!value.is_discarded()) return value;
-  throw format_error(path.string() + " is no valid JSON: the file was damaged or changed; " + std::string(remedy));
+  throw format_error(path.string() + " is not valid JSON: the file was damaged or changed; " + std::string(remedy));
 }
 
 json_fields::json_fields(const json& object, std::string where, std::string_view remedy)
     : object_(object), where_(std::move(where)), remedy_(remedy) {
-  if (!object_.is_object()) fail("is no JSON object");
+  if (!object_.is_object()) fail("is not a JSON object");
 }
 
 bool json_fields::boolean(std::string_view name) const {
@@ -73,6 +73,10 @@ std::uint64_t json_fields::number_in_text(std::string_view name) const {
   const auto value = whole_number<std::uint64_t>(digits);
   if (!value || digits.size() > max_digits) fail_at(name, "the digits of a number of at most 64 bits");
   return *value;
+}
+
+std::uint64_t json_fields::number_or_text(std::string_view name) const {
+  return at(name).is_number() ? number<std::uint64_t>(name) : number_in_text(name);
 }
 
 std::uint32_t json_fields::checksum(std::string_view name) const {

@@ -1,4 +1,4 @@
-// JSON files that others may have changed: parsed within limits, and read field by field.
+// Reads JSON files from untrusted sources: parsing with limits, and access field by field.
 #pragma once
 
 #include <cstddef>
@@ -15,30 +15,30 @@
 
 namespace negpipe::support {
 
-/// Levels of arrays and objects that are read; no file of ours has more than five.
+/// Limit of nesting of arrays and objects; negpipe's own files have at most five levels.
 inline constexpr int max_json_levels = 32;
-/// Members of one object that are read: ordered_json looks for a name among those before it.
+/// Limit of members of an object: ordered_json searches names linearly.
 inline constexpr std::size_t max_json_members = 1000;
 
-/// Parses UTF-8 text without a byte order mark. Object members keep their order. The value is shallow enough for the
-/// library's recursion. Returns a discarded value (is_discarded()) for what is no JSON, holds a NUL byte, nests deeper
-/// than max_json_levels, or has an object with more than max_json_members or two members of one name.
+/// Parses UTF-8 text. Object members keep their order. The value is shallow enough for the library's recursion.
+/// Returns a discarded value (is_discarded()) for invalid JSON, a byte order mark, a NUL byte, nesting deeper than
+/// max_json_levels, and an object with more than max_json_members or with duplicate members.
 nlohmann::ordered_json parse_json(std::string_view text);
 
 /// Parses a file of at most max_json_bytes. Throws io_error, and format_error with the path and the remedy.
 nlohmann::ordered_json read_json(const std::filesystem::path& path, std::string_view remedy);
 
-/// Reads the members of a JSON object. Whatever is missing or of another type or range is a format_error that names
-/// the file, the field, what was found, what was wanted and what to do. Does not own the object.
+/// Reads the members of a JSON object. Throws format_error if a member is missing or has another type or range: it
+/// names the file, the field, what was found, what was wanted and what to do. Non-owning.
 class json_fields {
  public:
   template <typename Value>
   using names_of = std::initializer_list<std::pair<Value, const char*>>;
 
-  /// where and remedy: the file and what to do, for messages.
+  /// where and remedy: the file, and what to do, for messages.
   json_fields(const nlohmann::ordered_json& object, std::string where, std::string_view remedy);
 
-  /// A whole number in [0, max].
+  /// Returns a whole number in [0, max].
   template <typename Number>
   Number number(std::string_view name, Number max = std::numeric_limits<Number>::max()) const {
     return static_cast<Number>(number_up_to(name, max));
@@ -46,9 +46,12 @@ class json_fields {
   bool boolean(std::string_view name) const;
   const std::string& text(std::string_view name) const;
 
-  /// A whole number in decimal digits: JSON numbers of 64 bits lose digits in readers that keep them as doubles.
+  /// Returns a whole number written as decimal digits in a string: readers that use doubles lose digits of 64-bit
+  /// numbers.
   std::uint64_t number_in_text(std::string_view name) const;
-  /// Eight lower-case hexadecimal digits.
+  /// Returns number_in_text, or a JSON number: dataset.json of older versions holds its seed as one.
+  std::uint64_t number_or_text(std::string_view name) const;
+  /// Returns a number written as eight lower-case hexadecimal digits.
   std::uint32_t checksum(std::string_view name) const;
 
   template <typename Value>
@@ -62,13 +65,13 @@ class json_fields {
   }
 
   json_fields object(std::string_view name) const;
-  /// Element i of an array of objects.
+  /// Returns element i of an array of objects.
   json_fields element(std::string_view name, std::size_t i) const;
   const nlohmann::ordered_json& array(std::string_view name) const;
   bool contains(std::string_view name) const;
 
   [[noreturn]] void fail(const std::string& what) const;
-  /// Says what the member is, too.
+  /// Throws format_error that also shows the value of the member.
   [[noreturn]] void fail_at(std::string_view name, std::string_view wanted) const;
 
  private:

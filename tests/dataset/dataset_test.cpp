@@ -1,4 +1,4 @@
-// A dataset in memory: what is refused, and what copies share.
+// A dataset in memory: which arrays are rejected, and what copies share.
 #include "negpipe/dataset.hpp"
 
 #include <gtest/gtest.h>
@@ -33,7 +33,7 @@ std::string refusal(const std::function<void(dataset_arrays&)>& damage) {
   return "accepted";
 }
 
-TEST(dataset, holds_what_it_was_given) {
+TEST(dataset, holds_the_given_arrays) {
   const dataset data(small_arrays(), {.source = "s", .row_count = 6});
   EXPECT_EQ(data.user_count(), 3);
   EXPECT_EQ(data.item_count(), 4);
@@ -53,7 +53,7 @@ TEST(dataset, copies_share_the_arrays) {
   EXPECT_EQ(copy.positive_items().data(), data->positive_items().data());
 }
 
-TEST(dataset, refuses_arrays_that_do_not_fit) {
+TEST(dataset, rejects_inconsistent_arrays) {
   EXPECT_EQ(refusal([](auto&) {}), "accepted");
   EXPECT_EQ(refusal([](auto& a) { a.positive_items[1] = 4; }),
             "dataset arrays: positive_items: value 1 is 4, wanted an item in [0, 4); correct the arrays");
@@ -81,11 +81,11 @@ TEST(dataset, refuses_arrays_that_do_not_fit) {
               a.positive_items.clear();
               a.user_offsets = {0, 0, 0, 0};
             }),
-            "dataset arrays: positive_items: there is not one training positive; correct the arrays");
+            "dataset arrays: positive_items: there are no training positives; correct the arrays");
   EXPECT_NE(refusal([](auto& a) { a = dataset_arrays{}; }), "accepted");
 }
 
-TEST(dataset, digest_tells_what_shapes_outputs) {
+TEST(dataset, digest_covers_what_affects_outputs) {
   const auto digest = [](const std::function<void(dataset_arrays&)>& change) {
     dataset_arrays arrays = small_arrays();
     change(arrays);

@@ -1,13 +1,17 @@
-// A dataset on disk: what was saved is loaded, and damage of any kind is refused by name.
+// A dataset on disk: loading returns what was saved, and damage of any kind is rejected with the file's name.
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <nlohmann/json.hpp>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "digest.hpp"
 #include "negpipe/dataset.hpp"
 #include "negpipe/error.hpp"
 #include "support/datasets.hpp"
@@ -56,7 +60,7 @@ void expect_equal(const dataset& a, const dataset& b) {
   EXPECT_EQ(a.origin().row_count, b.origin().row_count);
 }
 
-// The message, which must name the file; or "accepted".
+// Returns the message, which must name the file; or "accepted".
 std::string refusal(const fs::path& folder, const std::string& file) {
   try {
     dataset::load(folder);
@@ -71,7 +75,7 @@ std::string refusal(const fs::path& folder, const std::string& file) {
   return "accepted";
 }
 
-TEST(dataset_folder, gives_back_what_was_saved) {
+TEST(dataset_folder, loads_what_was_saved) {
   const test::temporary_folder folder;
   for (const dataset& data : {text_dataset(), test::edge_dataset()}) {
     data.save(folder / "data", true);
@@ -85,7 +89,7 @@ TEST(dataset_folder, gives_back_what_was_saved) {
   EXPECT_EQ(dataset::load(folder / "data").origin().options, "{}");
 }
 
-TEST(dataset_folder, outlives_its_removal) {
+TEST(dataset_folder, works_after_the_folder_is_removed) {
   const test::temporary_folder folder;
   test::edge_dataset().save(folder / "data");
   const dataset loaded = dataset::load(folder / "data");
@@ -94,7 +98,7 @@ TEST(dataset_folder, outlives_its_removal) {
   EXPECT_EQ(loaded.digest(), test::edge_dataset().digest());
 }
 
-TEST(dataset_folder, is_replaced_only_when_asked) {
+TEST(dataset_folder, is_replaced_only_on_request) {
   const test::temporary_folder folder;
   text_dataset().save(folder / "data");
   const auto edge = test::edge_dataset();
@@ -105,7 +109,7 @@ TEST(dataset_folder, is_replaced_only_when_asked) {
   EXPECT_EQ(std::distance(fs::directory_iterator(folder.path()), {}), 1) << "nothing else is left";
 }
 
-TEST(dataset_folder, takes_source_names_that_are_not_utf8) {
+TEST(dataset_folder, accepts_source_names_that_are_not_utf8) {
   const test::temporary_folder folder;
   const dataset data(dataset_arrays{{0, 1}, {0}, {1}, std::vector<std::int64_t>{1}, std::vector<std::int64_t>{1, 2}},
                      {.source = "\xFF.csv"});
@@ -131,7 +135,7 @@ class damaged_dataset : public testing::TestWithParam<std::string> {
   std::string bytes_;
 };
 
-TEST_P(damaged_dataset, is_refused_truncated) {
+TEST_P(damaged_dataset, is_rejected_if_truncated) {
   ASSERT_EQ(refusal_of(bytes_), "accepted");
   // dataset.json may lose its last newline and nothing else.
   const std::size_t longest = bytes_.size() - (GetParam() == "dataset.json" ? 2 : 1);
@@ -142,16 +146,16 @@ TEST_P(damaged_dataset, is_refused_truncated) {
   EXPECT_NE(refusal_of(bytes_ + "x"), "accepted");
 }
 
-TEST_P(damaged_dataset, is_refused_with_any_byte_changed) {
+TEST_P(damaged_dataset, is_rejected_if_any_byte_is_changed) {
   for (std::size_t i = 0; i < bytes_.size(); ++i) {
-    if (GetParam() == "dataset.json" && (bytes_[i] == ' ' || bytes_[i] == '\n')) continue;  // may be other white space
+    if (GetParam() == "dataset.json" && (bytes_[i] == ' ' || bytes_[i] == '\n')) continue;  // may be any white space
     std::string damaged = bytes_;
     damaged[i] = static_cast<char>(damaged[i] ^ (1 << i % 7));
     ASSERT_NE(refusal_of(damaged), "accepted") << i;
   }
 }
 
-TEST_P(damaged_dataset, is_refused_without_the_file) {
+TEST_P(damaged_dataset, is_rejected_if_the_file_is_missing) {
   fs::remove(file_);
   EXPECT_NE(refusal(folder_ / "data", GetParam()), "accepted");
 }
@@ -165,7 +169,21 @@ INSTANTIATE_TEST_SUITE_P(files, damaged_dataset,
                            return name;
                          });
 
-TEST(dataset_folder, of_another_version_is_refused_by_number) {
+TEST(dataset_folder, reads_a_seed_written_as_a_json_number) {
+  const test::temporary_folder folder;
+  text_dataset().save(folder / "data");
+  const fs::path file = folder / "data" / "dataset.json";
+  auto description = nlohmann::ordered_json::parse(read_file(file));
+  ASSERT_EQ(description["origin"]["seed"], "18446744073709551615");
+  description["origin"]["seed"] = ~std::uint64_t{0};
+  description.erase("checksum");
+  const std::string text = description.dump();
+  description["checksum"] = fmt::format("{:08x}", support::crc32c(std::as_bytes(std::span(text))));
+  write_file(file, description.dump(2));
+  expect_equal(dataset::load(folder / "data"), text_dataset());
+}
+
+TEST(dataset_folder, rejects_another_version_by_number) {
   const test::temporary_folder folder;
   text_dataset().save(folder / "data");
   std::string text = read_file(folder / "data" / "dataset.json");
@@ -177,8 +195,8 @@ TEST(dataset_folder, of_another_version_is_refused_by_number) {
             std::string::npos);
 }
 
-// Deeper than a stack is long, in a field whose value would be printed, and deeper than is read within sound brackets.
-TEST(dataset_folder, that_nests_without_end_is_refused) {
+// Nesting deeper than the stack, in a field whose value would be printed, and deeper than the limit in valid JSON.
+TEST(dataset_folder, rejects_deep_nesting) {
   const test::temporary_folder folder;
   text_dataset().save(folder / "data");
   const fs::path file = folder / "data" / "dataset.json";
@@ -198,7 +216,7 @@ TEST(dataset_folder, that_nests_without_end_is_refused) {
   }
 }
 
-TEST(dataset_folder, that_is_none_is_refused) {
+TEST(dataset_folder, rejects_a_folder_that_is_not_a_dataset) {
   const test::temporary_folder folder;
   EXPECT_THROW(dataset::load(folder / "missing"), io_error);
   EXPECT_THROW(dataset::load(folder.path()), format_error);

@@ -11,7 +11,7 @@
 namespace negpipe::npy {
 namespace {
 
-TEST(npy_header, is_that_of_version_one_and_aligned) {
+TEST(npy_header, is_aligned_version_1_0) {
   const std::string header = make_header("<i4", 12);
   const std::string dictionary = "{'descr': '<i4', 'fortran_order': False, 'shape': (12,), }";
   EXPECT_EQ(header.substr(0, 8), std::string("\x93NUMPY\x01\x00", 8));
@@ -23,7 +23,7 @@ TEST(npy_header, is_that_of_version_one_and_aligned) {
   }
 }
 
-TEST(npy_file, reads_what_it_wrote) {
+TEST(npy_file, reads_what_was_written) {
   const test::temporary_folder folder;
   const std::vector<std::int32_t> values = {3, -1, 7};
   write<std::int32_t>(folder / "a.npy", values);
@@ -37,7 +37,7 @@ TEST(npy_file, reads_what_it_wrote) {
   EXPECT_TRUE(values_of(empty, folder / "empty.npy", "|u1", 0, 1).empty());
 }
 
-TEST(npy_file, refuses_other_arrays) {
+TEST(npy_file, rejects_other_arrays) {
   const test::temporary_folder folder;
   const std::vector<std::int32_t> values = {3, -1, 7};
   write<std::int32_t>(folder / "a.npy", values);
@@ -45,7 +45,7 @@ TEST(npy_file, refuses_other_arrays) {
   EXPECT_THROW(values_of(read_file(folder / "a.npy", "<i8", 3, 8), folder / "a.npy", "<i8", 3, 8), format_error);
 }
 
-TEST(npy_file, reads_no_more_than_the_array_has) {
+TEST(npy_file, reads_no_more_than_the_array_size) {
   const test::temporary_folder folder;
   write<std::int32_t>(folder / "a.npy", std::vector<std::int32_t>{3, -1, 7});
   std::filesystem::resize_file(folder / "a.npy", std::uintmax_t{1} << 42);

@@ -24,7 +24,7 @@ std::string object_of(std::size_t members) {
   return object.dump();
 }
 
-TEST(parse_json, reads_all_of_the_text_or_nothing) {
+TEST(parse_json, reads_the_whole_text_or_nothing) {
   using namespace std::string_literals;
   EXPECT_TRUE(accepts(R"( {"a": [1, "x", {}], "b": null} )"));
   for (const std::string& text : {""s, "{"s, "{} {}"s, "{}x"s, "{}\0"s, "{}\0 anything"s, "\0{}"s, "{\"a\0\": 1}"s,
@@ -35,7 +35,7 @@ TEST(parse_json, reads_all_of_the_text_or_nothing) {
   EXPECT_TRUE(accepts(R"("a \u0000 that is spelt out")"));
 }
 
-TEST(parse_json, refuses_two_members_of_one_name) {
+TEST(parse_json, rejects_duplicate_members) {
   EXPECT_FALSE(accepts(R"({"a": 1, "a": 1})"));
   EXPECT_FALSE(accepts(R"([{"b": {"a": 1, "c": {"a": 2}, "a": 3}}])"));
   EXPECT_TRUE(accepts(R"({"a": {"a": 1}, "b": {"a": [{"a": 1}, {"a": 1}]}})"));
@@ -58,9 +58,9 @@ std::string refusal(const std::function<void()>& read) {
   return "accepted";
 }
 
-TEST(json_fields, name_file_field_and_what_was_found_and_wanted) {
+TEST(json_fields, errors_name_file_field_found_and_wanted) {
   const json root = parse_json(R"({"n": -1, "f": 2.0, "t": "07", "o": {"n": 300}, "x": "abcdefgh",
-                                  "c": "0123ABCD"})");
+                                  "c": "0123ABCD", "u": 8})");
   const json_fields fields(root, "file.json", "make it again");
   EXPECT_EQ(refusal([&] { (void)fields.number<std::uint64_t>("none"); }),
             "file.json: \"none\" is missing; make it again");
@@ -77,12 +77,15 @@ TEST(json_fields, name_file_field_and_what_was_found_and_wanted) {
   EXPECT_NE(refusal([&] { (void)fields.checksum("c"); }), "accepted");
   EXPECT_NE(refusal([&] { (void)fields.number_in_text("x"); }), "accepted");
   EXPECT_EQ(fields.number_in_text("t"), 7U);
+  EXPECT_EQ(fields.number_or_text("t"), 7U);
+  EXPECT_EQ(fields.number_or_text("u"), 8U);
+  EXPECT_NE(refusal([&] { (void)fields.number_or_text("n"); }), "accepted");
   EXPECT_EQ(fields.object("o").number<std::uint16_t>("n"), 300);
   EXPECT_EQ(fields.one_of("t", json_fields::names_of<int>{{1, "06"}, {2, "07"}}), 2);
   EXPECT_EQ(refusal([&] { (void)fields.one_of("t", json_fields::names_of<int>{{1, "a"}, {2, "b"}}); }),
             "file.json: \"t\" is \"07\", a or b wanted; make it again");
   EXPECT_EQ(refusal([] { json_fields(json::array(), "file.json", "make it again"); }),
-            "file.json: is no JSON object; make it again");
+            "file.json: is not a JSON object; make it again");
 }
 
 }  // namespace
