@@ -1,4 +1,4 @@
-// Bit operations in the form that takes the fewest instructions of a device; the host's forms give the same.
+// Bit operations with the fewest device instructions. The host versions give the same results.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@ namespace negpipe::cuda {
 
 NEGPIPE_HD constexpr std::uint32_t lesser(std::uint32_t a, std::uint32_t b) { return a < b ? a : b; }
 
-/// The number of bits that are set.
+/// Returns the number of set bits.
 NEGPIPE_HD constexpr std::uint32_t count_ones(std::uint32_t bits) {
 #if defined(__CUDA_ARCH__)
   if (!__builtin_is_constant_evaluated()) return static_cast<std::uint32_t>(__popc(static_cast<int>(bits)));
@@ -17,7 +17,7 @@ NEGPIPE_HD constexpr std::uint32_t count_ones(std::uint32_t bits) {
   return static_cast<std::uint32_t>(__builtin_popcount(bits));
 }
 
-/// The index of the highest bit that is set. bits != 0.
+/// Returns the index of the highest set bit. bits != 0.
 NEGPIPE_HD constexpr std::uint32_t highest_bit(std::uint32_t bits) {
 #if defined(__CUDA_ARCH__)
   if (!__builtin_is_constant_evaluated()) {
@@ -29,7 +29,7 @@ NEGPIPE_HD constexpr std::uint32_t highest_bit(std::uint32_t bits) {
   return 31U - static_cast<std::uint32_t>(__builtin_clz(bits));
 }
 
-/// The lowest count bits of a value. count <= 31.
+/// Returns the lowest count bits of a value. count <= 31.
 NEGPIPE_HD constexpr std::uint32_t lowest_bits(std::uint32_t value, std::uint32_t count) {
 #if defined(__CUDA_ARCH__)
   if (!__builtin_is_constant_evaluated()) {
@@ -42,7 +42,7 @@ NEGPIPE_HD constexpr std::uint32_t lowest_bits(std::uint32_t value, std::uint32_
 }
 static_assert(lowest_bits(0xFFU, 0) == 0 && lowest_bits(0xFFU, 3) == 7);
 
-/// The lowest count bits of a value, moved to the top, zeros below them. count <= 31.
+/// Returns the lowest count bits of a value, moved to the top, with zeros below. count <= 31.
 NEGPIPE_HD constexpr std::uint32_t lowest_on_top(std::uint32_t value, std::uint32_t count) {
 #if defined(__CUDA_ARCH__)
   if (!__builtin_is_constant_evaluated()) return __funnelshift_r(0, value, count);
@@ -51,7 +51,7 @@ NEGPIPE_HD constexpr std::uint32_t lowest_on_top(std::uint32_t value, std::uint3
 }
 static_assert(lowest_on_top(0xFFFFFFFFU, 0) == 0 && lowest_on_top(6, 2) == 0x80000000U);
 
-/// A value whose bit at an index, which must be 0, is set to the lowest bit of another.
+/// Returns value with the bit at index, which must be 0, set to the lowest bit of bit.
 NEGPIPE_HD constexpr std::uint32_t with_bit(std::uint32_t value, std::uint32_t index, std::uint32_t bit) {
 #if defined(__CUDA_ARCH__)
   if (!__builtin_is_constant_evaluated()) {
@@ -64,8 +64,8 @@ NEGPIPE_HD constexpr std::uint32_t with_bit(std::uint32_t value, std::uint32_t i
 }
 static_assert(with_bit(4, 1, 3) == 6);
 
-/// Half number which mod 4 of two words, counted from the lower half of the first, in the lower 16 bits; the upper 16
-/// are unspecified.
+/// Returns 16-bit half (which mod 4) of two words, counted from the lower half of the first. The upper 16 bits of the
+/// result are unspecified.
 NEGPIPE_HD constexpr std::uint32_t half_of(std::uint32_t first, std::uint32_t second, std::uint32_t which) {
 #if defined(__CUDA_ARCH__)
   if (!__builtin_is_constant_evaluated()) return __byte_perm(first, second, 0x10 + 0x22 * which);
@@ -74,7 +74,7 @@ NEGPIPE_HD constexpr std::uint32_t half_of(std::uint32_t first, std::uint32_t se
 }
 static_assert((half_of(0x00020001U, 0x00040003U, 5) & 0xFFFFU) == 2 && half_of(0x00020001U, 0x00040003U, 3) == 4);
 
-/// The lower halves of two words as the halves of one, the first lower.
+/// Returns a word of the lower halves of two words, the first one in the lower half.
 NEGPIPE_HD constexpr std::uint32_t join_halves(std::uint32_t first, std::uint32_t second) {
 #if defined(__CUDA_ARCH__)
   if (!__builtin_is_constant_evaluated()) return __byte_perm(first, second, 0x5410);

@@ -1,4 +1,4 @@
-// Turns failed CUDA calls into typed errors that say what to do. Launches: see launch.hpp.
+// Turns failed CUDA calls into typed errors that say what to do. For launches see launch.hpp.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -7,18 +7,16 @@
 
 namespace negpipe::cuda {
 
-/// Returns what a status means and what to do.
+/// Returns the meaning of a status and what to do.
 std::string describe(cudaError_t status);
 
-/// Returns true if the device or its context is lost: every later call in this process fails too.
+/// Returns true if the device or its context is lost: every later call of this process fails too.
 bool is_sticky(cudaError_t status);
 
-/// Throws device_memory_error, device_lost_error or backend_error, naming the call. Clears the runtime's last error,
-/// which is that of the failed call.
+/// Throws device_memory_error, device_lost_error or backend_error, naming the call. Clears the runtime's last error.
 [[noreturn]] void throw_cuda_error(cudaError_t status, const char* call);
 
-/// For destructors, which cannot report. Clears the runtime's last error, so that it does not surface at a later
-/// launch.
+/// Ignores a status, for destructors. Clears the runtime's last error, so that it does not surface at a later launch.
 inline void ignore(cudaError_t status) noexcept {
   if (status != cudaSuccess) static_cast<void>(cudaGetLastError());
 }

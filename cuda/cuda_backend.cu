@@ -1,4 +1,4 @@
-// The CUDA backend behind negpipe::backend: columns in host memory, filled by one or several devices.
+// The CUDA backend: fills columns in host memory with one or several devices.
 #include "cuda_backend.hpp"
 
 #include <algorithm>
@@ -27,7 +27,7 @@ namespace negpipe {
 namespace cuda {
 namespace {
 
-// One device: the dataset on it, and the lanes of the threads that call.
+// One device: its copy of the dataset and the double buffers of calling threads.
 class device_part {
  public:
   device_part(int device, const positives_index& index, const cuda_backend_options& options)
@@ -62,7 +62,7 @@ class device_part {
            std::to_string(data_->membership_bytes() >> 20) + " MiB";
   }
 
-  // A buffers for one thread whose buffers hold at least the given bytes: one that waits, or a new one.
+  // Returns a double buffer of at least the given size for one thread: an idle one or a new one.
   std::unique_ptr<double_buffer> take_buffers(std::size_t bytes) const {
     std::unique_ptr<double_buffer> buffers;
     {
@@ -144,7 +144,7 @@ class cuda_backend final : public backend {
   }
 
  private:
-  // A device lent to a call: the one with the fewest calls under way; equal ones take turns.
+  // Assigns a device to a call: the one with the fewest running calls, round-robin among equals.
   class lease {
    public:
     explicit lease(const cuda_backend& owner) : owner_(owner) {
@@ -172,7 +172,7 @@ class cuda_backend final : public backend {
     std::size_t part_ = 0;
   };
 
-  // A call of several pieces is split over the devices; others go to one of them each.
+  // Splits a call of several pieces over the devices; a shorter call runs on one device.
   template <typename Fill>
   void run(std::uint64_t count, std::uint64_t unit, std::span<const host_column> columns, const Fill& fill) const {
     if (count == 0) return;
@@ -193,7 +193,7 @@ class cuda_backend final : public backend {
     for (std::uint64_t s = 1; s < shares; ++s) {
       try {
         others.push_back(std::async(std::launch::async, run_share, s));
-      } catch (const std::system_error&) {  // no thread is to be had
+      } catch (const std::system_error&) {  // no thread can be started
         run_share(s);
       }
     }
@@ -201,7 +201,7 @@ class cuda_backend final : public backend {
     for (std::future<void>& other : others) other.get();
   }
 
-  // Values [begin, begin + count) of the columns by one device.
+  // Fills values [begin, begin + count) of the columns on one device.
   template <typename Fill>
   void run_on(const device_part& part, std::uint64_t begin, std::uint64_t count, std::uint64_t unit,
               std::span<const host_column> columns, const Fill& fill) const {
@@ -221,11 +221,11 @@ class cuda_backend final : public backend {
   cuda_backend_options options_;
   std::vector<std::unique_ptr<device_part>> parts_;
   mutable std::mutex mutex_;
-  mutable std::vector<unsigned> busy_;  // calls under way, a device
+  mutable std::vector<unsigned> busy_;  // running calls per device
   mutable std::size_t turn_ = 0;
 };
 
-// The devices that a name means; device_count > 0.
+// Returns the devices of a name. device_count > 0.
 std::vector<int> devices_named(std::string_view name, int device_count) {
   if (name == "cuda") return {0};
   if (name == "cuda:all") {
@@ -243,11 +243,11 @@ std::vector<int> devices_named(std::string_view name, int device_count) {
   return {number};
 }
 
-// The number of devices, or the status that says why there is none.
+// Returns the number of devices, or the status that says why there is none.
 cudaError_t count_devices(int& count) {
   count = 0;
   const cudaError_t status = cudaGetDeviceCount(&count);
-  ignore(status);  // a pending error of the caller is left alone
+  ignore(status);  // keeps a pending error of the caller
   return status == cudaSuccess && count == 0 ? cudaErrorNoDevice : status;
 }
 
@@ -279,7 +279,7 @@ memory_location memory_location_of(const void* pointer) {
   cudaPointerAttributes found{};
   const cudaError_t pending = cudaPeekAtLastError();
   if (pointer == nullptr || cudaPointerGetAttributes(&found, pointer) != cudaSuccess) {
-    // Without a device there is host memory only. The caller's own pending error stays.
+    // Without a device there is only host memory. Keeps a pending error of the caller.
     if (pending == cudaSuccess) static_cast<void>(cudaGetLastError());
     return {};
   }

@@ -1,4 +1,4 @@
-// The CUDA backend with its knobs; programs and the host's rooms use backend_factory.hpp.
+// The CUDA backend with its tuning options. Programs and host/ use backend_factory.hpp.
 #pragma once
 
 #include <cstddef>
@@ -14,13 +14,13 @@ namespace negpipe::cuda {
 struct cuda_backend_options {
   membership_form form = membership_form::automatic;
   unsigned block_size = default_block_size;  ///< threads, a multiple of 32 up to max_block_size
-  /// Of each of the two buffers that a calling thread has on the device and, pinned, on the host: about half a
-  /// million training points, long enough for copies to run at the bus's speed.
+  /// Size of each of a calling thread's two buffers on the device and, pinned, on the host: about half a million
+  /// training points, enough for copies at full bus speed.
   std::size_t buffer_bytes = 4U << 20;
 };
 
-/// A backend that fills host columns by the given devices, at least one. Several calls at once are spread over them.
-/// Throws backend_error, device_memory_error.
+/// Makes a backend that fills host columns with the given devices, at least one. Concurrent calls are distributed over
+/// them. Throws backend_error, device_memory_error.
 std::unique_ptr<backend> make_backend_on(const std::vector<int>& devices, const positives_index& index,
                                          const cuda_backend_options& options = {});
 

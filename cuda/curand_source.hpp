@@ -2,17 +2,16 @@
 #pragma once
 
 #include <cuda_runtime.h>
-// The generator alone: <curand_kernel.h> would add tables of other generators to every object file.
+// Only the generator: <curand_kernel.h> would add tables of other generators to every object file.
 #include <curand_philox4x32_x.h>
 
 #include "negpipe/core/philox.hpp"
 
 namespace negpipe::cuda {
 
-/// The same answers as core::philox_source. On the device the block comes from cuRAND's own generator: curand_init(
-/// seed, subsequence = index, offset = 4 * (word1 << 32 | word0)) sets exactly these counter words, but computes a
-/// block that nobody asked for and carries a state; calling the generator costs the one block. Tests hold both to
-/// each other.
+/// Same results as core::philox_source. On the device, cuRAND's own generator makes the block. curand_init(seed,
+/// subsequence = index, offset = 4 * (word1 << 32 | word0)) sets exactly these counter words, but computes an unused
+/// block and keeps a state; calling the generator directly costs one block. Tests compare the two.
 struct curand_source {
   std::uint64_t seed;
 
@@ -28,7 +27,7 @@ struct curand_source {
   }
 };
 
-/// The same, with the keys of the ten rounds made once, on the host: cuRAND's own round, ten times.
+/// Same results, with the keys of the ten rounds prepared on the host: cuRAND's own round, ten times.
 struct scheduled_source {
   alignas(16) std::uint32_t key[2 * core::philox_rounds];
 

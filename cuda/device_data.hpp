@@ -1,4 +1,4 @@
-// What a device_sampler and its replays own on a device.
+// Device data of a device_sampler and its replays.
 #pragma once
 
 #include <memory>
@@ -13,14 +13,14 @@
 
 namespace negpipe::detail {
 
-/// The dataset of a device_sampler. Made and destroyed with its device current.
+/// The dataset of a device_sampler. Created and destroyed with its device current.
 struct device_data {
   explicit device_data(const device_options& on);
   ~device_data();
   device_data(const device_data&) = delete;
   device_data& operator=(const device_data&) = delete;
 
-  /// Takes a dataset that is being built on the stream, and waits for it.
+  /// Takes over a dataset that is being built on the stream, and waits for it.
   void take(cuda::device_dataset&& made);
 
   memory_location location() const { return {memory_space::device, device}; }
@@ -32,7 +32,7 @@ struct device_data {
   dataset_counts counts{};
 };
 
-/// The cursor of a device_replay and what it derives from it.
+/// The cursor of a device_replay, and the state derived from it.
 struct replay_data {
   replay_data(std::shared_ptr<const device_data> owner, const training_plan& of, std::uint32_t batches);
   ~replay_data();
@@ -43,7 +43,7 @@ struct replay_data {
   training_plan plan;
   cuda::cursor_state initial;
   cuda::device_buffer<batch_cursor> cursor;
-  cuda::device_buffer<cuda::cursor_state> states;  ///< one for each batch of a fill
+  cuda::device_buffer<cuda::cursor_state> states;  ///< one per batch of a fill
 };
 
 }  // namespace negpipe::detail

@@ -14,7 +14,7 @@ constexpr std::uint64_t addressable_bitset_bytes = (1ULL << 32) * sizeof(std::ui
 __device__ std::uint64_t first_index() { return blockIdx.x * static_cast<std::uint64_t>(blockDim.x) + threadIdx.x; }
 __device__ std::uint64_t index_stride() { return gridDim.x * static_cast<std::uint64_t>(blockDim.x); }
 
-// The user whose row holds positive p, from the offsets alone.
+// Returns the user of positive p by a search in the offsets alone.
 __device__ std::int32_t find_user(const std::int64_t* user_offsets, std::int32_t user_count, std::uint64_t p) {
   std::int32_t low = 0;
   std::int32_t high = user_count - 1;

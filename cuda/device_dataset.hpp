@@ -1,4 +1,4 @@
-// A dataset in device memory: the positives as sorted rows, packed for random access, and a membership structure.
+// A dataset in device memory: sorted rows, positives packed for random access, and a membership structure.
 #pragma once
 
 #include <cstdint>
@@ -11,41 +11,41 @@
 
 namespace negpipe::cuda {
 
-/// How positives are packed for random access, see packed_positives.hpp.
+/// Layout of the positives that are packed for random access; see packed_positives.hpp.
 enum class packing : std::uint8_t {
-  none,    ///< more users than a word names: points are made one by one
+  none,    ///< too many users for a packed word: points are made one by one
   narrow,  ///< narrow_layout
   wide,    ///< wide_layout
 };
 
-/// What kernels read, by value. Owns nothing; any number of launches may read it at once.
+/// The data that kernels read, passed by value. Non-owning; concurrent launches may read it.
 struct device_view {
   core::csr_view csr;
   const std::int32_t* heldout;
   std::int32_t user_count;
   std::int32_t item_count;
   std::uint64_t positive_count;
-  const packed_word* packed;  ///< in the layout that packing names; null when that is none
+  const packed_word* packed;  ///< in the layout given by packing; null if that is none
   packing packed_as;
   core::bitset_view bitset;        ///< words is null unless built
-  core::bloom_filter_view filter;  ///< words is null unless form == bloom_filter
+  core::bloom_filter_view filter;  ///< words is null unless form is bloom_filter
   membership_form form;            ///< never automatic
 
-  /// The view that the core's own functions take: exact, by bitset or by search.
+  /// Returns the view for the core's own functions: exact, by bitset or by search.
   NEGPIPE_HD core::positives_view positives() const {
     return {csr, bitset, {}, heldout, user_count, item_count,
             bitset.words != nullptr ? core::membership::bitset : core::membership::sorted_search};
   }
 };
 
-/// The sorted rows alone, in device memory: where a dataset comes from, whoever put it there.
+/// Sorted rows in device memory, from any source.
 struct device_rows {
   device_buffer<std::int64_t> user_offsets;    ///< [user_count + 1]
   device_buffer<std::int32_t> positive_items;  ///< [positive_count]
   device_buffer<std::int32_t> heldout;         ///< [user_count]
 };
 
-/// Sizes and limits by which the automatic form is chosen.
+/// Sizes and limits that determine the automatic form.
 struct form_choice {
   std::uint64_t bitset_bytes;
   std::uint64_t filter_bytes;
@@ -53,22 +53,23 @@ struct form_choice {
   std::uint64_t cache_bytes;  ///< the device's L2
 };
 
-/// Bitsets within the budget when they read less at random than the filter or stay in half the cache, else the
-/// filter: a read that misses the cache costs several times one that does not, and an instruction or two nothing.
-/// (MovieLens-1M: 2.9 MB of bitsets, in any cache. MovieLens-20M: 40 MB of filter against 463. Two million users by
-/// 850,000 items: 234 GB of bitsets cannot be had.)
+/// Returns bitset if the bitsets are within the budget and either read less at random than the filter or fit half the
+/// cache, else bloom_filter: a cache miss costs several times a hit, and additional instructions cost almost nothing.
+/// (MovieLens-1M: 2.9 MB of bitsets, in any cache. MovieLens-20M: 40 MB of filter or 463 MB of bitsets. Two million
+/// users by 850,000 items: 234 GB of bitsets, too large.)
 membership_form choose_form(const form_choice& sizes);
 
-/// Owns a dataset on the device that was current when it was made. Immutable.
+/// Owns a dataset on the device that was current at construction. Immutable.
 class device_dataset {
  public:
-  /// Copies a dataset to the device and builds the rest there. Bitsets are considered up to bitset_budget_bytes and a
-  /// quarter of the free device memory. Throws device_memory_error. Does not wait: use the dataset in the stream's
-  /// order. The host's arrays must live until the stream has got this far.
+  /// Copies a dataset to the device and builds the structures there. Does not wait: use the result in stream order, and
+  /// keep the host's arrays until the stream has reached this point.
+  /// - bitset_budget_bytes: also limited to a quarter of the free device memory.
+  /// - Throws device_memory_error.
   static device_dataset upload_async(const dataset& data, std::uint64_t bitset_budget_bytes, membership_form form,
                                      device_memory& memory, cudaStream_t stream);
 
-  /// Takes over rows that are on the device already. positive_count values in rows; bitset_budget_bytes as above.
+  /// Takes over rows that are on the device. rows holds positive_count values; bitset_budget_bytes as above.
   static device_dataset build_async(device_rows rows, std::int32_t item_count, std::uint64_t bitset_budget_bytes,
                                     membership_form form, device_memory& memory, cudaStream_t stream);
 

@@ -39,7 +39,7 @@ namespace {
 
 using cuda::launcher;
 
-// The device of the options, which exists.
+// Returns the device of the options after checking that it exists.
 int checked_device(const device_options& on) {
   const backend_status status = cuda_status();
   if (!status.available) throw backend_error("device: no CUDA device is available: " + status.reason);
@@ -115,11 +115,11 @@ __global__ void set_cursor(batch_cursor* cursor, batch_cursor value) { *cursor =
 
 void check_cursor(const training_plan& plan, batch_cursor at) {
   if (at.batch < plan.batch_count) return;
-  throw option_error("batch", std::to_string(at.batch) + " was asked for, a cycle has batches 0 to " +
+  throw option_error("batch", std::to_string(at.batch) + " given, a cycle has batches 0 to " +
                      std::to_string(plan.batch_count - 1));
 }
 
-// Loads all kernels that fills may launch, so that none is loaded during a capture.
+// Loads all kernels that fills may launch, so that no capture loads one.
 void load_kernels(const cuda::device_view& view, const training_plan& training,
                   const std::optional<evaluation_plan>& evaluation) {
   const launcher on{nullptr, cuda::default_block_size, true};
@@ -130,8 +130,9 @@ void load_kernels(const cuda::device_view& view, const training_plan& training,
   if (evaluation) cuda::fill_evaluation_async(*evaluation, view, 0, 1, {}, nullptr, on);
 }
 
-// Calls visit(position, offset, count) for the ranges of positions that batches [first, end) are, which are to begin at
-// value number offset of the columns. Batches follow each other but for the first and last one of resample padding.
+// Calls visit(position, offset, count) for each contiguous range of positions that makes up batches [first, end).
+// offset is the index of the range's first value in the columns. Batches are contiguous except for the first and last
+// batch of resample padding.
 template <typename Visit>
 void for_each_range(const training_plan& plan, std::uint64_t first, std::uint64_t end, const Visit& visit) {
   const std::uint64_t last = plan.pad == padding_policy::resample ? plan.batch_count - 1 : plan.batch_count;
@@ -188,7 +189,7 @@ void device_sampler::fill(std::uint32_t cycle, std::uint64_t first, std::uint64_
                           device_stream stream) const {
   if (first > batch_count() || count > batch_count() - first) {
     throw option_error("batches " + std::to_string(first) + " to " + std::to_string(first) + " + " +
-                       std::to_string(count) + " were asked for, a cycle has " + std::to_string(batch_count()));
+                       std::to_string(count) + " given, a cycle has " + std::to_string(batch_count()));
   }
   const core::cycle_key key = make_cycle_key(training_, cycle);
   check_training_fill(training_, key, data_->counts, 0, count * training_.batch_size, out, data_->location());
@@ -210,7 +211,7 @@ std::uint64_t device_sampler::evaluation_workspace_bytes() const {
 void device_sampler::fill_evaluation(std::uint64_t batch, const evaluation_columns& out,
                                      std::span<std::byte> workspace, device_stream stream) const {
   if (batch >= evaluation_batch_count()) {
-    throw option_error("evaluation batch " + std::to_string(batch) + " was asked for, there are " +
+    throw option_error("evaluation batch " + std::to_string(batch) + " given, there are " +
                        std::to_string(evaluation_batch_count()) +
                        (evaluation_ ? "" : "; set `evaluation` in the options"));
   }

@@ -17,7 +17,7 @@ std::uint64_t aligned(std::uint64_t bytes) {
   return (bytes + column_alignment_bytes - 1) / column_alignment_bytes * column_alignment_bytes;
 }
 
-// Where each column begins in a buffer that holds count values of all, and where the last one ends.
+// Returns the offsets of the columns in a buffer that holds count values of each, and the end of the last one.
 std::array<std::uint64_t, max_columns + 1> column_offsets(std::uint64_t count, std::span<const host_column> columns) {
   std::array<std::uint64_t, max_columns + 1> offsets{};
   for (std::size_t c = 0; c < columns.size(); ++c) {
@@ -26,7 +26,7 @@ std::array<std::uint64_t, max_columns + 1> column_offsets(std::uint64_t count, s
   return offsets;
 }
 
-// Bytes of one value of every column.
+// Returns the bytes of one value of every column.
 std::uint64_t value_bytes(std::span<const host_column> columns) {
   std::uint64_t bytes = 0;
   for (const host_column& column : columns) bytes += column.width_bytes;
@@ -48,7 +48,7 @@ std::size_t double_buffer::bytes_for(std::uint64_t unit, std::span<const host_co
 
 void double_buffer::run(std::uint64_t count, std::uint64_t unit, std::span<const host_column> columns,
                         const fill_function& fill, const copied_function& copied) {
-  // Also after a failure, no work of this call may write to the buffers when they are used again.
+  // Even after a failure, no work of this call may write to the buffers when they are used again.
   struct drain {
     const half* halves;
     ~drain() {

@@ -1,4 +1,4 @@
-// Two buffers on the device and on the host that take turns: one is filled while the other is copied out.
+// A double buffer: one half is filled on the device while the other is copied to the host.
 #pragma once
 
 #include <cstddef>
@@ -11,39 +11,39 @@
 
 namespace negpipe::cuda {
 
-/// Where the values of a column go on the host, and their width.
+/// Destination of a column on the host, and the width of its values.
 struct host_column {
   void* values;
   std::uint64_t width_bytes;
 };
 
-/// The way of host columns through a device: filled there by pieces, and copied out. Not thread-safe.
+/// Fills host columns on a device, piece by piece, and copies them out. Not thread-safe.
 class double_buffer {
  public:
-  /// bytes: of each of the two buffers, on the device and pinned on the host.
+  /// bytes: size of each of the two buffers, on the device and pinned on the host.
   double_buffer(std::size_t bytes, device_memory& memory);
 
-  /// Queues work that writes values [first, first + count) of the columns. Column c begins at column[c] in device
+  /// Queues work that writes values [first, first + count) of the columns. column[c] points to column c in device
   /// memory, aligned to 256 bytes.
   using fill_function = std::function<void(std::uint64_t first, std::uint64_t count, std::span<std::byte* const> column,
                                            cudaStream_t stream)>;
 
-  /// Called after the copies of a piece have been queued to its stream: a benchmark records an event.
+  /// Called after the copies of a piece are queued to its stream, so that a benchmark can record an event.
   using copied_function = std::function<void(cudaStream_t stream)>;
 
-  /// Fills count values and copies them to the host columns, in pieces of a multiple of unit values. Waits until all
-  /// are there. The columns of one unit must fit a buffer.
+  /// Fills count values and copies them to the host columns, in pieces of a multiple of unit values. Waits for all of
+  /// them. One unit of all columns must fit a buffer.
   void run(std::uint64_t count, std::uint64_t unit, std::span<const host_column> columns, const fill_function& fill,
            const copied_function& copied = {});
 
-  /// The size of each buffer.
+  /// Returns the size of each buffer.
   std::size_t buffer_bytes() const { return halves_[0].pinned.size(); }
-  /// The least size that holds one unit of these columns.
+  /// Returns the smallest size that holds one unit of these columns.
   static std::size_t bytes_for(std::uint64_t unit, std::span<const host_column> columns);
 
  private:
   struct half {
-    stream work;  // first, so that it outlives the memory that goes back in its order
+    stream work;  // first, so that it outlives the memory freed in its order
     device_buffer<std::byte> device;
     pinned_buffer<std::byte> pinned;
     event done;

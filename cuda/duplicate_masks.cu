@@ -19,7 +19,7 @@ __device__ std::uint32_t load_item(const void* items, item_type width, std::uint
                                     : static_cast<std::uint32_t>(static_cast<const std::int32_t*>(items)[i]);
 }
 
-// A block per row. Slots past the row's end hold the greatest key; the sort is stable, so they stay behind it.
+// One block per row. Slots past the row's end hold the greatest key; the sort is stable, so they stay at the end.
 template <int Threads, int Each>
 __global__ void __launch_bounds__(Threads)
     mark_short_rows(const void* items, item_type width, int item_bits, std::uint64_t row_count,
@@ -56,8 +56,8 @@ void launch_short(const void* items, item_type width, int item_bits, std::uint64
      row_count, static_cast<std::uint32_t>(row_length), mask);
 }
 
-// A block per row, and a table of item_count values per block: the first column of each item of the row. Only the
-// entries of the row's items are written and read, so that the table needs no preparation.
+// One block per row, with a table of item_count values: the first column of each item of the row. Only entries of the
+// row's items are written and read, so the table needs no initialisation.
 __global__ void mark_long_rows(const void* items, item_type width, std::uint64_t item_count, std::uint64_t row_count,
                                std::uint64_t row_length, std::uint32_t* tables, std::int8_t* mask) {
   std::uint32_t* first_column = tables + blockIdx.x * item_count;
@@ -79,7 +79,7 @@ __global__ void mark_long_rows(const void* items, item_type width, std::uint64_t
   }
 }
 
-// Blocks, and so tables, for long rows.
+// Returns the number of blocks, and of tables, for long rows.
 unsigned table_count(std::int32_t item_count, std::uint64_t row_count) {
   constexpr std::uint64_t max_bytes = 64U << 20;
   const std::uint64_t fitting = max_bytes / sizeof(std::uint32_t) / static_cast<std::uint64_t>(item_count);

@@ -17,7 +17,7 @@ __device__ void store_item(const core::evaluation_pointers& columns, std::uint64
   }
 }
 
-// One launch over rows first_row .. first_row + row_count - 1.
+// One launch for rows first_row .. first_row + row_count - 1.
 template <typename Form>
 struct eval_job {
   core::evaluation_plan plan;
@@ -29,8 +29,8 @@ struct eval_job {
   core::evaluation_pointers columns;
 };
 
-// The four elements from 4 * quad on, counted over the whole evaluation set, as far as they lie in the rows asked
-// for. Their first candidates share one random block.
+// Makes the four elements from 4 * quad on, counted over the whole evaluation set, as far as they lie in the requested
+// rows. Their first candidates share one random block.
 template <typename Form>
 __device__ void draw_four(const eval_job<Form>& job, std::uint64_t quad) {
   const core::draw_stream stream{core::tag::eval_draw, core::tag::eval_fallback, 0};
@@ -66,7 +66,7 @@ __global__ void draw_rows(const __grid_constant__ eval_job<Form> job) {
   for (; quad < end; quad += gridDim.x * static_cast<std::uint64_t>(blockDim.x)) draw_four(job, quad);
 }
 
-// A row's permutation and what its elements need, made by one thread of the block.
+// A row's permutation and the constants of its elements, made by one thread of the block.
 struct shared_row {
   core::evaluation_row row;
   core::divider32 by_right_radix;
@@ -90,7 +90,7 @@ __device__ void zero_row(const core::evaluation_plan& plan, const core::evaluati
   }
 }
 
-// A block a row. The items of a row are distinct by construction: the mask needs no search.
+// One block per row. The items of a row are distinct by construction, so the mask needs no search.
 __global__ void permute_rows(core::evaluation_plan plan, device_view data, std::uint64_t first_row,
                              std::uint64_t row_count, core::evaluation_pointers columns) {
   __shared__ shared_row shared;
@@ -101,7 +101,7 @@ __global__ void permute_rows(core::evaluation_plan plan, device_view data, std::
       continue;
     }
     const user_id user{static_cast<std::int32_t>(first_row + r)};
-    __syncthreads();  // the row before has been read
+    __syncthreads();  // the previous row has been read
     if (threadIdx.x == 0) {
       shared.row = core::evaluation_row::make(data.positives(), user, curand_source{plan.seed});
       if (shared.row.order.is_network()) {

@@ -1,4 +1,4 @@
-// Evaluation rows in device memory, byte for byte core::eval_item_at.
+// Evaluation rows in device memory, byte for byte equal to core::eval_item_at.
 #pragma once
 
 #include <cstdint>
@@ -10,17 +10,17 @@
 
 namespace negpipe::cuda {
 
-/// Bytes of workspace for batches of row_count rows: 0 unless negatives are drawn with replacement and a row is longer
-/// than a block sorts (see duplicate_masks.hpp). Depends on the current device.
+/// Returns the workspace bytes for batches of row_count rows on the current device: 0 unless negatives are drawn with
+/// replacement and a row is longer than a block sorts (see duplicate_masks.hpp).
 std::uint64_t evaluation_workspace_bytes(const core::evaluation_plan& plan, const device_view& data,
                                          std::uint64_t row_count);
 
-/// Queues evaluation rows [first_row, first_row + row_count), plan.row_length() values each, with their duplicate
-/// masks. Rows past the last user are zeros.
-///
-/// columns: device memory. workspace: device memory of evaluation_workspace_bytes(plan, data, row_count), which no
-/// other work uses meanwhile; null if that is 0. Allocates nothing, does not wait, may be captured. Throws
-/// backend_error.
+/// Queues evaluation rows [first_row, first_row + row_count), plan.row_length() values each, and their duplicate masks.
+/// Rows past the last user are zeros.
+/// - columns: device memory.
+/// - workspace: device memory of evaluation_workspace_bytes(plan, data, row_count), not used by concurrent work; null
+///   if that is 0.
+/// - Does not allocate or wait; may be captured. Throws backend_error.
 void fill_evaluation_async(const core::evaluation_plan& plan, const device_view& data, std::uint64_t first_row,
                            std::uint64_t row_count, const core::evaluation_pointers& columns, void* workspace,
                            const launcher& on);

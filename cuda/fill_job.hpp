@@ -1,4 +1,4 @@
-// What the kernels that fill training columns share: the job, and the general way to make one point.
+// Shared by the kernels that fill training columns: the job, and the general code for one point.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 
 namespace negpipe::cuda {
 
-/// The key and the range, known when the kernel is launched.
+/// The key and the range as launch parameters.
 struct fixed_cursor {
   cursor_state state;
 
@@ -19,7 +19,7 @@ struct fixed_cursor {
   __device__ const fill_range& range() const { return state.range; }
 };
 
-/// The same, read when the kernel runs: one state per row of the grid.
+/// The key and the range, read when the kernel runs: one state per row of the grid.
 struct replayed_cursor {
   const cursor_state* states;
 
@@ -35,7 +35,7 @@ __device__ inline void store_item(const core::training_pointers& columns, std::u
   }
 }
 
-/// Writes one point of the range by the core's own function: any plan, any padding.
+/// Writes one point of the range with the core's own function: any plan, any padding.
 template <typename Cursor>
 struct point_writer {
   core::training_plan plan;

@@ -12,23 +12,23 @@ namespace negpipe::cuda {
 
 namespace {
 
-// One launch: everything a thread needs, in the constant bank.
+// The parameters of a launch, in the constant bank.
 template <typename Position, typename Layout, typename Form, typename Cursor>
 struct fill_job {
   neighbour_plan<Position> plan;
   scheduled_source source;
   const packed_word* packed;
   positives_of<Form> positives;
-  point_writer<Cursor> writer;  // for positions at the edges: padding, and the ends of a range
+  point_writer<Cursor> writer;  // for the edges: padding, and the ends of a range
 };
 
-// The first quad of the block's tile.
+// Returns the first quad of the block's tile.
 template <typename Position, typename Layout, typename Form, typename Cursor>
 __device__ Position first_quad(const fill_job<Position, Layout, Form, Cursor>& job) {
   return static_cast<Position>(job.writer.cursor.range().begin) + static_cast<Position>(blockIdx.x) * blockDim.x;
 }
 
-// Four items as they lie side by side in a column of their width.
+// Four consecutive items of a column.
 template <typename Layout>
 struct item_quad;
 template <>
@@ -52,13 +52,13 @@ __device__ item_quad<wide_layout> as_quad(const neighbours& made, wide_layout) {
   return {{made.item[0], made.item[1], made.item[2], made.item[3]}};
 }
 
-// A list in shared memory that threads of the block append to.
+// A list in shared memory that the threads of the block append to.
 struct shared_list {
   std::uint16_t value[4 * max_block_size];
   std::uint32_t count;
 
   __device__ void append(std::uint32_t added) { value[atomicAdd(&count, 1U)] = static_cast<std::uint16_t>(added); }
-  // base plus the place of each bit of a mask; not in order.
+  // Appends base plus the index of each set bit of a mask, in no particular order.
   __device__ void append_bits(std::uint32_t mask, std::uint32_t base) {
     if (mask == 0) return;
     std::uint16_t* next = value + atomicAdd(&count, count_ones(mask));
@@ -70,8 +70,8 @@ struct shared_list {
   }
 };
 
-// A block's tile in shared memory: users and items of four points a thread, and the places of those that are still
-// open after their first candidate, and after their second.
+// A block's tile in shared memory: users and items of four points per thread, and the slots whose draw is still open
+// after the first and after the second candidate.
 template <typename Layout>
 struct shared_tile {
   int4 users[max_block_size];
@@ -84,16 +84,16 @@ struct shared_tile {
     items[threadIdx.x] = as_quad(made, Layout{});
     open.append_bits(made.unsettled, 4 * threadIdx.x);
   }
-  __device__ user_id user(std::uint32_t place) const {
-    return user_id{reinterpret_cast<const std::int32_t*>(users)[place]};
+  __device__ user_id user(std::uint32_t slot) const {
+    return user_id{reinterpret_cast<const std::int32_t*>(users)[slot]};
   }
-  __device__ auto& item(std::uint32_t place) { return items[place / 4].item[place % 4]; }
-  __device__ void set_item(std::uint32_t place, std::int32_t value) {
-    item(place) = static_cast<std::remove_reference_t<decltype(item(place))>>(value);
+  __device__ auto& item(std::uint32_t slot) { return items[slot / 4].item[slot % 4]; }
+  __device__ void set_item(std::uint32_t slot, std::int32_t value) {
+    item(slot) = static_cast<std::remove_reference_t<decltype(item(slot))>>(value);
   }
 };
 
-// All columns of a whole quad but the items.
+// Stores all columns of a whole quad except the items.
 template <typename Position>
 __device__ void store_users_and_labels(const core::training_pointers& columns, store_width stores, Position quad,
                                        const neighbours& made) {
@@ -124,7 +124,7 @@ __device__ void store_items(const core::training_pointers& columns, store_width 
   }
 }
 
-// Out of line: needed by a few threads of a launch, and heavy.
+// Out of line: heavy, and needed by a few threads of a launch only.
 template <typename Writer>
 __device__ __noinline__ void write_edge(const Writer& writer, std::uint64_t quad) {
   const fill_range& range = writer.cursor.range();
@@ -133,44 +133,44 @@ __device__ __noinline__ void write_edge(const Writer& writer, std::uint64_t quad
   }
 }
 
-// The draws of a tile that their first candidate did not settle.
+// The draws of a tile that the first candidate did not settle.
 template <typename Position, typename Layout, typename Form, typename Cursor>
 struct open_draws {
-  // Lanes that make attempts of one draw at once.
+  // Lanes that make attempts of one draw concurrently.
   static constexpr std::uint32_t team = 4;
 
   const fill_job<Position, Layout, Form, Cursor>& job;
   shared_tile<Layout>& shared;
 
-  // Asks exactly about a first candidate that was doubtful, and tries the second if it is a positive: the lanes of a
-  // full warp work where a handful of each warp would.
-  __device__ void settle(std::uint32_t place) const {
-    if (!job.positives.form.confirms(shared.user(place), shared.item(place))) return;
+  // Checks a doubtful first candidate exactly, and tries the second if it is a positive. All lanes of a warp take part,
+  // where only a few of each warp would if every thread settled its own draws.
+  __device__ void settle(std::uint32_t slot) const {
+    if (!job.positives.form.confirms(shared.user(slot), shared.item(slot))) return;
     std::int32_t item = 0;
-    if (try_again(place, 1, item)) {
-      shared.set_item(place, item);
+    if (try_again(slot, 1, item)) {
+      shared.set_item(slot, item);
     } else {
-      shared.still_open.append(place);
+      shared.still_open.append(slot);
     }
   }
 
-  // Those left belong to users who have much, and take several attempts: a team makes some at once, so that a block
-  // waits for memory less often. To be called by whole teams.
-  __device__ void settle_in_team(std::uint32_t place) const {
+  // The remaining draws belong to users with many positives and take several attempts. A team makes several at once, so
+  // that the block waits for memory less often. Must be called by whole teams.
+  __device__ void settle_in_team(std::uint32_t slot) const {
     const std::uint32_t lane = threadIdx.x % team;
     const std::uint32_t members = ((1U << team) - 1) << (threadIdx.x % 32 - lane);
     for (std::uint32_t attempt = 2; attempt < core::max_draw_attempts; attempt += team) {
       std::int32_t item = 0;
-      const bool is_drawn = attempt + lane < core::max_draw_attempts && try_again(place, attempt + lane, item);
+      const bool is_drawn = attempt + lane < core::max_draw_attempts && try_again(slot, attempt + lane, item);
       const std::uint32_t drawn = __ballot_sync(members, is_drawn);
       if (drawn == 0) continue;
       const bool is_earliest = (drawn & ((1U << threadIdx.x % 32) - 1)) == 0;
-      if (is_drawn && is_earliest) shared.set_item(place, item);
+      if (is_drawn && is_earliest) shared.set_item(slot, item);
       return;
     }
     if (lane == 0) {
-      shared.set_item(place, core::draw_by_rank(job.positives.csr.row(shared.user(place)), job.positives.item_count,
-                                                stream(), position(place), job.source));
+      shared.set_item(slot, core::draw_by_rank(job.positives.csr.row(shared.user(slot)), job.positives.item_count,
+                                                stream(), position(slot), job.source));
     }
   }
 
@@ -178,14 +178,14 @@ struct open_draws {
   __device__ core::draw_stream stream() const {
     return {core::tag::train_draw, core::tag::train_fallback, job.writer.cursor.key().cycle};
   }
-  __device__ std::uint64_t position(std::uint32_t place) const { return 4 * first_quad(job) + place; }
-  __device__ bool try_again(std::uint32_t place, std::uint32_t attempt, std::int32_t& item) const {
-    return core::try_candidate(job.positives, shared.user(place), job.plan.item_draw, stream(), position(place),
+  __device__ std::uint64_t position(std::uint32_t slot) const { return 4 * first_quad(job) + slot; }
+  __device__ bool try_again(std::uint32_t slot, std::uint32_t attempt, std::int32_t& item) const {
+    return core::try_candidate(job.positives, shared.user(slot), job.plan.item_draw, stream(), position(slot),
                                attempt, job.source, item);
   }
 };
 
-// A tile a block.
+// One tile per block.
 template <typename Position, typename Layout, typename Form, typename Cursor>
 __global__ void __launch_bounds__(max_block_size)
     fill_points(const __grid_constant__ fill_job<Position, Layout, Form, Cursor> job) {
@@ -215,7 +215,7 @@ __global__ void __launch_bounds__(max_block_size)
   if (whole) store_items(range.columns, stores, quad, shared.items[threadIdx.x]);
 }
 
-// The points of a range one by one: for plans that neighbour_plan does not cover, and positives that are not packed.
+// Makes the points of a range one by one: for plans that neighbour_plan does not cover, and unpacked positives.
 template <typename Cursor>
 __global__ void fill_singly(const __grid_constant__ point_writer<Cursor> writer) {
   const fill_range& range = writer.cursor.range();
@@ -231,7 +231,7 @@ void launch_form(const device_view& data, Form form, const point_writer<Cursor>&
                                                      data.packed,
                                                      {form, data.csr, data.item_count},
                                                      writer};
-  const std::uint64_t max_quads = count / 4 + 2;  // a range may cut a quad at both ends
+  const std::uint64_t max_quads = count / 4 + 2;  // a range may cut quads at both ends
   const auto grid = static_cast<unsigned>(core::ceil_div(max_quads, on.block_size));
   on("launch of fill_points", fill_points<Position, Layout, Form, Cursor>, dim3(grid, batches), job);
 }
@@ -260,13 +260,13 @@ void launch_position(const device_view& data, const point_writer<Cursor>& writer
   }
 }
 
-// Whether the kernel may count in 32 bits: the points by their positions, and by quads all positions of the cycle, of
-// which a large batch makes many more in padding. Below 2^31 quads, with room for the last tile to reach past the end.
+// Returns whether the kernel may count in 32 bits: the cycle's points by position, and all positions by quads (a large
+// batch adds many in padding). Below 2^31 quads the last tile may reach past the end.
 bool fits_32_bits(const core::training_plan& plan) {
   return neighbour_plan<std::uint32_t>::covers(plan) && plan.padded_count() < 1ULL << 33;
 }
 
-// count: points of a batch, a row of the grid each.
+// count: points of a batch; each batch is a row of the grid.
 template <typename Cursor>
 void launch_fill(const core::training_plan& plan, const device_view& data, std::uint64_t count, unsigned batches,
                  const Cursor& cursor, const launcher& on) {

@@ -1,4 +1,4 @@
-// Training points in device memory, byte for byte core::point_at.
+// Training points in device memory, byte for byte equal to core::point_at.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 
 namespace negpipe::cuda {
 
-/// How the values of a whole quad are stored: one by one, or four at once where all columns are aligned for that.
+/// How a whole quad is stored: value by value, or four at once if all columns are aligned for that.
 enum class store_width : std::uint32_t { single, quads_of_uint16, quads_of_int32 };
 
 /// Columns in device memory and their alignment.
@@ -19,22 +19,22 @@ struct target_columns {
   static constexpr std::uint32_t no_phase = 4;
 
   core::training_pointers columns;
-  std::uint32_t phase;  ///< how many values each column begins past a multiple of four values; no_phase if they differ
+  std::uint32_t phase;  ///< values that each column begins past a multiple of four; no_phase if they differ
 
   static target_columns make(const core::training_pointers& columns);
 
-  /// The same columns from value number count on.
+  /// Returns the same columns from value number count on.
   NEGPIPE_HD target_columns skip(std::uint64_t count) const;
 };
 
-/// A range of positions as blocks of four ("quads"), counted over the whole cycle, and where the values go.
+/// A range of positions as blocks of four ("quads"), counted over the whole cycle, and its columns.
 struct fill_range {
   std::uint64_t begin;        ///< quad of the first position
   std::uint64_t first;        ///< position of the columns' first value
-  std::uint64_t whole_begin;  ///< first quad that lies in the range as a whole and holds no padding
+  std::uint64_t whole_begin;  ///< first quad that is wholly in the range and has no padding
   std::uint64_t count;
   std::uint64_t whole_count;
-  std::uint64_t end;         ///< past the quad of the last position
+  std::uint64_t end;         ///< one past the quad of the last position
   core::training_pointers columns;  ///< moved back by first values: position p goes to index p
   store_width stores;
 
@@ -42,29 +42,29 @@ struct fill_range {
                                     const target_columns& target);
 };
 
-/// What a batch of a replay derives from the cursor; in device memory.
+/// The state of a replay's batch, derived from the cursor; in device memory.
 struct cursor_state {
   core::cycle_key key;
   fill_range range;
 };
 
 /// Queues the points at positions [first, first + count) of the key's cycle.
-///
-/// columns: device memory, each with room for count values and aligned to its type. Fastest where every column is
-/// aligned to 16 bytes and first is a multiple of 4. first + count <= plan.padded_count(). on.block_size: a multiple
-/// of 32, at most max_block_size. Allocates nothing, does not wait, may be captured. Throws backend_error.
+/// - columns: device memory, each with room for count values and aligned to its type. Fastest if every column is
+///   aligned to 16 bytes and first is a multiple of 4.
+/// - first + count <= plan.padded_count().
+/// - on.block_size: a multiple of 32, at most max_block_size.
+/// - Does not allocate or wait; may be captured. Throws backend_error.
 void fill_training_async(const core::training_plan& plan, const core::cycle_key& key, const device_view& data,
                          std::uint64_t first, std::uint64_t count, const core::training_pointers& columns,
                          const launcher& on);
 
-/// Queues the next batches of a cursor in device memory, and moves the cursor past them.
-///
-/// Batch k goes to values [k * batch_size, (k + 1) * batch_size) of the columns. states: [batch_count], each set to
-/// initial_state(plan) once; work that reads them must not overlap. Otherwise as above.
+/// Queues the next batches of a cursor in device memory, and advances the cursor past them. Otherwise as above.
+/// - Batch k goes to values [k * batch_size, (k + 1) * batch_size) of the columns.
+/// - states: [batch_count], each set to initial_state(plan) once. Work that reads them must not overlap.
 void fill_next_async(const core::training_plan& plan, batch_cursor* cursor, cursor_state* states, unsigned batch_count,
                      const device_view& data, const core::training_pointers& columns, const launcher& on);
 
-/// The fields of a state that no batch changes.
+/// Returns a state with the fields that are the same for all batches.
 cursor_state initial_state(const core::training_plan& plan);
 
 NEGPIPE_HD inline target_columns target_columns::skip(std::uint64_t count) const {

@@ -1,4 +1,4 @@
-// Launches of kernels: sizes, and the status of the launch itself.
+// Kernel launches: grid sizes, and the status of the launch.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -13,7 +13,7 @@ namespace negpipe::cuda {
 inline constexpr unsigned default_block_size = 128;
 inline constexpr unsigned max_block_size = 256;
 
-/// Blocks for a grid-stride loop: one for each of block_count pieces of work, at most 16 per multiprocessor of the
+/// Returns the number of blocks of a grid-stride loop: one per piece of work, at most 16 per multiprocessor of the
 /// current device.
 inline unsigned grid_for(std::uint64_t block_count) {
   constexpr std::uint64_t blocks_per_multiprocessor = 16;
@@ -27,16 +27,16 @@ inline unsigned grid_for(std::uint64_t block_count) {
 
 /// Where kernels are launched.
 ///
-/// The status is that of the launch (cudaLaunchKernelEx), not the runtime's last error: a pending error of the caller
-/// is neither reported nor cleared.
+/// Checks the status of the launch (cudaLaunchKernelEx), not the runtime's last error: a pending error of the caller is
+/// neither reported nor cleared.
 struct launcher {
   cudaStream_t stream = nullptr;
   unsigned block_size = default_block_size;
-  /// Loads kernels instead of launching them. With lazy loading, the first launch of a kernel may allocate, which a
-  /// stream capture does not permit.
+  /// Loads kernels instead of launching them. With lazy loading, a kernel's first launch may allocate, which is not
+  /// allowed during stream capture.
   bool load_only = false;
 
-  /// what: such as "launch of fill_points", for the error message. Throws backend_error.
+  /// what: for the error message, such as "launch of fill_points". Throws backend_error.
   template <typename... Parameters, typename... Arguments>
   void operator()(const char* what, void (*kernel)(Parameters...), dim3 grid, const Arguments&... arguments) const {
     if (load_only) {

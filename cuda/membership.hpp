@@ -1,5 +1,5 @@
-// The forms in which a kernel asks "has this user touched this item?". ask() is one read, answers in its lowest bit
-// and may err towards yes; confirms() says whether a yes was right; contains() is exact. All forms give the same bytes.
+// The kernels' membership forms. ask() makes one read, answers in the lowest bit and may give false positives;
+// confirms() checks a positive answer; contains() is exact. All forms give the same bytes.
 #pragma once
 
 #include "negpipe/core/bitset.hpp"
@@ -9,12 +9,12 @@
 
 namespace negpipe::cuda {
 
-/// How a device dataset looks membership up.
+/// How a device dataset looks up membership.
 enum class membership_form : std::uint8_t {
-  automatic,      ///< the form that reads least at random, see choose_form
-  bitset,         ///< exact by one read, of user_count * item_count / 8 bytes
-  bloom_filter,   ///< nearly always exact by one read, of two bytes a positive; behind it bitsets, or the rows
-  sorted_search,  ///< no memory besides the rows
+  automatic,      ///< the form with the fewest random reads, see choose_form
+  bitset,         ///< exact with one read; user_count * item_count / 8 bytes
+  bloom_filter,   ///< one read, two bytes per positive; hits are confirmed by bitsets or rows
+  sorted_search,  ///< no extra memory
 };
 
 constexpr const char* name_of(membership_form form) {
@@ -31,13 +31,13 @@ constexpr const char* name_of(membership_form form) {
   return "unknown";
 }
 
-/// words[index] if the label is 0; else 0 without a read: by a predicate, where nvcc would make a branch that most
+/// Returns words[index] if the label is 0; else 0 without a read. Uses a predicate: nvcc would emit a branch that most
 /// lanes of a warp take.
 NEGPIPE_HD inline std::uint32_t word_if_negative(std::uint32_t label, const std::uint32_t* words, std::uint32_t index) {
 #if defined(__CUDA_ARCH__)
   std::uint32_t word = 0;
-  asm("{ .reg .pred p; .reg .u64 place; setp.eq.u32 p, %3, 0; mad.wide.u32 place, %1, 4, %2; mov.u32 %0, 0; "
-      "@p ld.global.nc.u32 %0, [place]; }"
+  asm("{ .reg .pred p; .reg .u64 address; setp.eq.u32 p, %3, 0; mad.wide.u32 address, %1, 4, %2; mov.u32 %0, 0; "
+      "@p ld.global.nc.u32 %0, [address]; }"
       : "=&r"(word)
       : "r"(index), "l"(__cvta_generic_to_global(words)), "r"(label));
   return word;
@@ -46,20 +46,20 @@ NEGPIPE_HD inline std::uint32_t word_if_negative(std::uint32_t label, const std:
 #endif
 }
 
-/// For fewer than 2^32 words: larger ones are never chosen, and word numbers of 32 bits are half the arithmetic.
+/// For fewer than 2^32 words: larger bitsets are never chosen, and 32-bit indices halve the arithmetic.
 struct bitset_form {
   core::bitset_view bits;
 
   NEGPIPE_HD std::uint32_t ask(user_id user, std::int32_t item, std::uint32_t label) const {
-    const auto place = static_cast<std::uint32_t>(item);
-    const std::uint32_t word = static_cast<std::uint32_t>(index(user)) * bits.words_per_row + place / 32;
-    return core::shift_down(word_if_negative(label, bits.words, word), place);
+    const auto bit = static_cast<std::uint32_t>(item);
+    const std::uint32_t word = static_cast<std::uint32_t>(index(user)) * bits.words_per_row + bit / 32;
+    return core::shift_down(word_if_negative(label, bits.words, word), bit);
   }
   NEGPIPE_HD bool confirms(user_id, std::int32_t) const { return true; }
   NEGPIPE_HD bool contains(user_id user, std::int32_t item) const { return (ask(user, item, 0) & 1U) != 0; }
 };
 
-/// What the filter lets through is asked of the exact structure behind it: bitsets where they fit, else the rows.
+/// Candidates that pass the filter are checked in the exact structure: bitsets if they fit, else the rows.
 struct filter_form {
   core::bloom_filter_view filter;
   core::positives_view exact;
@@ -84,7 +84,7 @@ struct search_form {
   NEGPIPE_HD bool contains(user_id user, std::int32_t item) const { return csr.row(user).contains(item); }
 };
 
-/// What core::draw_negative asks of, with membership in one of the forms.
+/// The positives that core::draw_negative reads, with membership in one of the forms.
 template <typename Form>
 struct positives_of {
   Form form;

@@ -62,7 +62,7 @@ class lent_memory final : public device_memory {
   void* allocate(std::size_t bytes, cudaStream_t stream) override {
     void* pointer = allocator_.allocate(allocator_.context, bytes, stream);
     if (pointer != nullptr) return pointer;
-    throw device_memory_error("the caller's allocator gave no " + std::to_string(bytes) +
+    throw device_memory_error("the caller's allocator could not provide " + std::to_string(bytes) +
                               " bytes: free memory on the device");
   }
 
@@ -89,7 +89,7 @@ std::unique_ptr<device_memory> make_plain_memory() { return std::make_unique<pla
 
 std::unique_ptr<device_memory> make_lent_memory(const device_allocator& allocator) {
   if (allocator.allocate == nullptr || allocator.deallocate == nullptr) {
-    throw option_error("allocator", "allocate and deallocate are wanted together, one is null");
+    throw option_error("allocator", "one of allocate and deallocate is null; set both or neither");
   }
   return std::make_unique<lent_memory>(allocator);
 }

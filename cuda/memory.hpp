@@ -1,5 +1,5 @@
-// Device and pinned memory with owners. Device memory is stream-ordered: it may be used by work given to the stream
-// after the allocation, and is given back in the stream's order.
+// Owners of device and pinned memory. Device memory is stream-ordered: work queued to the stream after the allocation
+// may use it, and it is freed in stream order.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -14,29 +14,29 @@
 
 namespace negpipe::cuda {
 
-/// A source of device memory. Any thread.
+/// A source of device memory. Thread-safe.
 class device_memory {
  public:
   virtual ~device_memory() = default;
-  /// At least bytes > 0, aligned to 256. Throws device_memory_error.
+  /// Returns at least bytes > 0, aligned to 256. Throws device_memory_error.
   virtual void* allocate(std::size_t bytes, cudaStream_t stream) = 0;
   virtual void deallocate(void* pointer, std::size_t bytes, cudaStream_t stream) noexcept = 0;
-  /// Gives memory that is kept for later allocations back to the device. Throws backend_error.
+  /// Returns cached memory to the device. Throws backend_error.
   virtual void release_unused() {}
 };
 
-/// A pool of the current device's memory that keeps what is given back until it is destroyed or released, so that
-/// repeated allocations cost no call into the driver. Plain allocations where the device has no pools.
+/// Makes a pool of the current device's memory. It caches freed memory until it is destroyed or released, so repeated
+/// allocations need no driver call. Falls back to plain allocations on devices without pools.
 std::unique_ptr<device_memory> make_pool_memory();
 
-/// Plain allocations of the current device's memory: each is a call into the driver, and each deallocation waits for
+/// Makes a source of plain allocations on the current device: each is a driver call, and each deallocation waits for
 /// the device.
 std::unique_ptr<device_memory> make_plain_memory();
 
-/// The caller's allocator.
+/// Makes a source that uses the caller's allocator.
 std::unique_ptr<device_memory> make_lent_memory(const device_allocator& allocator);
 
-/// count values of T in device memory, not initialised. Move-only. The stream and the memory must outlive it.
+/// count uninitialised values of T in device memory. Move-only. The stream and the memory source must outlive it.
 template <typename T>
 class device_buffer {
  public:
@@ -69,7 +69,7 @@ class device_buffer {
   cudaStream_t stream_ = nullptr;
 };
 
-/// count values of T in page-locked host memory, which copies reach without a detour. Move-only.
+/// count values of T in page-locked host memory, for fast copies. Move-only.
 template <typename T>
 class pinned_buffer {
  public:
@@ -96,7 +96,7 @@ class pinned_buffer {
   std::size_t count_ = 0;
 };
 
-/// A copy of host values on the device. The host values may change once the stream has got this far.
+/// Returns a device copy of host values. The host values may change once the stream has reached this point.
 template <typename T>
 device_buffer<T> upload_async(const T* values, std::size_t count, device_memory& memory, cudaStream_t stream) {
   device_buffer<T> buffer(count, memory, stream);

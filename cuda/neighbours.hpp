@@ -1,6 +1,5 @@
-// Four neighbouring positions at once: the same points as point_at, for the price of one random block, with the
-// divisions prepared and the reads of all four under way together. A device thread makes four; tests hold the host's
-// and the device's answers to point_at.
+// Four neighbouring positions at once: the same points as core::point_at at the cost of one random block, with prepared
+// divisors and overlapping reads. A device thread makes four points. Tests compare host and device with point_at.
 #pragma once
 
 #include <cstddef>
@@ -23,10 +22,10 @@ struct neighbours {
   std::int32_t user[4];
   std::int32_t item[4];     ///< in the lowest Layout::item_bits, as packed_entry::item()
   std::uint32_t labels;     ///< byte j is the label of point j
-  std::uint32_t unsettled;  ///< bit j: the item of point j is its first candidate, which may be a positive
+  std::uint32_t unsettled;  ///< bit j: item j is its first candidate and may be a positive
 };
 
-/// One pass of a plan's network, rounds half rounds, over some digits.
+/// Applies a plan's network once, with the given number of half rounds, to several digits.
 template <std::size_t rounds, std::size_t count>
 NEGPIPE_HD void pass(core::digits radices, const std::uint32_t (&key)[rounds], core::digits (&digit)[count]) {
   NEGPIPE_UNROLL
@@ -36,7 +35,7 @@ NEGPIPE_HD void pass(core::digits radices, const std::uint32_t (&key)[rounds], c
   }
 }
 
-/// The images of positions first .. first + 3 under the cycle's permutation.
+/// Returns the images of positions first .. first + 3 under the cycle's permutation.
 template <typename Position>
 NEGPIPE_HD void permute_neighbours(const neighbour_plan<Position>& plan, const core::permutation& order, Position first,
                                    Position (&image)[4]) {
@@ -57,7 +56,7 @@ NEGPIPE_HD void permute_neighbours(const neighbour_plan<Position>& plan, const c
     greatest = image[j] > greatest ? image[j] : greatest;
   }
   if (right + 3 < radices.right && greatest < plan.point_count) return;
-  // Rare: the right digit is carried within the four, or an image lies past the end and is walked on from.
+  // Rare: the right digit is carried within the four, or an image lies past the end and cycle walking continues.
   std::uint32_t left_over = 0;
   NEGPIPE_UNROLL
   for (std::uint32_t j = 0; j < 4; ++j) {
@@ -67,7 +66,7 @@ NEGPIPE_HD void permute_neighbours(const neighbour_plan<Position>& plan, const c
   for (; left_over != 0; left_over &= left_over - 1) {
     const std::uint32_t this_one = left_over & (0U - left_over);
     core::digits one[1] = {};
-    NEGPIPE_UNROLL  // by selection: the digits and images are to stay in registers
+    NEGPIPE_UNROLL  // by selection, to keep digits and images in registers
         for (std::uint32_t j = 0; j < 4; ++j) {
       if (this_one != 1U << j) continue;
       const bool is_carried = right + j >= radices.right;
@@ -83,7 +82,7 @@ NEGPIPE_HD void permute_neighbours(const neighbour_plan<Position>& plan, const c
   }
 }
 
-/// Users and items of words that could not be packed.
+/// Returns the users and items of words that could not be packed.
 template <typename Position, typename Layout>
 NEGPIPE_HD void look_up_irregular(const packed_entry<Layout> (&entry)[4], const Position (&positive)[4],
                                   const core::csr_view& csr, std::int32_t (&user)[4], std::int32_t (&item)[4]) {
@@ -95,8 +94,8 @@ NEGPIPE_HD void look_up_irregular(const packed_entry<Layout> (&entry)[4], const 
   }
 }
 
-/// Leaves the negatives whose first word the bounded draw rejects to be settled: as if one of the user's positives had
-/// been the candidate.
+/// Leaves negatives whose first word the bounded draw rejects unsettled, as if the candidate were a positive of the
+/// user.
 NEGPIPE_HD inline void refuse_rejected(core::bounded32 item_draw, const core::random_block& block,
                                        const std::int32_t (&own)[4], neighbours& out) {
   NEGPIPE_UNROLL
@@ -108,7 +107,7 @@ NEGPIPE_HD inline void refuse_rejected(core::bounded32 item_draw, const core::ra
   }
 }
 
-/// Labels and items of four points whose users are known: their own items, or the first candidates.
+/// Makes labels and items of four points with known users: their own items, or the first candidates.
 template <typename Position, typename Membership>
 NEGPIPE_HD void draw_first(const neighbour_plan<Position>& plan, const Position (&image)[4],
                            const std::int32_t (&own)[4], const core::random_block& block, const Membership& membership,
@@ -128,9 +127,9 @@ NEGPIPE_HD void draw_first(const neighbour_plan<Position>& plan, const Position 
   if (least < plan.item_draw.threshold) refuse_rejected(plan.item_draw, block, own, out);
 }
 
-/// Points 4 * quad .. 4 * quad + 3 of a cycle, all below plan.point_count, with users and own items from words packed
-/// in the Layout. membership.ask(user, item, label) answers in its lowest bit: 0 where label is not 0, and where
-/// the item is certainly not among the user's positives; else 1.
+/// Makes points 4 * quad .. 4 * quad + 3 of a cycle, all below plan.point_count, from words packed in the Layout.
+/// membership.ask(user, item, label) answers in its lowest bit: 0 if label is not 0 or the item is certainly not a
+/// positive of the user, else 1.
 template <typename Layout, typename Position, typename Membership, typename Source>
 NEGPIPE_HD neighbours points_at(const neighbour_plan<Position>& plan, const core::cycle_key& key,
                                 const packed_word* packed, const core::csr_view& csr, const Membership& membership,
@@ -152,7 +151,7 @@ NEGPIPE_HD neighbours points_at(const neighbour_plan<Position>& plan, const core
     entry[j] = {load_word(packed, word), static_cast<std::uint32_t>(positive[j] - word * Layout::per_word)};
     any_part |= entry[j].word.part[0];
   }
-  // The random block is made while the words are on their way.
+  // The random block is computed while the words are being read.
   const auto block = source(core::make_counter(core::tag::train_draw, key.cycle, quad, 0));
   neighbours out{};
   std::int32_t own[4];

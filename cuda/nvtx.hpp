@@ -1,11 +1,11 @@
-// Names for stages in profilers. Costs nothing when no profiler listens.
+// Names stages for profilers. Costs nothing without a profiler.
 #pragma once
 
 #include <nvtx3/nvToolsExt.h>
 
 namespace negpipe::cuda {
 
-/// A named range on the calling thread, for a scope.
+/// A named range on the calling thread, until the end of the scope.
 class nvtx_range {
  public:
   explicit nvtx_range(const char* name) { nvtxRangePushA(name); }

@@ -13,10 +13,10 @@ namespace negpipe::cuda {
 
 namespace {
 
-using index_word = unsigned long long;  // atomicMin and atomicMax know it by this name
+using index_word = unsigned long long;  // the type that atomicMin and atomicMax take
 constexpr index_word none = ~0ULL;
 
-// The lowest indices at which something is wrong, or none.
+// The lowest index of each kind of error, or none.
 struct findings {
   index_word bad_user = none;
   index_word bad_item = none;
@@ -54,7 +54,7 @@ __global__ void check_heldout(const std::int32_t* heldout, std::int32_t user_cou
   }
 }
 
-// A timestamp as an unsigned number of the same order.
+// Maps a timestamp to an unsigned number of the same order.
 __device__ index_word as_unsigned(std::int64_t timestamp) {
   return static_cast<index_word>(timestamp) ^ 1ULL << 63;
 }
@@ -65,7 +65,7 @@ __global__ void find_last_times(rows_view rows, index_word* last_time) {
   }
 }
 
-// last_row: one more than the index of the user's last row.
+// last_row: the index of the user's last row, plus one.
 __global__ void find_last_rows(rows_view rows, const index_word* last_time, index_word* last_row) {
   for (std::uint64_t i = first_index(); i < rows.count; i += index_stride()) {
     if (rows.timestamps != nullptr && as_unsigned(rows.timestamps[i]) != last_time[rows.users[i]]) continue;
@@ -96,14 +96,14 @@ void refuse_id(const char* column, index_word at, const std::int32_t* ids, std::
                      std::to_string(download(ids + at, stream)) + "; 0 to " + std::to_string(count - 1) + " wanted");
 }
 
-// Zeroed.
+// A zeroed buffer.
 device_buffer<index_word> make_words(std::int32_t count, device_memory& memory, cudaStream_t stream) {
   device_buffer<index_word> words(static_cast<std::size_t>(count), memory, stream);
   NEGPIPE_CUDA_CHECK(cudaMemsetAsync(words.data(), 0, words.size_bytes(), stream));
   return words;
 }
 
-// The item of each user's last row. All ids are in range.
+// Finds the item of each user's last row. All ids must be in range.
 void hold_out_last_rows(const rows_view& rows, std::int32_t* heldout, findings* found, device_memory& memory,
                         cudaStream_t stream) {
   const launcher on{stream};
@@ -166,7 +166,7 @@ device_rows rows_from_interactions(const device_interactions& data, device_memor
     write_rows(policy, keys.data(), distinct, view.user_count, rows.user_offsets.data(), rows.positive_items.data());
   });
   if (rows.positive_items.size() == 0) {
-    throw option_error("users, items: no training positive is left beside the held-out items; give more rows");
+    throw option_error("users, items: all rows are held out, no training positive is left; give more rows");
   }
   return rows;
 }

@@ -1,4 +1,4 @@
-// From columns of pairs in any order to sorted rows, by Thrust, on whichever system the policy names.
+// Sorts pairs in any order to rows, with Thrust, on the system of the policy.
 #pragma once
 
 #include <thrust/binary_search.h>
@@ -15,8 +15,8 @@
 
 namespace negpipe::cuda {
 
-/// A pair as one key that sorts by user, then by item; a user's held-out pair as a key past all others. Ids are not
-/// negative.
+/// A pair as one key that sorts by user, then by item. A user's held-out pair becomes a key after all others. Ids are
+/// not negative.
 struct pair_key {
   static constexpr std::uint64_t left_out = ~std::uint64_t{0};
   const std::int32_t* heldout;  ///< [user_count]

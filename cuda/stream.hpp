@@ -1,4 +1,4 @@
-// Owners of streams and events, and the current device for a scope. Destructors never throw.
+// Owners of streams and events, and a guard of the current device. Destructors never throw.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -9,7 +9,7 @@
 
 namespace negpipe::cuda {
 
-/// Makes a device current for the calling thread, and the former one again at the end of the scope.
+/// Makes a device current for the calling thread, and restores the previous one at the end of the scope.
 class device_guard {
  public:
   explicit device_guard(int device) {
@@ -29,7 +29,7 @@ class device_guard {
   bool changed_ = false;
 };
 
-/// The same for destructors: does nothing where the device cannot be made current.
+/// device_guard for destructors: does nothing if the device cannot be made current.
 class quiet_device_guard {
  public:
   explicit quiet_device_guard(int device) noexcept {
@@ -51,7 +51,7 @@ class quiet_device_guard {
   bool changed_ = false;
 };
 
-/// A stream of the current device that does not wait for the legacy default stream. Move-only.
+/// A stream of the current device without implicit synchronisation with the legacy default stream. Move-only.
 class stream {
  public:
   stream() { NEGPIPE_CUDA_CHECK(cudaStreamCreateWithFlags(&handle_, cudaStreamNonBlocking)); }
@@ -65,14 +65,14 @@ class stream {
   }
 
   cudaStream_t get() const { return handle_; }
-  /// Waits until everything given to the stream is done.
+  /// Waits for all work queued to the stream.
   void synchronize() const { NEGPIPE_CUDA_CHECK(cudaStreamSynchronize(handle_)); }
 
  private:
   cudaStream_t handle_ = nullptr;
 };
 
-/// A mark in a stream. Without timing unless asked for. Move-only.
+/// An event, without timing by default. Move-only.
 class event {
  public:
   explicit event(bool timing = false) {

@@ -19,15 +19,15 @@ struct take_job {
   unsigned key_blocks;  // Philox blocks that hold the round keys; 0 for a permutation small enough for a table
 };
 
-// The cursor count batches on. A batch number past the end counts as the end of its cycle. Subtracts where a division
-// would take a hundred instructions: count exceeds a cycle's batches only in tiny cycles.
+// Returns the cursor count batches later. A batch number past the end counts as the end of its cycle. Subtracts instead
+// of dividing, which takes a hundred instructions: count exceeds a cycle's batches only in tiny cycles.
 __device__ batch_cursor advanced(batch_cursor at, std::uint64_t count, std::uint64_t batches_per_cycle) {
   if (at.batch >= batches_per_cycle) at = {at.cycle + 1, 0};
   for (at.batch += count; at.batch >= batches_per_cycle; at.batch -= batches_per_cycle) ++at.cycle;
   return at;
 }
 
-// A lane per block of round keys, or per partner of a small permutation.
+// One lane per block of round keys, or per partner of a small permutation.
 __device__ void write_key(const take_job& job, std::uint32_t cycle, unsigned lane, core::permutation& order) {
   if (lane < job.key_blocks) {
     const auto block = job.source(core::permutation::round_key_counter(core::tag::round_keys, cycle, 0, lane));
@@ -41,7 +41,7 @@ __device__ void write_key(const take_job& job, std::uint32_t cycle, unsigned lan
   }
 }
 
-// One block, a warp per batch.
+// One block, one warp per batch.
 __global__ void take_batches(const __grid_constant__ take_job job) {
   const batch_cursor begin = *job.cursor;
   __syncthreads();  // every thread has read the cursor

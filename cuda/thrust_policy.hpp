@@ -1,4 +1,4 @@
-// Thrust on a stream, with scratch memory from our own source.
+// Runs Thrust on a stream, with scratch memory from a device_memory.
 #pragma once
 
 #include <thrust/execution_policy.h>
@@ -12,7 +12,7 @@
 
 namespace negpipe::cuda {
 
-/// The allocator that Thrust takes scratch from.
+/// The allocator of Thrust's scratch memory.
 class scratch_allocator {
  public:
   using value_type = char;
@@ -29,10 +29,10 @@ class scratch_allocator {
   cudaStream_t stream_;
 };
 
-/// Runs body and waits for the stream, turning what Thrust throws into our own errors.
+/// Runs body, waits for the stream, and turns Thrust's exceptions into negpipe's.
 ///
-/// Thrust takes the runtime's last error for its own. Where the caller has left one pending, body runs in a thread of
-/// its own, because that error is kept per thread.
+/// Thrust reports the runtime's last error as its own. If the caller has one pending, body runs in a separate thread,
+/// because that error is per thread.
 template <typename Body>
 void with_thrust(const char* what, cudaStream_t stream, const Body& body) {
   const auto run = [&] {

@@ -1,4 +1,4 @@
-// Without CUDA in the build, or without a visible device, the device path refuses with the reason.
+// Without CUDA in the build, or without a visible device, device_sampler throws with the reason.
 #include <gtest/gtest.h>
 
 #include <array>
@@ -20,7 +20,7 @@ std::string reason() {
   return "";
 }
 
-TEST(device_sampler_without_a_device, is_refused_with_the_reason) {
+TEST(device_sampler_without_a_device, throws_with_the_reason) {
   const std::array<std::int32_t, 2> ids{0, 1};
   ASSERT_FALSE(reason().empty()) << "this test is for runs with no visible device";
   const std::function<void()> constructions[] = {

@@ -1,4 +1,4 @@
-// Machines without a device, or with one that cannot be used: the reason is given, auto takes the CPU, cuda is refused.
+// Without a usable device: the reason is given, auto takes the CPU, cuda is rejected.
 #include <gtest/gtest.h>
 
 #include "negpipe/backend.hpp"
@@ -21,7 +21,7 @@ TEST(without_a_device, auto_takes_the_cpu) {
   EXPECT_EQ(make_backend("auto", index)->description().find("cpu"), 0U);
 }
 
-TEST(without_a_device, cuda_is_refused_with_the_reason) {
+TEST(without_a_device, cuda_is_rejected_with_the_reason) {
   const dataset data = edge_dataset();
   const positives_index index(data);
   for (const char* name : {"cuda", "cuda:0", "cuda:all"}) {
@@ -34,7 +34,7 @@ TEST(without_a_device, cuda_is_refused_with_the_reason) {
   }
 }
 
-// Run with a device that is full, held by another process, or without code in this build.
+// Needs a device with full memory, in use by another process, or without code for it in this build.
 TEST(with_an_unusable_device, auto_takes_the_cpu_and_says_why) {
   ASSERT_TRUE(cuda_status().available) << "this test is for runs with a device";
   const positives_index index(edge_dataset());
@@ -43,7 +43,7 @@ TEST(with_an_unusable_device, auto_takes_the_cpu_and_says_why) {
   EXPECT_NE(description.find("; cuda is not used: CUDA: "), std::string::npos) << description;
 }
 
-TEST(with_an_unusable_device, cuda_is_refused) {
+TEST(with_an_unusable_device, cuda_is_rejected) {
   const positives_index index(edge_dataset());
   EXPECT_THROW(make_backend("cuda", index), backend_error);
 }

@@ -1,5 +1,5 @@
-// The contract of backends, held by CUDA: every membership form, several block sizes, pieces that cut rows and blocks
-// of four, one device and several.
+// Instantiates the backend contract for CUDA: every membership form, several block sizes, pieces that cut rows and
+// blocks of four, one device and several.
 #include <numeric>
 
 #include "cuda_backend.hpp"
@@ -46,7 +46,7 @@ GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(backend_contract);
 INSTANTIATE_TEST_SUITE_P(cuda, backend_contract, testing::ValuesIn(cases()),
                          [](const auto& of) { return of.param.name; });
 
-// Columns of these backends are host memory: what is handed over is not copied to, but refused.
+// Columns of this backend must be host memory; device memory is rejected.
 TEST(cuda_contract, backends_reject_columns_in_device_memory) {
   const backend_status status = cuda_status();
   if (!status.available) GTEST_SKIP() << status.reason;
@@ -66,7 +66,7 @@ TEST(cuda_contract, backends_reject_columns_in_device_memory) {
   EXPECT_EQ(cudaFree(device), cudaSuccess);
 }
 
-TEST(cuda_contract, memory_is_located) {
+TEST(cuda_contract, locates_memory) {
   const backend_status status = cuda_status();
   if (!status.available) GTEST_SKIP() << status.reason;
   const int on_stack = 0;
@@ -84,14 +84,14 @@ TEST(cuda_contract, memory_is_located) {
   EXPECT_EQ(cudaFree(device), cudaSuccess);
 }
 
-// So that a machine without a device says that it skipped the suite, and why.
+// On a machine without a device, this test reports that the suite was skipped, and why.
 TEST(cuda_contract, has_a_device) {
   const backend_status status = cuda_status();
   if (!status.available) GTEST_SKIP() << status.reason;
   EXPECT_TRUE(status.reason.empty());
 }
 
-// Buffers are made at first use, so that each device that worked has less memory free.
+// Buffers are allocated at first use, so each device that worked has less free memory.
 TEST(several_devices, share_a_large_call) {
   const std::vector<int> devices = every_device();
   if (devices.size() < 2) GTEST_SKIP() << "this machine has one device";
@@ -112,7 +112,7 @@ TEST(several_devices, share_a_large_call) {
   for (const int device : devices) EXPECT_LT(free_bytes(device), before[static_cast<std::size_t>(device)]) << device;
 }
 
-TEST(cuda_contract, devices_are_named_by_number) {
+TEST(cuda_contract, selects_devices_by_number) {
   const backend_status status = cuda_status();
   if (!status.available) GTEST_SKIP() << status.reason;
   int count = 0;

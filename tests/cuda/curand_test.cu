@@ -1,4 +1,4 @@
-// cuRAND's device generator, by its own front door, gives the block that the contract's counter layout names.
+// cuRAND's device generator, by its public API, gives the block of core's counter layout.
 #include <curand_kernel.h>
 #include <gtest/gtest.h>
 
@@ -32,7 +32,7 @@ __global__ void make_blocks(const named_block* names, std::size_t count, std::ui
 
 class curand_device : public device_test {};
 
-TEST_F(curand_device, the_generator_curand_init_and_core_agree) {
+TEST_F(curand_device, generator_curand_init_and_core_agree) {
   std::vector<named_block> names;
   for (const auto purpose : {core::tag::round_keys, core::tag::train_draw, core::tag::padding, core::tag{63}}) {
     for (const std::uint32_t cycle : {0U, 1U, 0xFFFFFFFFU}) {

@@ -1,4 +1,4 @@
-// What tests on a device share: skipping where there is none, and columns in device memory.
+// Shared by tests on a device: skipping without one, and columns in device memory.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -16,7 +16,7 @@
 
 namespace negpipe::test {
 
-/// A test that needs a device: skipped, with the reason, where there is none.
+/// A test that needs a device. Skipped with the reason if there is none.
 class device_test : public testing::Test {
  protected:
   void SetUp() override {

@@ -1,4 +1,4 @@
-// Batches in device memory, to be compared with those of the CPU.
+// Batches in device memory, and their comparison with the CPU.
 #pragma once
 
 #include <cstring>
@@ -27,7 +27,7 @@ class device_column {
     NEGPIPE_CUDA_CHECK(cudaMemsetAsync(stored_.data(), filler, stored_.size_bytes(), stream));
   }
 
-  /// Waits for the stream. "" if the column holds the wanted bytes and the guards are untouched.
+  /// Waits for the stream. Returns "" if the column holds the wanted bytes and the guards are unchanged.
   std::string difference(const char* name, const void* wanted, cudaStream_t stream) const {
     std::vector<std::byte> found(stored_.size());
     NEGPIPE_CUDA_CHECK(cudaStreamSynchronize(stream));
@@ -37,7 +37,7 @@ class device_column {
     return found == expected ? "" : std::string(name) + " differs; ";
   }
 
-  /// Waits for the stream. True if nothing has been written.
+  /// Waits for the stream. Returns true if nothing was written.
   bool is_untouched(cudaStream_t stream) const {
     const std::vector<std::byte> nothing(bytes_, std::byte{filler});
     return difference("", nothing.data(), stream).empty();
@@ -73,7 +73,7 @@ class device_points {
     for (device_column* column : {&users_, &items_, &labels_, &valid_}) column->clear(stream);
   }
 
-  /// Waits for the stream. "" if the columns hold batches [first, first + n) of a cycle in record order.
+  /// Waits for the stream. Returns "" if the columns hold batches [first, first + n) of a cycle in record order.
   std::string difference(const training_plan& plan, std::uint32_t cycle, std::uint64_t first,
                          const core::positives_view& positives, cudaStream_t stream) const {
     std::vector<std::int32_t> users(count_);
@@ -125,7 +125,7 @@ class device_rows {
             {reinterpret_cast<std::int8_t*>(mask_.data()), count_}};
   }
 
-  /// Waits for the stream. "" if the columns hold the batch.
+  /// Waits for the stream. Returns "" if the columns hold the batch.
   std::string difference(const evaluation_plan& plan, std::uint64_t batch, const core::positives_view& positives,
                          cudaStream_t stream) const {
     std::vector<std::int32_t> users(count_);

@@ -1,4 +1,4 @@
-// What stands on the device equals what the host builds, from rows and from columns in any order.
+// Structures on the device equal those of the host, built from rows and from columns in any order.
 #include "device_dataset.hpp"
 
 #include <algorithm>
@@ -62,7 +62,7 @@ class device_dataset : public device_test {
   }
 };
 
-TEST_F(device_dataset, uploaded_structures_equal_the_host_s) {
+TEST_F(device_dataset, uploaded_structures_equal_those_of_the_host) {
   for (const std::int32_t item_count : {97, 1000, 70'000}) {
     const dataset data = edge_dataset(item_count);
     const positives_index index(data);
@@ -75,7 +75,7 @@ TEST_F(device_dataset, uploaded_structures_equal_the_host_s) {
   }
 }
 
-TEST_F(device_dataset, columns_in_any_order_with_repeats_build_the_same) {
+TEST_F(device_dataset, shuffled_columns_with_repeats_build_the_same_dataset) {
   const dataset data = edge_dataset(1000);
   const positives_index index(data);
   std::vector<std::pair<std::int32_t, std::int32_t>> pairs;
@@ -107,8 +107,8 @@ TEST_F(device_dataset, columns_in_any_order_with_repeats_build_the_same) {
   expect_equal(made, index, membership_form::bloom_filter);
 }
 
-// The shapes by which the choice was made; see the reasons at choose_form.
-TEST(choose_form, takes_what_reads_least_at_random) {
+// The shapes that decided the choice; see the reasons at choose_form.
+TEST(choose_form, takes_the_form_with_the_fewest_random_reads) {
   constexpr std::uint64_t mebibyte = 1 << 20;
   const auto chosen = [](std::int32_t users, std::int32_t items, std::uint64_t positives, std::uint64_t budget_bytes) {
     return cuda::choose_form(

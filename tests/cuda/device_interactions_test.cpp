@@ -26,8 +26,8 @@ struct interaction_rows {
   }
 };
 
-// The dataset's rows in any order, a third of them twice. Held-out rows are the latest of their users: by the timestamp
-// alone or, of equal timestamps and where timestamps are not used, by the order of rows.
+// The dataset's rows in any order, a third of them twice. Held-out rows are the user's latest: by timestamp alone, or,
+// for equal or unused timestamps, by the order of rows.
 interaction_rows shuffled_rows(const dataset& data, bool with_times) {
   interaction_rows in_order;
   for (std::int32_t u = 0; u < data.user_count(); ++u) {
@@ -105,7 +105,7 @@ class device_interactions_path : public device_test {
   cuda::device_buffer<std::int64_t> timestamps_;
 };
 
-// The host's dataset of rows from shuffled_rows.
+// Builds the host's dataset from rows of shuffled_rows.
 dataset with_neighbours_of_heldout(const dataset& data) {
   std::vector<std::vector<std::int32_t>> rows;
   for (std::int32_t u = 0; u < data.user_count(); ++u) {
@@ -121,7 +121,7 @@ dataset with_neighbours_of_heldout(const dataset& data) {
 
 constexpr evaluation_options some_evaluation{.negatives = 20, .batch_size = 63};
 
-TEST_F(device_interactions_path, the_last_row_of_each_user_is_held_out) {
+TEST_F(device_interactions_path, holds_out_the_last_row_of_each_user) {
   const dataset data = random_dataset({700, 0, 1, 300, 20, 950}, 1000, 5);
   const dataset wanted = with_neighbours_of_heldout(data);
   for (const bool with_times : {false, true}) {
@@ -130,14 +130,14 @@ TEST_F(device_interactions_path, the_last_row_of_each_user_is_held_out) {
   }
 }
 
-TEST_F(device_interactions_path, given_items_are_held_out) {
+TEST_F(device_interactions_path, holds_out_the_given_items) {
   const dataset data = random_dataset({700, 0, 1, 300, 20, 950}, 1000, 5);
   const std::vector<std::int32_t> heldout(data.heldout_items().begin(), data.heldout_items().end());
   expect_equal(make(shuffled_rows(data, true), 6, 1000, true, heldout, some_evaluation),
                with_neighbours_of_heldout(data));
 }
 
-TEST_F(device_interactions_path, ids_out_of_range_are_refused_by_their_row) {
+TEST_F(device_interactions_path, rejects_ids_out_of_range_and_names_the_row) {
   const interaction_rows good{{0, 1, 0, 1}, {0, 1, 2, 3}, {1, 2, 3, 4}};
   EXPECT_NO_THROW(make(good, 2, 4, false));
   interaction_rows bad = good;
@@ -149,12 +149,12 @@ TEST_F(device_interactions_path, ids_out_of_range_are_refused_by_their_row) {
   expect_refused("heldout[1] is 4; 0 to 3", [&] { make(good, 2, 4, true, {0, 4}); });
 }
 
-TEST_F(device_interactions_path, users_without_rows_and_rows_without_positives_are_refused) {
+TEST_F(device_interactions_path, rejects_users_without_rows_and_rows_without_positives) {
   expect_refused("user 2 has no row", [&] { make({{0, 1, 0}, {0, 1, 2}, {1, 2, 3}}, 3, 4, false); });
   expect_refused("no training positive", [&] { make({{0, 1}, {0, 1}, {1, 2}}, 2, 4, false); });
 }
 
-TEST_F(device_interactions_path, columns_that_do_not_fit_are_refused) {
+TEST_F(device_interactions_path, rejects_columns_that_do_not_fit) {
   const auto users = upload(std::vector<std::int32_t>{0, 0, 1});
   const std::vector<std::int32_t> on_the_host{0, 1, 2};
   const auto build = [&](std::span<const std::int32_t> items, std::span<const std::int32_t> heldout = {}) {
@@ -166,7 +166,7 @@ TEST_F(device_interactions_path, columns_that_do_not_fit_are_refused) {
   expect_refused("heldout has 3 values, 2 wanted", [&] { build({users.data(), 3}, {users.data(), 3}); });
 }
 
-TEST_F(device_interactions_path, users_with_too_few_items_left_for_evaluation_are_named) {
+TEST_F(device_interactions_path, names_users_with_too_few_items_left_for_evaluation) {
   try {
     make({{0, 0, 1, 1}, {0, 1, 2, 3}, {1, 2, 3, 4}}, 2, 4, false, {},
          evaluation_options{.negatives = 3, .batch_size = 4});

@@ -1,4 +1,4 @@
-// What the device path refuses, and what it leaves alone: the caller's memory, device and pending error.
+// device_sampler rejects invalid arguments, and preserves the caller's memory, device and pending error.
 #include <functional>
 #include <map>
 
@@ -51,7 +51,7 @@ class device_checks : public device_test {
   std::optional<device_rows> rows;
 };
 
-TEST_F(device_checks, refuse_training_columns_that_do_not_fit) {
+TEST_F(device_checks, reject_training_columns_that_do_not_fit) {
   const training_columns good = points->columns();
   std::vector<std::int32_t> on_the_host(64);
   training_columns bad = good;
@@ -73,14 +73,14 @@ TEST_F(device_checks, refuse_training_columns_that_do_not_fit) {
   EXPECT_FALSE(points->is_untouched(stream->get()));
 }
 
-TEST_F(device_checks, refuse_pinned_host_memory) {
+TEST_F(device_checks, reject_pinned_host_memory) {
   cuda::pinned_buffer<std::int32_t> pinned(64);
   training_columns bad = points->columns();
   bad.users = {pinned.data(), 64};
   expect_fill_refused("users lies in host memory", bad);
 }
 
-TEST_F(device_checks, refuse_batches_that_do_not_exist) {
+TEST_F(device_checks, reject_batches_that_do_not_exist) {
   const std::uint64_t count = sampler->batch_count();
   const auto fill = [&](std::uint64_t first, std::uint64_t batches) {
     return [&, first, batches] { sampler->fill(0, first, batches, points->columns(), stream->get()); };
@@ -97,7 +97,7 @@ TEST_F(device_checks, refuse_batches_that_do_not_exist) {
   expect_refused("batches_per_fill", [&] { sampler->make_replay({}, 0); });
 }
 
-TEST_F(device_checks, refuse_evaluation_that_was_not_planned_or_has_no_workspace) {
+TEST_F(device_checks, reject_evaluation_without_a_plan_or_workspace) {
   const device_sampler plain(edge_dataset(), {}, {.stream = stream->get()});
   expect_refused("`evaluation`", [&] { plain.fill_evaluation(0, rows->columns(), {}, stream->get()); });
   const evaluation_options evaluation{.negatives = 5000, .batch_size = 5001, .mlperf = true};
@@ -110,7 +110,7 @@ TEST_F(device_checks, refuse_evaluation_that_was_not_planned_or_has_no_workspace
                  [&] { long_rows.fill_evaluation(0, found.columns(), on_the_host, stream->get()); });
 }
 
-TEST_F(device_checks, refuse_a_device_that_does_not_exist) {
+TEST_F(device_checks, reject_a_device_that_does_not_exist) {
   expect_refused("device: 99", [&] { device_sampler(edge_dataset(), {}, {.device = 99}); });
   expect_refused("device: -1", [&] { device_sampler(edge_dataset(), {}, {.device = -1}); });
   expect_refused("allocator", [&] {
@@ -120,7 +120,7 @@ TEST_F(device_checks, refuse_a_device_that_does_not_exist) {
   });
 }
 
-/// An allocator that counts, and refuses after some allocations.
+/// An allocator that counts, and fails after some allocations.
 struct counting_allocator {
   std::size_t left = ~std::size_t{0};
   std::size_t calls = 0;
@@ -145,7 +145,7 @@ struct counting_allocator {
   }
 };
 
-TEST_F(device_checks, a_lent_allocator_serves_construction_only_and_gets_everything_back) {
+TEST_F(device_checks, the_callers_allocator_serves_construction_and_gets_everything_back) {
   counting_allocator counting;
   const auto users = upload(std::vector<std::int32_t>{0, 0, 0, 1, 1});
   const auto items = upload(std::vector<std::int32_t>{0, 1, 2, 0, 3});
@@ -178,7 +178,7 @@ TEST_F(device_checks, a_lent_allocator_serves_construction_only_and_gets_everyth
   }
 }
 
-// An error that the caller has not looked at yet is neither taken for one of ours nor cleared.
+// A pending error of the caller is neither reported as one of negpipe's nor cleared.
 TEST_F(device_checks, a_pending_error_of_the_caller_stays_pending) {
   const auto users = upload(std::vector<std::int32_t>{0, 0, 0, 1, 1});
   const auto items = upload(std::vector<std::int32_t>{0, 1, 2, 0, 3});
@@ -212,7 +212,7 @@ class two_devices : public device_test {
   }
 };
 
-TEST_F(two_devices, the_callers_device_stays_current_and_columns_of_another_one_are_refused) {
+TEST_F(two_devices, keep_the_callers_device_current_and_reject_columns_of_another_device) {
   const dataset data = edge_dataset();
   const positives_index index(data);
   const auto current = [] {

@@ -1,4 +1,4 @@
-// The contract of the device path: the bytes of the CPU, for every form of membership, and queued work only.
+// The contract of device_sampler: the bytes of the CPU for every membership form, and queued work only.
 #include "negpipe/device.hpp"
 
 #include <array>
@@ -16,13 +16,13 @@ namespace {
 
 constexpr std::array every_padding{padding_policy::resample, padding_policy::mask, padding_policy::drop};
 
-// Cycles long enough for the network, with users of no, few and most items; so many points that batches of 9,001 are 5,
-// which cut blocks of four.
+// Cycles long enough for the network; users with no, few and most items; and so many points that a cycle has 5 batches
+// of 9,001 points, which cut blocks of four.
 dataset long_dataset(std::int32_t item_count = 5000) {
   return random_dataset({700, 0, 1, 2000, 3000, 20, 0, 2999, 4998, 0, 33}, item_count, 5);
 }
 
-/// A graph captured in the global mode, which refuses what waits or allocates.
+/// A graph captured in the global mode, in which waits and allocations fail.
 class captured_graph {
  public:
   captured_graph(cudaStream_t stream, const std::function<void()>& queue) : stream_(stream) {
@@ -89,7 +89,7 @@ INSTANTIATE_TEST_SUITE_P(membership, device_contract,
                                                                                             : "sorted_rows");
                          });
 
-TEST_P(device_contract, uses_the_membership_that_is_asked_for) {
+TEST_P(device_contract, uses_the_requested_membership) {
   const device_sampler sampler(edge_dataset(), {}, options());
   const std::string name = GetParam() == core::membership::bitset        ? "bitset"
                            : GetParam() == core::membership::bloom_filter ? "filter"
@@ -113,7 +113,7 @@ TEST_P(device_contract, catalogues_of_more_than_65536_items_equal_the_cpu) {
   expect_evaluation(long_dataset(70'000), 5, {.negatives = 99, .batch_size = 700, .mlperf = true});
 }
 
-TEST_P(device_contract, several_batches_of_one_call_equal_single_ones) {
+TEST_P(device_contract, several_batches_of_one_call_equal_single_batches) {
   const dataset data = long_dataset();
   const positives_index index(data);
   for (const padding_policy padding : every_padding) {
@@ -169,7 +169,7 @@ TEST_P(device_contract, fills_can_be_captured) {
   }
 }
 
-TEST_P(device_contract, a_captured_replay_makes_the_next_batches_over_cycle_ends) {
+TEST_P(device_contract, a_captured_replay_continues_over_cycle_ends) {
   const dataset data = long_dataset();
   const positives_index index(data);
   for (const padding_policy padding : every_padding) {
@@ -198,7 +198,7 @@ TEST_P(device_contract, a_captured_replay_makes_the_next_batches_over_cycle_ends
   }
 }
 
-TEST_P(device_contract, a_replay_serves_every_size_of_permutation) {
+TEST_P(device_contract, a_replay_works_for_every_size_of_permutation) {
   for (const std::int32_t positives : {1, 2, 33, 64, 65, 1023, 1024, 5000}) {
     const dataset data = random_dataset({positives / 2, positives - positives / 2}, 6000, 3);
     const positives_index index(data);
@@ -214,7 +214,7 @@ TEST_P(device_contract, a_replay_serves_every_size_of_permutation) {
   }
 }
 
-TEST_P(device_contract, fills_and_replays_on_several_streams_do_not_disturb_each_other) {
+TEST_P(device_contract, fills_and_replays_on_several_streams_are_independent) {
   const dataset data = long_dataset();
   const positives_index index(data);
   const device_sampler sampler(data, {.seed = 2, .batch_size = 2000}, options());
@@ -225,7 +225,7 @@ TEST_P(device_contract, fills_and_replays_on_several_streams_do_not_disturb_each
     found.push_back(points_for(sampler, data));
     replays.push_back(sampler.make_replay({.cycle = static_cast<std::uint32_t>(s), .batch = 0}));
   }
-  stream->synchronize();  // the columns have been cleared
+  stream->synchronize();  // the columns are cleared
   for (int repeat = 0; repeat < 3; ++repeat) {
     for (std::size_t s = 0; s < streams.size(); ++s) {
       if (s % 2 == 0) {

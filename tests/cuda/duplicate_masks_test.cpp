@@ -1,4 +1,4 @@
-// Masks equal the rule, for rows that a block sorts and for longer ones.
+// Masks equal core's rule, for rows that a block sorts and for longer rows.
 #include "duplicate_masks.hpp"
 
 #include <random>
@@ -19,7 +19,7 @@ class duplicate_masks : public device_test {
     for (std::uint64_t row = 0; row < row_count; ++row) {
       std::set<Item> seen;
       for (std::uint64_t i = row * row_length; i < (row + 1) * row_length; ++i) {
-        // The greatest item often: its key equals that of the slots past the row's end.
+        // Uses the greatest item often: its key equals that of the slots past the row's end.
         const auto most = static_cast<std::uint32_t>(item_count - 1);
         items[i] = static_cast<Item>(generator() % 8 == 0 ? most : generator() % (most + 1));
         wanted[i] = seen.insert(items[i]).second ? 0 : 1;
@@ -36,7 +36,7 @@ class duplicate_masks : public device_test {
   }
 };
 
-TEST_F(duplicate_masks, equal_the_rule_at_every_row_length) {
+TEST_F(duplicate_masks, equal_core_at_every_row_length) {
   for (const std::uint64_t row_length :
        {1ULL, 2ULL, 31ULL, 1000ULL, 1023ULL, 1024ULL, 1025ULL, 4096ULL, 4097ULL, 9000ULL}) {
     expect_masks<std::uint16_t>(1024, 3, row_length);
@@ -44,15 +44,15 @@ TEST_F(duplicate_masks, equal_the_rule_at_every_row_length) {
   }
 }
 
-TEST_F(duplicate_masks, equal_the_rule_for_tiny_and_full_catalogues) {
+TEST_F(duplicate_masks, equal_core_for_tiny_and_full_catalogues) {
   expect_masks<std::uint16_t>(1, 4, 100);
   expect_masks<std::uint16_t>(2, 4, 1100);
   expect_masks<std::uint16_t>(65'536, 4, 1000);
   expect_masks<std::int32_t>(0x7FFFFFFF, 2, 4000);
-  expect_masks<std::int32_t>(20'000'000, 2, 5000);  // more than the workspace would hold of two tables
+  expect_masks<std::int32_t>(20'000'000, 2, 5000);  // two tables would exceed the workspace
 }
 
-TEST_F(duplicate_masks, many_rows_take_turns) { expect_masks<std::uint16_t>(500, 600, 40); }
+TEST_F(duplicate_masks, equal_core_for_more_rows_than_tables) { expect_masks<std::uint16_t>(500, 600, 40); }
 
 }  // namespace
 }  // namespace negpipe::test

@@ -1,4 +1,4 @@
-// Failures become typed errors that say what to do.
+// CUDA failures become typed errors that say what to do.
 #include <algorithm>
 #include <string>
 
@@ -11,7 +11,7 @@ namespace {
 
 TEST(cuda_errors, success_is_no_error) { EXPECT_NO_THROW(NEGPIPE_CUDA_CHECK(cudaSuccess)); }
 
-TEST(cuda_errors, too_little_memory_lost_devices_and_others_have_their_types) {
+TEST(cuda_errors, failures_have_the_documented_types) {
   EXPECT_THROW(NEGPIPE_CUDA_CHECK(cudaErrorMemoryAllocation), device_memory_error);
   for (const cudaError_t lost : {cudaErrorIllegalAddress, cudaErrorLaunchFailure, cudaErrorLaunchTimeout,
                                  cudaErrorECCUncorrectable, cudaErrorAssert, static_cast<cudaError_t>(226)}) {
@@ -20,7 +20,7 @@ TEST(cuda_errors, too_little_memory_lost_devices_and_others_have_their_types) {
   EXPECT_THROW(NEGPIPE_CUDA_CHECK(cudaErrorInvalidValue), backend_error);
 }
 
-TEST(cuda_errors, a_device_that_another_process_holds_is_not_lost) {
+TEST(cuda_errors, a_device_in_use_by_another_process_is_not_lost) {
   EXPECT_FALSE(cuda::is_sticky(cudaErrorDevicesUnavailable));
   try {
     NEGPIPE_CUDA_CHECK(cudaErrorDevicesUnavailable);
@@ -45,18 +45,18 @@ TEST(cuda_errors, messages_name_the_call_and_say_what_to_do) {
         {cudaErrorNoKernelImageForDevice, "CMAKE_CUDA_ARCHITECTURES"},
         {cudaErrorInvalidDeviceFunction, "CMAKE_CUDA_ARCHITECTURES"},
         {cudaErrorDevicesUnavailable, "exclusive mode"},
-        {cudaErrorIllegalAddress, "start it again"}}) {
+        {cudaErrorIllegalAddress, "restart the process"}}) {
     EXPECT_NE(cuda::describe(status).find(advice), std::string::npos) << cuda::describe(status);
   }
 }
 
 class cuda_memory : public device_test {};
 
-TEST_F(cuda_memory, more_than_the_device_has_is_refused_and_the_rest_goes_on) {
+TEST_F(cuda_memory, a_failed_allocation_throws_and_later_ones_succeed) {
   std::size_t free = 0;
   std::size_t total = 0;
   ASSERT_EQ(cudaMemGetInfo(&free, &total), cudaSuccess);
-  const auto plain = cuda::make_plain_memory();  // what serves devices without pools
+  const auto plain = cuda::make_plain_memory();  // the fallback of devices without pools
   for (cuda::device_memory* source : {memory.get(), plain.get()}) {
     EXPECT_THROW(cuda::device_buffer<std::byte>(2 * total, *source, stream->get()), device_memory_error);
     const std::vector<std::int32_t> values{1, 2, 3};
@@ -66,13 +66,13 @@ TEST_F(cuda_memory, more_than_the_device_has_is_refused_and_the_rest_goes_on) {
   }
 }
 
-TEST_F(cuda_memory, what_fails_when_something_is_destroyed_does_not_surface_at_the_next_launch) {
+TEST_F(cuda_memory, a_failure_in_a_destructor_does_not_surface_at_the_next_launch) {
   EXPECT_NE(cudaSetDevice(1 << 20), cudaSuccess);
   cuda::ignore(cudaPeekAtLastError());
   EXPECT_EQ(cudaPeekAtLastError(), cudaSuccess);
 }
 
-// A caller's own allocator serves everything, and gets everything back.
+// The caller's allocator serves all allocations and gets all memory back.
 class counting_memory final : public cuda::device_memory {
  public:
   void* allocate(std::size_t bytes, cudaStream_t) override {
@@ -88,7 +88,7 @@ class counting_memory final : public cuda::device_memory {
   std::size_t lent_bytes = 0;
 };
 
-TEST_F(cuda_memory, a_lent_allocator_gets_everything_back) {
+TEST_F(cuda_memory, the_callers_allocator_gets_everything_back) {
   counting_memory lent;
   {
     cuda::device_buffer<std::int32_t> a(100, lent, stream->get());

@@ -1,4 +1,4 @@
-// One small run of everything that the backend does, for inject_failures: the exit status says how it ended.
+// A small run of all that the backend does, for inject_failures; the exit status reports the outcome.
 #include <algorithm>
 #include <cstdio>
 #include <exception>
@@ -21,7 +21,7 @@ namespace {
 enum outcome : int { equal = 0, different = 1, unknown_error = 2, typed_error = 3, out_of_memory = 4, lost = 5 };
 
 bool points_are_equal(const backend& filler, const positives_index& index) {
-  for (const std::uint64_t batch : {64ULL, 70'000ULL}) {  // the general way, and the kernel of four neighbours
+  for (const std::uint64_t batch : {64ULL, 70'000ULL}) {  // the general code, and the kernel of four neighbours
     const training_plan plan =
         plan_training(index.source(), {5, 4, batch == 64 ? 1U : 100U, batch, padding_policy::mask});
     const core::cycle_key key = make_cycle_key(plan, 1);
@@ -37,7 +37,7 @@ bool points_are_equal(const backend& filler, const positives_index& index) {
 }
 
 bool rows_are_equal(const backend& filler, const positives_index& index) {
-  for (const std::uint32_t negatives : {30U, 5000U}) {  // rows that a block sorts, and longer ones
+  for (const std::uint32_t negatives : {30U, 5000U}) {  // rows that a block sorts, and longer rows
     const evaluation_plan plan = plan_evaluation(index.source(), {negatives, 10 * (negatives + 1ULL), true}, 4);
     row_buffer wanted(plan.padded_count(), item_type::uint16);
     row_buffer found(plan.padded_count(), item_type::uint16);
@@ -48,7 +48,7 @@ bool rows_are_equal(const backend& filler, const positives_index& index) {
   return true;
 }
 
-// Rows made on the device, by Thrust, from the pairs in reverse order.
+// Rows made on the device by Thrust, from the pairs in reverse order.
 bool columns_build_the_same(const dataset& data) {
   std::vector<std::int32_t> users;
   for (std::int32_t u = data.user_count(); u-- > 0;) {
@@ -75,7 +75,7 @@ bool columns_build_the_same(const dataset& data) {
   return std::ranges::equal(found, data.positive_items());
 }
 
-// The device path: a batch, the next two of a replay, and evaluation, in device memory.
+// device_sampler: a batch, the next two batches of a replay, and evaluation, in device memory.
 bool device_batches_are_equal(const dataset& data, const positives_index& index) {
   const auto memory = cuda::make_pool_memory();
   const cuda::stream stream;

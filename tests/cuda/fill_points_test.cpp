@@ -1,4 +1,4 @@
-// Ranges written straight into device memory: every form, block size, width and alignment equals the core.
+// Points written directly to device memory equal core for every form, block size, width and alignment.
 #include "fill_points.hpp"
 
 #include <algorithm>
@@ -19,11 +19,11 @@ using cuda::membership_form;
 
 constexpr std::array every_form{membership_form::bitset, membership_form::bloom_filter, membership_form::sorted_search};
 
-// Users with no positives, few, and most: every way of settling a draw occurs, and cycles are long enough for the
-// network of many rounds.
+// Users with no, few and most items, so that every way of settling a draw occurs, and cycles long enough for a network
+// of many rounds.
 dataset kernel_dataset() { return random_dataset({700, 0, 1, 2000, 3000, 20, 0, 2999, 9000, 11'998}, 12'000, 5); }
 
-// Device columns with a guard of values on both sides, misaligned by shift values.
+// Device columns, misaligned by shift values, with a guard of values on both sides.
 struct device_columns {
   device_columns(std::uint64_t value_count, std::uint64_t shift, item_type item_width, bool with_valid,
                  cuda::device_memory& memory, cudaStream_t stream)
@@ -56,7 +56,7 @@ class fill_points : public device_test {
                                               stream->get());
   }
 
-  // "" or the column that differs from the reference, guards included.
+  // Returns "" or the column that differs from the reference, guards included.
   std::string difference(const device_columns& found, const training_plan& plan, const core::cycle_key& key,
                          const positives_index& index, std::uint64_t first, std::uint64_t written) {
     const std::uint64_t room = found.users.size_bytes();
@@ -79,7 +79,7 @@ class fill_points : public device_test {
   }
 };
 
-TEST_F(fill_points, every_form_and_block_size_equals_the_core) {
+TEST_F(fill_points, every_form_and_block_size_equals_core) {
   const dataset data = kernel_dataset();
   const positives_index index(data);
   const training_plan plan = plan_training(data, {5, 4, 1, 4099, padding_policy::resample});
@@ -96,7 +96,7 @@ TEST_F(fill_points, every_form_and_block_size_equals_the_core) {
   }
 }
 
-TEST_F(fill_points, ranges_that_cut_blocks_of_four_and_reach_into_the_padding_equal_the_core) {
+TEST_F(fill_points, ranges_that_cut_blocks_of_four_and_reach_into_padding_equal_core) {
   const dataset data = kernel_dataset();
   const positives_index index(data);
   const auto device = make(index, membership_form::bloom_filter);
@@ -116,8 +116,8 @@ TEST_F(fill_points, ranges_that_cut_blocks_of_four_and_reach_into_the_padding_eq
   }
 }
 
-// A batch far larger than the cycle: few points, but positions past what 32 bits of quads can count.
-TEST_F(fill_points, padding_at_positions_past_2_to_the_34th_equals_the_core) {
+// A batch far larger than the cycle: few points, but positions past the range of 32-bit quads.
+TEST_F(fill_points, padding_at_positions_past_2_to_the_34th_equals_core) {
   const dataset data = kernel_dataset();
   const positives_index index(data);
   const auto device = make(index, membership_form::bloom_filter);
@@ -136,7 +136,7 @@ TEST_F(fill_points, padding_at_positions_past_2_to_the_34th_equals_the_core) {
   }
 }
 
-TEST_F(fill_points, catalogues_of_more_than_65536_items_equal_the_core) {
+TEST_F(fill_points, catalogues_of_more_than_65536_items_equal_core) {
   const dataset data = random_dataset({700, 0, 1, 2000, 3000, 20, 0, 60'000, 9000}, 70'000, 5);
   const positives_index index(data);
   const training_plan plan = plan_training(data, {5, 4, 1, 4099, padding_policy::mask});
@@ -152,8 +152,8 @@ TEST_F(fill_points, catalogues_of_more_than_65536_items_equal_the_core) {
   }
 }
 
-// More users than a packed word names cannot be had in a test; a view that says so can.
-TEST_F(fill_points, positives_that_are_not_packed_are_made_one_by_one) {
+// A test cannot hold more users than a packed word can name, but a view can claim to.
+TEST_F(fill_points, points_of_unpacked_positives_equal_core) {
   const dataset data = kernel_dataset();
   const positives_index index(data);
   const auto device = make(index, membership_form::bitset);
@@ -167,7 +167,7 @@ TEST_F(fill_points, positives_that_are_not_packed_are_made_one_by_one) {
   EXPECT_EQ(difference(found, plan, key, index, 41'001, found.count), "");
 }
 
-TEST_F(fill_points, cycles_of_several_epochs_and_other_shapes_equal_the_core) {
+TEST_F(fill_points, cycles_of_several_epochs_and_other_shapes_equal_core) {
   const dataset data = kernel_dataset();
   const positives_index index(data);
   const auto device = make(index, membership_form::bitset);
@@ -181,7 +181,7 @@ TEST_F(fill_points, cycles_of_several_epochs_and_other_shapes_equal_the_core) {
   }
 }
 
-TEST_F(fill_points, takes_a_batch_number_past_the_end_for_the_end_of_its_cycle) {
+TEST_F(fill_points, a_batch_number_past_the_end_means_the_end_of_the_cycle) {
   const dataset data = kernel_dataset();
   const positives_index index(data);
   const auto device = make(index, membership_form::bloom_filter);

@@ -1,5 +1,5 @@
-// The body of the fill kernel, on the host: four neighbours at once, packed positives and the Bloom filter give what
-// point_at, the rows and the sorted search give.
+// The body of the fill kernel on the host: four neighbours at once, packed positives and the Bloom filter equal
+// point_at, the rows and the sorted search.
 #include "neighbours.hpp"
 
 #include <gtest/gtest.h>
@@ -58,7 +58,7 @@ TYPED_TEST(packed_positives, hold_every_positive_of_many_shapes) {
   expect_packed<TypeParam>(test::random_dataset(std::vector<std::int32_t>(3000, 1), 50, 1));
 }
 
-TYPED_TEST(packed_positives, a_word_over_a_user_without_positives_is_irregular) {
+TYPED_TEST(packed_positives, a_word_that_skips_a_user_without_positives_is_irregular) {
   const dataset data = test::make_dataset({{1}, {}, {2}}, {0, 0, 0}, 5);
   const positives_index index(data, 0);
   EXPECT_FALSE((packed_entry<TypeParam>{pack_positives<TypeParam>(index.view().csr, 2, 0), 0}.regular()));
@@ -67,7 +67,7 @@ TYPED_TEST(packed_positives, a_word_over_a_user_without_positives_is_irregular) 
   EXPECT_TRUE((packed_entry<TypeParam>{pack_positives<TypeParam>(dense_index.view().csr, 3, 0), 0}.regular()));
 }
 
-TYPED_TEST(packed_positives, the_last_user_that_a_layout_covers_fits_beside_all_steps) {
+TYPED_TEST(packed_positives, the_last_user_of_a_layout_fits_beside_all_steps) {
   constexpr std::int32_t last = TypeParam::max_users - 1;
   EXPECT_TRUE(TypeParam::covers(TypeParam::max_users, 1));
   EXPECT_FALSE(TypeParam::covers(TypeParam::max_users + 1, 1));
@@ -82,14 +82,14 @@ TYPED_TEST(packed_positives, the_last_user_that_a_layout_covers_fits_beside_all_
   }
 }
 
-TEST(packed_layouts, narrow_words_hold_16_bits_an_item_and_no_more) {
+TEST(packed_layouts, narrow_words_hold_items_of_16_bits_only) {
   EXPECT_TRUE(narrow_layout::covers(5, 65'536));
   EXPECT_FALSE(narrow_layout::covers(5, 65'537));
   EXPECT_TRUE(wide_layout::covers(5, 0x7FFFFFFF));
 }
 
-// Few false alarms, no missed pair, at the density of users and items that fills it as real data does.
-TEST(bloom_filter, misses_no_pair_and_is_rarely_wrong) {
+// No missed pair and few false positives, at a density of users and items like that of real data.
+TEST(bloom_filter, misses_no_pair_and_has_few_false_positives) {
   constexpr std::int32_t users = 400;
   constexpr std::int32_t items = 3000;
   const dataset data = test::random_dataset(std::vector<std::int32_t>(users, 150), items, 5);
@@ -182,9 +182,9 @@ TEST(neighbours, equal_point_at_past_32_bits) {
   }
 }
 
-// Of three quarters of 2^31 items, one word in four is rejected: as if the first candidate had been one of the user's
-// positives, whose item stands there.
-TEST(neighbours, a_rejected_word_is_left_to_be_settled) {
+// With 3/4 of 2^31 items, one word in four is rejected. The draw is left as if the first candidate were a positive of
+// the user, and its item column holds such a positive.
+TEST(neighbours, a_rejected_word_stays_unsettled) {
   const dataset data = test::random_dataset({700, 0, 1, 2000, 3000, 20, 0, 9000}, 12'000, 5);
   const positives_index index(data, 0);  // no bitsets: candidates lie past their rows
   training_plan plan = plan_training(data, {5, 4, 1, 1000, padding_policy::resample});
@@ -209,7 +209,7 @@ TEST(neighbours, a_rejected_word_is_left_to_be_settled) {
   EXPECT_GT(rejected, 3000U);
 }
 
-TEST(neighbours, small_and_huge_plans_are_left_to_point_at) {
+TEST(neighbours, do_not_cover_small_and_huge_plans) {
   const dataset data = test::edge_dataset();
   const training_plan small = plan_training(data, {5, 4, 1, 10, padding_policy::resample});
   EXPECT_FALSE(neighbour_plan<std::uint32_t>::covers(small));

@@ -1,4 +1,4 @@
-// The Thrust steps on Thrust's own host system, compiled by the plain C++ compiler: no CUDA runs here.
+// The Thrust steps on Thrust's own host system, compiled by the plain C++ compiler, without CUDA.
 #include <gtest/gtest.h>
 #include <thrust/execution_policy.h>
 
