@@ -32,7 +32,7 @@ std::unique_ptr<backend> make_backend(std::string_view device, const positives_i
     if (!cuda.available) return make_cpu_backend(index, threads);
     try {
       return make_cuda_backend("cuda", index);
-    } catch (const backend_error& failure) {  // full, held by another process, or without code in this build
+    } catch (const backend_error& failure) {  // device memory full, device in use, or no code for it in this build
       const std::string note = fmt::format("; cuda is not used: {}", failure.what());
       return make_cpu_backend(index, cpu_backend_options{.threads = threads, .note = note});
     }

@@ -13,7 +13,7 @@ namespace {
 
 void check_range(const char* what, std::uint64_t first, std::uint64_t count, std::uint64_t limit) {
   if (first <= limit && count <= limit - first) return;
-  throw option_error(fmt::format("{} {} from {} on were asked for, but there are {} in all; ask for a range inside",
+  throw option_error(fmt::format("{} {} from {} on were requested, but there are {} in all; request a range inside",
                                  count, what, first, limit));
 }
 
@@ -47,7 +47,7 @@ struct column_check {
                           (found.space == memory_space::host || found.device == wanted.device);
     if (!is_there) {
       throw option_error(
-          fmt::format("the column {} lies in {}, {} wanted; copy it, or sample on the device that the columns lie on",
+          fmt::format("the column {} lies in {}, {} wanted; copy it, or sample on the device that holds the columns",
                       name, to_text(found), to_text(wanted)));
     }
   }
@@ -56,7 +56,7 @@ struct column_check {
 void check_items(const column_check& check, const item_column& items, std::int32_t item_count) {
   if (items.type() == item_type::uint16 && item_type_for(item_count) != item_type::uint16 && check.count != 0) {
     throw option_error(
-        fmt::format("the column items is of type uint16, which numbers 65536 items, but the dataset has {}; int32 "
+        fmt::format("the column items is of type uint16, which fits 65536 items, but the dataset has {}; int32 "
                     "wanted",
                     item_count));
   }
@@ -66,7 +66,7 @@ void check_items(const column_check& check, const item_column& items, std::int32
 void check_counts(const char* what, std::uint64_t planned, std::uint64_t found) {
   if (planned == found) return;
   throw option_error(
-      fmt::format("the plan is of another dataset: made for {} {}, found {}; make a plan of this dataset", planned,
+      fmt::format("the plan is of another dataset: made for {} {}, found {}; plan for this dataset", planned,
                   what, found));
 }
 
@@ -87,7 +87,7 @@ void check_training_fill(const training_plan& plan, const core::cycle_key& key, 
   check_items(check, columns.items, counts.items);
   check("labels", columns.labels.data(), columns.labels.size(), 1);
   if (plan.pad == padding_policy::mask && columns.valid.empty() && count != 0) {
-    throw option_error("the column valid is missing: padding is mask, which marks its rows there");
+    throw option_error("the column valid is missing: padding is mask, which needs it");
   }
   if (!columns.valid.empty()) check("valid", columns.valid.data(), columns.valid.size(), 1);
 }

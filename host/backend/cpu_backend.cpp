@@ -17,24 +17,24 @@ namespace negpipe {
 
 namespace {
 
-void put_item(void* items, item_type width, std::uint64_t place, std::int32_t item) {
+void put_item(void* items, item_type width, std::uint64_t offset, std::int32_t item) {
   if (width == item_type::uint16) {
-    static_cast<std::uint16_t*>(items)[place] = static_cast<std::uint16_t>(item);
+    static_cast<std::uint16_t*>(items)[offset] = static_cast<std::uint16_t>(item);
   } else {
-    static_cast<std::int32_t*>(items)[place] = item;
+    static_cast<std::int32_t*>(items)[offset] = item;
   }
 }
 
-void put_items(const std::vector<std::int32_t>& from, void* items, item_type width, std::uint64_t place) {
+void put_items(const std::vector<std::int32_t>& from, void* items, item_type width, std::uint64_t offset) {
   if (width == item_type::uint16) {
-    std::transform(from.begin(), from.end(), static_cast<std::uint16_t*>(items) + place,
+    std::transform(from.begin(), from.end(), static_cast<std::uint16_t*>(items) + offset,
                    [](std::int32_t item) { return static_cast<std::uint16_t>(item); });
   } else {
-    std::copy(from.begin(), from.end(), static_cast<std::int32_t*>(items) + place);
+    std::copy(from.begin(), from.end(), static_cast<std::int32_t*>(items) + offset);
   }
 }
 
-// Points one by one, straight from the core: padding, and cycles that kernels do not cover.
+// Makes points one by one with core: for padding, and for cycles that the kernels do not cover.
 void fill_singly(const training_plan& plan, const core::cycle_key& key, const core::positives_view& view,
                  std::uint64_t first, std::uint64_t count, const core::training_pointers& out) {
   const core::philox_source source{plan.seed};
@@ -47,14 +47,14 @@ void fill_singly(const training_plan& plan, const core::cycle_key& key, const co
   }
 }
 
-core::training_pointers columns_from(const core::training_pointers& out, std::uint64_t place) {
-  return {out.users + place, static_cast<std::byte*>(out.items) + place * item_bytes(out.item_width), out.item_width,
-          out.labels + place, out.valid == nullptr ? nullptr : out.valid + place};
+core::training_pointers columns_from(const core::training_pointers& out, std::uint64_t offset) {
+  return {out.users + offset, static_cast<std::byte*>(out.items) + offset * item_bytes(out.item_width), out.item_width,
+          out.labels + offset, out.valid == nullptr ? nullptr : out.valid + offset};
 }
 
 class cpu_backend final : public backend {
  public:
-  /// options.threads is resolved: at least 1.
+  /// options.threads must be resolved: at least 1.
   cpu_backend(const positives_index& index, const cpu_backend_options& options)
       : index_(index), counts_(dataset_counts::of(index.source())), options_(options), pool_(options.threads) {}
 
@@ -93,8 +93,8 @@ class cpu_backend final : public backend {
   }
 
  private:
-  // The threads of the pool serve one call at a time. A call that finds them taken works alone: waiting would idle its
-  // thread, and threads for every call would be more than there are cores.
+  // The pool serves one call at a time. A concurrent call works in its own thread: waiting would idle it, and a pool
+  // per call would start more threads than cores.
   void share(std::uint64_t block_count, const std::function<void(std::uint64_t)>& body) const {
     if (block_count > 1) {
       const std::unique_lock lock(sharing_, std::try_to_lock);
@@ -120,7 +120,7 @@ class cpu_backend final : public backend {
     repeat_marker mark(view.item_count);
     for (std::uint64_t i = begin; i < end; ++i) {
       const std::uint64_t row = first_row + i;
-      const std::uint64_t place = i * items.size();
+      const std::uint64_t offset = i * items.size();
       const bool is_padding = !core::is_evaluated(plan, view, row);
       const user_id user{is_padding ? 0 : static_cast<std::int32_t>(row)};
       if (is_padding) {
@@ -129,13 +129,13 @@ class cpu_backend final : public backend {
         items[0] = view.heldout[row];
         options_.kernels.fill_negatives(plan, view, user, items.data() + 1);
       }
-      std::fill_n(out.users + place, items.size(), index(user));
-      put_items(items, out.items, out.item_width, place);
-      // Without replacement a user's items are the held-out one and distinct ranks among the others: no repeats.
+      std::fill_n(out.users + offset, items.size(), index(user));
+      put_items(items, out.items, out.item_width, offset);
+      // Without replacement, a row holds the held-out item and distinct other items: no repeats.
       if (is_padding || plan.with_replacement) {
-        mark(items, out.duplicate_mask + place);
+        mark(items, out.duplicate_mask + offset);
       } else {
-        std::fill_n(out.duplicate_mask + place, items.size(), std::int8_t{0});
+        std::fill_n(out.duplicate_mask + offset, items.size(), std::int8_t{0});
       }
     }
   }

@@ -1,12 +1,12 @@
-// A block of draws: from (user, draw index) to an item outside the user's positives. Nothing here knows where users
-// come from or how items are written. Included by point_kernels.inl.
+// Draws a block of items: from (user, draw index) to an item outside the user's positives. Independent of where users
+// come from and how items are written. Included by point_kernels.inl.
 
-/// Draws that are made together. Longer blocks overlap more reads, until the block itself leaves the L1 cache.
+/// Draws per block. Longer blocks overlap more reads, until the block no longer fits the L1 cache.
 constexpr std::uint32_t block_points = 256;
 
 constexpr std::uint32_t round_up(std::uint32_t count, std::uint32_t step) { return (count + step - 1) / step * step; }
 
-/// What all draws of a call have in common.
+/// The constants of all draws of a call.
 struct draw_job {
   core::positives_view view;
   core::bounded32 item_draw;
@@ -14,21 +14,21 @@ struct draw_job {
   std::uint64_t seed;
 };
 
-/// Draws with the indices [first, first + count). Column i belongs to draw first + i; columns up to the next multiple
-/// of lane_count hold a valid user too. A fixed column is no draw: its item is what its address points to.
+/// Draws with indices [first, first + count). Column i belongs to draw first + i; columns up to the next multiple of
+/// lane_count hold a valid user too. A fixed column has no draw: its item is the word at its address.
 struct draw_block {
   std::uint64_t first;
   std::uint32_t count;
   std::int32_t users[block_points];
-  std::uint32_t items[block_points];         // candidates, and in the end the items
-  const std::uint32_t* where[block_points];  // the fixed item, or the word that tells whether the candidate is taken
+  std::uint32_t items[block_points];         // candidates, finally the items
+  const std::uint32_t* where[block_points];  // the fixed item, or the membership word of the candidate
   lane_mask fixed[block_points / lane_count];
-  lane_mask rejected[block_points / lane_count];  // the candidate's word would have been biased
+  lane_mask rejected[block_points / lane_count];  // the candidate's random word is rejected
 
   std::uint32_t padded_count() const { return round_up(count, lane_count); }
 };
 
-/// Candidates of users, side by side. All arrays have room for a multiple of lane_count.
+/// Candidate items of users. All arrays have room for a multiple of lane_count.
 struct candidates {
   const std::int32_t* users;
   const std::uint32_t* items;
@@ -37,7 +37,7 @@ struct candidates {
 
 /// Membership in a bitset: one word settles a candidate.
 struct bitset_lookup {
-  /// The addresses of the words that settle the candidates.
+  /// Stores the addresses of the words that settle the candidates.
   static void locate(const core::positives_view& view, const candidates& asked, const std::uint32_t** where) {
     for (std::uint32_t i = 0; i < asked.count; i += lane_count) {
       store_addresses(where + i, word_addresses(view.bitset.words, load(asked.users + i), view.bitset.words_per_row,
@@ -45,7 +45,7 @@ struct bitset_lookup {
     }
   }
 
-  /// Sets the lowest bit of taken[i] if values[i], read at the address of candidate i, says that it is a positive.
+  /// Sets the lowest bit of taken[i] if candidate i is a positive. values[i] is the word at its address.
   static void find_taken(const core::positives_view&, const candidates& asked, const std::uint32_t* values,
                          std::uint32_t* taken) {
     for (std::uint32_t i = 0; i < asked.count; i += lane_count) {
@@ -54,7 +54,7 @@ struct bitset_lookup {
   }
 };
 
-/// Membership by binary search. The middle of the user's row, where the search begins, is worth fetching.
+/// Membership by binary search. Locates the middle of the user's row, where the search begins, for prefetching.
 struct search_lookup {
   static constexpr std::int32_t empty_row[] = {-1};
 
@@ -65,8 +65,8 @@ struct search_lookup {
     }
   }
 
-  /// All searches advance together, by the steps of the longest, so that their reads overlap and none branches. Each
-  /// narrows its row to one vector that holds the last item not above its candidate.
+  /// Advances all searches together, for as many steps as the longest needs, so that reads overlap and no search
+  /// branches. Each narrows its row to one vector that contains the last item not above its candidate.
   static void find_taken(const core::positives_view& view, const candidates& asked, const std::uint32_t*,
                          std::uint32_t* taken) {
     const std::int32_t* begin[block_points];
@@ -74,7 +74,7 @@ struct search_lookup {
     std::uint32_t longest = 0;
     for (std::uint32_t i = 0; i < asked.count; ++i) {
       const core::item_row row = view.csr.row(user_id{asked.users[i]});
-      begin[i] = row.count == 0 ? empty_row : row.items;  // one word may be read even so
+      begin[i] = row.count == 0 ? empty_row : row.items;  // one word is read even then
       length[i] = row.count;
       longest = longest < length[i] ? length[i] : longest;
     }
@@ -82,7 +82,7 @@ struct search_lookup {
       for (std::uint32_t i = 0; i < asked.count; ++i) {
         const std::uint32_t half = length[i] / 2;
         const auto item = static_cast<std::int32_t>(asked.items[i]);
-        begin[i] += half & (0U - static_cast<std::uint32_t>(begin[i][half] <= item));  // masked: never a branch
+        begin[i] += half & (0U - static_cast<std::uint32_t>(begin[i][half] <= item));  // masked, to avoid a branch
         length[i] -= half;
       }
     }
@@ -90,9 +90,9 @@ struct search_lookup {
   }
 };
 
-/// Membership in a Bloom filter: one word settles nearly every candidate; those that it lets through are searched.
+/// Membership in a Bloom filter: one word settles nearly every candidate; hits are confirmed by search.
 struct filter_lookup {
-  /// core::bloom_filter_view::slot_of.
+  /// The fields of core::bloom_filter_view::slot_of, in lanes.
   struct slots {
     lanes word;
     lanes bits;
@@ -133,7 +133,7 @@ struct filter_lookup {
   }
 };
 
-/// Calls work with the lookup of a form.
+/// Calls work with the lookup of a membership form.
 template <typename Work>
 void with_lookup(core::membership form, const Work& work) {
   switch (form) {
@@ -143,15 +143,15 @@ void with_lookup(core::membership form, const Work& work) {
   }
 }
 
-/// Candidates from the words of draws: core::bounded32 in lanes.
+/// Turns random words into candidates: core::bounded32 in lanes. Returns the mask of rejected words.
 inline lane_mask take_candidates(const core::bounded32& item_draw, const std::uint32_t* words, std::uint32_t* items) {
   const word_products scaled = multiply(load(words), all32(item_draw.n));
   store(items, scaled.high);
   return is_below(scaled.low, all32(item_draw.threshold));
 }
 
-/// Asks the cache for what settles a block, a few columns at a call: a burst of them would fill the queue of reads and
-/// stop the arithmetic that could go on meanwhile.
+/// Prefetches the membership words of a block, a few columns per call: a burst would fill the read queue and stall
+/// concurrent arithmetic.
 class prefetcher {
  public:
   explicit prefetcher(const draw_block& block) : next_(block.where), end_(block.where + block.count) {}
@@ -170,8 +170,8 @@ class prefetcher {
   const std::uint32_t* const* end_;
 };
 
-/// Gives every column its first candidate and the address of what settles it. users, fixed and the fixed columns' where
-/// must be set.
+/// Sets the first candidate of every column and the address of its membership word. users, fixed and where of the fixed
+/// columns must be set.
 template <typename Lookup>
 void propose(const draw_job& job, draw_block& block) {
   constexpr std::uint32_t max_groups = round_up(block_points / 4 + 1, random_step);
@@ -196,8 +196,8 @@ void propose(const draw_job& job, draw_block& block) {
   }
 }
 
-/// Draws whose candidate was refused, on their way to the next one. They are collected over blocks, so that vectors are
-/// full and the reads of one batch are under way while other work is done.
+/// Draws whose candidate was refused (rejected word, or a positive) and that need another one. Collected over blocks,
+/// so that vectors are full and the reads of a batch overlap with other work.
 class redraws {
  public:
   static constexpr std::uint32_t batch = 64;
@@ -205,12 +205,12 @@ class redraws {
   bool is_empty() const { return waiting_ == 0 && asked_ == 0; }
   bool has_batch() const { return waiting_ >= batch; }
 
-  /// Adds columns of a block whose first candidate was refused.
+  /// Adds the columns of a block whose first candidate was refused.
   void add(const draw_block& block, const std::uint32_t* columns, std::uint32_t count) {
     for (std::uint32_t k = 0; k < count; ++k) push(block.first + columns[k], block.users[columns[k]], 1);
   }
 
-  /// Settles the batch that was proposed last, by put(draw, item) or by another attempt, and proposes the next one.
+  /// Settles the last proposed batch, by put(draw, item) or another attempt, and proposes the next one.
   template <typename Lookup, typename Put>
   void advance(const draw_job& job, const Put& put) {
     settle<Lookup>(job, put);
@@ -265,7 +265,7 @@ class redraws {
       const lane_mask again = either(is_odd(load(taken + k)), rejected_[k / lane_count]);
       count += compress(refused + count, negpipe::add(lane_numbers(), all32(k)), again);
     }
-    for (std::uint32_t k = 0; k < asked_; ++k) put(batch_draws_[k], items_[k]);  // refused ones are written again
+    for (std::uint32_t k = 0; k < asked_; ++k) put(batch_draws_[k], items_[k]);  // refused items are overwritten later
     for (std::uint32_t r = 0; r < count && refused[r] < asked_; ++r) try_again(job, refused[r], put);
   }
 
@@ -280,13 +280,13 @@ class redraws {
                              batch_draws_[k], core::philox_source{job.seed})));
   }
 
-  // Waiting for a batch: less than one, and what one block and one batch add.
+  // Waiting draws: less than a batch, plus what one block and one batch add.
   static constexpr std::uint32_t room = block_points + 2 * batch;
   std::uint64_t draws_[room];
   std::int32_t users_[room];
   std::uint32_t attempts_[room];
   std::uint32_t waiting_ = 0;
-  // The batch whose reads are under way.
+  // The batch whose reads are in flight.
   std::uint64_t batch_draws_[batch];
   std::int32_t batch_users_[batch];
   std::uint32_t batch_attempts_[batch];
@@ -296,8 +296,7 @@ class redraws {
   std::uint32_t asked_ = 0;
 };
 
-/// Turns candidates into items where nothing speaks against them; the others go on as redraws. Their items are written
-/// later, by the redraws' put.
+/// Turns candidates into items unless they are refused; those become redraws, whose items put() writes later.
 template <typename Lookup>
 void settle(const draw_job& job, draw_block& block, redraws& again) {
   std::uint32_t values[block_points];

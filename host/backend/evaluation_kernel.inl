@@ -1,7 +1,7 @@
 // The negatives of one evaluation row. Included by point_kernels.inl.
 
-/// The items at ranks among those outside the row and the held-out item, in place. A binary search whose steps are
-/// the same for every rank, so that many searches run side by side and none of them branches.
+/// Replaces ranks by the items at these ranks outside the row and the held-out item, in place. The binary search takes
+/// the same steps for every rank, so that many searches run in parallel without branches.
 void items_of_ranks(const core::evaluation_row& row, std::uint32_t* ranks, std::uint32_t count) {
   std::uint32_t below[block_points];
   for (std::uint32_t i = 0; i < count; ++i) {

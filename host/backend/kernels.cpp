@@ -9,7 +9,7 @@ namespace {
 std::vector<kernel_set> find_supported() {
   std::vector<kernel_set> found;
 #if defined(NEGPIPE_X86_64_KERNELS)
-  // The rest of the levels (F16C, LZCNT, MOVBE) came with the same processors as these.
+  // The other features of the levels (F16C, LZCNT, MOVBE) came with the same processors.
   const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
                   __builtin_cpu_supports("fma");
   const bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&

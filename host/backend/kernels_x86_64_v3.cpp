@@ -1,5 +1,5 @@
-// Compiled for x86-64-v3 and run only where that is supported. Everything inline is forced inline: a copy of a core
-// function left for the linker here could replace the portable one, and older machines would meet AVX2 in it.
+// Compiled for x86-64-v3 and run only where it is supported. All inline functions are forced inline: the linker could
+// replace the portable copy of a core function by a copy from this file, and older machines would run AVX2 code.
 #define NEGPIPE_HD __attribute__((always_inline))
 #include "kernels.hpp"
 

@@ -1,4 +1,4 @@
-// Compiled for x86-64-v4 and run only where that is supported; see kernels_x86_64_v3.cpp.
+// Compiled for x86-64-v4 and run only where it is supported; see kernels_x86_64_v3.cpp.
 #define NEGPIPE_HD __attribute__((always_inline))
 #include "kernels.hpp"
 

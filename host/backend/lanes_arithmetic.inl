@@ -1,12 +1,12 @@
-// What AVX2 and AVX-512 have in common: arithmetic over the operations of one vector width. Included at the end of
-// lanes_avx2.hpp and lanes_avx512.hpp. The compiler's own vector code for these loops, full of widening
-// multiplications, reaches a fifth of their speed.
+// Arithmetic shared by AVX2 and AVX-512, in terms of the operations of one vector width. Included at the end of
+// lanes_avx2.hpp and lanes_avx512.hpp. The compiler's own vector code for these loops uses many widening
+// multiplications and reaches a fifth of their speed.
 //
-// The multiplier takes every other 32-bit lane, the even ones; odd ones are moved down first.
+// The multiplier reads the even 32-bit lanes only; odd lanes are shifted down first.
 
 constexpr std::uint32_t wide_count = lane_count / 2;  // 64-bit lanes of a vector
 
-/// Both halves of the 64-bit products of words.
+/// Returns both halves of the 64-bit products of words.
 struct word_products {
   lanes high;
   lanes low;
@@ -18,7 +18,7 @@ inline word_products multiply(lanes a, lanes b) {
 }
 inline lanes product_high(lanes a, lanes b) { return join(high(product(a, b)), product(high(a), high(b))); }
 
-/// Addresses of 32-bit words: base + a * stride + b, where a and b are 32-bit words.
+/// Returns the addresses of 32-bit words: base + a * stride + b, where a and b are 32-bit words.
 inline wide_lanes word_addresses(const void* base, lanes a, std::uint32_t stride, lanes b) {
   const wide_lanes rows = widen(a);
   const wide_lanes columns = widen(b);
@@ -50,7 +50,7 @@ inline lanes round_function(lanes digit, lanes key, lanes radix) {
   return join(high(even_scaled), odd_scaled);
 }
 
-// (a + b) mod radix for a, b < radix < 2^31: of sum and sum - radix, which wraps when negative, the smaller.
+// (a + b) mod radix for a, b < radix < 2^31: the smaller of sum and sum - radix, which wraps if negative.
 inline lanes add_mod(lanes a, lanes b, lanes radix) {
   const lanes sum = add(a, b);
   return lesser(sum, subtract(sum, radix));
@@ -84,8 +84,8 @@ void permute_digits(const core::permutation& order, std::uint32_t* left, std::ui
   }
 }
 
-/// words[4 * i .. 4 * i + 4) = the block with counter words (word0, word1[i]) and the 64-bit index indices[i].
-/// Every counter word has a 64-bit lane, whose upper half the multiplier does not look at and may hold anything.
+/// Sets words[4 * i .. 4 * i + 4) to the block with counter words (word0, word1[i]) and the 64-bit index indices[i].
+/// Every counter word occupies a 64-bit lane; the multiplier ignores the upper half, which may hold anything.
 void random_words(std::uint64_t seed, std::uint32_t word0, const std::uint32_t* word1, const std::uint64_t* indices,
                   std::uint32_t count, std::uint32_t* words) {
   constexpr std::uint32_t chains = random_step / wide_count;

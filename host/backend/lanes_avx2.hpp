@@ -1,4 +1,4 @@
-// Vector operations of the kernels in AVX2. The other lanes_*.hpp have the same functions.
+// The kernels' vector operations in AVX2. All lanes_*.hpp have the same functions.
 #pragma once
 
 #include <immintrin.h>
@@ -15,12 +15,12 @@ namespace {
 constexpr std::uint32_t permute_step = 32;
 constexpr std::uint32_t random_step = 8;
 
-/// Words of 32 bits in a vector.
+/// 32-bit words per vector.
 constexpr std::uint32_t lane_count = 8;
 
 using lanes = __m256i;
 
-/// All bits of a lane are set, or none.
+/// A lane has all bits set or none.
 struct lane_mask {
   __m256i bits;
 };
@@ -35,7 +35,7 @@ inline lanes bits_xor(lanes a, lanes b) { return _mm256_xor_si256(a, b); }
 inline lanes bits_and(lanes a, lanes b) { return _mm256_and_si256(a, b); }
 inline lanes product(lanes a, lanes b) { return _mm256_mul_epu32(a, b); }
 inline lanes xor3(lanes a, lanes b, lanes c) { return bits_xor(bits_xor(a, b), c); }
-/// The even lanes of one vector and the odd lanes of another.
+/// Returns the even lanes of one vector and the odd lanes of another.
 inline lanes join(lanes even, lanes odd) { return _mm256_blend_epi32(even, odd, 0b10101010); }
 inline lanes lesser(lanes a, lanes b) { return _mm256_min_epu32(a, b); }
 inline lanes add64(lanes a, lanes b) { return _mm256_add_epi64(a, b); }
@@ -53,13 +53,13 @@ lanes shift_down(lanes value) {
 inline lanes shift_down(lanes value, std::uint32_t count) {
   return _mm256_srl_epi32(value, _mm_cvtsi32_si128(static_cast<int>(count)));
 }
-/// Words whose lowest bit is bit (count mod 32) of the value.
+/// Returns words whose lowest bit is bit (count mod 32) of the value.
 inline lanes rotate_down(lanes value, lanes count) {
   return _mm256_srlv_epi32(value, _mm256_and_si256(count, all32(31)));
 }
 
 inline lane_mask no_lanes() { return {_mm256_setzero_si256()}; }
-inline lane_mask is_below(lanes a, lanes b) {  // unsigned: a is below b unless it is the greater or equal one
+inline lane_mask is_below(lanes a, lanes b) {  // unsigned: a < b unless max(a, b) == a
   return {_mm256_xor_si256(_mm256_cmpeq_epi32(_mm256_max_epu32(a, b), a), all32(~0U))};
 }
 inline lane_mask is_odd(lanes value) { return {_mm256_srai_epi32(_mm256_slli_epi32(value, 31), 31)}; }
@@ -73,8 +73,8 @@ inline lanes select(lane_mask mask, lanes chosen, lanes other) {
   return _mm256_blendv_epi8(other, chosen, mask.bits);
 }
 
-/// Byte k of entry m is the number of the k-th bit that is set in m. No std::array: its functions would be left for the
-/// linker to share.
+/// Byte k of entry m is the index of the k-th set bit of m. Not a std::array: its functions would be weak symbols that
+/// the linker may share.
 struct set_bits_table {
   std::uint64_t entry[256];
 
@@ -91,7 +91,7 @@ struct set_bits_table {
 };
 constexpr set_bits_table set_bits = set_bits_table::make();
 
-/// Writes the chosen words side by side and returns their number; may write lane_count words.
+/// Writes the selected words contiguously and returns their number. May write up to lane_count words.
 inline std::uint32_t compress(std::uint32_t* to, lanes value, lane_mask mask) {
   const unsigned bits = bit_mask(mask);
   const lanes order = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(static_cast<long long>(set_bits.entry[bits])));
@@ -102,19 +102,19 @@ inline void store_halves(std::uint16_t* to, lanes value) {
   const lanes packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(value, value), 0b1000);
   _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm256_castsi256_si128(packed));
 }
-/// Whether one of count <= lane_count words is the wanted one. Reads no word behind them.
+/// Returns whether one of count <= lane_count words is the wanted one. Reads no word past them.
 inline bool holds(const std::int32_t* words, std::uint32_t count, std::uint32_t wanted) {
   const lanes first = _mm256_cmpgt_epi32(all32(count), lane_numbers());
   const lanes equal = _mm256_cmpeq_epi32(_mm256_maskload_epi32(words, first), all32(wanted));
   return any({_mm256_and_si256(first, equal)});
 }
-/// Bytes 1 where the mask is set, else 0.
+/// Stores bytes: 1 where the mask is set, else 0.
 inline void store_flags(std::int8_t* to, lane_mask mask) {
   const __m128i halves = _mm_packs_epi32(_mm256_castsi256_si128(mask.bits), _mm256_extracti128_si256(mask.bits, 1));
   _mm_storel_epi64(reinterpret_cast<__m128i*>(to), _mm_abs_epi8(_mm_packs_epi16(halves, halves)));
 }
 
-/// 64-bit words, one for each 32-bit lane.
+/// 64-bit words, one per 32-bit lane.
 struct wide_lanes {
   lanes front;
   lanes back;
@@ -132,7 +132,7 @@ inline wide_lanes select(lane_mask mask, wide_lanes chosen, wide_lanes other) {
   return {_mm256_blendv_epi8(other.front, chosen.front, front), _mm256_blendv_epi8(other.back, chosen.back, back)};
 }
 
-/// base[index] and base[index + 1], of 32-bit words.
+/// Returns base[index] and base[index + 1] of 32-bit words.
 struct word_pairs {
   lanes first;
   lanes second;
@@ -147,12 +147,12 @@ inline word_pairs gather_pairs(const std::int32_t* base, lanes index) {
       _mm256_shuffle_ps(_mm256_castsi256_ps(front), _mm256_castsi256_ps(back), 0b11011101));
   return {_mm256_permute4x64_epi64(firsts, 0b11011000), _mm256_permute4x64_epi64(seconds, 0b11011000)};
 }
-/// The lower halves of base[index].
+/// Returns the lower halves of base[index].
 inline lanes gather_lower_halves(const std::int64_t* base, lanes index) {
   return _mm256_i32gather_epi32(reinterpret_cast<const int*>(base), index, 8);
 }
 
-/// The 64-bit lanes of front and back in turn.
+/// Interleaves the 64-bit lanes of front and back.
 inline void store_alternating(std::uint32_t* to, lanes front, lanes back) {
   const lanes pairs02 = _mm256_unpacklo_epi64(front, back);
   const lanes pairs13 = _mm256_unpackhi_epi64(front, back);

@@ -1,5 +1,5 @@
-// Vector operations of the kernels where no vectors are known: vectors of one word. Compilers vectorise the loops over
-// them as well as they can.
+// The kernels' vector operations for other machines: vectors of one word. Compilers vectorise the loops over them as
+// far as they can.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@ namespace {
 constexpr std::uint32_t permute_step = 1;
 constexpr std::uint32_t random_step = 1;
 
-/// Words of 32 bits in a vector.
+/// 32-bit words per vector.
 constexpr std::uint32_t lane_count = 1;
 
 using lanes = std::uint32_t;
@@ -35,10 +35,10 @@ lanes shift_down(lanes value) {
   return value >> count;
 }
 inline lanes shift_down(lanes value, std::uint32_t count) { return value >> count; }
-/// A word whose lowest bit is bit (count mod 32) of the value.
+/// Returns a word whose lowest bit is bit (count mod 32) of the value.
 inline lanes rotate_down(lanes value, lanes count) { return core::shift_down(value, count); }
 
-/// Both halves of the 64-bit products of words.
+/// Returns both halves of the 64-bit products of words.
 struct word_products {
   lanes high;
   lanes low;
@@ -54,22 +54,22 @@ inline lane_mask without(lane_mask a, lane_mask b) { return a & !b; }
 inline bool any(lane_mask mask) { return mask; }
 inline lanes select(lane_mask mask, lanes chosen, lanes other) { return mask ? chosen : other; }
 
-/// Writes the chosen words side by side and returns their number; may write lane_count words.
+/// Writes the selected words contiguously and returns their number. May write up to lane_count words.
 inline std::uint32_t compress(std::uint32_t* to, lanes value, lane_mask mask) {
   *to = value;
   return mask ? 1 : 0;
 }
 inline void store_halves(std::uint16_t* to, lanes value) { *to = static_cast<std::uint16_t>(value); }
-/// Whether one of count <= lane_count words is the wanted one. Reads no word behind them.
+/// Returns whether one of count <= lane_count words is the wanted one. Reads no word past them.
 inline bool holds(const std::int32_t* words, std::uint32_t count, std::uint32_t wanted) {
   return count != 0 && static_cast<std::uint32_t>(*words) == wanted;
 }
-/// Bytes 1 where the mask is set, else 0.
+/// Stores bytes: 1 where the mask is set, else 0.
 inline void store_flags(std::int8_t* to, lane_mask mask) { *to = mask ? 1 : 0; }
 
-/// 64-bit words, one for each 32-bit lane.
+/// 64-bit words, one per 32-bit lane.
 using wide_lanes = std::uintptr_t;
-/// Addresses of 32-bit words: base + a * stride + b, where a and b are 32-bit words.
+/// Returns the addresses of 32-bit words: base + a * stride + b, where a and b are 32-bit words.
 inline wide_lanes word_addresses(const void* base, lanes a, std::uint32_t stride, lanes b) {
   return reinterpret_cast<std::uintptr_t>(static_cast<const std::uint32_t*>(base) + core::mul_wide(a, stride) + b);
 }
@@ -80,7 +80,7 @@ inline void store_addresses(const std::uint32_t** to, wide_lanes value) {
 }
 inline wide_lanes select(lane_mask mask, wide_lanes chosen, wide_lanes other) { return mask ? chosen : other; }
 
-/// base[index] and base[index + 1], of 32-bit words.
+/// Returns base[index] and base[index + 1] of 32-bit words.
 struct word_pairs {
   lanes first;
   lanes second;
@@ -88,7 +88,7 @@ struct word_pairs {
 inline word_pairs gather_pairs(const std::int32_t* base, lanes index) {
   return {static_cast<lanes>(base[index]), static_cast<lanes>(base[index + 1])};
 }
-/// The lower halves of base[index].
+/// Returns the lower halves of base[index].
 inline lanes gather_lower_halves(const std::int64_t* base, lanes index) { return static_cast<lanes>(base[index]); }
 
 /// Replaces each pair of digits by its image under one pass of the network. Calls meanwhile() between rounds.
@@ -106,7 +106,7 @@ void permute_digits(const core::permutation& order, std::uint32_t* left, std::ui
   }
 }
 
-/// words[4 * i .. 4 * i + 4) = the block with counter words (word0, word1[i]) and the 64-bit index indices[i].
+/// Sets words[4 * i .. 4 * i + 4) to the block with counter words (word0, word1[i]) and the 64-bit index indices[i].
 void random_words(std::uint64_t seed, std::uint32_t word0, const std::uint32_t* word1, const std::uint64_t* indices,
                   std::uint32_t count, std::uint32_t* words) {
   for (std::uint32_t i = 0; i < count; ++i) {

@@ -1,4 +1,4 @@
-// A build without CUDA: says so.
+// backend_factory.hpp in builds without CUDA: reports that CUDA is unavailable.
 #include "negpipe/backend_factory.hpp"
 
 #include "negpipe/error.hpp"

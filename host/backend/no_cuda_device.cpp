@@ -1,4 +1,4 @@
-// The device path of a build without CUDA: construction throws, so that the other members are never called.
+// negpipe/device.hpp in builds without CUDA: constructors throw, so the other members are never called.
 #include "negpipe/backend_factory.hpp"
 #include "negpipe/device.hpp"
 #include "negpipe/error.hpp"

@@ -1,5 +1,5 @@
-// The kernels' common source. A translation unit includes the lanes of its instruction set, then this, and names
-// the result; all of it is local to that unit (see kernels.hpp for why there are several).
+// The kernels' common source. A translation unit includes the lanes of its instruction set, then this file, and defines
+// its kernel_set. Everything is local to that unit (kernels.hpp says why there are several).
 
 #include <cstdint>
 
@@ -12,12 +12,13 @@ namespace {
 
 #include "draw_block.inl"
 
-/// Shuffled indices below this are 32-bit words.
+/// Plans with fewer points use 32-bit words for shuffled indices.
 constexpr std::uint64_t narrow_point_limit = 1ULL << 31;
 
-/// The images of x, x + 1, ... x + count - 1 < order.size under a network. images has room for a multiple of
-/// permute_step values. Calls meanwhile() between rounds. Neighbours differ by one in their digits, so only x is
-/// divided.
+/// Computes the images of x, x + 1, ... x + count - 1 < order.size under a network. Neighbours differ by one in their
+/// digits, so only x is divided.
+/// - images: room for a multiple of permute_step values.
+/// - meanwhile(): called between rounds.
 template <typename Word, typename Meanwhile>
 void permute_range(const core::permutation& order, std::uint64_t x, std::uint32_t count, Word* images,
                    Meanwhile& meanwhile) {
@@ -48,15 +49,15 @@ void permute_range(const core::permutation& order, std::uint64_t x, std::uint32_
   }
 }
 
-/// Where the origins of neighbouring positions go, with room for a multiple of lane_count. What lies past the last one
-/// is valid too.
+/// Output of the origins of neighbouring positions, with room for a multiple of lane_count. Columns past the last
+/// position hold valid values too.
 struct origin_columns {
   std::int32_t* users;
-  const std::uint32_t** where;  // the positive item
-  lane_mask* is_positive;       // not one of its negatives
+  const std::uint32_t** where;  // address of the positive item
+  lane_mask* is_positive;       // the point is the positive, not one of its negatives
 };
 
-/// Finds the origins of positions [first, first + count): their users, whether they are positive, and their positives.
+/// Finds the origins of positions [first, first + count): users, whether they are positive, and their positives.
 template <typename Word>
 class origin_finder {
  public:
@@ -74,7 +75,7 @@ class origin_finder {
     Word images[block_points + lane_count];
     permute_range(order_, first, count, images, meanwhile);
     const std::uint32_t padded = round_up(count, lane_count);
-    for (std::uint32_t i = count; i < padded; ++i) images[i] = 0;  // a valid one
+    for (std::uint32_t i = count; i < padded; ++i) images[i] = 0;  // any valid index
     for (std::uint32_t i = 0; has_epochs_ && i < padded; ++i) images[i] -= by_epoch_(images[i]) * epoch_points_;
     find(images, padded, out);
   }
@@ -104,8 +105,8 @@ class origin_finder {
     for (std::uint32_t i = 0; i < count; i += lane_count) out.is_positive[i / lane_count] = is_odd(load(labels + i));
   }
 
-  // csr_view::user_of for positives below 2^31: most often the two samples around a positive name the same user or
-  // neighbours, and one more read tells which.
+  // csr_view::user_of for positives below 2^31. The two samples around a positive mostly name the same user or
+  // neighbouring users, and then one more read decides.
   lanes users_of(lanes positive) const {
     const word_pairs samples = gather_pairs(csr_.user_samples, shift_down<core::csr_view::sample_shift>(positive));
     const lanes next_begin = gather_lower_halves(csr_.user_offsets + 1, samples.first);
@@ -133,7 +134,7 @@ class origin_finder {
   core::csr_view csr_;
   Word positive_count_;
   Word epoch_points_;  // P * (1 + K)
-  bool has_epochs_;    // several a cycle
+  bool has_epochs_;    // more than one per cycle
   core::divider<Word> by_positives_;
   core::divider<Word> by_epoch_;
 };
@@ -164,7 +165,7 @@ void write_points(const draw_block& block, std::uint64_t offset, const core::tra
   for (std::uint32_t i = 0; i < block.count; ++i) out.valid[offset + i] = 1;
 }
 
-/// Two blocks take turns: while one is permuted, the reads that settle the other get under way.
+/// Alternates two blocks: while one is permuted, the reads that settle the other are in flight.
 template <typename Word, typename Lookup>
 void fill_all(const core::training_plan& plan, const core::cycle_key& key, const core::positives_view& view,
               std::uint64_t first, std::uint64_t count, const core::training_pointers& out) {

@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::uint64_t users_per_block = 256;
 
-// Notes the users of the positives in one row that are due for a note.
+// Stores the samples that fall into one row: the user of every 2^sample_shift-th positive.
 void note_samples(std::int32_t user, std::uint64_t begin, std::uint64_t end, std::int32_t* samples) {
   constexpr std::uint64_t step = 1ULL << core::csr_view::sample_shift;
   for (std::uint64_t sample = core::ceil_div(begin, step); sample < core::ceil_div(end, step); ++sample) {
@@ -84,7 +84,7 @@ positives_index::positives_index(const dataset& data, std::uint64_t budget_bytes
            data.item_count(),
            chosen};
 
-  // Every user writes samples and words of its own, and filter words by single bits, so blocks of users need no order.
+  // Every user writes separate samples and bitset words, and sets filter bits atomically, so users need no order.
   support::thread_pool pool(control.thread_count());
   pool.for_each(core::ceil_div(static_cast<std::uint64_t>(users), users_per_block), [&](std::uint64_t block) {
     control.throw_if_stopped();

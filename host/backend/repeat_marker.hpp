@@ -1,4 +1,4 @@
-// The duplicate mask of a row, by one bit an item: what core::is_repeat says, without its loop over the row.
+// The duplicate mask of a row, with one bit per item: equals core::is_repeat, without its loop over the row.
 #pragma once
 
 #include <cstddef>
@@ -8,12 +8,12 @@
 
 namespace negpipe {
 
-/// Reused from row to row by one thread. Takes item_count / 8 bytes.
+/// Reused for many rows by one thread. Takes item_count / 8 bytes.
 class repeat_marker {
  public:
   explicit repeat_marker(std::int32_t item_count) : seen_(static_cast<std::size_t>(item_count) / 64 + 1) {}
 
-  /// Sets mask to 1 where an item, in [0, item_count], stood earlier in the row, else to 0.
+  /// Sets mask to 1 where the item, in [0, item_count], occurred earlier in the row, else to 0.
   void operator()(std::span<const std::int32_t> row, std::int8_t* mask) {
     for (std::size_t column = 0; column < row.size(); ++column) {
       const auto item = static_cast<std::uint32_t>(row[column]);
@@ -24,7 +24,7 @@ class repeat_marker {
   }
 
  private:
-  std::vector<std::uint64_t> seen_;  // no bit set between rows
+  std::vector<std::uint64_t> seen_;  // all zeros between rows
 };
 
 }  // namespace negpipe

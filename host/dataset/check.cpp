@@ -76,7 +76,7 @@ void check_dataset(const array_location& location, std::span<const std::int64_t>
     check.fail("user_offsets",
                fmt::format("{} values, wanted one more than {} users", user_offsets.size(), user_ids.size()));
   }
-  if (positive_items.empty()) check.fail("positive_items", "there is not one training positive");
+  if (positive_items.empty()) check.fail("positive_items", "there are no training positives");
   check.offsets("user_offsets", user_offsets, positive_items.size());
   for (std::size_t user = 0; user < heldout_items.size(); ++user) {
     const auto begin = static_cast<std::size_t>(user_offsets[user]);

@@ -55,8 +55,8 @@ std::span<const std::byte> values_of(const support::file_contents& file, const s
   const auto found = bytes.first(std::min(bytes.size(), header.size()));
   if (as_text(found) != header) {
     throw format_error(
-        fmt::format("{}: its header is not that of an array of {} values of type {}, which "
-                    "dataset.json speaks of; prepare the dataset again",
+        fmt::format("{}: its header is not that of an array of {} values of type {}, as listed in "
+                    "dataset.json; prepare the dataset again",
                     path.string(), count, descriptor));
   }
   const std::uint64_t value_bytes = file.file_size() - header.size();

@@ -1,4 +1,4 @@
-// NumPy's .npy files of one dimension: a header in ASCII, padded to 64 bytes, and raw little-endian values.
+// One-dimensional NumPy .npy files: an ASCII header padded to 64 bytes, then raw little-endian values.
 // Source: NEP 1, "A Simple File Format for NumPy Arrays", version 1.0.
 #pragma once
 
@@ -15,9 +15,9 @@
 
 namespace negpipe::npy {
 
-static_assert(std::endian::native == std::endian::little, "arrays are used as they lie in their files");
+static_assert(std::endian::native == std::endian::little, "arrays are used in file byte order");
 
-/// NumPy's name of a type: "<i8", "<i4", "|u1".
+/// Returns NumPy's name of a type: "<i8", "<i4", "|u1".
 template <typename T>
 constexpr std::string_view descriptor() {
   if constexpr (sizeof(T) == 1) return "|u1";
@@ -25,7 +25,7 @@ constexpr std::string_view descriptor() {
   return sizeof(T) == 8 ? "<i8" : sizeof(T) == 4 ? "<i4" : "|u1";
 }
 
-/// The bytes that stand before the values of an array of count elements; their number is a multiple of 64.
+/// Returns the header of an array of count elements. Its length is a multiple of 64 bytes.
 std::string make_header(std::string_view descriptor, std::uint64_t count);
 
 /// Writes an array and syncs it to disk. Throws io_error.
@@ -37,12 +37,12 @@ void write(const std::filesystem::path& path, std::span<const T> values) {
   write_bytes(path, descriptor<T>(), values.size(), std::as_bytes(values));
 }
 
-/// Reads the file of an array of count elements, and no more than it has. Throws io_error.
+/// Reads the file of an array of count elements, at most that size. Throws io_error.
 support::file_contents read_file(const std::filesystem::path& path, std::string_view descriptor, std::uint64_t count,
                                  std::uint64_t element_bytes);
 
-/// Returns the values in a file that read_file read, after checking that it is exactly the array that is wanted. The
-/// header must be byte for byte the one that make_header gives: nothing else is ever written. Throws format_error.
+/// Returns the values of a file from read_file, after checking that it holds exactly the wanted array. The header must
+/// equal make_header byte for byte, because negpipe writes no other. Throws format_error.
 std::span<const std::byte> values_of(const support::file_contents& file, const std::filesystem::path& path,
                                      std::string_view descriptor, std::uint64_t count, std::uint64_t element_bytes);
 

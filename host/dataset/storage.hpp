@@ -1,4 +1,4 @@
-// What a dataset stands on: arrays of its own, or the contents of files.
+// The storage of a dataset: its own arrays, or the contents of files.
 #pragma once
 
 #include <string>
@@ -9,7 +9,7 @@
 
 namespace negpipe {
 
-/// Raw ids as they are held: numbers, or text cut by offsets.
+/// Raw ids in memory: numbers, or text with offsets.
 struct owned_ids {
   std::vector<std::int64_t> numbers_or_offsets;
   std::vector<char> bytes;
@@ -19,7 +19,7 @@ struct owned_ids {
 };
 
 struct dataset::storage {
-  // Owners: the vectors of a dataset made in memory, or the files of one that was loaded.
+  // Owners: the vectors of a dataset made in memory, or the files of a loaded one.
   dataset_arrays arrays;
   owned_ids owned_user_ids;
   owned_ids owned_item_ids;
@@ -35,7 +35,7 @@ struct dataset::storage {
   std::string digest;
 };
 
-/// Where an array lies, for messages: the folder's path with a slash, or nothing for arrays in memory.
+/// Location of an array, for messages: the folder's path with a slash, or nothing for arrays in memory.
 struct array_location {
   std::string prefix;
   std::string remedy;
@@ -43,13 +43,13 @@ struct array_location {
   std::string operator()(std::string_view array) const { return prefix + std::string(array); }
 };
 
-/// Throws format_error unless offsets, positives, held-out items and ids make a dataset as negpipe::dataset
-/// describes it, with at least one training positive.
+/// Throws format_error unless offsets, positives, held-out items and ids form a valid dataset (see negpipe::dataset)
+/// with at least one training positive.
 void check_dataset(const array_location& location, std::span<const std::int64_t> user_offsets,
                    std::span<const std::int32_t> positive_items, std::span<const std::int32_t> heldout_items,
                    const raw_ids& user_ids, const raw_ids& item_ids);
 
-/// MD5 over the counts and the arrays that shape outputs.
+/// Returns the MD5 of the counts and of the arrays that affect outputs.
 std::string digest_of(std::span<const std::int64_t> user_offsets, std::span<const std::int32_t> positive_items,
                       std::span<const std::int32_t> heldout_items, std::uint64_t item_count);
 

@@ -13,11 +13,11 @@ namespace negpipe {
 
 namespace {
 
-/// Returns a * b. Throws option_error, which names what overflowed.
+/// Returns a * b. Throws option_error, naming what overflowed.
 std::uint64_t checked_product(std::uint64_t a, std::uint64_t b, std::uint64_t limit, const char* what) {
   std::uint64_t product = 0;
   if (__builtin_mul_overflow(a, b, &product) || product > limit) {
-    throw option_error(fmt::format("{}: {} * {} is more than {}, the largest that can be numbered", what, a, b, limit));
+    throw option_error(fmt::format("{}: {} * {} is more than {}, the maximum", what, a, b, limit));
   }
   return product;
 }
@@ -77,8 +77,8 @@ std::vector<std::int32_t> skipped_users(std::span<const std::int64_t> offsets, s
   return users;
 }
 
-/// Throws infeasible_error if the policy does not allow so many users without enough items. ids: the users' original
-/// ids, null if there are none.
+/// Throws infeasible_error if the policy does not allow this many users without enough items. ids: original ids of
+/// users, or null.
 void check_feasible(std::span<const std::int64_t> offsets, std::int32_t item_count, const raw_ids* ids,
                     const evaluation_options& options) {
   constexpr std::size_t max_named = 10;
@@ -94,7 +94,7 @@ void check_feasible(std::span<const std::int64_t> offsets, std::int32_t item_cou
                          item_count - (offsets[user + 1] - offsets[user]) - 1);
   }
   throw infeasible_error(
-      fmt::format("{} distinct evaluation negatives a user are wanted, but {} of {} users have fewer items left: {}{}; "
+      fmt::format("{} distinct evaluation negatives per user wanted, but {} of {} users have fewer items left: {}{}; "
                   "ask for fewer (`eval_negatives`), {}draw with replacement (`mlperf`), or leave evaluation out "
                   "(`no_eval`)",
                   options.negatives, lacking.size(), user_count, named, lacking.size() > max_named ? ", ..." : "",
@@ -154,7 +154,7 @@ void check_cycles(std::uint64_t first, std::uint64_t count) {
   require_positive(count, "cycle_count");
   constexpr std::uint64_t limit = std::uint64_t{1} << 32;
   if (first >= limit || count > limit - first) {
-    throw option_error(fmt::format("cycles {} to {} + {}: cycle numbers have 32 bits, so the last may be {} at most",
+    throw option_error(fmt::format("cycles {} to {} + {}: cycle numbers have 32 bits, so the last is at most {}",
                                    first, first, count, limit - 1));
   }
 }
@@ -164,7 +164,7 @@ std::uint64_t random_seed() {
   for (;;) {
     const ssize_t got = ::getrandom(&seed, sizeof seed, 0);
     if (got == static_cast<ssize_t>(sizeof seed)) return seed;
-    if (got < 0 && errno != EINTR) throw io_error("cannot draw a seed from the operating system; give one as `seed`");
+    if (got < 0 && errno != EINTR) throw io_error("the operating system provides no random seed; set `seed`");
   }
 }
 

@@ -26,14 +26,14 @@ void check_batch(const char* what, std::uint64_t batch, std::uint64_t batch_coun
 
 }  // namespace
 
-/// What copies share, whatever their number of threads.
+/// The state that copies share, independent of their number of threads.
 struct sampler::state {
   sampler_options options;
   training_plan plan;
   std::optional<negpipe::evaluation_plan> evaluation;
   positives_index index;
 
-  // In this order: whatever the plans refuse is refused before the index is built.
+  // Plans come first, so that invalid options are rejected before the index is built.
   state(const dataset& data, const sampler_options& given, const run_control& control)
       : options(given),
         plan(plan_training(data, training_part(given))),
@@ -117,7 +117,7 @@ bool sampler::has_evaluation() const { return shared_->evaluation.has_value(); }
 
 const negpipe::evaluation_plan& sampler::evaluation_plan() const {
   if (!shared_->evaluation) {
-    throw option_error("there is no evaluation: set sampler_options.evaluation when the sampler is made");
+    throw option_error("the sampler has no evaluation: set sampler_options.evaluation when you make it");
   }
   return *shared_->evaluation;
 }

@@ -47,7 +47,7 @@ std::string md5::hex() const {
 }
 
 std::uint32_t crc32c(std::span<const std::byte> bytes, std::uint32_t crc) {
-  // ISA-L's routine takes a length of int, does no final inversion, and does not write through its pointer.
+  // ISA-L's routine takes an int length, omits the final inversion, and does not write through its pointer.
   constexpr std::size_t step = std::size_t{1} << 30;
   crc = ~crc;
   while (!bytes.empty()) {

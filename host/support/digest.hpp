@@ -1,4 +1,4 @@
-// Digests and checksums, by libcrypto and ISA-L.
+// Digests and checksums, from libcrypto and ISA-L.
 #pragma once
 
 #include <cstddef>
@@ -9,7 +9,7 @@
 
 namespace negpipe::support {
 
-/// MD5 of a stream of bytes: a fingerprint, as the pipeline of 2018 printed it, not a protection.
+/// MD5 of a byte stream: a fingerprint, as in the 2018 pipeline, not a protection against tampering.
 class md5 {
  public:
   md5();
@@ -18,7 +18,7 @@ class md5 {
   md5& operator=(md5&&) noexcept;
 
   void update(std::span<const std::byte> bytes);
-  /// The digest of everything so far, in lower-case hexadecimal; the stream may go on.
+  /// Returns the lower-case hexadecimal digest of the bytes so far; the stream may continue.
   std::string hex() const;
 
  private:
@@ -28,7 +28,7 @@ class md5 {
   std::unique_ptr<void, context_deleter> context_;
 };
 
-/// CRC-32C (Castagnoli) of bytes; crc is the checksum of what came before, 0 at the start.
+/// Returns the CRC-32C (Castagnoli) of bytes. crc: the checksum of the preceding bytes, 0 at the start.
 std::uint32_t crc32c(std::span<const std::byte> bytes, std::uint32_t crc = 0);
 
 

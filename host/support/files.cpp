@@ -32,8 +32,8 @@ const char* kind_name(mode_t mode) {
   }
 }
 
-/// Like open(2), but never returns 0, 1 or 2: where the process was started without one of them, whatever is printed
-/// later would land in the file.
+/// open(2) that never returns 0, 1 or 2: if the process was started without a standard stream, output printed later
+/// would land in the file.
 int open_above_standard(const fs::path& path, int flags, mode_t mode = 0) {
   const int opened = ::open(path.c_str(), flags | O_CLOEXEC, mode);
   if (opened < 0 || opened > STDERR_FILENO) return opened;
@@ -64,7 +64,7 @@ void throw_write_error(std::string_view what, const fs::path& path) {
 
 file::file(int descriptor, fs::path path) : descriptor_(descriptor), path_(std::move(path)) {}
 
-// O_NONBLOCK: a FIFO would block open() until somebody writes to it. On a regular file the flag has no effect.
+// O_NONBLOCK: open() of a FIFO would block until it has a writer. No effect on regular files.
 file file::open_read(const fs::path& path) {
   const int descriptor = open_above_standard(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
   if (descriptor < 0) throw_io_error("open", path);
@@ -151,7 +151,7 @@ void file::write_at(std::uint64_t offset, std::span<const std::byte> bytes) {
 }
 
 void file::start_writeback(std::uint64_t offset, std::uint64_t length) noexcept {
-  // Advice: where a file system does not know it, sync() does all the work.
+  // Only advice: sync() writes everything where the file system does not support it.
   (void)::sync_file_range(descriptor_, static_cast<off64_t>(offset), static_cast<off64_t>(length),
                           SYNC_FILE_RANGE_WRITE);
 }
@@ -187,7 +187,7 @@ std::string read_text(const fs::path& path, std::uint64_t max_bytes) {
   check(source.size());
   std::string text;
   constexpr std::size_t chunk_bytes = 64U << 10;
-  for (;;) {  // a file may grow after the look at its size
+  for (;;) {  // the file may grow after its size was checked
     const std::size_t filled = text.size();
     text.resize(filled + chunk_bytes);
     const ssize_t got = ::read(source.descriptor(), text.data() + filled, chunk_bytes);
@@ -236,10 +236,10 @@ mapped_file& mapped_file::operator=(mapped_file&& other) noexcept {
 
 void sync_folder(const fs::path& folder) {
   const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  // A folder may be written to by those who may not list it, and then there is no way to sync it.
+  // A folder may be writable but not listable; then it cannot be opened for syncing.
   if (descriptor < 0 && errno == EACCES) return;
   if (descriptor < 0) throw_write_error("sync", folder);
-  // A file system that does not know how to sync a folder, such as some on a network, has its own ways to keep one.
+  // Some network file systems cannot sync a folder and persist renames in their own way.
   const bool synced = sync_descriptor(descriptor) || errno == EINVAL || errno == ENOTSUP;
   const int code = errno;
   ::close(descriptor);
@@ -250,8 +250,7 @@ void sync_folder(const fs::path& folder) {
 namespace {
 constexpr mode_t nothing = 0;
 
-/// The kind of what bears a name, nothing if none does. The standard library also takes a name below a file for
-/// one that nothing bears.
+/// Returns st_mode & S_IFMT, or 0 on ENOENT. Unlike std::filesystem, throws on ENOTDIR.
 mode_t type_of(const fs::path& path, int (*look)(const char*, struct stat*)) {
   struct stat status {};
   if (look(path.c_str(), &status) == 0) return status.st_mode & S_IFMT;
@@ -261,13 +260,13 @@ mode_t type_of(const fs::path& path, int (*look)(const char*, struct stat*)) {
 }  // namespace
 
 namespace {
-/// A path with no slash or dot at its end.
+/// Removes slashes and dots from the end of a path.
 fs::path without_end(fs::path path) {
   while (path.has_relative_path() && (!path.has_filename() || path.filename() == ".")) path = path.parent_path();
   return path;
 }
 
-/// A full path without "..", which after a link means the folder above the one that the link leads to.
+/// Resolves ".." in a full path. After a link, ".." is the parent of the link's target.
 fs::path without_steps_up(const fs::path& full, std::error_code& failure) {
   if (std::find(full.begin(), full.end(), "..") == full.end()) return full.lexically_normal();
   if (full.filename() == "..") return fs::weakly_canonical(full, failure);
@@ -300,7 +299,7 @@ bool is_mount_point(const fs::path& folder) {
       (status.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) != 0) {
     return (status.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
   }
-  // A kernel before 5.8 does not tell: at least another file system has another number.
+  // Kernels before 5.8 do not report mount points: another file system has at least another device number.
   struct stat own {};
   struct stat above {};
   if (::lstat(folder.c_str(), &own) != 0) return false;

@@ -1,4 +1,4 @@
-// Open files, and what is asked of the file system: whatever it refuses is an io_error.
+// Open files and queries of the file system. All errors of the system become io_error.
 #pragma once
 
 #include <cstddef>
@@ -13,24 +13,24 @@
 
 namespace negpipe::support {
 
-/// Throws io_error: "cannot WHAT PATH: REASON", from errno.
+/// Throws io_error "cannot WHAT PATH: REASON", with the reason from errno.
 [[noreturn]] void throw_io_error(std::string_view what, const std::filesystem::path& path);
-/// The same where something was to be written, made, renamed or removed: with the advice to choose another path where
-/// there is no permission, and as disk_full_error where there is no space.
+/// throw_io_error for operations that write, create, rename or remove: advises another path if permission is missing,
+/// and throws disk_full_error if there is no space.
 [[noreturn]] void throw_write_error(std::string_view what, const std::filesystem::path& path);
 
-/// An open file descriptor. Writing is checked; destruction closes without complaint.
+/// An open file descriptor. Writes are checked; the destructor closes and ignores errors.
 class file {
  public:
-  /// Opens a regular file for reading. Never blocks: a FIFO, device, socket or folder is refused. Throws io_error.
+  /// Opens a regular file for reading. Never blocks. Throws io_error, also for a FIFO, device, socket or folder.
   static file open_read(const std::filesystem::path& path);
-  /// Opens a folder, to sync it or to recognise it again. Throws io_error.
+  /// Opens a folder, to sync or identify it. Throws io_error.
   static file open_folder(const std::filesystem::path& path);
-  /// Creates or truncates.
+  /// Creates or truncates a file.
   static file create(const std::filesystem::path& path);
-  /// Creates a file that was not there; empty when the name is taken, even by a link that leads nowhere.
+  /// Creates a new file. Returns empty if the name is taken, even by a dangling link.
   static std::optional<file> create_new(const std::filesystem::path& path);
-  /// Opens a regular file for reading and writing, or creates it. A link or another kind of file is refused.
+  /// Opens a regular file for reading and writing, or creates it. Rejects links and other kinds of files.
   static file open_or_create(const std::filesystem::path& path);
   ~file();
   file(file&& other) noexcept;
@@ -40,18 +40,18 @@ class file {
   const std::filesystem::path& path() const { return path_; }
   std::uint64_t size() const;
   void write(std::span<const std::byte> bytes);
-  /// Safe to call from several threads for distinct ranges.
+  /// Thread-safe for disjoint ranges.
   void write_at(std::uint64_t offset, std::span<const std::byte> bytes);
-  /// Asks the system to begin writing a range to disk, without waiting.
+  /// Asks the system to start writing a range to disk, without waiting.
   void start_writeback(std::uint64_t offset, std::uint64_t length) noexcept;
-  /// Waits until everything is on disk.
+  /// Waits until all data is on disk.
   void sync();
-  /// Whether the path still leads to this file, and not to none or another. An error of the file system is not taken
-  /// for a removal. Any thread.
+  /// Returns whether the path still leads to this file. An error of the file system does not count as a removal.
+  /// Thread-safe.
   bool is_in_place() const;
-  /// Renames the file, over one that is there; path() is the new path from then on. Throws io_error.
+  /// Renames the file and replaces an existing one. path() returns the new path afterwards. Throws io_error.
   void rename_to(const std::filesystem::path& path);
-  /// Closes and reports what a delayed write has to say.
+  /// Closes the file and throws errors of delayed writes.
   void close();
 
  private:
@@ -62,21 +62,21 @@ class file {
   std::filesystem::path path_;
 };
 
-/// Size limit of read_text for JSON files: a ready.json that lists 100,000 record files stays below it.
+/// Size limit of JSON files: a ready.json that lists 100,000 record files is smaller.
 inline constexpr std::uint64_t max_json_bytes = 16U << 20;
 
 /// Returns the content of a small regular file. Never blocks, and never reads more than max_bytes, whatever size the
-/// file claims. Throws io_error, and format_error for a file that is larger.
+/// file reports. Throws io_error, and format_error for a larger file.
 std::string read_text(const std::filesystem::path& path, std::uint64_t max_bytes);
 
-/// A whole regular file, read into memory: what happens to the file later does not reach it.
+/// A whole regular file in memory, independent of later changes of the file.
 class file_contents {
  public:
-  /// Reads no more than max_bytes, whatever size the file has. Throws io_error, also when the file ends early.
+  /// Reads at most max_bytes, whatever size the file has. Throws io_error, also if the file ends early.
   file_contents(const std::filesystem::path& path, std::uint64_t max_bytes);
 
   std::span<const std::byte> bytes() const { return {data_.get(), read_}; }
-  /// The file's size when it was opened, which may be more than what was read.
+  /// Returns the file's size when it was opened; it may exceed the number of bytes read.
   std::uint64_t file_size() const { return file_size_; }
 
  private:
@@ -100,28 +100,28 @@ class mapped_file {
   std::size_t size_ = 0;
 };
 
-/// Syncs a folder, so that renames within it are on disk; where that is not to be had, does nothing.
+/// Syncs a folder, so that renames in it are on disk. Does nothing where the system does not support it.
 void sync_folder(const std::filesystem::path& folder);
 
-/// From the root on, without a slash at its end and without "..": the folder that the system means, links followed. A
-/// link at the end stays one.
+/// Returns the absolute path without a trailing slash or "..". Links on the way are followed; a link at the end is
+/// kept.
 std::filesystem::path full_path(const std::filesystem::path& path);
 
-/// As the standard library's, links followed, but what the system refuses is an io_error: no permission to look or to
-/// remove, a link that leads to itself, a name that is too long, a file where a folder should be on the way.
+/// Like the functions of std::filesystem, following links, but throw io_error for errors of the system: no permission,
+/// a link loop, a name that is too long, a file as a parent.
 bool exists(const std::filesystem::path& path);
 bool is_folder(const std::filesystem::path& path);
 bool is_file(const std::filesystem::path& path);
 bool is_link(const std::filesystem::path& path);
-/// Whether there is anything of that name: a link that leads nowhere is in the way, too.
+/// Returns whether anything has that name, including a dangling link.
 bool is_taken(const std::filesystem::path& path);
-/// Whether another file system, or another part of one, is shown at a folder: no such folder can be renamed. False of
-/// what is not there.
+/// Returns whether a file system, or a part of one, is mounted at a folder; such a folder cannot be renamed. False if
+/// nothing exists there.
 bool is_mount_point(const std::filesystem::path& folder);
 /// Calls visit for every entry of a folder.
 void visit_entries(const std::filesystem::path& folder,
                    const std::function<void(const std::filesystem::path& entry)>& visit);
-/// Makes a folder, and none above it. One that is there already is fine.
+/// Creates a folder, but no parents. Does nothing if it exists.
 void make_folder(const std::filesystem::path& folder);
 
 }  // namespace negpipe::support

@@ -14,7 +14,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// Whether a folder is the working directory or one above it, under any name.
+/// Returns whether a folder is the working directory or a parent of it, by any path.
 bool holds_working_folder(const fs::path& folder) {
   std::error_code unknown;
   fs::path working = fs::current_path(unknown);
@@ -33,7 +33,7 @@ std::vector<std::string> entries_of(const fs::path& folder) {
   return names;
 }
 
-/// "a", "a and b", "a, b and 7 more": enough to recognise a folder.
+/// Returns "a", "a and b", or "a, b and 7 more": enough to recognise a folder.
 std::string listed(const std::vector<std::string>& names) {
   constexpr std::size_t max_shown = 3;
   const std::size_t shown = names.size() <= max_shown ? names.size() : max_shown - 1;
@@ -45,29 +45,29 @@ std::string listed(const std::vector<std::string>& names) {
   return shown == names.size() ? text : text + " and " + std::to_string(names.size() - shown) + " more";
 }
 
-/// Missing parents are created, but not the target of a link.
+/// Missing parents are created later, but not the target of a dangling link.
 void check_parents(const fs::path& path) {
   fs::path parent = path.parent_path();
   while (!is_taken(parent)) parent = parent.parent_path();
   if (support::exists(parent)) return;
   std::error_code failure;
   const fs::path target = fs::read_symlink(parent, failure);
-  if (failure) return;  // no link: a folder that went meanwhile, with another run that had made it
+  if (failure) return;  // not a link: a folder that another run made and has removed
   throw option_error(path.string() + " cannot be created: " + parent.string() + " is a link to " + target.string() +
                      ", which does not exist; create that, or choose another path");
 }
 
 [[noreturn]] void refuse(const fs::path& folder, const folder_kind& kind, const std::string& found) {
-  throw option_error(folder.string() + " " + found + "; `replace` overwrites nothing but " + std::string(kind.name) +
+  throw option_error(folder.string() + " " + found + "; `replace` overwrites only " + std::string(kind.name) +
                      " or an empty folder. Choose another path, or remove it yourself");
 }
 
-/// The names that the marker lists. What cannot be read is an io_error, what is not ours is refused.
+/// Returns the names that the marker lists. Throws io_error if it cannot be read, option_error if it is not negpipe's.
 std::vector<std::string> files_of(const fs::path& folder, const folder_kind& kind) {
   try {
     return kind.files(folder);
   } catch (const format_error& failure) {
-    refuse(folder, kind, "holds a " + std::string(kind.marker) + " that is not of this program (" + failure.what() +
+    refuse(folder, kind, "holds a " + std::string(kind.marker) + " that negpipe did not write (" + failure.what() +
                              ")");
   }
 }
@@ -76,10 +76,10 @@ std::vector<std::string> files_of(const fs::path& folder, const folder_kind& kin
 
 std::vector<std::string> check_replaceable(const fs::path& folder, const folder_kind& kind) {
   if (!is_taken(folder)) return {};  // another run removed it
-  if (!is_folder(folder)) refuse(folder, kind, "is no folder");
+  if (!is_folder(folder)) refuse(folder, kind, "is not a folder");
   if (holds_working_folder(folder)) {
     throw option_error(folder.string() +
-                       " is the working directory, or holds it, and is not replaced; choose another path");
+                       " is the working directory or a parent of it, and is never replaced; choose another path");
   }
   if (is_mount_point(folder)) {
     throw option_error(folder.string() + " is a mount point, which cannot be replaced; choose a folder inside it");
@@ -116,7 +116,7 @@ void check_output_file(const fs::path& file, bool replace) {
     throw option_error(file.string() + " exists already; choose another path, or overwrite it with `replace`");
   }
   if (is_file(file)) return;
-  throw option_error(file.string() + " is no file, and `replace` overwrites nothing else here; choose another path");
+  throw option_error(file.string() + " is not a regular file, so it is not replaced; choose another path");
 }
 
 bool lies_in(const fs::path& path, const fs::path& folder) {
@@ -131,7 +131,7 @@ bool lies_in(const fs::path& path, const fs::path& folder) {
     return !rest.empty() && *rest.begin() != "..";
   };
   if (holds(path)) return true;
-  // A link in the folder may lead out of it again: without the folder its target cannot be reached by this path.
+  // A link inside the folder may lead out of it: without the folder, this path could not reach the link's target.
   std::error_code unknown;
   for (fs::path part = fs::absolute(path, unknown).lexically_normal(); part.has_relative_path();) {
     part = part.parent_path();

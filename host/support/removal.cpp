@@ -64,7 +64,7 @@ class open_folder {
   fs::path path_;
 };
 
-/// Where something lies: the mount by its number, or by the device on kernels before 5.8, which have no such numbers.
+/// Location of an entry: the mount id, or the device on kernels before 5.8, which have no mount ids.
 struct location {
   std::uint64_t mount = 0;
   std::uint64_t device = 0;
@@ -76,7 +76,7 @@ location location_of(const struct statx& status) {
           (std::uint64_t{status.stx_dev_major} << 32) | status.stx_dev_minor};
 }
 
-/// False where there is nothing. Throws io_error.
+/// Returns false if nothing exists. Throws io_error.
 bool examine(const entry& at, struct statx& status) {
   const unsigned wanted = STATX_TYPE | STATX_MODE | STATX_UID | STATX_MNT_ID;
   if (::statx(at.folder, at.name.c_str(), AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, wanted, &status) == 0) return true;
@@ -106,7 +106,7 @@ class removal_check {
  private:
   void check_entry(const entry& at, const struct statx& status, const struct statx& parent) const {
     check_location(at, status);
-    // A sticky folder, such as /tmp: only the owner of an entry or of the folder may remove it.
+    // In a sticky folder, such as /tmp, only the owner of an entry or of the folder may remove it.
     const uid_t user = ::geteuid();
     const bool others = status.stx_uid != user && parent.stx_uid != user && user != 0;
     if ((parent.stx_mode & S_ISVTX) != 0 && others) refuse(at.path, EPERM);
@@ -115,7 +115,7 @@ class removal_check {
     const open_folder folder(at);
     const std::vector<entry> entries = folder.entries();
     if (!entries.empty() && ::faccessat(folder.descriptor(), ".", W_OK | X_OK, AT_EACCESS) != 0) {
-      throw_write_error("remove what is in", at.path);
+      throw_write_error("remove the contents of", at.path);
     }
     for (const entry& below : entries) {
       struct statx found {};
@@ -125,19 +125,19 @@ class removal_check {
 
   void check_location(const entry& at, const struct statx& status) const {
     const location found = location_of(status);
-    // Files of an overlay may show the device of a layer: only that of a directory counts.
+    // Files of an overlay may report the device of a layer, so only the device of a folder counts.
     const bool elsewhere = found.mount != home_.mount || (is_directory(status) && found.device != home_.device);
     const bool is_root = (status.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
     if (!elsewhere && !is_root) return;
     throw option_error(at.path.string() +
-                       " is a mount point or another file system, which is never removed; unmount it, or choose "
+                       " is a mount point or on another file system, which is never removed; unmount it, or choose "
                        "another path");
   }
 
   location home_;
 };
 
-/// Deletes an entry. A mount that came after the check is not entered: its removal fails with EBUSY or ENOTEMPTY.
+/// Deletes an entry. Does not enter a mount that appeared after the check: its removal fails with EBUSY or ENOTEMPTY.
 void remove_entry(const entry& at, const location& home) {
   struct statx status {};
   if (!examine(at, status)) return;
@@ -174,7 +174,7 @@ void remove_tree(const fs::path& path, const fs::path& aside) {
     throw_write_error("remove", path);
   }
   sync_folder(above);
-  check_removable(hidden);  // a mount may have come before the rename
+  check_removable(hidden);  // a mount may have appeared before the rename
   remove_checked(hidden);
 }
 

@@ -29,33 +29,33 @@ file create_staging(const fs::path& parent, const fs::path& final_name) {
   }
 }
 
-/// Whether a file system (such as NFS) or a kernel does not know the flags of renameat2.
+/// Returns whether the file system (such as NFS) or the kernel does not support the flags of renameat2.
 bool lacks_flags(int code) { return code == EINVAL || code == ENOSYS || code == EOPNOTSUPP; }
 
-/// Renames without replacing anything; false where the new name is taken.
+/// Renames without replacing anything. Returns false if the new name is taken.
 bool rename_new(const fs::path& from, const fs::path& to) {
   if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return true;
   if (errno == EEXIST) return false;
   if (!lacks_flags(errno)) throw_write_error("rename to", to);
-  // What comes between this look and the rename is lost if it is a file; a folder stays, unless it is empty.
+  // A file that appears between this check and the rename is lost; a folder is kept unless it is empty.
   if (is_taken(to)) return false;
   if (::rename(from.c_str(), to.c_str()) == 0) return true;
   if (errno != ENOTEMPTY && errno != EEXIST) throw_write_error("rename to", to);
   return false;
 }
 
-/// Throws from errno. A mount in another namespace, or a container's image, shows only now.
+/// Throws from errno. A mount in another namespace, or in a container's image, is detected only here.
 [[noreturn]] void throw_not_replaced(const fs::path& folder) {
   if (errno != EBUSY && errno != EXDEV) throw_write_error("replace", folder);
   throw option_error(folder.string() + " cannot be replaced (" + std::strerror(errno) +
-                     "): a mount, or the image of a container, holds it there; choose a folder inside it");
+                     "): it is a mount, or part of a container image; choose a folder inside it");
 }
 
 bool exchange(const fs::path& one, const fs::path& other) noexcept {
   return ::renameat2(AT_FDCWD, one.c_str(), AT_FDCWD, other.c_str(), RENAME_EXCHANGE) == 0;
 }
 
-/// A message about one path as one about another.
+/// Returns a message with one path replaced by another.
 std::string renamed(std::string message, const fs::path& from, const fs::path& to) {
   if (const auto at = message.find(from.string()); at != message.npos) {
     message.replace(at, from.string().size(), to.string());
@@ -66,7 +66,7 @@ std::string renamed(std::string message, const fs::path& from, const fs::path& t
 void publish_new(const fs::path& from, const fs::path& to) {
   if (rename_new(from, to)) return;
   throw option_error(to.string() +
-                     " exists already: it came while this was made; choose another path, or overwrite it "
+                     " exists already: it appeared during the run; choose another path, or overwrite it "
                      "with `replace`");
 }
 
@@ -105,13 +105,13 @@ bool staged_file::replace() {
     if (::rename(out_.path().c_str(), final_.c_str()) != 0) throw_write_error("rename to", final_);
     return true;
   }
-  // Something else may have come between the look and the exchange.
+  // Something else may have appeared between the check and the exchange.
   try {
     check_output_file(out_.path(), /*replace=*/true);
   } catch (const error&) {
     if (!exchange(out_.path(), final_)) {
-      published_ = true;  // the name of what must not be lost
-      throw_write_error("put back what is now " + out_.path().string() + " to", final_);
+      published_ = true;  // the staging name now holds data that must be kept
+      throw_write_error("move back what is now " + out_.path().string() + " to", final_);
     }
     check_output_file(final_, /*replace=*/true);
     throw;
@@ -136,7 +136,7 @@ void publish_file(const fs::path& path, std::string_view text, const fs::path& s
 }
 
 made_folders::~made_folders() {
-  // One that others use meanwhile is not empty, and is let alone.
+  // A folder that others use is not empty, so rmdir keeps it.
   for (auto folder = made_.rbegin(); folder != made_.rend() && ::rmdir(folder->c_str()) == 0; ++folder) continue;
 }
 
@@ -163,9 +163,9 @@ staged_folder::staged_folder(const fs::path& final_folder, const std::optional<f
   for (int attempt = 1;; ++attempt) {
     if (beside) parents_.make(final_.parent_path());
     staging_ = staging_name(beside ? final_.parent_path() : staging_parent, final_);
-    // As for any other folder, the umask says who may enter.
+    // Mode 0777: the umask decides, as for any other folder.
     if (::mkdir(staging_.c_str(), 0777) == 0) break;
-    // A parent that another run has made, and used for nothing, goes with it.
+    // Another run that made a parent and left it empty removes it again.
     const bool passing = errno == EEXIST || (errno == ENOENT && beside);
     if (!passing || attempt == max_attempts) throw_write_error("create", staging_);
   }
@@ -177,7 +177,7 @@ staged_folder::~staged_folder() {
   try {
     remove_replaced();
   } catch (const std::exception&) {
-    return;  // it stays under its hidden name
+    return;  // the old folder stays under its hidden name
   }
 }
 
@@ -205,18 +205,18 @@ void staged_folder::remove_replaced() {
   replaced_.clear();
 }
 
-// What is to be replaced may come and go until the very rename: then there is another look.
+// The folder to be replaced may appear or disappear until the rename: then check again.
 bool staged_folder::take_free_path() { return rename_new(staging_, final_); }
 
 bool staged_folder::replace() {
   (void)check_replaceable(final_, *replaces_);
-  // At no moment is there no folder, and the old one gets the other's name.
+  // The exchange leaves no moment without a folder. Afterwards staging_ is the old one.
   if (!exchange(staging_, final_)) {
     if (errno == ENOENT && !is_taken(final_)) return false;
     if (!lacks_flags(errno)) throw_not_replaced(final_);
     return replace_in_two_steps();
   }
-  // Something else may have come between the look and the exchange.
+  // Something else may have appeared between the check and the exchange.
   try {
     replaced_files_ = check_replaceable(staging_, *replaces_);
   } catch (const io_error& reason) {
@@ -229,14 +229,14 @@ bool staged_folder::replace() {
 }
 
 std::string staged_folder::give_back(const std::exception& reason) {
-  const std::string what = final_.string() + " was changed while this was to replace it, and ";
+  const std::string what = final_.string() + " was changed before it could be replaced, and ";
   if (exchange(staging_, final_)) return what + "was left there: " + renamed(reason.what(), staging_, final_);
-  unpublished_.clear();  // the name of what must not be lost
-  return what + "is now " + staging_.string() + ", as it cannot be put back (" + std::strerror(errno) +
+  unpublished_.clear();  // the staging name now holds data that must be kept
+  return what + "is now " + staging_.string() + ", because it cannot be moved back (" + std::strerror(errno) +
          "): " + reason.what();
 }
 
-// A folder cannot be renamed over a full one: the old one steps aside.
+// A rename cannot replace a folder that is not empty: move the old one aside first.
 bool staged_folder::replace_in_two_steps() {
   const fs::path old = staging_.string() + "-old";
   if (::rename(final_.c_str(), old.c_str()) != 0) {
@@ -256,12 +256,12 @@ bool staged_folder::replace_in_two_steps() {
   const int code = errno;
   const bool taken = refusal.empty() && (code == EEXIST || code == ENOTEMPTY || code == ENOTDIR);
   if (::rename(old.c_str(), final_.c_str()) != 0) {
-    if (!taken && refusal.empty()) throw_write_error("put back what was in " + final_.string() + " and is now", old);
-    throw option_error(final_.string() + " exists already: it came while this was to replace what is now " +
+    if (!taken && refusal.empty()) throw_write_error("move back what was in " + final_.string() + " and is now", old);
+    throw option_error(final_.string() + " exists already: it appeared during the replacement of what is now " +
                        old.string() + "; choose another path, or `replace` once more");
   }
   if (!refusal.empty()) {
-    throw option_error(final_.string() + " was changed while this was to replace it, and was left there: " + refusal);
+    throw option_error(final_.string() + " was changed before it could be replaced, and was left there: " + refusal);
   }
   if (taken) return false;
   errno = code;

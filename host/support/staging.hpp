@@ -1,4 +1,4 @@
-// Files and folders that appear whole or not at all.
+// Files and folders that appear complete or not at all.
 #pragma once
 
 #include <exception>
@@ -13,26 +13,26 @@
 
 namespace negpipe::support {
 
-/// A file in the making: a hidden sibling with a name that nobody else has, which publish() renames to the final one.
-/// Without publish() the sibling is removed.
+/// A file that is being written under a unique hidden name beside its final path. publish() renames it; without
+/// publish() it is removed.
 class staged_file {
  public:
-  /// The sibling stands in staging_parent if one is given, which must be on the same file system. Throws io_error.
+  /// staging_parent: where the hidden file is, on the same file system; default is the final parent. Throws io_error.
   explicit staged_file(std::filesystem::path final_file, const std::filesystem::path& staging_parent = {});
   ~staged_file();
   staged_file(const staged_file&) = delete;
   staged_file& operator=(const staged_file&) = delete;
 
   file& out() { return out_; }
-  /// Syncs and closes what was written.
+  /// Syncs and closes the file.
   void finish();
-  /// After finish(): gives the file its name, and syncs that. With replace, a regular file of that name is replaced;
-  /// what it turns out to be is looked at before it is deleted. Throws option_error, and leaves what is there, when
-  /// anything else has the name; io_error.
+  /// Renames the file to its final path, and syncs the rename. Call after finish(). With replace, replaces a regular
+  /// file, which is checked once more before it is deleted. Throws option_error if anything else has the name, and
+  /// keeps it; io_error.
   void publish(bool replace);
 
  private:
-  /// Returns false when nothing has the final name after all.
+  /// Returns false if nothing has the final name any more.
   bool replace();
 
   std::filesystem::path final_;
@@ -40,11 +40,11 @@ class staged_file {
   bool published_ = false;
 };
 
-/// Writes a small file as a staged_file, over one that is there.
+/// Writes a small file like staged_file, and replaces an existing one.
 void publish_file(const std::filesystem::path& path, std::string_view text,
                   const std::filesystem::path& staging_parent = {});
 
-/// Folders that were made so that something can stand in them: those that stay empty are removed again.
+/// Parent folders that were created for an output. Those that stay empty are removed again.
 class made_folders {
  public:
   made_folders() = default;
@@ -52,24 +52,24 @@ class made_folders {
   made_folders(const made_folders&) = delete;
   made_folders& operator=(const made_folders&) = delete;
 
-  /// Makes a folder, a full path, and all above it that are not there. If another process removes one of them at the
-  /// same time, it is not there afterwards. Throws io_error.
+  /// Creates a folder, given by its full path, and its missing parents. If another process removes one of them at the
+  /// same time, it may be missing afterwards. Throws io_error.
   void make(const std::filesystem::path& folder);
-  /// Syncs what was made, which from now on stays.
+  /// Syncs the created folders and keeps them.
   void keep();
 
  private:
-  std::vector<std::filesystem::path> made_;  ///< each above the next
+  std::vector<std::filesystem::path> made_;  ///< each is the parent of the next
 };
 
-/// A folder in the making: work happens in a hidden sibling with a name that nobody else has, which publish() renames
-/// to the final name. Without publish() the sibling is removed.
+/// A folder that is being written under a unique hidden name beside its final path. publish() renames it; without
+/// publish() it is removed.
 class staged_folder {
  public:
-  /// The final folder's parents are created, and removed again if nothing comes into them. The sibling stands in
-  /// staging_parent if one is given, which must be on the same file system; then both parents must exist, so that a
-  /// folder which somebody removes does not come back. Throws what check_output_folder throws; so does publish(), when
-  /// something has come meanwhile.
+  /// Creates missing parents of the final folder, and removes them again if they stay empty.
+  /// - staging_parent: where the hidden folder is, on the same file system. Then both parents must exist, so that a
+  ///   folder that somebody removes is not created again. Default is the final parent.
+  /// - Throws what check_output_folder throws. publish() throws the same if something has appeared since.
   staged_folder(const std::filesystem::path& final_folder, const std::optional<folder_kind>& replaces,
                 const std::filesystem::path& staging_parent = {});
   ~staged_folder();
@@ -77,19 +77,20 @@ class staged_folder {
   staged_folder& operator=(const staged_folder&) = delete;
 
   const std::filesystem::path& path() const { return staging_; }
-  /// Syncs the folder, renames it, and syncs the rename. Files in the folder must have been synced. A folder that is
-  /// replaced trades places with this one: there is a whole one at any time, except for a moment where the file system
-  /// knows no such trade. What was traded is checked before it is deleted, and goes back if it may not be replaced.
-  /// When this throws, the folder is published only if what failed is the last sync, or the removal of the old folder.
+  /// Syncs the folder, renames it, and syncs the rename. The files in it must be synced.
+  /// A folder to be replaced is exchanged for this one, so that a complete one exists at any time (except for a moment
+  /// where the file system cannot exchange). The old one is checked before it is deleted, and moved back if it must not
+  /// be replaced.
+  /// If this throws, the folder is published only if the last sync or the removal of the old folder failed.
   void publish();
-  /// The same without the last sync, which the caller does by sync_folder() on the parent.
+  /// publish() without the last sync, which the caller does by sync_folder() on the parent.
   void publish_unsynced();
 
-  /// Leaves the hidden folder where it is, if it was not published: somebody else takes care of it.
+  /// Leaves an unpublished hidden folder where it is: another owner removes it.
   void keep() noexcept { unpublished_.clear(); }
 
  private:
-  /// Both return false when there is something, or nothing, at the final name after all.
+  /// Both return false if something, or nothing, has the final name after all.
   bool take_free_path();
   bool replace();
   bool replace_in_two_steps();
@@ -99,7 +100,7 @@ class staged_folder {
   std::filesystem::path final_;
   made_folders parents_;
   std::filesystem::path staging_;
-  std::filesystem::path unpublished_;  ///< staging_ until that is published
+  std::filesystem::path unpublished_;  ///< staging_ until it is published
   std::filesystem::path replaced_;     ///< hidden name of the folder that was replaced
   std::vector<std::string> replaced_files_;
   std::optional<folder_kind> replaces_;

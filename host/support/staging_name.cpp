@@ -15,7 +15,7 @@ std::filesystem::path staging_name(const std::filesystem::path& parent, const st
   if (::getentropy(&bits, sizeof bits) != 0) throw_io_error("draw a name beside", final_name);
   std::array<char, 17> digits;
   std::snprintf(digits.data(), digits.size(), "%016llx", static_cast<unsigned long long>(bits));
-  // A name has at most 255 bytes: one that fits must not fail for what is added to it here.
+  // A name has at most 255 bytes: a final name that fits must not fail because of the added parts.
   constexpr std::size_t max_bytes = 200;
   return parent / ("." + final_name.filename().string().substr(0, max_bytes) + ".partial-" + digits.data());
 }

@@ -8,7 +8,7 @@
 namespace negpipe::support {
 
 thread_pool::thread_pool(unsigned threads) {
-  // A constructor that throws runs no destructor, and a thread that nobody joined ends the program.
+  // A throwing constructor runs no destructor, and an unjoined thread terminates the program.
   try {
     workers_.reserve(threads == 0 ? 0 : threads - 1);
     while (thread_count() < threads) workers_.emplace_back([this] { work(); });
@@ -62,7 +62,7 @@ void thread_pool::work() {
   }
 }
 
-// Entered and left with the lock held.
+// Called and left with the lock held.
 void thread_pool::run_blocks(std::unique_lock<std::mutex>& lock) {
   ++busy_;
   while (next_ < count_) {

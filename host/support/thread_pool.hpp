@@ -1,4 +1,4 @@
-// A fixed pool of threads that share out numbered blocks of work.
+// A fixed pool of threads that divide numbered blocks of work.
 #pragma once
 
 #include <condition_variable>
@@ -11,12 +11,12 @@
 
 namespace negpipe::support {
 
-/// Runs loops over block numbers. The calling thread takes part, so a pool of one starts no thread at all.
-/// Safe to call from several threads: loops of a pool with threads run one after the other.
+/// Runs loops over block numbers. The calling thread takes part, so a pool of one starts no thread. Thread-safe: loops
+/// run one after the other.
 class thread_pool {
  public:
-  /// threads >= 1, the caller included. Throws io_error when the system gives fewer: whoever asked for so many is told,
-  /// where a pool that went on with what it got would leave them to wonder at the speed.
+  /// threads >= 1, including the caller. Throws io_error if the system cannot start them: a pool that silently went on
+  /// with fewer would be slow for no visible reason.
   explicit thread_pool(unsigned threads);
   ~thread_pool();
   thread_pool(const thread_pool&) = delete;
@@ -24,8 +24,8 @@ class thread_pool {
 
   unsigned thread_count() const { return static_cast<unsigned>(workers_.size()) + 1; }
 
-  /// Calls body(block) once for every block in [0, count), in any order; returns when all are done. After an
-  /// exception no further block is begun, and the first exception is rethrown. body must not call the same pool.
+  /// Calls body(block) once for every block in [0, count), in any order, and returns when all are done. After an
+  /// exception no further block starts, and the first exception is rethrown. body must not call the same pool.
   void for_each(std::uint64_t count, const std::function<void(std::uint64_t)>& body);
 
  private:
@@ -33,7 +33,7 @@ class thread_pool {
   void work();
   void run_blocks(std::unique_lock<std::mutex>& lock);
 
-  std::mutex loop_mutex_;  // one loop at a time
+  std::mutex loop_mutex_;  // held by the running loop
   std::mutex mutex_;       // guards all below
   std::condition_variable wake_;
   std::condition_variable idle_;

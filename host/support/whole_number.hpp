@@ -9,8 +9,8 @@
 
 namespace negpipe::support {
 
-/// The number that a text spells: digits only, no sign, no space. Empty for any other text, and for a number that the
-/// type cannot hold.
+/// Returns the number that the text spells: digits only, no sign or space. Empty for any other text, and for a number
+/// that does not fit the type.
 template <std::unsigned_integral Number>
 std::optional<Number> whole_number(std::string_view text, int base = 10) {
   Number value = 0;

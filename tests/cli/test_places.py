@@ -120,7 +120,7 @@ def test_an_old_folder_that_may_not_be_removed_is_refused_before_the_work(what, 
     command = [*as_ordinary_user(), PROGRAM, *map(str, arguments)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == SYSTEM, result.stderr
-    assert f"cannot remove what is in {place}" in result.stderr
+    assert f"cannot remove the contents of {place}" in result.stderr
     assert digests(tmp_path) == before and leftovers(tmp_path) == []
 
 

@@ -157,7 +157,7 @@ def test_a_signal_while_it_waits_for_the_flag_file(which, data_dir, tmp_path):
         begin = time.monotonic()
         assert producer.stop(which) == INTERRUPTED
         assert time.monotonic() - begin < PROMPT_SECONDS
-        assert log.read_text().splitlines()[-1].endswith("what was unfinished has been removed")
+        assert log.read_text().splitlines()[-1].endswith("unfinished output has been removed")
         assert sorted(path.name for path in producer.cache.iterdir()) == ["dataset"]
 
 

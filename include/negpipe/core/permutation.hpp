@@ -186,19 +186,19 @@ struct permutation {
 
   NEGPIPE_HD std::uint32_t partner(std::uint32_t i) const { return word[i / 4] >> (8 * (i % 4)) & 0xFFU; }
 
-  NEGPIPE_HD std::uint32_t small_image(std::uint32_t place) const {
-    for (std::uint32_t i = 1; i < size; ++i) place = swapped(place, i);
-    return place;
+  NEGPIPE_HD std::uint32_t small_image(std::uint32_t slot) const {
+    for (std::uint32_t i = 1; i < size; ++i) slot = swapped(slot, i);
+    return slot;
   }
 
-  NEGPIPE_HD std::uint32_t small_preimage(std::uint32_t place) const {
-    for (auto i = static_cast<std::uint32_t>(size); i-- > 1;) place = swapped(place, i);
-    return place;
+  NEGPIPE_HD std::uint32_t small_preimage(std::uint32_t slot) const {
+    for (auto i = static_cast<std::uint32_t>(size); i-- > 1;) slot = swapped(slot, i);
+    return slot;
   }
 
-  NEGPIPE_HD std::uint32_t swapped(std::uint32_t place, std::uint32_t i) const {
+  NEGPIPE_HD std::uint32_t swapped(std::uint32_t slot, std::uint32_t i) const {
     const std::uint32_t other = partner(i);
-    return place == i ? other : place == other ? i : place;
+    return slot == i ? other : slot == other ? i : slot;
   }
 };
 
