@@ -1,4 +1,4 @@
-// Backends are found by name; unknown and unavailable ones are refused with a reason.
+// Backends are found by name; unknown and unavailable names are rejected with a reason.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -18,7 +18,7 @@ class backends : public testing::Test {
   positives_index index_{edge_dataset()};
 };
 
-// What make_backend says when it throws an Error; fails when it throws nothing or something else.
+// Returns the message of make_backend's Error; fails if it throws nothing or something else.
 template <typename Error>
 std::string refusal(std::string_view device, const positives_index& index) {
   try {
@@ -26,13 +26,13 @@ std::string refusal(std::string_view device, const positives_index& index) {
   } catch (const Error& refused) {
     return refused.what();
   }
-  ADD_FAILURE() << device << " was not refused";
+  ADD_FAILURE() << device << " was not rejected";
   return "";
 }
 
 }  // namespace
 
-TEST_F(backends, both_kinds_are_listed_and_the_cpu_is_always_there) {
+TEST_F(backends, lists_both_kinds_and_the_cpu_always) {
   const auto all = list_backends();
   ASSERT_EQ(all.size(), 2U);
   EXPECT_EQ(all[0].name, "cuda");
@@ -41,18 +41,18 @@ TEST_F(backends, both_kinds_are_listed_and_the_cpu_is_always_there) {
   for (const backend_status& status : all) EXPECT_EQ(status.reason.empty(), status.available) << status.name;
 }
 
-TEST_F(backends, cpu_is_made_by_name_with_the_threads_asked_for) {
+TEST_F(backends, makes_cpu_with_the_requested_threads) {
   EXPECT_NE(make_backend("cpu", index_, 3)->description().find("cpu ("), std::string::npos);
   EXPECT_NE(make_backend("cpu", index_, 3)->description().find("3 threads"), std::string::npos);
   EXPECT_NE(make_backend("cpu", index_, 1)->description().find("1 thread a batch)"), std::string::npos);
 }
 
-TEST_F(backends, auto_takes_the_best_available) {
+TEST_F(backends, auto_takes_the_best_available_backend) {
   const std::string description = make_backend("auto", index_, 1)->description();
   EXPECT_TRUE(description.starts_with(cuda_status().available ? "cuda" : "cpu")) << description;
 }
 
-TEST_F(backends, unknown_names_are_refused_with_the_known_ones) {
+TEST_F(backends, rejects_unknown_names_and_lists_the_known_ones) {
   for (const std::string_view device : {"", "gpu", "CPU", "cuda:", "cuda:x", "cuda:1x", "cuda:-1", "cuda:all "}) {
     const std::string message = refusal<option_error>(device, index_);
     for (const std::string_view known : {"auto", "cpu", "cuda", "cuda:N", "cuda:all"}) {
@@ -62,14 +62,14 @@ TEST_F(backends, unknown_names_are_refused_with_the_known_ones) {
   }
 }
 
-TEST_F(backends, unavailable_backends_are_refused_with_their_reason) {
+TEST_F(backends, rejects_unavailable_backends_with_the_reason) {
   if (cuda_status().available) GTEST_SKIP() << "CUDA is available here";
   for (const std::string_view device : {"cuda", "cuda:0", "cuda:17", "cuda:all"}) {
     EXPECT_NE(refusal<backend_error>(device, index_).find(cuda_status().reason), std::string::npos);
   }
 }
 
-TEST_F(backends, every_kernel_set_can_be_forced_and_the_portable_one_always) {
+TEST_F(backends, makes_every_supported_kernel_set_the_portable_one_last) {
   const auto sets = supported_kernels();
   ASSERT_FALSE(sets.empty());
   EXPECT_EQ(sets.back().name, "portable");

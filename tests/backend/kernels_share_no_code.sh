@@ -1,6 +1,6 @@
 #!/bin/sh
 # kernels_share_no_code.sh NM OBJECT: fails if an object compiled for one instruction set defines a weak function. The
-# linker keeps one copy for the whole program, so an older machine could run the copy with unsupported instructions.
+# linker keeps one copy for the whole program, so an older machine could run a copy with unsupported instructions.
 set -u
 [ $# -eq 2 ] || { echo "usage: $0 NM OBJECT, found $# arguments: $*"; exit 2; }
 symbols=$("$1" --defined-only -C "$2") || { echo "$1 cannot list the symbols of $2"; exit 2; }

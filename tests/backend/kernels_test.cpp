@@ -1,5 +1,5 @@
-// Every kernel set against the core, where vectors end, where all candidates are refused, and where offsets outgrow 32
-// bits: shapes that the backends' contract suite does not reach.
+// Every kernel set against core, for shapes that the backend contract suite does not reach: vector ends, rejected
+// candidates only, and offsets past 32 bits.
 #include "kernels.hpp"
 
 #include <gtest/gtest.h>
@@ -52,7 +52,7 @@ void expect_cycle(const dataset& data, std::uint32_t negatives) {
   }
 }
 
-/// Zeros of which only the pages that are touched take memory.
+/// Zeros; only touched pages take memory.
 template <typename T>
 class sparse_array {
  public:
@@ -94,7 +94,7 @@ core::training_plan plan_of(std::uint64_t positives, std::uint32_t negatives, st
 
 }  // namespace
 
-TEST(kernels, ranges_of_any_length_and_remainder_equal_the_core) {
+TEST(kernels, ranges_of_any_length_equal_core) {
   const dataset data = edge_dataset();
   const training_plan plan = plan_training(data, {5, 4, 1, 100, padding_policy::drop});
   for (const core::membership form : every_form) {
@@ -109,8 +109,8 @@ TEST(kernels, ranges_of_any_length_and_remainder_equal_the_core) {
   }
 }
 
-TEST(kernels, users_with_all_items_but_one_equal_the_core) {
-  // Nearly every candidate is refused at every attempt: blocks are redrawn whole, and most draws end by rank.
+TEST(kernels, users_with_all_items_but_one_equal_core) {
+  // Nearly every candidate is refused at every attempt: whole blocks are redrawn, and most draws end by rank.
   expect_cycle(random_dataset({999, 999, 998, 999, 999, 999}, 1000, 3), 4);
   const dataset data = random_dataset({999, 0, 990}, 1000, 3);
   const evaluation_plan plan = plan_evaluation(data, {700, 701, true}, 5);
@@ -130,8 +130,8 @@ TEST(kernels, users_with_all_items_but_one_equal_the_core) {
   }
 }
 
-TEST(kernels, users_far_apart_equal_the_core) {
-  // Users without positives lie between those of one sample of 32 positives: the search between two samples is long.
+TEST(kernels, positives_of_distant_users_equal_core) {
+  // Users without positives lie between those of one sample of 32 positives, so the search between two samples is long.
   std::vector<std::int32_t> degrees;
   for (std::int32_t i = 0; i < 300; ++i) {
     degrees.push_back(1 + i % 3);
@@ -140,14 +140,14 @@ TEST(kernels, users_far_apart_equal_the_core) {
   expect_cycle(random_dataset(degrees, 50, 9), 2);
 }
 
-TEST(kernels, rows_around_the_width_of_a_vector_equal_the_core) {
+TEST(kernels, rows_around_the_vector_width_equal_core) {
   for (const std::int32_t most : {1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 64, 65}) {
     expect_cycle(random_dataset({most, most - 1, 0, most, 1, 30}, 80, 4), 6);
     if (HasFatalFailure()) return;
   }
 }
 
-TEST(kernels, positives_past_2_to_the_32_equal_the_core) {
+TEST(kernels, positives_past_2_to_the_32_equal_core) {
   constexpr std::uint64_t positives = (1ULL << 33) + 100;
   constexpr std::int32_t items = 97;
   const std::vector<std::int64_t> offsets{0, 1LL << 31, (1LL << 32) + 50, static_cast<std::int64_t>(positives)};
@@ -184,7 +184,7 @@ TEST(kernels, positives_past_2_to_the_32_equal_the_core) {
   }
 }
 
-TEST(kernels, bitsets_past_2_to_the_32_words_equal_the_core) {
+TEST(kernels, bitsets_past_2_to_the_32_words_equal_core) {
   constexpr std::int32_t items = 1 << 25;
   constexpr std::int32_t users = 5000;
   const dataset data = random_dataset(std::vector<std::int32_t>(users, 2), 60'000, 1);
@@ -199,7 +199,7 @@ TEST(kernels, bitsets_past_2_to_the_32_words_equal_the_core) {
   const core::training_plan plan = plan_of(data.positive_count(), 4, items);
   const core::cycle_key key = make_cycle_key(plan, 3);
   constexpr std::uint64_t count = 700;
-  for (std::uint64_t position = 0; position < count; ++position) {  // whatever is drawn first is taken from now on
+  for (std::uint64_t position = 0; position < count; ++position) {  // marks every first candidate as a positive
     const core::point drawn = core::point_at(plan, key, view, position, core::philox_source{plan.seed});
     if (drawn.label == 1) continue;
     const auto item = static_cast<std::uint32_t>(negpipe::index(drawn.item));

@@ -1,4 +1,4 @@
-// The index answers as the dataset says, in each of its forms.
+// Every form of the index gives the dataset's answers.
 #include "negpipe/positives.hpp"
 
 #include <gtest/gtest.h>
@@ -31,7 +31,7 @@ void expect_equal_to_dataset(const dataset& data, const positives_index& index) 
 
 }  // namespace
 
-TEST(positives_index, every_form_holds_what_the_dataset_holds) {
+TEST(positives_index, every_form_equals_the_dataset) {
   for (const std::int32_t items : {25, 31, 32, 33, 64, 65, 97, 1000}) {
     const dataset data = edge_dataset(items);
     for (const core::membership form :
@@ -43,14 +43,14 @@ TEST(positives_index, every_form_holds_what_the_dataset_holds) {
   }
 }
 
-TEST(positives_index, users_are_found_across_long_runs_of_users_without_positives) {
+TEST(positives_index, finds_users_across_long_runs_without_positives) {
   std::vector<std::int32_t> degrees(3000, 0);
   for (const std::size_t user : {0U, 1U, 700U, 701U, 2500U}) degrees[user] = 33;
   const dataset data = random_dataset(degrees, 64, 1);
   expect_equal_to_dataset(data, positives_index(data));
 }
 
-TEST(positives_index, the_budget_decides_upon_the_form) {
+TEST(positives_index, the_budget_determines_the_form) {
   const dataset data = random_dataset(std::vector<std::int32_t>(9, 6), 97, 1);  // 9 users of 4 words, 54 positives
   EXPECT_EQ(bitset_bytes(9, 97), 9U * 4 * 4);
   EXPECT_EQ(bloom_filter_bytes(54), 27U * 4);
@@ -64,17 +64,17 @@ TEST(positives_index, the_budget_decides_upon_the_form) {
   EXPECT_EQ(positives_index(data, 108).memory_bytes() - least, 108U);
 }
 
-TEST(positives_index, large_catalogues_are_filtered) {
+TEST(positives_index, large_catalogues_use_the_bloom_filter) {
   EXPECT_EQ(choose_membership(138'493, 26'744, 19'861'770, default_bitset_budget_bytes), core::membership::bitset);
   EXPECT_EQ(choose_membership(2'000'000, 850'000, 200'000'000, default_bitset_budget_bytes),
             core::membership::bloom_filter);
 }
 
-TEST(positives_index, sizes_beyond_32_bits_are_counted) {
+TEST(positives_index, computes_sizes_beyond_32_bits) {
   EXPECT_EQ(bitset_bytes(2'000'000, 850'000), 2'000'000ULL * 26'563 * 4);
 }
 
-TEST(positives_index, any_number_of_threads_builds_the_same) {
+TEST(positives_index, any_number_of_threads_builds_the_same_index) {
   std::vector<std::int32_t> degrees(2000);
   for (std::size_t user = 0; user < degrees.size(); ++user) degrees[user] = static_cast<std::int32_t>(user % 50);
   const dataset data = random_dataset(degrees, 100, 2);
@@ -94,7 +94,7 @@ TEST(positives_index, outlives_the_dataset_it_was_made_from) {
   expect_equal_to_dataset(copy.source(), copy);
 }
 
-TEST(positives_index, building_can_be_stopped) {
+TEST(positives_index, building_can_be_interrupted) {
   const std::atomic<bool> stop = true;
   run_control control;
   control.stop_requested = &stop;

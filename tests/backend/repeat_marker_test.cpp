@@ -1,4 +1,4 @@
-// The CPU's duplicate mask is the rule of core, for ids up to the largest there is and whatever row came before.
+// The CPU's duplicate mask equals core's rule, up to the largest id and after any previous row.
 #include "repeat_marker.hpp"
 
 #include <gtest/gtest.h>
@@ -28,7 +28,7 @@ std::vector<std::int8_t> marked(repeat_marker& mark, const std::vector<std::int3
   return mask;
 }
 
-// Neighbours here are one number to a float of 24 bits, and share words and bytes of the marker.
+// Neighbouring ids that a 24-bit float cannot distinguish, and that share words and bytes of the marker.
 const std::vector<std::vector<std::int32_t>>& rows() {
   static const std::vector<std::vector<std::int32_t>> all = {
       {},
@@ -44,14 +44,14 @@ const std::vector<std::vector<std::int32_t>>& rows() {
   return all;
 }
 
-TEST(repeat_marker, is_the_rule_up_to_the_largest_id) {
+TEST(repeat_marker, equals_core_up_to_the_largest_id) {
   repeat_marker mark(largest);
-  for (int round = 0; round < 2; ++round) {  // a row leaves nothing behind for the next
+  for (int round = 0; round < 2; ++round) {  // a row must not affect the next one
     for (const auto& row : rows()) EXPECT_EQ(marked(mark, row), by_the_rule(row));
   }
 }
 
-TEST(repeat_marker, is_the_rule_on_random_rows) {
+TEST(repeat_marker, equals_core_on_random_rows) {
   std::mt19937 generator(3);
   repeat_marker mark(largest);
   for (const std::int32_t range : {2, 10, 100, 5000, largest}) {
@@ -69,21 +69,21 @@ bool is_the_rule(marker mark) {
   return std::ranges::all_of(rows(), [&](const auto& row) { return mark(row) == by_the_rule(row); });
 }
 
-TEST(repeat_marker, such_rows_tell_it_from_broken_ones) {
+TEST(repeat_marker, check_rejects_broken_markers) {
   EXPECT_TRUE(is_the_rule(by_the_rule<std::int32_t>));
   EXPECT_FALSE(is_the_rule([](const std::vector<std::int32_t>& row) {
     return by_the_rule(std::vector<float>(row.begin(), row.end()));
-  })) << "ids that were floating-point keys on their way";
+  })) << "ids converted to floating-point keys";
   EXPECT_FALSE(is_the_rule([](const std::vector<std::int32_t>& row) {
     std::vector<std::int8_t> mask(row.size(), 0);
     for (std::size_t i = 1; i < row.size(); ++i) mask[i] = row[i] == row[i - 1];
     return mask;
-  })) << "neighbours alone are compared";
+  })) << "compares only neighbours";
   EXPECT_FALSE(is_the_rule([](const std::vector<std::int32_t>& row) {
     std::vector<std::int8_t> mask;
     for (const std::int32_t item : row) mask.push_back(std::ranges::count(row, item) > 1);
     return mask;
-  })) << "the first of equal items is marked too";
+  })) << "marks the first of equal items too";
   EXPECT_FALSE(is_the_rule([](const std::vector<std::int32_t>& row) {
     if (row.empty()) return std::vector<std::int8_t>();
     std::vector<std::int8_t> mask = by_the_rule(std::vector(row.begin() + 1, row.end()));

@@ -14,7 +14,7 @@ namespace {
 
 __extension__ using uint128 = unsigned __int128;
 
-/// 0, 1, 2, and 2^k - 1, 2^k, 2^k + 1 below the limit, and some numbers in between.
+/// 0, 1, 2; 2^k - 1, 2^k, 2^k + 1 below the limit; and some numbers in between.
 std::vector<std::uint64_t> edges(std::uint64_t limit) {
   std::vector<std::uint64_t> values = {0, limit};
   for (int k = 0; k < 64; ++k) {
@@ -31,7 +31,7 @@ std::vector<std::uint64_t> edges(std::uint64_t limit) {
   return values;
 }
 
-TEST(arith, products_are_those_of_128_bits) {
+TEST(arith, products_equal_128_bit_arithmetic) {
   const auto values = edges(~0ULL);
   for (const std::uint64_t a : values) {
     for (const std::uint64_t b : values) {
@@ -43,7 +43,7 @@ TEST(arith, products_are_those_of_128_bits) {
   }
 }
 
-TEST(arith, roots_are_exact_at_squares_and_beside_them) {
+TEST(arith, roots_are_exact_at_and_around_squares) {
   for (std::uint64_t root = 1; root <= 0xFFFFFFFFULL; root += 1 + root / 1000) {
     ASSERT_EQ(isqrt(root * root), root);
     ASSERT_EQ(isqrt(root * root - 1), root - 1);
@@ -68,8 +68,8 @@ TEST(arith, ceil_div_does_not_overflow) {
   EXPECT_EQ(ceil_div(0, 7), 0U);
 }
 
-/// Dividends at which a wrong reciprocal shows first: just below, at and just above the multiples of the divisor
-/// that lie nearest to the end of the range.
+/// Dividends at which a wrong reciprocal fails first: just below, at and just above the multiples of the divisor
+/// nearest to the end of the range.
 template <typename Divider, typename Word>
 void expect_exact(Word divisor, Word largest) {
   const auto divide = Divider::make(divisor);

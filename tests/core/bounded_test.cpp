@@ -1,5 +1,5 @@
-// Bounded integers accept every value equally often: proved word by word on a 16-bit instance of the rule, and at full
-// width by counting the words of single values.
+// Bounded integers accept every value equally often: proved by enumeration for a 16-bit instance of the rule, and at
+// full width by counting the words of single values.
 #include "negpipe/core/bounded.hpp"
 
 #include <gtest/gtest.h>
@@ -13,7 +13,7 @@ namespace {
 
 __extension__ using uint128 = unsigned __int128;
 
-/// The rule of bounded32 and bounded64 with the word's width as a parameter.
+/// The rule of bounded32 and bounded64, with the word's width as a parameter.
 template <unsigned Width>
 struct bounded_rule {
   static constexpr uint128 words = uint128{1} << Width;
@@ -64,10 +64,10 @@ void expect_the_rule() {
   }
 }
 
-TEST(bounded, bounded32_is_the_rule) { expect_the_rule<bounded32, std::uint32_t>(); }
-TEST(bounded, bounded64_is_the_rule) { expect_the_rule<bounded64, std::uint64_t>(); }
+TEST(bounded, bounded32_equals_the_rule) { expect_the_rule<bounded32, std::uint32_t>(); }
+TEST(bounded, bounded64_equals_the_rule) { expect_the_rule<bounded64, std::uint64_t>(); }
 
-/// The words of a value are a run whose low halves climb by n, so only its first can be refused. Counts them.
+/// The words of a value are a run whose low halves increase by n, so only its first may be rejected. Counts them.
 template <typename Bounded, typename Word>
 void expect_equal_shares() {
   constexpr uint128 words = uint128{1} << (sizeof(Word) * 8);

@@ -1,4 +1,4 @@
-// No two of (seed, purpose, cycle, index, attempt) share a block of random words.
+// Different (seed, purpose, cycle, index, attempt) never share a block of random words.
 #include "negpipe/core/counter.hpp"
 
 #include <gtest/gtest.h>
@@ -20,7 +20,7 @@ struct draw_name {
   std::uint32_t attempt;
 };
 
-/// What make_counter laid out, read back field by field.
+/// The fields of a counter, read back from make_counter's words.
 draw_name read_back(const counter& c, std::uint64_t seed) {
   return {seed, static_cast<tag>(c.word[1] >> attempt_bits), c.word[0],
           static_cast<std::uint64_t>(c.word[3]) << 32 | c.word[2], c.word[1] & max_attempt};
@@ -31,7 +31,7 @@ bool same(const draw_name& a, const draw_name& b) {
          a.attempt == b.attempt;
 }
 
-TEST(counter, its_fields_are_disjoint) {
+TEST(counter, fields_are_disjoint) {
   const counter c = make_counter(tag::synth, 0x01234567, 0x89ABCDEF02468ACE, 0xFDB975);
   EXPECT_EQ(c.word[0], 0x01234567U);
   EXPECT_EQ(c.word[1], 8U << 24 | 0xFDB975U);
@@ -39,8 +39,8 @@ TEST(counter, its_fields_are_disjoint) {
   EXPECT_EQ(c.word[3], 0x89ABCDEFU);
 }
 
-// A layout that can be read back gives different counters to different draws.
-TEST(counter, can_be_read_back) {
+// If a layout can be read back, different draws have different counters.
+TEST(counter, fields_can_be_read_back) {
   std::mt19937_64 generator(1);
   for (int i = 0; i < 10'000'000; ++i) {
     const std::uint64_t r = generator();
@@ -53,15 +53,15 @@ TEST(counter, can_be_read_back) {
   }
 }
 
-TEST(counter, leaves_word_1_the_30_bits_that_a_curand_offset_has) {
+TEST(counter, word_1_fits_the_30_bits_of_a_curand_offset) {
   EXPECT_LT(make_counter(tag{63}, ~0U, ~0ULL, max_attempt).word[1], 1U << 30);
 }
 
-/// A key and a counter, as Philox takes them.
+/// A key and a counter, the input of Philox.
 using address = std::pair<std::uint64_t, std::array<std::uint32_t, 4>>;
 using addressing = std::function<address(const draw_name&)>;
 
-/// How many of a grid of neighbouring draws share an address with another.
+/// Returns the number of draws in a grid of neighbours that share an address with another.
 int shared_addresses(const addressing& address_of) {
   std::set<address> seen;
   int shared = 0;
@@ -86,7 +86,7 @@ address address_in_core(const draw_name& name) {
 
 TEST(counter, neighbouring_draws_share_no_block) { EXPECT_EQ(shared_addresses(address_in_core), 0); }
 
-TEST(counter, a_cycle_added_to_the_seed_is_caught) {
+TEST(counter, check_rejects_a_cycle_added_to_the_seed) {
   EXPECT_GT(shared_addresses([](draw_name name) {
               name.seed += name.cycle;
               name.cycle = 0;
@@ -95,7 +95,7 @@ TEST(counter, a_cycle_added_to_the_seed_is_caught) {
             0);
 }
 
-TEST(counter, an_attempt_added_to_the_index_is_caught) {
+TEST(counter, check_rejects_an_attempt_added_to_the_index) {
   EXPECT_GT(shared_addresses([](draw_name name) {
               name.index += name.attempt;
               name.attempt = 0;

@@ -1,4 +1,4 @@
-// CSR rows against plain loops: contains, count_below, k-th absent item, user of a positive, membership in every form.
+// CSR rows against plain loops: contains, count_below, kth_absent, the user of a positive, membership in every form.
 #include "negpipe/core/csr.hpp"
 
 #include <gtest/gtest.h>
@@ -22,7 +22,7 @@ std::vector<positives_owner> edge_datasets() {
   all.push_back(test::random_positives({1}, 2, 1));
   all.push_back(test::random_positives({0, 0, 1}, 2, 2));
   all.push_back(test::random_positives({1, 0, 0}, 2, 3));
-  // Runs of empty users longer than the distance between two noted users, and rows longer than it.
+  // Runs of empty users longer than the distance between two samples, and rows longer than it.
   std::vector<std::int32_t> degrees(500, 0);
   degrees[0] = 33;
   degrees[200] = 1;
@@ -55,7 +55,7 @@ TEST(csr, ranks_and_absent_items_equal_a_plain_loop) {
   }
 }
 
-TEST(csr, reaches_the_last_item_an_id_can_have) {
+TEST(csr, works_up_to_the_largest_item_id) {
   const std::int32_t last = 0x7FFFFFFF;
   const std::int32_t items[] = {0, last - 1};
   const item_row row{items, 2};
@@ -75,7 +75,7 @@ TEST(csr, finds_the_user_of_every_positive) {
   }
 }
 
-TEST(positives, every_form_gives_one_answer) {
+TEST(positives, all_forms_give_the_same_answer) {
   for (const positives_owner& data : edge_datasets()) {
     const auto bits = data.view(membership::bitset);
     const auto search = data.view(membership::sorted_search);

@@ -1,4 +1,4 @@
-// Draws: which random words they use, that they never return a positive, and that attempts are bounded.
+// Draws use the documented random words, never return a positive, and make a bounded number of attempts.
 #include "negpipe/core/draw.hpp"
 
 #include <gtest/gtest.h>
@@ -30,7 +30,7 @@ struct constant_source {
   random_block operator()(counter) const { return {{word, word, word, word}}; }
 };
 
-TEST(draw, never_gives_a_positive_in_any_form) {
+TEST(draw, never_returns_a_positive_in_any_form) {
   for (const std::int32_t items : {41, 97, 1000}) {
     const auto data = test::random_positives(test::edge_degrees(items), items, 7);
     const auto bits = data.view(membership::bitset);
@@ -51,7 +51,7 @@ TEST(draw, never_gives_a_positive_in_any_form) {
   }
 }
 
-TEST(draw, four_neighbours_take_the_words_of_one_block) {
+TEST(draw, four_neighbours_use_the_words_of_one_block) {
   const auto data = test::random_positives({0}, 1000, 1);
   const auto item_draw = bounded32::make(1000);
   for (std::uint64_t position : {0ULL, 1ULL, 2ULL, 3ULL, 4ULL, 7ULL, (1ULL << 34) + 1, (1ULL << 60) + 2}) {
@@ -84,7 +84,7 @@ TEST(draw, draws_by_rank_after_max_attempts) {
   }
 }
 
-// With n = 3 * 2^30 the word 0 is one of those that a fair draw has to refuse.
+// With n = 3 * 2^30, a fair draw must reject the word 0.
 TEST(draw, a_rejected_word_costs_an_attempt) {
   std::uint32_t value = 0;
   EXPECT_FALSE(bounded32::make(3U << 30)(0, value));

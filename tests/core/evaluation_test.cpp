@@ -1,5 +1,5 @@
-// Evaluation rows: the held-out item, then negatives that are distinct and outside (or, as MLPerf has it, with
-// replacement and outside the training positives only).
+// Evaluation rows: the held-out item, then negatives: distinct and outside the positives and the held-out item, or, for
+// MLPerf, with replacement and outside the training positives only.
 #include "negpipe/core/evaluation.hpp"
 
 #include <gtest/gtest.h>
@@ -26,7 +26,7 @@ TEST(evaluation, rows_begin_with_the_held_out_item_and_hold_distinct_negatives) 
     for (std::int32_t u = 0; u < view.user_count; ++u) {
       const user_id user{u};
       const std::uint32_t left = left_for(view, user);
-      // All items that are left are asked for, so the row must hold each exactly once: E == M_u.
+      // All remaining items are requested, so the row must hold each exactly once: E == M_u.
       const auto plan = test::make_evaluation_plan(owner, left, false, 42);
       std::set<std::int32_t> seen;
       for (std::uint32_t column = 0; column <= left; ++column) {
@@ -87,7 +87,7 @@ TEST(evaluation, ten_items_give_999_negatives_with_replacement) {
   }
 }
 
-TEST(evaluation, with_replacement_an_element_is_a_draw_by_its_number) {
+TEST(evaluation, with_replacement_each_element_is_the_draw_of_its_index) {
   const auto owner = test::random_positives({4, 7}, 97, 8);
   const auto plan = test::make_evaluation_plan(owner, 20, true, 42);
   const draw_stream stream{tag::eval_draw, tag::eval_fallback, 0};

@@ -1,4 +1,4 @@
-// Known answers of the core's generator, one table for every backend that has its own.
+// Known answers of Philox: one table for every implementation.
 #pragma once
 
 #include <cstdint>

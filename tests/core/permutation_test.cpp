@@ -18,7 +18,7 @@ permutation make(std::uint64_t size, std::uint64_t seed = 42, std::uint32_t cycl
   return permutation::make(size, philox_source{seed}, tag::round_keys, cycle, index);
 }
 
-/// True if a function maps [0, size) one-to-one onto itself.
+/// Returns whether a function maps [0, size) one-to-one onto itself.
 template <typename Image>
 testing::AssertionResult is_bijection(std::uint64_t size, const Image& image) {
   std::vector<std::uint64_t> seen(size / 64 + 1, 0);
@@ -44,7 +44,7 @@ TEST(permutation, is_a_bijection_at_all_small_sizes) {
   }
 }
 
-TEST(permutation, is_a_bijection_beside_powers_of_two_squares_and_thresholds) {
+TEST(permutation, is_a_bijection_around_powers_of_two_squares_and_thresholds) {
   for (unsigned k = 10; k <= 20; ++k) {
     for (const std::uint64_t offset : {~0ULL, 0ULL, 1ULL}) expect_bijection((1ULL << k) + offset, k);
   }
@@ -61,8 +61,8 @@ TEST(permutation, is_a_bijection_at_2_to_the_21_and_22) {
   }
 }
 
-// A point takes some 25 ns, so that all three neighbours of each power up to 2^27 would take 20 s: from here on only
-// the one at which most is walked, and up to 2^26. The others, and 2^32 + 1, are nightly; sanitizers make do with one.
+// A point takes about 25 ns, so all three neighbours of each power up to 2^27 would take 20 s. This test takes the one
+// with the most cycle walking, up to 2^26. The others, and 2^32 + 1, are nightly; sanitizer builds test one size.
 TEST(permutation, is_a_bijection_above_powers_of_two_up_to_2_to_the_26) {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
   constexpr unsigned largest = 23;
@@ -135,7 +135,7 @@ TEST(permutation, different_keys_give_different_permutations) {
   }
 }
 
-/// How many passes of the network the image of x takes.
+/// Returns the number of passes of the network for the image of x.
 int passes(const permutation& p, std::uint64_t x) {
   int count = 0;
   do {
@@ -145,27 +145,27 @@ int passes(const permutation& p, std::uint64_t x) {
   return count;
 }
 
-/// True if the walks over [0, p.size) have a small mean and maximum.
+/// Returns whether the walks over [0, p.size) have a small mean and maximum.
 testing::AssertionResult walks_briefly(const permutation& p) {
   std::uint64_t total = 0;
-  int most = 0;
+  int longest = 0;
   for (std::uint64_t x = 0; x < p.size; ++x) {
     const int count = passes(p, x);
     total += static_cast<std::uint64_t>(count);
-    most = std::max(most, count);
+    longest = std::max(longest, count);
   }
   const auto size = static_cast<double>(p.size);
   const double mean = static_cast<double>(total) / size;
   const auto complaint = [&] {
-    return testing::AssertionFailure() << "size " << p.size << ", mean " << mean << ", most " << most << ": ";
+    return testing::AssertionFailure() << "size " << p.size << ", mean " << mean << ", longest " << longest << ": ";
   };
   const auto outside = static_cast<double>(static_cast<std::uint64_t>(p.left_radix) * p.right_radix - p.size);
   if (outside / size >= 1 / std::sqrt(size) + 1e-9) return complaint() << outside << " values lie past the end";
-  // Each value past the end is passed over by at most one walk, so the mean is bounded for certain.
+  // At most one walk passes over each value past the end, so this bound on the mean is certain.
   if (mean > 1 + 1 / std::sqrt(size)) return complaint() << "the mean is too large";
-  // A walk of length L happens with chance (outside / domain)^(L - 1) at each of `size` starts.
+  // A walk of length L has probability (outside / domain)^(L - 1) at each of `size` starts.
   const double miss = std::max(outside / (size + outside), 1e-9);
-  if (most > 2 + std::log(1e6 * size) / -std::log(miss)) return complaint() << "the longest walk is too long";
+  if (longest > 2 + std::log(1e6 * size) / -std::log(miss)) return complaint() << "the longest walk is too long";
   return testing::AssertionSuccess();
 }
 
@@ -182,20 +182,20 @@ TEST(permutation, check_rejects_walks_over_a_power_of_two) {
     ASSERT_TRUE(is_bijection(size, wide)) << "only its cost is wrong";
     EXPECT_FALSE(walks_briefly(wide)) << "size " << size;
   }
-  // And by its passes alone, whatever its radices say.
+  // Also detected by the number of passes alone, independent of the radices.
   std::uint64_t total = 0;
   const permutation wide = negpipe::test::mutants::over_a_power_of_two(make(1'048'577));
   for (std::uint64_t x = 0; x < wide.size; ++x) total += static_cast<std::uint64_t>(passes(wide, x));
   EXPECT_GT(total, 2 * wide.size - 10'000);
 }
 
-TEST(permutation, walks_as_briefly_past_2_to_the_32) {
+TEST(permutation, walks_briefly_past_2_to_the_32) {
   for (const std::uint64_t size : {(1ULL << 32) + 1, (1ULL << 40) + 1, (1ULL << 60) + 1}) {
     const permutation p = make(size);
     std::mt19937_64 generator(1);
-    int most = 0;
-    for (int i = 0; i < 100'000; ++i) most = std::max(most, passes(p, generator() % size));
-    EXPECT_LE(most, 2) << size;
+    int longest = 0;
+    for (int i = 0; i < 100'000; ++i) longest = std::max(longest, passes(p, generator() % size));
+    EXPECT_LE(longest, 2) << size;
   }
 }
 

@@ -12,7 +12,7 @@
 namespace negpipe::core {
 namespace {
 
-TEST(philox, gives_the_published_vectors) {
+TEST(philox, equals_the_published_vectors) {
   for (const auto& known : test::philox_vectors) {
     const random_block block = philox4x32_10({{known.counter[0], known.counter[1], known.counter[2], known.counter[3]}},
                                              static_cast<std::uint64_t>(known.key[1]) << 32 | known.key[0]);
@@ -20,7 +20,7 @@ TEST(philox, gives_the_published_vectors) {
   }
 }
 
-TEST(philox, agrees_with_random123) {
+TEST(philox, equals_random123) {
   std::mt19937_64 generator(1);
   r123::Philox4x32_R<10> reference;
   for (int i = 0; i < 200'000; ++i) {
@@ -37,7 +37,7 @@ TEST(philox, agrees_with_random123) {
   }
 }
 
-/// How many of a block's bits change, of 128 a sample, when one bit of counter and key (192 bits in all) is flipped.
+/// Returns the share of a block's bits that change when one of the 192 bits of counter and key is flipped.
 double flipped_share(unsigned bit, random_block (*generate)(counter, std::uint64_t)) {
   std::mt19937_64 generator(bit);
   constexpr int samples = 2000;
@@ -59,12 +59,12 @@ double flipped_share(unsigned bit, random_block (*generate)(counter, std::uint64
   return flipped / (128.0 * samples);
 }
 
-// A share's deviation is 0.1 %, so 1 % is ten of them.
+// The standard deviation of a share is 0.1 %, so the tolerance of 1 % is ten of them.
 TEST(philox, a_flipped_bit_of_counter_or_key_flips_half_of_the_block) {
   for (unsigned bit = 0; bit < 192; ++bit) EXPECT_NEAR(flipped_share(bit, philox4x32_10), 0.5, 0.01) << "bit " << bit;
 }
 
-TEST(philox, a_generator_with_too_few_rounds_is_caught) {
+TEST(philox, check_rejects_a_generator_with_too_few_rounds) {
   const auto one_multiplication = [](counter c, std::uint64_t key) {
     const std::uint64_t product = mul_wide(0xD2511F53U, c.word[0]);
     return random_block{{static_cast<std::uint32_t>(product), static_cast<std::uint32_t>(product >> 32) ^ c.word[1],

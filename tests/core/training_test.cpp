@@ -1,4 +1,4 @@
-// What a cycle holds: every positive once an epoch, K negatives for each, padding by its three rules.
+// A cycle holds every positive once per epoch, K negatives for each, and padding by three rules.
 #include "negpipe/core/training.hpp"
 
 #include <gtest/gtest.h>
@@ -77,7 +77,7 @@ TEST_P(training_cycles, hold_each_positive_once_an_epoch_with_its_negatives) {
 INSTANTIATE_TEST_SUITE_P(shapes, training_cycles,
                          testing::Combine(testing::Values(0U, 1U, 4U, 7U), testing::Values(1U, 2U, 3U)));
 
-// Not only the cycle as a whole.
+// Each epoch, not only the whole cycle.
 TEST(training, each_epoch_of_a_cycle_is_complete) {
   const positives_owner owner = edge_data();
   const cycle c(owner, {.negatives = 4, .epochs = 3});
@@ -135,7 +135,7 @@ TEST(padding, resample_repeats_points_of_the_same_cycle) {
   ASSERT_GT(c.plan.padded_count(), c.plan.point_count);
   for (std::uint64_t i = c.plan.point_count; i < c.plan.padded_count(); ++i) {
     const std::uint64_t from = resampled_position(c.plan, 2, i, c.source);
-    ASSERT_LT(from, c.plan.point_count) << "a pad of a pad";
+    ASSERT_LT(from, c.plan.point_count) << "padding copied from padding";
     ASSERT_TRUE(same(c.at(i), c.at(from)));
   }
 }
@@ -173,7 +173,7 @@ TEST(padding, resample_swaps_the_first_and_the_last_batch) {
   EXPECT_EQ(first_positions(25, padding::drop), (list{0, 10}));
 }
 
-TEST(padding, mask_rows_count_through_users_and_items) {
+TEST(padding, mask_rows_cycle_through_users_and_items) {
   const positives_owner owner = edge_data();
   const cycle c(owner, {.batch_size = 1000, .pad = padding::mask});
   ASSERT_GT(c.plan.padded_count(), c.plan.point_count);

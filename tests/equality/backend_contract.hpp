@@ -1,5 +1,5 @@
-// What every backend promises, as tests over a parameter: include this and instantiate backend_contract for each way
-// of making one. Bytes are compared with core's functions called point by point; there are no tolerances.
+// The contract of every backend, as parameterised tests: include this and instantiate backend_contract for each way of
+// making one. Bytes are compared with core's functions, called point by point, without tolerances.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -19,7 +19,7 @@
 
 namespace negpipe::test {
 
-/// A way of making a backend, and what its description must contain to prove that it is the one.
+/// A way of making a backend, and the part of its description that proves that it was used.
 struct backend_case {
   std::string name;
   std::function<std::unique_ptr<backend>(const positives_index&)> make;
@@ -95,7 +95,7 @@ class backend_contract : public testing::TestWithParam<backend_case> {
 inline constexpr padding_policy every_padding[] = {padding_policy::resample, padding_policy::mask,
                                                    padding_policy::drop};
 
-/// A dataset with the given number of training positives: users have 0, 1, 2, ... 9 of 40 items, over and over.
+/// Makes a dataset with the given number of training positives: users have 0, 1, 2, ... 9 of 40 items, repeatedly.
 inline dataset dataset_with_positives(std::int32_t positives) {
   std::vector<std::int32_t> degrees;
   for (std::int32_t left = positives, degree = 0; left > 0; degree = (degree + 1) % 10) {
@@ -106,12 +106,12 @@ inline dataset dataset_with_positives(std::int32_t positives) {
   return random_dataset(degrees, 40, 11);
 }
 
-TEST_P(backend_contract, is_the_backend_that_it_says) {
+TEST_P(backend_contract, is_the_requested_backend) {
   const positives_index index(edge_dataset());
   EXPECT_NE(make(index)->description().find(GetParam().described_as), std::string::npos) << make(index)->description();
 }
 
-TEST_P(backend_contract, cycles_equal_the_core) {
+TEST_P(backend_contract, cycles_equal_core) {
   const dataset data = edge_dataset();
   for (const std::uint32_t negatives : {0U, 1U, 4U, 16U}) {
     for (const std::uint32_t epochs : {1U, 3U}) {
@@ -126,7 +126,7 @@ TEST_P(backend_contract, cycles_equal_the_core) {
   }
 }
 
-TEST_P(backend_contract, point_counts_at_the_edges_equal_the_core) {
+TEST_P(backend_contract, point_counts_at_the_edges_equal_core) {
   for (const std::int32_t positives : {1,   2,   3,   31,  32,  33,  63,   64,   65,   127,  128,  129,
                                        255, 256, 257, 511, 512, 513, 1023, 1024, 1025, 4095, 4096, 4097}) {
     const dataset data = dataset_with_positives(positives);
@@ -139,15 +139,15 @@ TEST_P(backend_contract, point_counts_at_the_edges_equal_the_core) {
   }
 }
 
-TEST_P(backend_contract, a_single_positive_with_many_negatives_equals_the_core) {
+TEST_P(backend_contract, a_single_positive_with_many_negatives_equals_core) {
   expect_cycle(random_dataset({0, 1, 0}, 300, 3), {7, 200, 2, 64, padding_policy::resample}, 0);
 }
 
-TEST_P(backend_contract, batches_as_long_as_the_cycle_or_nearly_equal_the_core) {
+TEST_P(backend_contract, batches_about_as_long_as_the_cycle_equal_core) {
   const dataset data = dataset_with_positives(1000);
   for (const padding_policy padding : every_padding) {
     for (const std::uint64_t batch : {1ULL, 999ULL, 1000ULL, 1001ULL, 2500ULL}) {
-      if (padding == padding_policy::drop && batch > 1000) continue;  // refused when planned
+      if (padding == padding_policy::drop && batch > 1000) continue;  // rejected by the plan
       const training_options options{9, 0, 1, batch, padding};
       SCOPED_TRACE(describe(options, 1000));
       expect_cycle(data, options, 1);
@@ -156,7 +156,7 @@ TEST_P(backend_contract, batches_as_long_as_the_cycle_or_nearly_equal_the_core) 
   }
 }
 
-TEST_P(backend_contract, any_range_equals_the_core) {
+TEST_P(backend_contract, any_range_equals_core) {
   const dataset data = edge_dataset();
   const training_plan plan = plan_training(data, {5, 4, 1, 100, padding_policy::mask});
   const core::cycle_key key = make_cycle_key(plan, 2);
@@ -184,7 +184,7 @@ TEST_P(backend_contract, a_batch_alone_equals_its_part_of_the_whole) {
   const auto filler = make(index);
   point_buffer whole(plan.padded_count(), item_type::uint16, false);
   filler->fill_training(plan, key, 0, plan.padded_count(), whole.columns());
-  for (std::uint64_t batch = plan.batch_count; batch-- > 0;) {  // from the last to the first: order does not matter
+  for (std::uint64_t batch = plan.batch_count; batch-- > 0;) {  // last to first: order must not matter
     point_buffer alone(plan.batch_size, item_type::uint16, false);
     filler->fill_training(plan, key, batch * plan.batch_size, plan.batch_size, alone.columns());
     ASSERT_EQ(alone.first_difference(whole.part(batch * plan.batch_size, plan.batch_size)), "") << "batch " << batch;
@@ -220,11 +220,11 @@ TEST_P(backend_contract, calls_may_come_from_several_threads) {
   for (const std::string& difference : differences) EXPECT_EQ(difference, "");
 }
 
-TEST_P(backend_contract, points_past_32_bits_equal_the_core) {
+TEST_P(backend_contract, points_past_32_bits_equal_core) {
   const dataset data = edge_dataset();
   const std::uint64_t epoch = data.positive_count() * 5;
   const std::uint64_t batch = 1000;
-  // Cycles that end just below and above 2^31 and 2^32 points, where positions outgrow words, and a far longer one.
+  // Cycles that end just below and above 2^31 and 2^32 points, where positions exceed 32 bits, and a far longer one.
   for (const std::uint64_t epochs : {(1ULL << 31) / epoch, (1ULL << 31) / epoch + 1, (1ULL << 32) / epoch,
                                      (1ULL << 32) / epoch + 1, 0xFFFFFFFFULL}) {
     for (const padding_policy padding : every_padding) {
@@ -247,7 +247,7 @@ TEST_P(backend_contract, points_past_32_bits_equal_the_core) {
   }
 }
 
-TEST_P(backend_contract, catalogues_around_the_width_of_uint16_equal_the_core) {
+TEST_P(backend_contract, catalogues_around_65536_items_equal_core) {
   for (const std::int32_t item_count : {2, 3, 65'535, 65'536, 65'537, 70'000}) {
     const std::int32_t most = std::min(item_count - 1, 300);
     const dataset data = random_dataset({most, 0, 1, most / 2, 1}, item_count, 5);
@@ -258,8 +258,9 @@ TEST_P(backend_contract, catalogues_around_the_width_of_uint16_equal_the_core) {
   }
 }
 
-TEST_P(backend_contract, distinct_evaluation_rows_equal_the_core) {
-  // Users who leave exactly as many items as are drawn, a few more, and many: sizes of tables and of networks.
+TEST_P(backend_contract, distinct_evaluation_rows_equal_core) {
+  // Users who leave exactly as many items as are drawn, a few more, and many: sizes of small permutations and of
+  // networks.
   const dataset data = random_dataset({0, 1, 20, 700, 1099, 1000, 0, 1035, 1036, 600}, 1200, 3);
   for (const std::uint32_t negatives : {1U, 2U, 10U, 99U, 100U}) {
     const std::uint64_t row = negatives + 1;
@@ -271,7 +272,7 @@ TEST_P(backend_contract, distinct_evaluation_rows_equal_the_core) {
   expect_evaluation(random_dataset({0, 5, 200, 1000}, 2000, 3), {999, 7000, false}, 8);
 }
 
-// The edge list has users with 2 and 1 items left, and some with fewer than half.
+// The edge dataset has users with 2 and 1 items left, and some with fewer than half.
 TEST_P(backend_contract, rows_of_users_with_too_few_items_left_are_zeros) {
   for (const std::uint32_t negatives : {2U, 60U}) {
     expect_evaluation(edge_dataset(), {negatives, 3 * (negatives + 1ULL)}, 17);
@@ -279,7 +280,7 @@ TEST_P(backend_contract, rows_of_users_with_too_few_items_left_are_zeros) {
   }
 }
 
-TEST_P(backend_contract, evaluation_rows_with_replacement_equal_the_core) {
+TEST_P(backend_contract, evaluation_rows_with_replacement_equal_core) {
   for (const std::int32_t item_count : {10, 97, 1000}) {
     const dataset data = edge_dataset(std::max(item_count, 25));
     for (const std::uint32_t negatives : {1U, 2U, 10U, 255U, 256U, 999U}) {
@@ -289,7 +290,7 @@ TEST_P(backend_contract, evaluation_rows_with_replacement_equal_the_core) {
   }
 }
 
-TEST_P(backend_contract, any_range_of_evaluation_rows_equals_the_core) {
+TEST_P(backend_contract, any_range_of_evaluation_rows_equals_core) {
   const dataset data = edge_dataset();
   const evaluation_plan plan = plan_evaluation(data, {30, 31 * 8, true}, 4);
   const positives_index index(data);
@@ -303,12 +304,12 @@ TEST_P(backend_contract, any_range_of_evaluation_rows_equals_the_core) {
   }
 }
 
-/// Expects an option_error that contains every one of the words.
+/// Expects an option_error whose message contains every word.
 template <typename Call>
 void expect_refused(const Call& call, const std::vector<std::string>& words) {
   try {
     call();
-    ADD_FAILURE() << "not refused: " << words.front();
+    ADD_FAILURE() << "not rejected: " << words.front();
   } catch (const option_error& error) {
     for (const std::string& word : words) {
       EXPECT_NE(std::string(error.what()).find(word), std::string::npos) << word << " not in: " << error.what();
@@ -400,7 +401,7 @@ TEST_P(backend_contract, rejects_misaligned_columns) {
   expect_refused([&] { filler->fill_training(plan, key, 0, 8, columns); }, {"items", "multiple of 4", "align"});
 }
 
-TEST_P(backend_contract, ranges_outside_are_refused) {
+TEST_P(backend_contract, rejects_ranges_outside) {
   const dataset data = edge_dataset();
   const positives_index index(data);
   const auto filler = make(index);

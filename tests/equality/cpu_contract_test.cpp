@@ -1,5 +1,5 @@
-// The CPU backend keeps the contract with every instruction set that this machine can run, any number of threads and
-// blocks of any size; and its threads do share the blocks of one call.
+// The CPU backend fulfils the contract with every supported instruction set, any number of threads and any block size;
+// and its threads share the blocks of one call.
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
@@ -12,8 +12,8 @@ namespace negpipe::test {
 
 namespace {
 
-/// Most calls of the contract are shorter than a block of the default size, which one thread would fill alone: odd
-/// small blocks cut groups of four, rows and padding, and give every thread several.
+/// Most calls of the contract are shorter than a default block, which one thread would fill alone. Small odd blocks cut
+/// groups of four, rows and padding, and give every thread several blocks.
 struct sharing {
   unsigned threads;
   std::uint64_t points_per_block;
@@ -39,11 +39,11 @@ std::vector<backend_case> cpu_cases() {
   return cases;
 }
 
-// ---- kernels that hold every thread until all have come
+// ---- kernels that block every thread until all have arrived
 
 constexpr unsigned meeting_threads = 5;
 
-/// Where the threads of one call meet: a thread that fills blocks alone would wait here in vain.
+/// Meeting point of the threads of one call: a single thread that fills all blocks would wait here in vain.
 class meeting {
  public:
   void attend() {
@@ -82,8 +82,8 @@ const kernel_set meeting_kernels{
 INSTANTIATE_TEST_SUITE_P(cpu, backend_contract, testing::ValuesIn(cpu_cases()),
                          [](const auto& instance) { return instance.param.name; });
 
-// Several blocks of the default size too, in one call: 163,400 points, 300 rows of 1,000.
-TEST_P(backend_contract, calls_of_many_blocks_equal_the_core) {
+// Several blocks of the default size in one call: 163,400 points, 300 rows of 1,000.
+TEST_P(backend_contract, calls_of_many_blocks_equal_core) {
   std::vector<std::int32_t> degrees(300);
   for (std::size_t user = 0; user < degrees.size(); ++user) degrees[user] = static_cast<std::int32_t>(user % 219);
   const dataset data = random_dataset(degrees, 1300, 13);
@@ -120,9 +120,9 @@ TEST(cpu_backend, shares_the_blocks_of_a_call_between_all_threads) {
   EXPECT_EQ(rows.blocks(), evaluation.user_count) << "each user's negatives once";
 }
 
-// ---- calls that come at once
+// ---- concurrent calls
 
-/// Lets the first call end only once the second one has: if that waited for the threads, neither would.
+/// The first call ends only after the second one. If the second waited for the threads, neither would end.
 class turnstile {
  public:
   void enter() {
@@ -162,7 +162,7 @@ const kernel_set gated_kernels{
     },
     supported_kernels().front().fill_negatives};
 
-TEST(cpu_backend, a_call_that_finds_the_threads_taken_works_alone) {
+TEST(cpu_backend, a_call_works_alone_while_the_threads_are_busy) {
   const dataset data = edge_dataset();
   const positives_index index(data);
   const auto filler = make_cpu_backend(index, cpu_backend_options{2, gated_kernels, 61, 20});

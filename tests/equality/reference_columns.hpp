@@ -1,4 +1,4 @@
-// Columns as the core's functions make them, one value at a time, and buffers that notice stray writes.
+// Columns made by core's functions, one value at a time, in buffers that detect stray writes.
 #pragma once
 
 #include <cstddef>
@@ -30,7 +30,7 @@ class guarded_bytes {
     std::memcpy(data(), from.bytes_.data() + guard + begin, size());
   }
 
-  /// "" or where the first difference lies; a byte beside the column counts as one.
+  /// Returns "" or the first difference; a changed byte beside the column counts as one.
   std::string difference(const std::string& column, const guarded_bytes& wanted, std::uint64_t value_bytes) const {
     for (std::size_t i = 0; i < bytes_.size(); ++i) {
       if (bytes_[i] == wanted.bytes_[i]) continue;
@@ -48,7 +48,7 @@ class guarded_bytes {
   std::vector<std::byte> bytes_;
 };
 
-/// Room for training points.
+/// Columns of training points.
 class point_buffer {
  public:
   point_buffer(std::uint64_t count, item_type width, bool masked)
@@ -88,7 +88,7 @@ class point_buffer {
   guarded_bytes valid_;
 };
 
-/// Room for values of evaluation rows.
+/// Columns of evaluation rows.
 class row_buffer {
  public:
   row_buffer(std::uint64_t count, item_type width)
@@ -112,11 +112,11 @@ class row_buffer {
   guarded_bytes mask_;
 };
 
-inline void put_item(const item_column& items, std::uint64_t place, std::int32_t item) {
+inline void put_item(const item_column& items, std::uint64_t offset, std::int32_t item) {
   if (items.type() == item_type::uint16) {
-    static_cast<std::uint16_t*>(items.data())[place] = static_cast<std::uint16_t>(item);
+    static_cast<std::uint16_t*>(items.data())[offset] = static_cast<std::uint16_t>(item);
   } else {
-    static_cast<std::int32_t*>(items.data())[place] = item;
+    static_cast<std::int32_t*>(items.data())[offset] = item;
   }
 }
 
@@ -142,10 +142,10 @@ inline void write_reference_rows(const core::evaluation_plan& plan, const core::
     for (std::uint32_t column = 0; column < length; ++column) {
       row[column] =
           is_padding ? 0 : index(core::eval_item_at(plan, view, user, column, core::philox_source{plan.seed}));
-      const std::uint64_t place = i * length + column;
-      out.users[place] = index(user);
-      put_item(out.items, place, row[column]);
-      out.duplicate_mask[place] = core::is_repeat(row.data(), column);
+      const std::uint64_t offset = i * length + column;
+      out.users[offset] = index(user);
+      put_item(out.items, offset, row[column]);
+      out.duplicate_mask[offset] = core::is_repeat(row.data(), column);
     }
   }
 }

@@ -1,4 +1,4 @@
-// Frozen hashes of what the core makes, a table for each stream_version. README.md says when and how to make a new one.
+// Frozen hashes of core's outputs, one table per stream_version. README.md says when and how to make a new one.
 #include <gtest/gtest.h>
 
 #include <sstream>
@@ -32,7 +32,7 @@ class hasher {
   std::uint64_t hash_ = 0xCBF29CE484222325ULL;
 };
 
-/// The edge list of users, made by arithmetic alone: no library's shuffle stands between two machines.
+/// The edge cases of users, made by arithmetic alone: standard library shuffles differ between platforms.
 positives_owner fixed_data() {
   constexpr std::int32_t items = 97;
   std::vector<std::vector<std::int32_t>> rows;
@@ -110,7 +110,7 @@ golden_table current() {
   return all;
 }
 
-TEST(golden, the_core_makes_the_bytes_that_its_stream_version_names) { expect_golden("core", current()); }
+TEST(golden, core_outputs_equal_the_frozen_hashes) { expect_golden("core", current()); }
 
 }  // namespace
 }  // namespace negpipe::test

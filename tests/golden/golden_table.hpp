@@ -1,4 +1,4 @@
-// Tables of frozen hashes: what a stream version's outputs hash to, one a line.
+// Tables of frozen hashes of the outputs of a stream version, one per line.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -12,9 +12,9 @@
 
 namespace negpipe::test {
 
-using golden_table = std::map<std::string, std::string>;  ///< from what was hashed to its hash
+using golden_table = std::map<std::string, std::string>;  ///< hash by name of the output
 
-/// Compares with KIND_stream_N.txt beside this file, or writes that first where NEGPIPE_GOLDEN_WRITE is set.
+/// Compares with KIND_stream_N.txt beside this file, or writes that file first if NEGPIPE_GOLDEN_WRITE is set.
 inline void expect_golden(const std::string& kind, const golden_table& now) {
   const std::string path =
       std::string(NEGPIPE_GOLDEN_DIR) + "/" + kind + "_stream_" + std::to_string(core::stream_version) + ".txt";

@@ -1,5 +1,5 @@
-// Frozen hashes of the files that generate writes, a table for each stream_version. README.md says when and how to make
-// a new one. Compressed files are left out: their bytes are zlib's to choose.
+// Frozen hashes of the files that generate writes, one table per stream_version. README.md says when and how to make a
+// new one. Compressed files are excluded: their bytes depend on zlib.
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -18,7 +18,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Users from no training positive to many, made by arithmetic alone: no library's shuffle stands between two machines.
+/// Users with no to many training positives, made by arithmetic alone: standard library shuffles differ between
+/// platforms.
 dataset fixed_dataset(std::int32_t items) {
   std::vector<std::vector<std::int32_t>> rows;
   std::vector<std::int32_t> heldout;
@@ -32,7 +33,7 @@ dataset fixed_dataset(std::int32_t items) {
   return make_dataset(std::move(rows), std::move(heldout), items);
 }
 
-/// The MD5 of every record file and index below a folder, by its name there.
+/// Returns the MD5 of every record file and index below a folder, by relative path.
 void add_files(golden_table& all, const std::string& name, const fs::path& folder) {
   for (const fs::directory_entry& entry : fs::recursive_directory_iterator(folder)) {
     const fs::path extension = entry.path().extension();
@@ -51,7 +52,7 @@ void add_run(golden_table& all, const std::string& name, const dataset& data, co
   add_files(all, name, options.out);
 }
 
-TEST(golden, generate_writes_the_files_that_its_stream_version_names) {
+TEST(golden, generated_files_equal_the_frozen_hashes) {
   golden_table all;
   for (const std::int32_t items : {97, 70'000}) {
     const dataset data = fixed_dataset(items);

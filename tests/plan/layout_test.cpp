@@ -1,4 +1,4 @@
-// How batches lie in files: each in one, in order, file by file, for every pair of counts.
+// Layout of batches in files: each batch in one file, in order, for every pair of counts.
 #include <gtest/gtest.h>
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// Plans: the counts of small and of the largest runs, and a refusal by name of whatever does not fit.
+// Plans: the counts of small and of the largest runs; whatever does not fit is rejected with the field's name.
 #include "negpipe/plan.hpp"
 
 #include <gtest/gtest.h>
@@ -15,8 +15,8 @@
 namespace negpipe {
 namespace {
 
-constexpr std::uint64_t most_points = core::permutation::max_size;  // 2^61
-constexpr std::uint32_t most_32 = std::numeric_limits<std::uint32_t>::max();
+constexpr std::uint64_t max_points = core::permutation::max_size;  // 2^61
+constexpr std::uint32_t max_32 = std::numeric_limits<std::uint32_t>::max();
 
 const dataset& one_positive() {
   static const dataset data = test::make_dataset({{0}}, {1}, 2);
@@ -33,7 +33,7 @@ training_options options_of(std::uint32_t negatives, std::uint32_t epochs, std::
   return {.seed = 1, .negatives = negatives, .epochs_per_cycle = epochs, .batch_size = batch_size, .padding = padding};
 }
 
-/// The message; "accepted" when nothing is thrown.
+/// Returns the message; "accepted" if nothing is thrown.
 template <typename Error, typename Plan>
 std::string refusal(const Plan& plan) {
   try {
@@ -69,7 +69,7 @@ TEST(training_plan, counts_points_and_batches) {
   }
 }
 
-TEST(training_plan, puts_the_last_batch_first_where_it_is_filled_up) {
+TEST(training_plan, resample_writes_the_last_batch_first) {
   const auto first_positions = [](padding_policy padding) {
     const training_plan plan = plan_training(three_positives(), options_of(4, 2, 7, padding));
     std::vector<std::uint64_t> firsts;
@@ -81,37 +81,37 @@ TEST(training_plan, puts_the_last_batch_first_where_it_is_filled_up) {
   EXPECT_EQ(first_positions(padding_policy::drop), (std::vector<std::uint64_t>{0, 7, 14, 21}));
 }
 
-TEST(training_plan, reaches_two_to_the61_and_no_further) {
+TEST(training_plan, allows_2_to_the_61_points_and_no_more) {
   constexpr std::uint32_t half = 1U << 31;
-  // 1 positive, 2^31 points each, 2^30 epochs: exactly the most.
-  for (const std::uint64_t batch : {std::uint64_t{1}, std::uint64_t{65'536}, most_points - 1, most_points}) {
+  // 1 positive, 2^31 points each, 2^30 epochs: exactly the maximum.
+  for (const std::uint64_t batch : {std::uint64_t{1}, std::uint64_t{65'536}, max_points - 1, max_points}) {
     const training_plan plan = plan_training(one_positive(), options_of(half - 1, half / 2, batch));
-    EXPECT_EQ(plan.point_count, most_points);
-    EXPECT_EQ(plan.batch_count, (most_points + batch - 1) / batch);
-    EXPECT_LT(plan.padded_count(), most_points * 2) << "positions and batches have room in 62 bits";
+    EXPECT_EQ(plan.point_count, max_points);
+    EXPECT_EQ(plan.batch_count, (max_points + batch - 1) / batch);
+    EXPECT_LT(plan.padded_count(), max_points * 2) << "positions and batches have room in 62 bits";
     EXPECT_EQ(plan.first_position(0), (plan.batch_count - 1) * batch);
   }
   expect_mentions(training_refusal(one_positive(), options_of(half - 1, half / 2 + 1, 1)),
-                  {"epochs_per_cycle", std::to_string(half / 2 + 1), std::to_string(most_points)});
+                  {"epochs_per_cycle", std::to_string(half / 2 + 1), std::to_string(max_points)});
   expect_mentions(training_refusal(one_positive(), options_of(half, half / 2, 1)), {"epochs_per_cycle"});
-  // 3 * 2^32 * (2^32 - 1) is past 2^64 too, and 3 * 2^32 alone is not past anything.
-  expect_mentions(training_refusal(three_positives(), options_of(most_32, most_32, 1)),
-                  {"epochs_per_cycle", std::to_string(most_32)});
-  EXPECT_EQ(plan_training(three_positives(), options_of(most_32, 1, 1)).point_count, 3ULL << 32);
-  expect_mentions(training_refusal(one_positive(), options_of(0, 1, most_points + 1)),
-                  {"batch_size", std::to_string(most_points + 1)});
+  // 3 * 2^32 * (2^32 - 1) exceeds 2^64 too; 3 * 2^32 alone exceeds no limit.
+  expect_mentions(training_refusal(three_positives(), options_of(max_32, max_32, 1)),
+                  {"epochs_per_cycle", std::to_string(max_32)});
+  EXPECT_EQ(plan_training(three_positives(), options_of(max_32, 1, 1)).point_count, 3ULL << 32);
+  expect_mentions(training_refusal(one_positive(), options_of(0, 1, max_points + 1)),
+                  {"batch_size", std::to_string(max_points + 1)});
   expect_mentions(training_refusal(one_positive(), options_of(0, 1, ~0ULL)), {"batch_size"});
 }
 
-TEST(training_plan, refuses_zeros_and_a_padding_that_leaves_nothing) {
+TEST(training_plan, rejects_zeros_and_padding_that_leaves_no_batch) {
   expect_mentions(training_refusal(three_positives(), options_of(4, 1, 0)), {"batch_size", "0 given"});
   expect_mentions(training_refusal(three_positives(), options_of(4, 0, 1)), {"epochs_per_cycle", "0 given"});
-  EXPECT_EQ(plan_training(three_positives(), options_of(0, 1, 2)).point_count, 3U) << "no negatives are allowed";
+  EXPECT_EQ(plan_training(three_positives(), options_of(0, 1, 2)).point_count, 3U) << "zero negatives are allowed";
   expect_mentions(training_refusal(three_positives(), options_of(4, 1, 16, padding_policy::drop)),
                   {"padding: drop", "15 points", "16"});
 }
 
-TEST(cycles, have_numbers_of32_bits) {
+TEST(cycles, have_32_bit_numbers) {
   constexpr std::uint64_t most = 1ULL << 32;
   for (const auto& [first, count] : {std::pair{0ULL, 1ULL}, {0ULL, 1ULL << 32}, {most - 1, 1ULL}, {5ULL, most - 5}}) {
     EXPECT_NO_THROW(check_cycles(first, count)) << first << " " << count;
@@ -128,16 +128,16 @@ TEST(cycles, have_numbers_of32_bits) {
   }
 }
 
-TEST(cycles, have_keys_of_their_own) {
+TEST(cycles, have_different_keys) {
   const training_plan plan = plan_training(test::edge_dataset(), options_of(4, 1, 64));
   const auto word = [&](std::uint32_t cycle) { return make_cycle_key(plan, cycle).order.word[0]; };
   EXPECT_NE(word(0), word(1));
-  EXPECT_NE(word(0), word(most_32));
+  EXPECT_NE(word(0), word(max_32));
   EXPECT_EQ(word(7), word(7));
 }
 
 TEST(evaluation_plan, counts_rows_and_batches) {
-  const dataset data = test::edge_dataset(200);  // nine users, one of whom has all but one item
+  const dataset data = test::edge_dataset(200);  // nine users, one of them with all but one item
   const evaluation_plan plan = plan_evaluation(data, {.negatives = 9, .batch_size = 40, .mlperf = true}, 3);
   EXPECT_EQ(plan.row_length(), 10U);
   EXPECT_EQ(plan.element_count(), 90U);
@@ -145,7 +145,7 @@ TEST(evaluation_plan, counts_rows_and_batches) {
   EXPECT_EQ(plan.padded_count(), 120U);
 }
 
-TEST(evaluation_plan, refuses_batches_that_cut_rows_and_names_one_that_does_not) {
+TEST(evaluation_plan, rejects_batches_that_cut_rows_and_names_a_valid_size) {
   for (const std::uint64_t batch : {1ULL, 9ULL, 11ULL, 19ULL, 159'999ULL}) {
     const std::string message = refusal<option_error>(
         [&] { plan_evaluation(one_positive(), {.negatives = 9, .batch_size = batch, .mlperf = true}, 0); });
@@ -153,7 +153,7 @@ TEST(evaluation_plan, refuses_batches_that_cut_rows_and_names_one_that_does_not)
   }
 }
 
-TEST(evaluation_plan, refuses_numbers_out_of_range) {
+TEST(evaluation_plan, rejects_numbers_out_of_range) {
   constexpr std::uint32_t most = (1U << 31) - 2;
   const auto plan = [](std::uint32_t negatives, std::uint64_t batch) {
     return refusal<option_error>(
@@ -161,17 +161,17 @@ TEST(evaluation_plan, refuses_numbers_out_of_range) {
   };
   EXPECT_EQ(plan(most, most + 1ULL), "accepted");
   expect_mentions(plan(most + 1, most + 2ULL), {"eval_negatives", std::to_string(most + 1)});
-  expect_mentions(plan(most_32, 1ULL << 32), {"eval_negatives"});
+  expect_mentions(plan(max_32, 1ULL << 32), {"eval_negatives"});
   expect_mentions(plan(0, 1), {"eval_negatives", "0 given"});
   expect_mentions(plan(9, 0), {"eval_batch_size", "0 given"});
-  EXPECT_EQ(plan(1, most_points), "accepted");
-  expect_mentions(plan(1, most_points + 2), {"eval_batch_size", std::to_string(most_points + 2)});
+  EXPECT_EQ(plan(1, max_points), "accepted");
+  expect_mentions(plan(1, max_points + 2), {"eval_batch_size", std::to_string(max_points + 2)});
 }
 
 TEST(evaluation_plan, names_users_with_too_few_items_left) {
-  // Of 12 items users have 2, 9, 10 and 0 as positives, one more held out: 9, 2, 1 and 11 are left.
+  // Of 12 items, users have 2, 9, 10 and 0 as positives and one more held out: 9, 2, 1 and 11 are left.
   const dataset data = test::random_dataset({2, 9, 10, 0}, 12, 1);
-  const auto told = [&](std::uint32_t negatives) {
+  const auto refusal_for = [&](std::uint32_t negatives) {
     return refusal<infeasible_error>(
         [&] {
           plan_evaluation(data,
@@ -181,14 +181,14 @@ TEST(evaluation_plan, names_users_with_too_few_items_left) {
                           0);
         });
   };
-  EXPECT_EQ(told(1), "accepted");
-  expect_mentions(told(2), {"1 of 4 users", "21 (number 2) has 1", "eval_negatives", "mlperf", "no_eval"});
-  expect_mentions(told(3), {"2 of 4 users", "11 (number 1) has 2", "21 (number 2) has 1"});
-  expect_mentions(told(12), {"4 of 4 users"});
+  EXPECT_EQ(refusal_for(1), "accepted");
+  expect_mentions(refusal_for(2), {"1 of 4 users", "21 (number 2) has 1", "eval_negatives", "mlperf", "no_eval"});
+  expect_mentions(refusal_for(3), {"2 of 4 users", "11 (number 1) has 2", "21 (number 2) has 1"});
+  expect_mentions(refusal_for(12), {"4 of 4 users"});
   EXPECT_NO_THROW(plan_evaluation(data, {.negatives = 12, .batch_size = 13, .mlperf = true}, 0));
 }
 
-TEST(plans_from_counts, equal_those_of_the_dataset) {
+TEST(plans_from_counts, equal_plans_of_the_dataset) {
   const dataset data = test::edge_dataset();
   const training_options training{.seed = 3, .negatives = 2, .batch_size = 100};
   const training_plan a = plan_training(data, training);
@@ -213,7 +213,7 @@ TEST(plans_from_counts, name_users_with_too_few_items_by_number) {
   EXPECT_NE(message.find("(number 7) has 0"), std::string::npos) << message;
 }
 
-TEST(evaluation_plan, skips_users_with_too_few_items_left_unless_nobody_has_enough) {
+TEST(evaluation_plan, skips_users_with_too_few_items_left_unless_no_user_has_enough) {
   const dataset data = test::random_dataset({2, 9, 10, 0}, 12, 1);  // 9, 2, 1 and 11 items are left
   using users = std::vector<std::int32_t>;
   EXPECT_EQ(skipped_users(data, {.negatives = 1}), users{});
@@ -221,11 +221,11 @@ TEST(evaluation_plan, skips_users_with_too_few_items_left_unless_nobody_has_enou
   EXPECT_EQ(skipped_users(data, {.negatives = 11}), (users{0, 1, 2}));
   EXPECT_EQ(skipped_users(data, {.negatives = 12, .mlperf = true}), users{});
   const evaluation_plan plan = plan_evaluation(data, {.negatives = 11, .batch_size = 12}, 0);
-  EXPECT_EQ(plan.batch_count, 4U) << "their rows are there, as zeros";
+  EXPECT_EQ(plan.batch_count, 4U) << "their rows are zeros";
   EXPECT_THROW(plan_evaluation(data, {.negatives = 12, .batch_size = 13}, 0), infeasible_error);
 }
 
-TEST(random_seed, is_another_each_time) {
+TEST(random_seed, differs_each_time) {
   const std::uint64_t first = random_seed();
   EXPECT_NE(first, random_seed());
 }

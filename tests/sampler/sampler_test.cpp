@@ -1,4 +1,4 @@
-// The entry object, on the CPU and on a CUDA device where there is one: batches in record order, typed columns, errors.
+// negpipe::sampler on the CPU and on a CUDA device if there is one: batches in record order, typed columns, errors.
 #include "negpipe/sampler.hpp"
 
 #include <gtest/gtest.h>
@@ -23,7 +23,7 @@ template <typename Error = option_error, typename Call>
 void expect_refused(const Call& call, const std::vector<std::string>& words) {
   try {
     call();
-    ADD_FAILURE() << "not refused: " << words.front();
+    ADD_FAILURE() << "not rejected: " << words.front();
   } catch (const Error& error) {
     for (const std::string& word : words) {
       EXPECT_NE(std::string(error.what()).find(word), std::string::npos) << word << " not in: " << error.what();
@@ -31,7 +31,7 @@ void expect_refused(const Call& call, const std::vector<std::string>& words) {
   }
 }
 
-/// As many users as do not divide any batch size below, and 30 items outside each user's.
+/// A number of users that divides no batch size below; each leaves 30 items outside.
 dataset sampled_dataset(std::int32_t item_count = 60) {
   return random_dataset({3, 20, 1, 0, 25, 12, 7, 5, 9, 2, 14}, item_count, 11);
 }
@@ -44,7 +44,7 @@ class sampler_on : public testing::TestWithParam<const char*> {
     return made;
   }
 
-  /// Whether a batch holds what the core says, and in the order of the records.
+  /// Returns whether a batch equals core, in record order.
   static void expect_batch(const sampler& source, std::uint32_t cycle, std::uint64_t batch, training_batch& made) {
     const training_plan& plan = source.plan();
     const positives_index index(source.data(), 0);
@@ -117,7 +117,7 @@ TEST_P(sampler_on, fills_any_range_of_positions_into_longer_columns) {
   EXPECT_TRUE(std::ranges::all_of(std::span(users).subspan(40), [](std::int32_t user) { return user == -1; }));
 }
 
-TEST_P(sampler_on, has_item_columns_of_either_type) {
+TEST_P(sampler_on, fills_item_columns_of_either_type) {
   const sampler narrow(sampled_dataset(), options());
   EXPECT_EQ(narrow.item_width(), item_type::uint16);
   training_batch batch = narrow.make_batch();
@@ -206,14 +206,14 @@ std::vector<const char*> devices() {
 INSTANTIATE_TEST_SUITE_P(devices, sampler_on, testing::ValuesIn(devices()),
                          [](const auto& of) { return std::string(of.param); });
 
-TEST(sampler, knows_the_positives_of_a_user) {
+TEST(sampler, returns_the_positives_of_a_user) {
   const sampler source(make_dataset({{4, 1}, {}, {2, 3, 7}}, {0, 0, 1}, 9), {.device = "cpu"});
   EXPECT_TRUE(std::ranges::equal(source.positives_of(0), std::vector{1, 4}));
   EXPECT_TRUE(source.positives_of(1).empty());
   EXPECT_TRUE(std::ranges::equal(source.positives_of(2), std::vector{2, 3, 7}));
 }
 
-TEST(sampler, says_why_auto_takes_the_device_it_takes) {
+TEST(sampler, says_why_auto_takes_its_device) {
   const sampler source(sampled_dataset(), {.device = "auto"});
   for (const backend_status& kind : list_backends()) {
     if (kind.available) continue;
@@ -221,7 +221,7 @@ TEST(sampler, says_why_auto_takes_the_device_it_takes) {
   }
 }
 
-TEST(sampler, refuses_options_that_leave_nothing_to_sample) {
+TEST(sampler, rejects_options_that_leave_nothing_to_sample) {
   const dataset data = sampled_dataset();
   expect_refused([&] { sampler(data, {.batch_size = 0}); }, {"batch"});
   expect_refused([&] { sampler(data, {.device = "tpu"}); }, {"tpu", "cpu"});
@@ -230,7 +230,7 @@ TEST(sampler, refuses_options_that_leave_nothing_to_sample) {
   expect_refused<infeasible_error>([&] { sampler(data, too_many); }, {"50 distinct"});
 }
 
-TEST(sampler, takes_one_thread_a_core_unless_told_otherwise) {
+TEST(sampler, uses_one_thread_per_core_by_default) {
   const dataset data = sampled_dataset();
   EXPECT_EQ(sampler(data, {.device = "cpu"}).threads(), run_control{}.thread_count());
   const sampler three(data, {.device = "cpu", .threads = 3});

@@ -1,4 +1,4 @@
-// Small datasets with the edges that matter: users with no training positive, one, most, and all but one item.
+// Small datasets with edge cases: users with no training positive, one, most, and all but one item.
 #pragma once
 
 #include <algorithm>
@@ -10,8 +10,8 @@
 
 namespace negpipe::test {
 
-/// A dataset whose user u has rows[u] as training positives (any order) and heldout[u] as held-out item. Raw ids are
-/// 10 * u + 1 for users and 100 + i for items.
+/// Makes a dataset whose user u has rows[u] as training positives (any order) and heldout[u] as held-out item. Raw ids
+/// are 10 * u + 1 for users and 100 + i for items.
 inline dataset make_dataset(std::vector<std::vector<std::int32_t>> rows, std::vector<std::int32_t> heldout,
                             std::int32_t item_count) {
   dataset_arrays arrays;
@@ -31,7 +31,7 @@ inline dataset make_dataset(std::vector<std::vector<std::int32_t>> rows, std::ve
   return dataset(std::move(arrays), dataset_origin{.source = "test"});
 }
 
-/// Users with the given numbers of training positives, items drawn from a fixed seed; one more item held out.
+/// Makes users with the given numbers of training positives, drawn with a fixed seed, and one more item held out.
 inline dataset random_dataset(const std::vector<std::int32_t>& degrees, std::int32_t item_count, unsigned seed) {
   std::mt19937 generator(seed);
   std::vector<std::int32_t> items(static_cast<std::size_t>(item_count));
@@ -46,7 +46,7 @@ inline dataset random_dataset(const std::vector<std::int32_t>& degrees, std::int
   return make_dataset(std::move(rows), std::move(heldout), item_count);
 }
 
-/// The edge list: users with 0, 1, 20, a third, half, all but two and all but one of the items.
+/// Makes users with 0, 1, 20, a third, half, all but two and all but one of the items.
 inline dataset edge_dataset(std::int32_t item_count = 97, unsigned seed = 7) {
   return random_dataset({0, 1, 20, 0, item_count / 3, item_count / 2, item_count - 2, item_count - 1, 5}, item_count,
                         seed);

@@ -1,4 +1,4 @@
-// MD5 and CRC-32C against the vectors of RFC 1321 and RFC 3720, whole and in pieces.
+// MD5 and CRC-32C against the vectors of RFC 1321 and RFC 3720, in one piece and in several.
 #include "digest.hpp"
 
 #include <gtest/gtest.h>
@@ -19,7 +19,7 @@ std::string md5_of(std::string_view text) {
   return digest.hex();
 }
 
-TEST(md5, has_its_known_answers) {
+TEST(md5, equals_the_published_vectors) {
   EXPECT_EQ(md5_of(""), "d41d8cd98f00b204e9800998ecf8427e");
   EXPECT_EQ(md5_of("a"), "0cc175b9c0f1b6a831c399e269772661");
   EXPECT_EQ(md5_of("abc"), "900150983cd24fb0d6963f7d28e17f72");
@@ -31,7 +31,7 @@ TEST(md5, has_its_known_answers) {
             "57edf4a22be3c955ac49da2e2107b67a");
 }
 
-TEST(md5, does_not_depend_on_pieces_and_goes_on_after_a_look) {
+TEST(md5, does_not_depend_on_pieces_and_continues_after_hex) {
   const std::string text = "12345678901234567890123456789012345678901234567890123456789012345678901234567890";
   md5 digest;
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -42,7 +42,7 @@ TEST(md5, does_not_depend_on_pieces_and_goes_on_after_a_look) {
   EXPECT_EQ(moved.hex(), md5_of(text));
 }
 
-TEST(crc32c, has_its_known_answers) {
+TEST(crc32c, equals_the_published_vectors) {
   EXPECT_EQ(crc32c(bytes("")), 0U);
   EXPECT_EQ(crc32c(bytes("123456789")), 0xE3069283U);
   std::vector<std::byte> block(32);

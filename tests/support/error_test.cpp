@@ -18,7 +18,7 @@ TEST(error, messages_keep_other_bytes) {
   EXPECT_EQ(io_error(text).what(), text);
 }
 
-TEST(error, names_the_field_that_it_is_about) {
+TEST(error, names_its_field) {
   const option_error failure("batch_size", "0 given, 1 or more wanted");
   EXPECT_EQ(failure.field(), "batch_size");
   EXPECT_STREQ(failure.what(), "batch_size: 0 given, 1 or more wanted");

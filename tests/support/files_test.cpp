@@ -1,4 +1,4 @@
-// Inputs are regular files, read within bounds, and their descriptors are never those of standard streams.
+// Inputs are regular files, read within limits, and their descriptors are never those of standard streams.
 #include "files.hpp"
 
 #include <gtest/gtest.h>
@@ -28,7 +28,7 @@ class files : public testing::Test {
   test::temporary_folder folder_;
 };
 
-TEST_F(files, inputs_must_be_regular_files_and_no_open_blocks) {
+TEST_F(files, open_rejects_special_files_without_blocking) {
   ASSERT_EQ(::mkfifo((folder_ / "fifo").c_str(), 0600), 0);
   for (const fs::path& path : {folder_ / "fifo", folder_ / "folder", fs::path("/dev/null"), fs::path("/dev/zero")}) {
     EXPECT_THROW(file::open_read(path), io_error) << path;
@@ -41,14 +41,14 @@ TEST_F(files, inputs_must_be_regular_files_and_no_open_blocks) {
   EXPECT_THROW(file::open_folder(folder_ / "fifo"), io_error);
 }
 
-TEST_F(files, texts_are_read_within_a_limit) {
+TEST_F(files, read_text_enforces_its_limit) {
   EXPECT_EQ(read_text(folder_ / "file", 7), "content");
   EXPECT_THROW(read_text(folder_ / "file", 6), format_error);
   fs::resize_file(folder_ / "file", std::uintmax_t{1} << 40);
   EXPECT_THROW(read_text(folder_ / "file", max_json_bytes), format_error);
 }
 
-TEST_F(files, contents_stay_when_the_file_changes) {
+TEST_F(files, contents_do_not_change_with_the_file) {
   const file_contents whole(folder_ / "file", 100);
   const file_contents part(folder_ / "file", 3);
   std::ofstream(folder_ / "file") << "other";
@@ -60,7 +60,7 @@ TEST_F(files, contents_stay_when_the_file_changes) {
   EXPECT_EQ(part.file_size(), 7U);
 }
 
-TEST_F(files, no_file_takes_the_descriptor_of_a_standard_stream) {
+TEST_F(files, descriptors_are_never_those_of_standard_streams) {
   const int kept = ::dup(STDIN_FILENO);
   ::close(STDIN_FILENO);
   const auto above = [](const file& opened) { return opened.descriptor() > STDERR_FILENO; };
@@ -69,7 +69,7 @@ TEST_F(files, no_file_takes_the_descriptor_of_a_standard_stream) {
   EXPECT_TRUE(above(file::create(folder_ / "created")));
   EXPECT_TRUE(above(*file::create_new(folder_ / "new")));
   EXPECT_TRUE(above(file::open_or_create(folder_ / "lock")));
-  if (kept < 0) return;  // it was closed before
+  if (kept < 0) return;  // it was closed already
   ::dup2(kept, STDIN_FILENO);
   ::close(kept);
 }

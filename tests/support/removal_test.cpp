@@ -38,7 +38,7 @@ class removal : public testing::Test {
   const test::temporary_folder folder_;
 };
 
-/// Shows one folder or file at another, and takes it away again.
+/// Bind-mounts one folder or file at another, and unmounts it.
 class bind_mount {
  public:
   bind_mount(const fs::path& what, const fs::path& where) : where_(where) {
@@ -56,7 +56,7 @@ class bind_mount {
   bool works_;
 };
 
-TEST_F(removal, removes_files_folders_and_nothing_beside) {
+TEST_F(removal, removes_the_folder_and_nothing_else) {
   remove_tree(folder_ / "old");
   remove_tree(folder_ / "precious/thesis");
   remove_tree(folder_ / "nothing");
@@ -74,8 +74,8 @@ TEST_F(removal, does_not_follow_links) {
   EXPECT_EQ(names("precious"), std::vector<std::string>{"thesis"});
 }
 
-TEST_F(removal, hides_a_folder_in_the_folder_that_is_given) {
-  // Of a folder whose entries cannot be removed after all, the hidden name is left, and not the visible one.
+TEST_F(removal, hides_a_folder_in_the_given_folder) {
+  // If entries cannot be removed after all, the hidden name is left, not the visible one.
   fs::create_directories(folder_ / "aside");
   remove_tree(folder_ / "old", folder_ / "aside");
   EXPECT_EQ(names(), (std::vector<std::string>{"aside", "precious"}));
@@ -84,7 +84,7 @@ TEST_F(removal, hides_a_folder_in_the_folder_that_is_given) {
   EXPECT_EQ(names("precious"), std::vector<std::string>{"thesis"}) << "nothing is deleted under a visible name";
 }
 
-TEST_F(removal, refuses_a_mount_at_any_depth_before_anything_is_gone) {
+TEST_F(removal, rejects_a_mount_at_any_depth_before_removing_anything) {
   std::ofstream(folder_ / "old/target");
   for (const char* where : {"old", "old/a", "old/a/b", "old/target"}) {
     const bool is_file = std::string(where) == "old/target";
@@ -108,7 +108,7 @@ TEST_F(removal, refuses_a_mount_at_any_depth_before_anything_is_gone) {
   EXPECT_EQ(names(), std::vector<std::string>{"precious"});
 }
 
-TEST_F(removal, a_folder_that_may_not_be_changed_is_refused_before_anything_is_gone) {
+TEST_F(removal, rejects_a_read_only_folder_before_removing_anything) {
   if (::geteuid() == 0) GTEST_SKIP() << "root changes every folder";
   for (const char* where : {"old", "old/a/b"}) {
     fs::permissions(folder_ / where, fs::perms::owner_read | fs::perms::owner_exec);

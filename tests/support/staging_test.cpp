@@ -1,4 +1,4 @@
-// files and folders in the making: nobody else's name, nothing left of what is not published.
+// Unfinished files and folders have unique names, and nothing is left of unpublished ones.
 #include "staging.hpp"
 
 #include <gtest/gtest.h>
@@ -19,7 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// A folder of a marker and any of three files.
+/// A folder with a marker and any of three files.
 constexpr folder_kind kind{"a thing", "mark", [](const fs::path&) {
                              return std::vector<std::string>{"mark", "first", "second", "third"};
                            }};
@@ -37,7 +37,7 @@ std::set<std::string> names(const fs::path& folder) {
   return found;
 }
 
-TEST(staged_folder, has_a_name_that_nobody_else_has) {
+TEST(staged_folder, has_a_unique_name) {
   const test::temporary_folder folder;
   {
     const staged_folder one(folder / "made", {});
@@ -51,7 +51,7 @@ TEST(staged_folder, has_a_name_that_nobody_else_has) {
   EXPECT_TRUE(fs::is_empty(folder.path())) << "nothing was published";
 }
 
-TEST(staged_folder, does_not_replace_what_came_meanwhile) {
+TEST(staged_folder, does_not_replace_what_appeared_meanwhile) {
   const test::temporary_folder folder;
   for (const auto make : {+[](const fs::path& path) { fs::create_directory(path); },
                           +[](const fs::path& path) { write_file(path, "theirs"); },
@@ -66,7 +66,7 @@ TEST(staged_folder, does_not_replace_what_came_meanwhile) {
   }
 }
 
-TEST(staged_folder, leaves_no_parents_that_it_made_for_nothing) {
+TEST(staged_folder, removes_parents_that_stay_empty) {
   const test::temporary_folder folder;
   fs::create_directory(folder / "theirs");
   { const staged_folder staged(folder / "theirs/a/b/made", {}); }
@@ -84,7 +84,7 @@ TEST(staged_folder, leaves_no_parents_that_it_made_for_nothing) {
   EXPECT_TRUE(fs::is_empty(folder / "b/c/made"));
 }
 
-TEST(staged_folder, outlives_others_that_remove_their_parents) {
+TEST(staged_folder, survives_others_that_remove_their_parents) {
   const test::temporary_folder folder;
   const auto begin_and_fail = [&](const std::string& name) {
     for (int i = 0; i < 1000; ++i) {
@@ -97,13 +97,13 @@ TEST(staged_folder, outlives_others_that_remove_their_parents) {
     const std::jthread one([&] { begin_and_fail("one"); });
     const std::jthread other([&] { begin_and_fail("other"); });
   }
-  // A parent that one has made, and another was still in, is nobody's in the end.
+  // A parent that one run made while another still used it may be left behind.
   for (const auto& entry : fs::recursive_directory_iterator(folder.path())) {
     EXPECT_TRUE(entry.path() == folder / "out" || entry.path() == folder / "out/training") << entry.path();
   }
 }
 
-TEST(staged_folder, trades_places_with_what_it_replaces) {
+TEST(staged_folder, is_exchanged_for_what_it_replaces) {
   const test::temporary_folder folder;
   for (const std::string turn : {"first", "second", "third"}) {
     staged_folder staged(folder / "made", kind);
@@ -115,7 +115,7 @@ TEST(staged_folder, trades_places_with_what_it_replaces) {
   }
 }
 
-TEST(staged_folder, is_not_replaced_unless_it_is_published) {
+TEST(staged_folder, replaces_nothing_unless_published) {
   const test::temporary_folder folder;
   fs::create_directory(folder / "made");
   write_file(folder / "made" / "mark", "before");
@@ -124,7 +124,7 @@ TEST(staged_folder, is_not_replaced_unless_it_is_published) {
   EXPECT_EQ(names(folder.path()), std::set<std::string>{"made"});
 }
 
-TEST(staged_folder, replaces_nothing_else_that_came_meanwhile) {
+TEST(staged_folder, does_not_replace_other_files_that_appeared_meanwhile) {
   const test::temporary_folder folder;
   {
     staged_folder staged(folder / "made", kind);
@@ -136,7 +136,7 @@ TEST(staged_folder, replaces_nothing_else_that_came_meanwhile) {
   EXPECT_EQ(names(folder.path()), std::set<std::string>{"made"});
 }
 
-TEST(staged_folder, leaves_a_stranger_in_the_replaced_folder_alone) {
+TEST(staged_folder, keeps_a_foreign_file_in_the_replaced_folder) {
   const test::temporary_folder folder;
   fs::create_directory(folder / "made");
   write_file(folder / "made/mark", "before");
@@ -163,7 +163,7 @@ TEST(staged_file, replaces_only_regular_files) {
   EXPECT_EQ(names(folder.path()), std::set<std::string>{"made"});
 }
 
-TEST(staged_file, has_a_name_that_nobody_else_has) {
+TEST(staged_file, has_a_unique_name) {
   const test::temporary_folder folder;
   {
     staged_file one(folder / "made");
@@ -181,7 +181,7 @@ TEST(staged_file, has_a_name_that_nobody_else_has) {
   EXPECT_EQ(names(folder.path()), std::set<std::string>{"made"});
 }
 
-TEST(staged_file, leaves_nothing_unless_it_is_published) {
+TEST(staged_file, leaves_nothing_unless_published) {
   const test::temporary_folder folder;
   write_file(folder / "made", "before");
   { staged_file(folder / "made").finish(); }
@@ -190,7 +190,7 @@ TEST(staged_file, leaves_nothing_unless_it_is_published) {
   EXPECT_EQ(names(folder.path()), std::set<std::string>{"made"});
 }
 
-TEST(publish_file, may_stage_elsewhere) {
+TEST(publish_file, can_stage_in_another_folder) {
   const test::temporary_folder folder;
   fs::create_directory(folder / "elsewhere");
   publish_file(folder / "note", "first", folder / "elsewhere");
@@ -200,7 +200,7 @@ TEST(publish_file, may_stage_elsewhere) {
   EXPECT_EQ(names(folder.path()), (std::set<std::string>{"elsewhere", "note"}));
 }
 
-TEST(create_new, takes_no_name_that_is_taken) {
+TEST(create_new, returns_empty_if_the_name_is_taken) {
   const test::temporary_folder folder;
   write_file(folder / "file", "before");
   fs::create_symlink("nowhere", folder / "link");

@@ -1,4 +1,4 @@
-// A temporary folder, removed when the test ends.
+// A temporary folder that is removed at the end of the test.
 #pragma once
 
 #include <stdlib.h>

@@ -30,7 +30,7 @@ TEST(thread_pool, runs_every_block_once) {
   }
 }
 
-TEST(thread_pool, hands_on_an_exception_and_begins_no_further_block) {
+TEST(thread_pool, rethrows_an_exception_and_starts_no_further_block) {
   for (const unsigned threads : thread_counts()) {
     thread_pool pool(threads);
     std::atomic<std::uint64_t> begun{0};
@@ -51,7 +51,7 @@ TEST(thread_pool, hands_on_an_exception_and_begins_no_further_block) {
   }
 }
 
-TEST(thread_pool, hands_on_one_of_many_exceptions) {
+TEST(thread_pool, rethrows_one_of_many_exceptions) {
   thread_pool pool(5);
   for (int repeat = 0; repeat < 100; ++repeat) {
     EXPECT_THROW(pool.for_each(50, [](std::uint64_t block) { throw std::out_of_range(std::to_string(block)); }),
@@ -59,7 +59,7 @@ TEST(thread_pool, hands_on_one_of_many_exceptions) {
   }
 }
 
-TEST(thread_pool, runs_loops_of_several_callers_one_after_the_other) {
+TEST(thread_pool, runs_loops_of_several_callers_in_turn) {
   thread_pool pool(3);
   std::atomic<std::uint64_t> sum{0};
   std::vector<std::thread> callers;
@@ -72,8 +72,8 @@ TEST(thread_pool, runs_loops_of_several_callers_one_after_the_other) {
   EXPECT_EQ(sum, 4U * 50 * 190);
 }
 
-// In a child process, whose address space is bounded: each thread's stack takes some of it.
-TEST(thread_pool, says_so_when_the_system_gives_fewer_threads) {
+// Runs in a child process with a limited address space, of which each thread's stack takes some.
+TEST(thread_pool, throws_if_the_system_starts_fewer_threads) {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
   GTEST_SKIP() << "a sanitizer needs more address space than this test leaves";
 #endif
@@ -92,7 +92,7 @@ TEST(thread_pool, says_so_when_the_system_gives_fewer_threads) {
   EXPECT_EXIT(start_too_many(), testing::ExitedWithCode(0), "cannot start thread [0-9]+ of 4096: .*`threads`");
 }
 
-TEST(run_control, refuses_more_threads_than_any_machine_has) {
+TEST(run_control, rejects_more_threads_than_any_machine_has) {
   EXPECT_EQ(run_control{.threads = max_threads}.thread_count(), max_threads);
   EXPECT_GE(run_control{}.thread_count(), 1U);
   for (const unsigned threads : {max_threads + 1, 100'000U, ~0U}) {
