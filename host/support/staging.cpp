@@ -220,15 +220,15 @@ bool staged_folder::replace() {
   try {
     replaced_files_ = check_replaceable(staging_, *replaces_);
   } catch (const io_error& reason) {
-    throw io_error(give_back(reason));
+    throw io_error(move_back(reason));
   } catch (const error& reason) {
-    throw option_error(give_back(reason));
+    throw option_error(move_back(reason));
   }
   replaced_ = staging_;
   return true;
 }
 
-std::string staged_folder::give_back(const std::exception& reason) {
+std::string staged_folder::move_back(const std::exception& reason) {
   const std::string what = final_.string() + " was changed before it could be replaced, and ";
   if (exchange(staging_, final_)) return what + "was left there: " + renamed(reason.what(), staging_, final_);
   unpublished_.clear();  // the staging name now holds data that must be kept

@@ -68,7 +68,7 @@ class staged_folder {
  public:
   /// Creates missing parents of the final folder, and removes them again if they stay empty.
   /// - staging_parent: where the hidden folder is, on the same file system. Then both parents must exist, so that a
-  ///   folder that somebody removes is not created again. Default is the final parent.
+  ///   folder removed by another process is not created again. Default is the final parent.
   /// - Throws what check_output_folder throws. publish() throws the same if something has appeared since.
   staged_folder(const std::filesystem::path& final_folder, const std::optional<folder_kind>& replaces,
                 const std::filesystem::path& staging_parent = {});
@@ -94,7 +94,7 @@ class staged_folder {
   bool take_free_path();
   bool replace();
   bool replace_in_two_steps();
-  std::string give_back(const std::exception& reason);
+  std::string move_back(const std::exception& reason);
   void remove_replaced();
 
   std::filesystem::path final_;

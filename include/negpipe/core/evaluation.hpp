@@ -17,7 +17,7 @@ namespace negpipe::core {
 /// The constants of a run's evaluation data. Made and checked by negpipe::plan_evaluation.
 struct evaluation_plan {
   std::uint64_t seed;
-  std::uint32_t negatives;      ///< E a user, at least 1
+  std::uint32_t negatives;      ///< E per user, at least 1
   bool with_replacement;        ///< MLPerf: drawn as in training, the held-out item allowed
   std::uint64_t user_count;
   std::uint64_t batch_size;     ///< a multiple of E + 1
