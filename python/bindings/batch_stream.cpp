@@ -4,6 +4,8 @@
 #include <condition_variable>
 #include <exception>
 #include <mutex>
+#include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -46,18 +48,33 @@ struct batch_stream::state {
   state(const batch_maker& made_by, buffer_pool& from, const stream_range& of, std::uint64_t batch_count,
         unsigned prefetch)
       : maker(made_by), pool(from), range(of), count(batch_count), slots(2ULL * prefetch) {
-    for (unsigned i = 0; i < prefetch; ++i) {
-      workers.emplace_back([this] { work(); });
+    try {
+      for (unsigned i = 0; i < prefetch; ++i) workers.emplace_back([this] { work(); });
+    } catch (const std::system_error& failure) {
+      stop();
+      throw io_error("cannot start thread " + std::to_string(workers.size() + 1) + " of " + std::to_string(prefetch) +
+                     ": " + failure.code().message() + "; use a smaller prefetch, or raise the limit on processes");
     }
   }
 
-  ~state() {
+  ~state() { stop(); }
+
+  /// Ends a waiting next() and the threads, and gives their batches back. Any thread, also several at once.
+  void stop() {
     {
       const std::lock_guard lock(mutex);
       stopping = true;
     }
     room.notify_all();
-    for (std::thread& worker : workers) worker.join();
+    ready.notify_all();
+    {
+      const std::lock_guard lock(joining);
+      for (std::thread& worker : workers) {
+        if (worker.joinable()) worker.join();
+      }
+    }
+    const std::lock_guard lock(mutex);
+    for (slot& unused : slots) unused = {};
   }
 
   struct slot {
@@ -88,10 +105,12 @@ struct batch_stream::state {
   }
 
   std::optional<buffer_pool::block> next() {
+    const std::lock_guard turn(giving);
     std::unique_lock lock(mutex);
     if (to_give == count) return std::nullopt;
     slot& wanted = slot_of(to_give);
-    ready.wait(lock, [&] { return wanted.is_ready; });
+    ready.wait(lock, [&] { return stopping || wanted.is_ready; });
+    if (stopping) return std::nullopt;
     slot taken = std::move(wanted);
     wanted = {};
     ++to_give;
@@ -105,7 +124,9 @@ struct batch_stream::state {
   buffer_pool& pool;
   const stream_range range;
   const std::uint64_t count;
-  std::mutex mutex;  // guards all below
+  std::mutex giving;   // held by next(): batches are given one after the other
+  std::mutex joining;  // held while workers are joined
+  std::mutex mutex;    // guards all below but the workers
   std::condition_variable room;
   std::condition_variable ready;
   std::vector<slot> slots;
@@ -135,10 +156,11 @@ std::optional<buffer_pool::block> batch_stream::next() {
     }
     return ahead_->next();
   }
-  if (next_ >= maker_->batch_count()) return std::nullopt;
-  buffer_pool::block block = make_block(*maker_, *pool_, range_.epoch, next_);
-  next_ += range_.step;
-  return block;
+  std::uint64_t number = next_;
+  do {
+    if (number >= maker_->batch_count()) return std::nullopt;
+  } while (!next_.compare_exchange_weak(number, number + range_.step));
+  return make_block(*maker_, *pool_, range_.epoch, number);
 }
 
 void batch_stream::close() noexcept {
@@ -151,7 +173,7 @@ void batch_stream::close() noexcept {
     static_cast<void>(new std::shared_ptr(maker_));
     return;
   }
-  ahead_.reset();
+  ahead_->stop();
 }
 
 }  // namespace negpipe::python

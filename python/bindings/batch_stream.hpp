@@ -1,6 +1,7 @@
 // Batches of an epoch in order, made ahead by threads.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -18,8 +19,8 @@ struct stream_range {
 
 
 /// Delivers batches first, first + step, ... of an epoch. prefetch threads make batches ahead, two each, so that none
-/// waits for the caller while it could work; 0: each batch is made by the caller of next(). next() and close() must not
-/// run at the same time as another call of them.
+/// waits for the caller while it could work; 0: each batch is made by the caller of next(). Any thread
+/// may call any member: callers of next() at the same time get one batch each.
 class batch_stream {
  public:
   batch_stream(std::shared_ptr<const batch_maker> maker, std::shared_ptr<buffer_pool> pool, const stream_range& range,
@@ -32,7 +33,7 @@ class batch_stream {
   /// making it threw, and backend_error in a forked process.
   std::optional<buffer_pool::block> next();
 
-  /// Ends the threads and waits for them, at most as long as one batch takes.
+  /// Ends the threads and waits for them, at most as long as one batch takes. A next() that waits returns nothing.
   void close() noexcept;
 
   /// False in a process forked from the one that made the stream, where it cannot go on.
@@ -44,9 +45,9 @@ class batch_stream {
   std::shared_ptr<const batch_maker> maker_;
   std::shared_ptr<buffer_pool> pool_;
   stream_range range_;
-  std::uint64_t next_;             // batch that next() makes; without threads only
-  std::unique_ptr<state> ahead_;   // with threads only
-  bool closed_ = false;
+  std::atomic<std::uint64_t> next_;  // batch that next() makes; without threads only
+  std::unique_ptr<state> ahead_;     // with threads only
+  std::atomic<bool> closed_ = false;
 };
 
 /// A block with the columns of one batch one after the other, and the pointer to each.

@@ -9,7 +9,9 @@
 #include <cstring>
 #include <memory>
 #include <set>
+#include <mutex>
 #include <stdexcept>
+#include <thread>
 #include <vector>
 
 namespace negpipe::python {
@@ -89,6 +91,54 @@ TEST(batch_stream, ends_its_threads_when_it_is_closed_early) {
     EXPECT_FALSE(stream.next().has_value());
   }
   EXPECT_LE(maker->made, 50 * 9);  // two a thread, and what was taken
+}
+
+TEST(batch_stream, gives_callers_at_the_same_time_one_batch_each) {
+  const auto maker = std::make_shared<number_maker>(500);
+  for (const unsigned threads : {0U, 1U, 3U}) {
+    batch_stream stream(maker, pool_for(*maker), {}, threads);
+    std::mutex mutex;
+    std::multiset<std::int64_t> found;
+    std::vector<std::thread> callers;
+    for (int i = 0; i < 4; ++i) {
+      callers.emplace_back([&] {
+        const std::vector<std::int64_t> numbers = numbers_in(stream);
+        const std::lock_guard lock(mutex);
+        found.insert(numbers.begin(), numbers.end());
+      });
+    }
+    for (std::thread& caller : callers) caller.join();
+    std::multiset<std::int64_t> wanted;
+    for (std::int64_t batch = 0; batch < 500; ++batch) wanted.insert(batch);
+    EXPECT_EQ(found, wanted) << threads;
+  }
+}
+
+/// Makes nothing before it is opened.
+class gated_maker final : public batch_maker {
+ public:
+  gated_maker() : batch_maker(5, {{"number", column_type::int64, {4}}}) {}
+  void make(std::uint32_t, std::uint64_t, std::span<void* const>) const override { gate.wait(false); }
+  void open() {
+    gate = true;
+    gate.notify_all();
+  }
+
+  std::atomic<bool> gate = false;
+};
+
+TEST(batch_stream, close_ends_callers_that_wait) {
+  const auto maker = std::make_shared<gated_maker>();
+  batch_stream stream(maker, pool_for(*maker), {}, 1);
+  std::vector<std::thread> callers;
+  for (int i = 0; i < 3; ++i) {
+    callers.emplace_back([&] { EXPECT_FALSE(stream.next().has_value()); });
+  }
+  std::thread closer([&] { stream.close(); });
+  for (std::thread& caller : callers) caller.join();
+  maker->open();
+  closer.join();
+  EXPECT_FALSE(stream.next().has_value());
 }
 
 TEST(batch_stream, never_writes_to_a_block_that_is_held) {
