@@ -26,7 +26,7 @@ template <typename T>
 using input_array = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 template <typename T>
 using view_array = nb::ndarray<nb::numpy, const T, nb::ndim<1>>;
-using id_input = std::variant<input_array<std::int64_t>, std::vector<std::string>>;
+using id_input = std::variant<input_array<std::int64_t>, std::vector<nb::bytes>>;
 
 /// A read-only NumPy array over the dataset's memory, which it keeps alive.
 template <typename T>
@@ -39,9 +39,11 @@ std::vector<T> copied(const input_array<T>& values) {
   return {values.data(), values.data() + values.size()};
 }
 
-std::variant<std::vector<std::int64_t>, std::vector<std::string>> copied_ids(id_input ids) {
-  if (auto* numbers = std::get_if<input_array<std::int64_t>>(&ids)) return copied(*numbers);
-  return std::get<std::vector<std::string>>(std::move(ids));
+std::variant<std::vector<std::int64_t>, std::vector<std::string>> copied_ids(const id_input& ids) {
+  if (const auto* numbers = std::get_if<input_array<std::int64_t>>(&ids)) return copied(*numbers);
+  std::vector<std::string> texts;
+  for (const nb::bytes& id : std::get<std::vector<nb::bytes>>(ids)) texts.emplace_back(id.c_str(), id.size());
+  return texts;
 }
 
 /// int64 [n], or a list of str. Bytes that are not UTF-8 come as surrogates, as os.fsdecode has it.
@@ -58,10 +60,10 @@ nb::object ids_of(nb::handle owner, const raw_ids& ids) {
 }
 
 dataset from_parts(const input_array<std::int64_t>& user_offsets, const input_array<std::int32_t>& positive_items,
-                   const input_array<std::int32_t>& heldout_items, id_input user_ids, id_input item_ids,
+                   const input_array<std::int32_t>& heldout_items, const id_input& user_ids, const id_input& item_ids,
                    const std::string& source) {
   dataset_arrays arrays{copied(user_offsets), copied(positive_items), copied(heldout_items),
-                        copied_ids(std::move(user_ids)), copied_ids(std::move(item_ids))};
+                        copied_ids(user_ids), copied_ids(item_ids)};
   dataset_origin origin{.source = source, .options = "{}"};
   const nb::gil_scoped_release released;
   return dataset(std::move(arrays), std::move(origin));
@@ -131,29 +133,38 @@ void set_field(table_options& table, const std::string& name, nb::handle value) 
   }
 }
 
+void set_option(prepare_options& options, const std::string& name, nb::handle value) {
+  if (name == "min_rating") {
+    options.min_rating = nb::cast<double>(value);
+  } else if (name == "min_ratings") {
+    options.min_ratings = nb::cast<std::uint32_t>(value);
+  } else if (name == "seed") {
+    options.seed = nb::cast<std::uint64_t>(value);
+  } else if (name == "duplicates") {
+    options.duplicates = choose<duplicate_policy>(
+        name, nb::cast<std::string>(value),
+        {{"error", duplicate_policy::error}, {"first", duplicate_policy::first}, {"last", duplicate_policy::last}});
+  } else if (name == "ties") {
+    options.ties = choose<tie_order>(name, nb::cast<std::string>(value),
+                                     {{"file", tie_order::file}, {"shuffled", tie_order::shuffled}});
+  } else if (name == "expect") {
+    options.expect = choose<known_dataset>(name, nb::cast<std::string>(value),
+                                           {{"ml-1m", known_dataset::ml_1m}, {"ml-20m", known_dataset::ml_20m}});
+  } else {
+    set_field(options.table, name, value);
+  }
+}
+
 /// From a dict of the options that were given: those of negpipe.Dataset.from_ratings, None left out.
 prepare_options options_from(const nb::dict& given) {
   prepare_options options;
   for (const auto& [key, value] : given) {
     const auto name = nb::cast<std::string>(key);
-    if (name == "min_rating") {
-      options.min_rating = nb::cast<double>(value);
-    } else if (name == "min_ratings") {
-      options.min_ratings = nb::cast<std::uint32_t>(value);
-    } else if (name == "seed") {
-      options.seed = nb::cast<std::uint64_t>(value);
-    } else if (name == "duplicates") {
-      options.duplicates = choose<duplicate_policy>(
-          name, nb::cast<std::string>(value),
-          {{"error", duplicate_policy::error}, {"first", duplicate_policy::first}, {"last", duplicate_policy::last}});
-    } else if (name == "ties") {
-      options.ties = choose<tie_order>(name, nb::cast<std::string>(value),
-                                       {{"file", tie_order::file}, {"shuffled", tie_order::shuffled}});
-    } else if (name == "expect") {
-      options.expect = choose<known_dataset>(name, nb::cast<std::string>(value),
-                                             {{"ml-1m", known_dataset::ml_1m}, {"ml-20m", known_dataset::ml_20m}});
-    } else {
-      set_field(options.table, name, value);
+    try {
+      set_option(options, name, value);
+    } catch (const nb::cast_error&) {
+      throw option_error("`" + name + "`: " + nb::cast<std::string>(nb::repr(value)) +
+                         " given, which is of another type or out of range");
     }
   }
   return options;

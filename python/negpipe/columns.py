@@ -35,14 +35,33 @@ def _as_numpy(values, what: str) -> np.ndarray:
     return array
 
 
-def _pack_text(values) -> Text:
-    encoded = [str(value).encode("utf-8", "surrogateescape") for value in values]
+def as_utf8(value, what: str) -> bytes:
+    """The UTF-8 of an id; surrogates stand for bytes that are not UTF-8, as os.fsencode has it. Raises OptionError."""
+    if isinstance(value, bytes):
+        return bytes(value)
+    try:
+        return str(value).encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as failure:
+        raise errors.OptionError(f"{what}: {value!r} has no UTF-8: {failure.reason}") from None
+
+
+def _is_missing(value) -> bool:
+    """None, NaN, NaT or pandas.NA."""
+    try:
+        return value is None or not value == value
+    except TypeError:
+        return True  # pandas.NA has no truth
+
+
+def _pack_text(values, what: str) -> Text:
+    encoded = [as_utf8(value, what) for value in values]
     offsets = np.zeros(len(encoded) + 1, np.int64)
     np.cumsum([len(text) for text in encoded], out=offsets[1:])
     return offsets, np.frombuffer(b"".join(encoded), np.uint8)
 
 
-def _int64(array: np.ndarray, what: str) -> np.ndarray:
+def int64_column(array: np.ndarray, what: str) -> np.ndarray:
+    """An integer array as int64. Raises OptionError for values beyond it."""
     if array.dtype == np.uint64 and array.size and array.max() > np.iinfo(np.int64).max:
         raise errors.OptionError(f"{what}: {array.max()} does not fit int64; give such ids as str")
     return np.ascontiguousarray(array, np.int64)
@@ -61,11 +80,12 @@ def id_column(values, what: str) -> Column:
     array = _as_numpy(values, what)
     if array.ndim != 1:
         raise errors.OptionError(f"{what} has the shape {list(array.shape)}; expected one dimension")
-    if np.issubdtype(array.dtype, np.integer):
-        return _int64(array, what), None
+    if array.dtype.kind in "iu":
+        return int64_column(array, what), None
     if array.dtype.kind in "OUST":
-        valid = np.fromiter((value is not None and value == value for value in array), bool, len(array))
-        return _pack_text(np.where(valid, array, "")), None if valid.all() else valid
+        valid = np.fromiter((not _is_missing(value) for value in array), bool, len(array))
+        texts = (value if is_valid else "" for value, is_valid in zip(array, valid))
+        return _pack_text(texts, what), None if valid.all() else valid
     raise errors.OptionError(f"{what} is {array.dtype}; expected integers or text")
 
 
@@ -74,8 +94,8 @@ def time_column(values, what: str = "times") -> Column:
     array = _as_numpy(values, what)
     if array.ndim != 1:
         raise errors.OptionError(f"{what} has the shape {list(array.shape)}; expected one dimension")
-    if np.issubdtype(array.dtype, np.integer):
-        return _int64(array, what), None
+    if array.dtype.kind in "iu":
+        return int64_column(array, what), None
     if np.issubdtype(array.dtype, np.floating):
         return _floats_in_order(array)
     if np.issubdtype(array.dtype, np.datetime64):
@@ -152,7 +172,7 @@ def arrow_ids(table, name: str) -> Column:
     kind = column.type
     valid = _arrow_valid(column)
     if pyarrow.types.is_integer(kind):
-        return _int64(_arrow_numbers(column), name), valid
+        return int64_column(_arrow_numbers(column), name), valid
     if pyarrow.types.is_string(kind) or pyarrow.types.is_large_string(kind) or pyarrow.types.is_string_view(kind):
         text = column.cast(pyarrow.large_string())
         _, offsets, data = text.buffers()

@@ -56,14 +56,17 @@ class _Ids:
         if self._numbers is None:
             self._numbers = {text: number for number, text in enumerate(self.values)}
         numbers = self._numbers
-        return np.fromiter((numbers.get(text, -1) for text in map(str, ids.flat)), np.int32, ids.size)
+        texts = (id.decode("utf-8", "surrogateescape") if isinstance(id, bytes) else str(id) for id in ids.flat)
+        return np.fromiter((numbers.get(text, -1) for text in texts), np.int32, ids.size)
 
     def _find_number(self, ids: np.ndarray) -> np.ndarray:
         if self._order is None:
             self._order = np.argsort(self.values, kind="stable")
-        found = np.searchsorted(self.values, ids.ravel(), sorter=self._order)
+        fits = ids.ravel() <= np.iinfo(np.int64).max
+        wanted = np.where(fits, ids.ravel(), 0).astype(np.int64)  # int64 and uint64 would meet as float64
+        found = np.searchsorted(self.values, wanted, sorter=self._order)
         numbers = self._order[np.minimum(found, len(self.values) - 1)]
-        return np.where(self.values[numbers] == ids.ravel(), numbers, -1).astype(np.int32)
+        return np.where(fits & (self.values[numbers] == wanted), numbers, -1).astype(np.int32)
 
     def encode(self, ids, unknown: int | None) -> np.ndarray:
         ids = np.asarray(ids)
@@ -225,6 +228,10 @@ class Dataset:
         if not hasattr(matrix, "tocsr"):
             raise TypeError(f"matrix is a {type(matrix).__name__}; expected a SciPy sparse matrix or array")
         csr = matrix.tocsr(copy=True)
+        try:
+            csr.check_format(full_check=True)
+        except ValueError as failure:
+            raise errors.OptionError(f"matrix is not a sparse matrix in good order: {failure}") from None
         csr.sum_duplicates()
         csr.sort_indices()
         users, items = csr.shape
@@ -377,7 +384,9 @@ def _as_ids(ids, count: int, what: str):
     ids = np.asarray(ids)
     if ids.shape != (count,):
         raise errors.OptionError(f"{what} has the shape {list(ids.shape)}; expected [{count}]")
-    return np.ascontiguousarray(ids, np.int64) if np.issubdtype(ids.dtype, np.integer) else [str(id) for id in ids]
+    if ids.dtype.kind in "iu":
+        return columns.int64_column(ids, what)
+    return [columns.as_utf8(id, what) for id in ids]
 
 
 def _reload(path: str, digest: str) -> Dataset:
@@ -388,4 +397,7 @@ def _reload(path: str, digest: str) -> Dataset:
 
 
 def _rebuild(arrays, user_ids, item_ids, source, summary) -> Dataset:
+    user_ids, item_ids = (
+        [columns.as_utf8(id, "ids") for id in ids] if isinstance(ids, list) else ids for ids in (user_ids, item_ids)
+    )
     return Dataset(_native.from_parts(*arrays, user_ids, item_ids, source), summary=summary)

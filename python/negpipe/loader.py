@@ -8,6 +8,7 @@ threads and batches made ahead.
 from __future__ import annotations
 
 import logging
+import operator
 import weakref
 from collections.abc import Iterator
 from typing import Any
@@ -21,9 +22,18 @@ log = logging.getLogger("negpipe")
 
 DEFAULT_BITSET_BUDGET = 1 << 30
 STATE_VERSION = 1
+MAX_EPOCH = 2**32 - 1
 
 Batch = Any
 """A tuple of arrays, or a dict of them with as_dict=True."""
+
+
+def _checked_epoch(epoch: int) -> int:
+    """Raises OutOfRangeError, and TypeError for what is no integer."""
+    number = operator.index(epoch)
+    if not 0 <= number <= MAX_EPOCH:
+        raise errors.OutOfRangeError(f"there is no epoch {number}: epochs are numbered from 0 to {MAX_EPOCH}")
+    return number
 
 
 class EpochIterator(Iterator[Batch]):
@@ -39,7 +49,7 @@ class EpochIterator(Iterator[Batch]):
         self._step = step
         self._convert = loader._convert
         self._count = len(loader)
-        self._stream = loader._open_source().stream(epoch, first, step, loader.prefetch)
+        self._stream = loader._open_source().stream(_checked_epoch(epoch), first, step, loader.prefetch)
 
     def __iter__(self) -> EpochIterator:
         return self
@@ -134,7 +144,7 @@ class _Loader:
         Raises OutOfRangeError (an IndexError). Any thread.
         """
         source = self._open_source()
-        return self._convert(source.make(epoch, self._checked_number(number)))
+        return self._convert(source.make(_checked_epoch(epoch), self._checked_number(number)))
 
     def fill_(self, epoch: int, number: int, out) -> Batch:
         """Writes one batch into arrays of the caller and returns them.
@@ -144,7 +154,7 @@ class _Loader:
         """
         source = self._open_source()
         arrays = [out[name] for name in source.names] if isinstance(out, dict) else list(out)
-        source.fill(epoch, self._checked_number(number), arrays)
+        source.fill(_checked_epoch(epoch), self._checked_number(number), arrays)
         return out
 
     # ---- the end
@@ -280,6 +290,7 @@ class TrainLoader(_Loader):
 
     def set_epoch(self, number: int) -> None:
         """The epoch that the next iteration delivers. Keeps the batch that load_state_dict has set for that epoch."""
+        number = _checked_epoch(number)
         if self._active is not None or self._start[0] != number:
             self._start = (number, 0)
             self._active = None
@@ -311,14 +322,24 @@ class TrainLoader(_Loader):
 
         Raises StateMismatchError (a ValueError), naming what differs, unless the loader makes the same batches.
         """
+        if not isinstance(state, dict):
+            raise errors.StateMismatchError(f"the state is a {type(state).__name__}; expected what state_dict returned")
         for name, ours in self._identity().items():
             if state.get(name) != ours:
                 raise errors.StateMismatchError(
                     f"{name} is {state.get(name)!r} in the state and {ours!r} here: the batches would not be the same"
                 )
-        epoch, batch = int(state["epoch"]), int(state["batch"])
-        if epoch < 0 or not 0 <= batch < len(self):
-            raise errors.StateMismatchError(f"batch {batch} of epoch {epoch}: an epoch has {len(self)} batches")
+        epoch, batch = state.get("epoch"), state.get("batch")
+        try:
+            epoch, batch = operator.index(epoch), operator.index(batch)
+        except TypeError:
+            raise errors.StateMismatchError(
+                f"epoch is {epoch!r} and batch {batch!r} in the state; expected integers"
+            ) from None
+        if not (0 <= epoch <= MAX_EPOCH and 0 <= batch < len(self)):
+            raise errors.StateMismatchError(
+                f"batch {batch} of epoch {epoch}: an epoch has {len(self)} batches, and {MAX_EPOCH} is the last epoch"
+            )
         self._start = (epoch, batch)
         self._active = None
 
@@ -378,6 +399,10 @@ class EvalLoader(_Loader):
         super().__init__(
             dataset, device=device, rank=rank, world_size=world_size, prefetch=prefetch, as_dict=as_dict
         )
+        if operator.index(num_negatives) < 1:
+            raise errors.OptionError(f"num_negatives={num_negatives}: expected 1 or more")
+        if batch_size is not None and operator.index(batch_size) < 1:
+            raise errors.OptionError(f"batch_size={batch_size}: expected 1 or more")
         self.num_negatives = num_negatives
         self.seed = seed
         self.mlperf = mlperf

@@ -137,3 +137,42 @@ def test_every_error_is_an_error_of_negpipe_and_a_built_in():
     assert len(kinds) > 10
     for kind in kinds:
         assert issubclass(kind, errors.Error) and len(kind.__mro__) > 4, kind
+
+
+def test_unsigned_ids_are_found_beyond_the_precision_of_doubles():
+    ids = np.repeat(2**53 + np.arange(3), 25)
+    data = negpipe.Dataset.from_arrays(ids, np.tile(np.arange(25), 3))
+    assert data.encode_users(data.user_ids.astype(np.uint64)).tolist() == [0, 1, 2]
+    assert data.encode_users(np.array([2**64 - 1], np.uint64), unknown=-1).tolist() == [-1]
+
+
+def test_ids_as_bytes_are_their_text():
+    texts = np.repeat(np.array([b"ann", b"b\xf6b"], object), 25)
+    data = negpipe.Dataset.from_arrays(texts, np.tile(np.arange(25), 2))
+    assert data.user_ids.tolist() == ["ann", "b\udcf6b"]
+    assert data.encode_users(np.array([b"b\xf6b"], object)).tolist() == [1]
+    assert negpipe.Dataset.from_arrays(texts.astype("S"), np.tile(np.arange(25), 2)).user_ids.tolist() == [
+        "ann", "b\udcf6b"
+    ]
+
+
+def test_ids_that_are_no_utf8_survive_a_pickle():
+    data = negpipe.Dataset.from_arrays(np.repeat(["b\udcf6b", "ann"], 25), np.tile(np.arange(25), 2))
+    again = pickle.loads(pickle.dumps(data))
+    assert again.digest == data.digest and again.user_ids.tolist() == ["b\udcf6b", "ann"]
+
+
+def test_a_split_that_is_damaged_is_refused():
+    sparse = pytest.importorskip("scipy.sparse")
+    matrix = sparse.csr_matrix((np.ones(4), ([0, 0, 1, 1], [0, 1, 0, 2])), shape=(2, 5))
+    with pytest.raises(errors.OptionError, match="18446744073709551615 does not fit int64"):
+        negpipe.Dataset.from_csr(matrix, [3, 4], user_ids=np.array([1, 2**64 - 1], np.uint64))
+    matrix.indptr = np.array([0, 9, 4], np.int32)
+    with pytest.raises(errors.OptionError, match="matrix is not a sparse matrix in good order"):
+        negpipe.Dataset.from_csr(matrix, [3, 4])
+
+
+@pytest.mark.parametrize("options", [{"min_ratings": -1}, {"seed": 2**64}, {"missing": 3}, {"min_rating": "high"}])
+def test_an_option_of_another_type_or_range_is_named(options):
+    with pytest.raises(errors.OptionError, match=f"`{next(iter(options))}`: .* given"):
+        negpipe.Dataset.from_arrays(np.repeat([1, 2], 25), np.tile(np.arange(25), 2), **options)

@@ -325,6 +325,33 @@ def test_a_state_of_another_dataset_or_version_is_refused(data, loader):
         loader.load_state_dict({**loader.state_dict(), "batch": len(loader)})
 
 
+@pytest.mark.parametrize("change", [
+    {"epoch": 2**32}, {"epoch": -1}, {"epoch": None}, {"epoch": "0"}, {"batch": 1.5}, {"batch": float("nan")},
+])
+def test_a_state_with_another_epoch_or_batch_than_there_can_be_is_refused(loader, change):
+    with pytest.raises(errors.StateMismatchError, match=f"{next(iter(change))}"):
+        loader.load_state_dict({**loader.state_dict(), **change})
+
+
+@pytest.mark.parametrize("state", [None, [], "{}"])
+def test_what_is_no_state_is_refused(loader, state):
+    with pytest.raises(errors.StateMismatchError, match="expected what state_dict returned"):
+        loader.load_state_dict(state)
+
+
+@pytest.mark.parametrize("epoch", [-1, 2**32])
+def test_epochs_beyond_32_bits_are_refused(loader, epoch):
+    for use in (lambda: loader.batch(epoch, 0), lambda: loader.epoch(epoch), lambda: loader.set_epoch(epoch)):
+        with pytest.raises(errors.OutOfRangeError, match="numbered from 0 to 4294967295"):
+            use()
+
+
+@pytest.mark.parametrize("options", [{"num_negatives": -1}, {"num_negatives": 0}, {"batch_size": -20}])
+def test_evaluation_without_rows_is_refused(data, options):
+    with pytest.raises(errors.OptionError, match=f"{next(iter(options))}=.*: expected 1 or more"):
+        negpipe.EvalLoader(data, **{"num_negatives": 19, **options})
+
+
 # ---- threads, forks, the end
 
 
@@ -342,6 +369,22 @@ def test_threads_may_share_a_loader(loader):
     for thread in threads:
         thread.join()
     assert_equal([found[number] for number in range(len(loader))], wanted)
+
+
+def test_threads_may_share_an_iterator(data):
+    with negpipe.TrainLoader(data, 64, seed=42) as loader:
+        wanted = sorted(int(items.sum()) for _, items, _ in loader.epoch(0))
+        iterator = loader.epoch(0)
+        found = []
+        threads = [
+            threading.Thread(target=lambda: found.extend(int(items.sum()) for _, items, _ in iterator))
+            for _ in range(8)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(found) == wanted
 
 
 def in_child(work):

@@ -112,6 +112,13 @@ def test_missing_values_are_refused_or_dropped(rows):
     assert negpipe.Dataset.from_arrays(users, holes, gaps, missing="drop").summary["rows_missing"] == 2
 
 
+def test_missing_values_of_pandas_text_are_dropped():
+    pandas = pytest.importorskip("pandas")
+    users = pandas.Series(["a"] * 25 + [pandas.NA], dtype="string")
+    data = negpipe.Dataset.from_arrays(users, np.arange(26), missing="drop")
+    assert data.user_ids.tolist() == ["a"] and data.summary["rows_missing"] == 1
+
+
 def test_missing_values_of_arrow_are_refused_or_dropped(frame):
     holes = frame.copy()
     holes.loc[4, "when"] = None
