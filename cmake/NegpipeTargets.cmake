@@ -1,4 +1,4 @@
-# What all targets of the project share, and how its rooms are declared.
+# What all targets of the project share, and how its components are declared.
 
 # Private to our own targets: a consumer's warnings are the consumer's.
 add_library(negpipe_warnings INTERFACE)
@@ -11,17 +11,17 @@ target_compile_options(negpipe_warnings INTERFACE
   $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CXX_COMPILER_ID:GNU>>:-Wno-restrict>
   $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<BOOL:${NEGPIPE_WARNINGS_AS_ERRORS}>>:-Werror>)
 
-# negpipe_room(NAME SOURCES file... [USES room...] [LINKS library...])
-# A room is an object library whose folder only the rooms that name it under USES can include from.
-function(negpipe_room name)
+# negpipe_component(NAME SOURCES file... [USES component...] [LINKS library...])
+# A component is an object library whose folder only the components that name it under USES can include from.
+function(negpipe_component name)
   cmake_parse_arguments(arg "" "" "SOURCES;USES;LINKS" ${ARGN})
   add_library(negpipe_${name} OBJECT ${arg_SOURCES})
   target_compile_features(negpipe_${name} PUBLIC cxx_std_20)
   set_target_properties(negpipe_${name} PROPERTIES CXX_EXTENSIONS OFF POSITION_INDEPENDENT_CODE ON)
   target_include_directories(negpipe_${name} PRIVATE ${PROJECT_SOURCE_DIR}/include ${CMAKE_CURRENT_SOURCE_DIR})
-  foreach(room IN LISTS arg_USES)
-    target_include_directories(negpipe_${name} PRIVATE ${PROJECT_SOURCE_DIR}/host/${room})
+  foreach(component IN LISTS arg_USES)
+    target_include_directories(negpipe_${name} PRIVATE ${PROJECT_SOURCE_DIR}/host/${component})
   endforeach()
   target_link_libraries(negpipe_${name} PRIVATE negpipe_warnings Threads::Threads ${arg_LINKS})
-  set_property(GLOBAL APPEND PROPERTY NEGPIPE_ROOMS negpipe_${name})
+  set_property(GLOBAL APPEND PROPERTY NEGPIPE_COMPONENTS negpipe_${name})
 endfunction()
