@@ -14,27 +14,12 @@ constexpr std::uint64_t addressable_bitset_bytes = (1ULL << 32) * sizeof(std::ui
 __device__ std::uint64_t first_index() { return blockIdx.x * static_cast<std::uint64_t>(blockDim.x) + threadIdx.x; }
 __device__ std::uint64_t index_stride() { return gridDim.x * static_cast<std::uint64_t>(blockDim.x); }
 
-// Returns the user of positive p by a search in the offsets alone.
-__device__ std::int32_t find_user(const std::int64_t* user_offsets, std::int32_t user_count, std::uint64_t p) {
-  std::int32_t low = 0;
-  std::int32_t high = user_count - 1;
-  while (low < high) {
-    const std::int32_t middle = low + (high - low + 1) / 2;
-    if (static_cast<std::uint64_t>(user_offsets[middle]) <= p) {
-      low = middle;
-    } else {
-      high = middle - 1;
-    }
-  }
-  return low;
-}
-
 __global__ void sample_users(const std::int64_t* user_offsets, std::int32_t user_count, std::uint64_t sample_count,
                              std::int32_t* samples) {
   for (std::uint64_t s = first_index(); s < sample_count; s += index_stride()) {
     samples[s] = s + 1 == sample_count
                      ? user_count - 1
-                     : find_user(user_offsets, user_count, s << core::csr_view::sample_shift);
+                     : core::csr_view::last_user_at(user_offsets, 0, user_count - 1, s << core::csr_view::sample_shift);
   }
 }
 

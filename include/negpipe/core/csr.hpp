@@ -73,8 +73,13 @@ struct csr_view {
 
   /// Returns the user of positive p: the last one whose row begins at or before p.
   NEGPIPE_HD user_id user_of(std::uint64_t p) const {
-    std::int32_t low = user_samples[p >> sample_shift];
-    std::int32_t high = user_samples[(p >> sample_shift) + 1];
+    return user_id{last_user_at(user_offsets, user_samples[p >> sample_shift],
+                                user_samples[(p >> sample_shift) + 1], p)};
+  }
+
+  /// Returns the last user in [low, high] whose row begins at or before positive p. Row low must.
+  static NEGPIPE_HD std::int32_t last_user_at(const std::int64_t* user_offsets, std::int32_t low, std::int32_t high,
+                                              std::uint64_t p) {
     while (low < high) {
       const std::int32_t middle = low + (high - low + 1) / 2;
       if (static_cast<std::uint64_t>(user_offsets[middle]) <= p) {
@@ -83,7 +88,7 @@ struct csr_view {
         high = middle - 1;
       }
     }
-    return user_id{low};
+    return low;
   }
 };
 
