@@ -9,8 +9,8 @@
 
 namespace negpipe::record {
 
-/// The arrays in a record's payload, in the order of the columns. The views point into the payload. Throws format_error
-/// (which feature, what was found and wanted) for a feature that is missing, of another size, or not among the columns.
+/// Returns the arrays of a record's payload, in the order of columns. They are views of the payload.
+/// Throws format_error for a feature that is missing, has another size, or is not among the columns.
 std::vector<std::span<const std::byte>> batch_columns(std::span<const std::byte> payload,
                                                       std::span<const column_spec> columns);
 

@@ -6,7 +6,7 @@ namespace {
 
 constexpr std::uint32_t polynomial = 0x82F63B78U;  // Castagnoli's, bits reflected: the highest bit is x^0
 
-/// a * b modulo the polynomial.
+/// Returns a * b modulo the polynomial.
 constexpr std::uint32_t multiply(std::uint32_t a, std::uint32_t b) {
   std::uint32_t product = 0;
   for (std::uint32_t bit = 1U << 31; bit != 0; bit >>= 1) {
@@ -16,7 +16,7 @@ constexpr std::uint32_t multiply(std::uint32_t a, std::uint32_t b) {
   return product;
 }
 
-/// x^(8 * length) by squaring.
+/// Returns x^(8 * length) modulo the polynomial, by repeated squaring.
 constexpr std::uint32_t power_of_x8(std::uint64_t length) {
   std::uint32_t result = 1U << 31;  // x^0
   std::uint32_t square = 1U << 23;  // x^8

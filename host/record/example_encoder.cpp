@@ -35,7 +35,7 @@ bytes message_header(std::byte tag, std::uint64_t length) {
   return header;
 }
 
-/// Everything of a map entry before its payload, built from the inside out.
+/// Returns the bytes of a map entry that precede its payload. Built from the innermost message outwards.
 bytes entry_prefix(const column_spec& column) {
   const bytes value = message_header(field1, column.byte_count);              // BytesList.value
   const std::uint64_t list_bytes = value.size() + column.byte_count;
@@ -49,7 +49,7 @@ bytes entry_prefix(const column_spec& column) {
   return prefix;
 }
 
-/// The frame's header and the Example's, for an Example whose Features take so many bytes.
+/// Returns the header of the frame and that of the Example. features_bytes is the size of the Example's Features.
 bytes record_prefix(std::uint64_t features_bytes) {
   const bytes example = message_header(field1, features_bytes);  // Example.features
   bytes prefix(frame_header_bytes);
@@ -82,7 +82,7 @@ record_template::record_template(std::span<const column_spec> columns) {
 
   std::uint64_t features_bytes = 0;
   for (const std::size_t i : by_name) {
-    // Checked one by one, so that the sum of any four cannot wrap.
+    // Reset at each size above the limit, so that the sum of four cannot overflow.
     if (columns[i].byte_count > max_payload_bytes) features_bytes = max_payload_bytes;
     segments_.push_back({entry_prefix(columns[i]), i, columns[i].byte_count});
     features_bytes += segments_.back().prefix.size() + columns[i].byte_count;
@@ -103,7 +103,7 @@ record_template::record_template(std::span<const column_spec> columns) {
 
 namespace {
 
-/// Writes forward through a record, checksumming what it wrote while it is still in the first-level cache.
+/// Writes a record sequentially. Checksums each part while it is still in the first-level cache.
 class checksumming_cursor {
  public:
   explicit checksumming_cursor(std::byte* to) : to_(to) {}

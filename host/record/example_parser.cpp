@@ -18,12 +18,12 @@ using bytes = std::span<const std::byte>;
       fmt::format("the payload is no tf.train.Example of one bytes value a feature: {} {}", message, what));
 }
 
-/// Walks over the fields of one message, all of which must be length-delimited.
+/// Iterates over the fields of one message. All of them must be length-delimited.
 class field_cursor {
  public:
   field_cursor(std::string_view message, bytes rest) : message_(message), rest_(rest) {}
 
-  /// The next field's number and content; false at the end.
+  /// Reads the number and content of the next field. Returns false at the end.
   bool next(std::uint64_t& number, bytes& content) {
     if (rest_.empty()) return false;
     constexpr std::uint64_t length_delimited = 2;
@@ -57,7 +57,7 @@ class field_cursor {
   bytes rest_;
 };
 
-/// The content of the one field of a message that has field 1 only, once.
+/// Returns the content of field 1 of a message that must have no other field.
 bytes only_field(std::string_view message, bytes content) {
   field_cursor fields(message, content);
   std::uint64_t number = 0;
@@ -90,13 +90,13 @@ feature parse_entry(bytes entry) {
 
 std::vector<feature> parse_example(std::span<const std::byte> payload) {
   field_cursor entries("Features", only_field("Example", payload));
-  constexpr std::size_t most_features = 256;  // names are compared pair by pair
+  constexpr std::size_t max_features = 256;  // names are compared in quadratic time
   std::vector<feature> features;
   std::uint64_t number = 0;
   bytes entry;
   while (entries.next(number, entry)) {
     if (number != 1) fail("Features", fmt::format("has a field {}", number));
-    if (features.size() == most_features) fail("Features", fmt::format("has more than {} of them", most_features));
+    if (features.size() == max_features) fail("Features", fmt::format("has more than {} of them", max_features));
     features.push_back(parse_entry(entry));
     const auto same_name = [&](const feature& f) { return f.name == features.back().name; };
     if (std::find_if(features.begin(), features.end() - 1, same_name) != features.end() - 1) {

@@ -1,4 +1,4 @@
-// The frozen names and numbers of the record format. FORMAT.md explains them.
+// Constants of the record format, which must not change. FORMAT.md explains them.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +7,7 @@
 
 namespace negpipe::record {
 
-/// Raised when files can no longer be read by older readers.
+/// Increased by a change that older readers cannot read.
 inline constexpr std::uint32_t format_version = 1;
 
 inline constexpr std::string_view training_folder = "training_epochs";
@@ -28,12 +28,12 @@ inline constexpr std::uint64_t frame_header_bytes = 12;
 inline constexpr std::uint64_t frame_footer_bytes = 4;
 inline constexpr std::uint64_t frame_bytes = frame_header_bytes + frame_footer_bytes;
 
-/// Protocol buffers end at 2 GiB: no reader takes a longer message.
+/// Protobuf's limit of 2 GiB on a message.
 inline constexpr std::uint64_t max_payload_bytes = 0x7FFF'FFFF;
 
-/// "cycle_00042"
+/// Returns a name such as "cycle_00042".
 std::string cycle_folder_name(std::uint64_t cycle);
-/// "train_3.tfrecords"
+/// Returns a name such as "train_3.tfrecords".
 std::string record_file_name(std::string_view prefix, std::uint32_t file);
 /// Suffix of the index file of a record file.
 inline constexpr std::string_view index_suffix = ".idx";

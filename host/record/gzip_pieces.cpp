@@ -14,7 +14,7 @@ namespace negpipe::record {
 
 namespace {
 
-// Ids are close to random: higher levels cost five times as much and save a few per cent.
+// Ids are almost random: higher levels take five times as long and save a few per cent.
 constexpr int level = Z_BEST_SPEED;
 
 struct deflate_end {
@@ -38,9 +38,9 @@ gzip_piece compress_piece(std::span<const std::byte> bytes) {
   }
   const std::unique_ptr<z_stream, deflate_end> owner(&stream);
   gzip_piece piece;
-  constexpr std::size_t flush_bytes = 16;  // deflateBound knows of the final block only, not of a flush
+  constexpr std::size_t flush_bytes = 16;  // deflateBound does not include a flush
   piece.deflated.resize(::deflateBound(&stream, bytes.size()) + flush_bytes);
-  // zlib reads through a pointer that its old interface does not declare const.
+  // zlib's interface lacks const here.
   stream.next_in = reinterpret_cast<Bytef*>(const_cast<std::byte*>(bytes.data()));
   stream.avail_in = as_length(bytes.size());
   stream.next_out = reinterpret_cast<Bytef*>(piece.deflated.data());
@@ -70,7 +70,7 @@ std::span<const std::byte> gzip_header() {
 
 std::vector<std::byte> gzip_trailer(const gzip_checksum& checksum) {
   std::vector<std::byte> trailer(10);
-  trailer[0] = std::byte{0x03};  // a final block with fixed codes that holds nothing
+  trailer[0] = std::byte{0x03};  // an empty final block with fixed codes
   store_le<std::uint32_t>(trailer.data() + 2, checksum.crc32);
   store_le<std::uint32_t>(trailer.data() + 6, static_cast<std::uint32_t>(checksum.byte_count));
   return trailer;

@@ -19,17 +19,17 @@ struct inflater::state {
   state(const state&) = delete;
   state& operator=(const state&) = delete;
 
-  /// zlib counts in 32 bits: it is handed the input in parts.
+  /// Passes zlib the next part of the input: its counters have 32 bits.
   void refill() {
     constexpr std::size_t step = std::size_t{1} << 30;
     const auto part = rest.first(std::min(step, rest.size()));
-    // zlib reads through a pointer that its old interface does not declare const.
+    // zlib's interface lacks const here.
     stream.next_in = reinterpret_cast<Bytef*>(const_cast<std::byte*>(part.data()));
     stream.avail_in = static_cast<uInt>(part.size());
     rest = rest.subspan(part.size());
   }
 
-  std::span<const std::byte> rest;  ///< what zlib has not been handed yet
+  std::span<const std::byte> rest;  ///< input that zlib has not been given yet
   z_stream stream{};
   bool between_members = false;
 };
@@ -45,7 +45,7 @@ std::size_t inflater::read(std::span<std::byte> to) {
     if (stream.avail_in == 0) state_->refill();
     if (stream.avail_in == 0) {
       if (state_->between_members) return done;
-      throw format_error("the gzip stream breaks off before its end; the file is truncated");
+      throw format_error("the gzip stream ends early; the file is truncated");
     }
     const std::size_t wanted = std::min(step, to.size() - done);
     stream.next_out = reinterpret_cast<Bytef*>(to.data() + done);

@@ -7,15 +7,15 @@
 
 namespace negpipe::record {
 
-/// A stream of uncompressed bytes. Consecutive members are read as one stream, as gzip(1) does.
+/// Stream of the uncompressed bytes. Consecutive members are read as one stream, as gzip(1) does. Not thread-safe.
 class inflater {
  public:
-  /// compressed must stay valid.
+  /// Does not copy: compressed must outlive the object.
   explicit inflater(std::span<const std::byte> compressed);
   ~inflater();
 
-  /// Fills `to` and returns the number of bytes written, fewer than its size only at the end of the stream. Throws
-  /// format_error (what is wrong, without the file) for damaged or truncated input.
+  /// Reads up to to.size() bytes. Returns the number of bytes read, less than to.size() only at the end of the stream.
+  /// Throws format_error for damaged or truncated input; the message does not name a file.
   std::size_t read(std::span<std::byte> to);
 
  private:

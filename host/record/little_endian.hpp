@@ -1,4 +1,4 @@
-// Little-endian integers at any alignment, on machines of either order.
+// Little-endian integers at any alignment, on machines of either byte order.
 #pragma once
 
 #include <concepts>

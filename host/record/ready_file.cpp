@@ -95,13 +95,12 @@ void read_kind_fields(const json_fields& fields, ready_file& content) {
   }
 }
 
-/// The largest record and the largest file are known from batch_size: whatever claims more is refused before memory or
-/// time is spent on it.
+/// batch_size bounds the size of a record and of a file. Rejects larger sizes before they cost memory or time.
 void check_file_size(const json_fields& entry, const record_file& file, const ready_file& content) {
   constexpr std::uint64_t gzip_header_and_trailer_bytes = 1024;
   std::uint64_t bytes = file.byte_count;
   if (content.compression == compression_type::gzip) {
-    // Deflate stores what it cannot compress, with a few bytes a block.
+    // Deflate stores incompressible data with an overhead of a few bytes per block.
     bytes = (bytes - std::min(bytes, gzip_header_and_trailer_bytes)) / 2;
   }
   const std::uint64_t record_bytes = max_record_payload_bytes(content) + frame_bytes;
@@ -123,7 +122,7 @@ void read_files(const json_fields& fields, ready_file& content) {
     const json_fields entry = fields.element("files", f);
     const record_file file{entry.text("name"), entry.number<std::uint64_t>("record_count"),
                            entry.number<std::uint64_t>("byte_count"), entry.checksum("crc32c")};
-    // The order of the numbers is that of the batches, and a name leads nowhere but into this folder.
+    // Fixed names keep files in the order of batches, and inside this folder.
     if (const std::string wanted = record_file_name(prefix, f); file.name != wanted) {
       entry.fail(fmt::format("\"name\" is {}, \"{}\" wanted", json(file.name).dump(), wanted));
     }
@@ -167,7 +166,7 @@ ready_file from_json(const json& root, const std::string& where) {
   content.point_count = fields.number<std::uint64_t>("point_count");
   read_dataset_fields(fields.object("dataset"), content);
   content.items = fields.object("dtypes").one_of(item_key, item_names);
-  // Compared without regard to the order of names.
+  // nlohmann::json, unlike ordered_json, compares without regard to order.
   const nlohmann::json wanted = dtypes_of(content);
   if (nlohmann::json(root["dtypes"]) != wanted) fields.fail_at("dtypes", wanted.dump());
   content.compression = fields.one_of("compression", compression_names);

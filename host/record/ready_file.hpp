@@ -1,4 +1,4 @@
-// ready.json describes a folder of records. It is written last: a folder without it is not finished.
+// ready.json describes a folder of records. It is written last: a folder without it is incomplete.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,7 @@ namespace negpipe::record {
 
 enum class record_kind : std::uint8_t { train, eval };
 
-/// The content of ready.json. FORMAT.md has the names and an example.
+/// Content of ready.json. FORMAT.md has the field names and an example.
 struct ready_file {
   std::uint64_t batch_size = 0;
   std::uint64_t batch_count = 0;
@@ -34,7 +34,7 @@ struct ready_file {
   std::uint64_t user_count = 0;
   std::uint64_t item_count = 0;
   std::uint64_t positive_count = 0;
-  std::uint32_t negatives = 0;               ///< K a positive, or E a user
+  std::uint32_t negatives = 0;               ///< per positive (train) or per user (eval)
 
   std::uint32_t cycle = 0;                   ///< train only
   std::uint32_t epochs_per_cycle = 1;        ///< train only
@@ -42,20 +42,20 @@ struct ready_file {
   bool mlperf = false;                       ///< eval only: negatives with replacement
   std::vector<std::int32_t> skipped_users;   ///< eval only: users whose rows are zeros, ascending
 
-  std::vector<record_file> files;            ///< one a reader, in the order of their numbers
+  std::vector<record_file> files;            ///< one per reader, in the order of their numbers
 };
 
-/// Features of a record of this folder, in the order of training_columns or evaluation_columns.
+/// Returns the features of a record of this folder, in the order of training_columns or evaluation_columns.
 std::vector<column_spec> columns_of(const ready_file& content);
-/// What a reader allows for a record's payload: twice its arrays, and 1 KiB for names and lengths.
+/// Returns the largest payload that readers accept: twice the size of the arrays, and 1 KiB for names and lengths.
 std::uint64_t max_record_payload_bytes(const ready_file& content);
 
-/// Publishes ready.json in a folder, by rename. Throws io_error.
+/// Writes ready.json under a temporary name, syncs and renames it. Throws io_error.
 void write_ready_file(const std::filesystem::path& folder, const ready_file& content);
 
-/// Reads ready.json and checks all that can be checked without the files: types and ranges, that files have the names,
-/// record counts and sizes that batch_size, batch_count and readers allow. Throws io_error when there is none,
-/// format_error (file, field, what was found and wanted).
+/// Reads ready.json and checks types, ranges, and the names, record counts and sizes of files against batch_size,
+/// batch_count and readers. Does not read the files themselves.
+/// Throws io_error if ready.json is missing, format_error (path, field, found and expected value).
 ready_file read_ready_file(const std::filesystem::path& folder);
 
 }  // namespace negpipe::record

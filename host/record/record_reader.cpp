@@ -23,7 +23,7 @@ bool header_is_sound(std::span<const std::byte> header) {
   return mask_crc(support::crc32c(header.first(8))) == load_le<std::uint32_t>(header.data() + 8);
 }
 
-/// Gzip's two magic bytes may also begin the length of a plain first record: its checksum tells them apart.
+/// The two magic bytes of gzip may also be the first bytes of a plain record's length. The length's checksum decides.
 bool is_gzip(std::span<const std::byte> bytes) {
   if (bytes.size() < 2 || bytes[0] != std::byte{0x1F} || bytes[1] != std::byte{0x8B}) return false;
   return bytes.size() < frame_header_bytes || !header_is_sound(bytes.first(frame_header_bytes));
@@ -44,7 +44,7 @@ struct record_reader::state {
                                    unzipped ? "" : "not ", ready_file_name, unzipped ? "none" : "gzip"));
   }
 
-  /// The next count bytes, fewer at the end of the file; valid until the next call.
+  /// Returns the next count bytes, or fewer at the end of the file. They are valid until the next call.
   std::span<const std::byte> take(std::uint64_t count);
   [[noreturn]] void fail(const std::string& what) const {
     throw format_error(fmt::format("{}: record {} at byte {}{}: {}", path.string(), record, offset,
@@ -53,11 +53,11 @@ struct record_reader::state {
 
   std::filesystem::path path;
   support::mapped_file file;
-  std::span<const std::byte> rest;    ///< plain: what has not been read
+  std::span<const std::byte> rest;    ///< plain: bytes not read yet
   std::optional<inflater> unzipped;   ///< gzip
-  std::vector<std::byte> buffer;      ///< gzip: what was taken last
-  std::uint64_t record = 0;           ///< number of the record being read
-  std::uint64_t offset = 0;           ///< where it begins
+  std::vector<std::byte> buffer;      ///< gzip: bytes returned by the last take()
+  std::uint64_t record = 0;           ///< index of the record being read
+  std::uint64_t offset = 0;           ///< of its first byte, uncompressed
   std::uint64_t max_payload_bytes = record::max_payload_bytes;
 };
 
@@ -67,7 +67,7 @@ std::span<const std::byte> record_reader::state::take(std::uint64_t count) {
     rest = rest.subspan(taken.size());
     return taken;
   }
-  // Memory grows with what has arrived, so a length that lies costs nothing.
+  // The buffer grows with the bytes read, so a false length allocates nothing.
   constexpr std::uint64_t step = std::uint64_t{1} << 22;
   std::size_t have = 0;
   while (have < count) {

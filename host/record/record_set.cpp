@@ -18,18 +18,18 @@
 
 namespace negpipe::record {
 
-/// One file of the set. slot is the record's number within the file.
+/// One file of the set. slot is the index of a record within the file.
 class record_set::output {
  public:
   virtual ~output() = default;
   virtual void write(std::uint64_t slot, std::span<const std::byte> record) = 0;
-  /// Wakes those who wait in write().
+  /// Makes waiting and later calls of write() return.
   virtual void cancel() noexcept {}
-  /// Completes and syncs the file; fills in everything but the name.
+  /// Completes and syncs the file. The result has no name yet.
   virtual record_file finish() = 0;
 };
 
-/// Records of one size lie at known offsets, so no write waits for another.
+/// Uncompressed file. Records have one size, so their offsets are known and no write waits for another.
 class record_set::plain_output final : public output {
  public:
   plain_output(const std::filesystem::path& path, std::uint64_t record_count, std::uint64_t record_bytes)
@@ -58,7 +58,7 @@ class record_set::plain_output final : public output {
   }
 
  private:
-  /// The checksum of a whole frame from the one of its payload, which the frame's end holds.
+  /// Returns the checksum of a frame. The payload is not read: its checksum is at the end of the frame.
   static std::uint32_t frame_crc(std::span<const std::byte> record) {
     const auto footer = record.last(frame_footer_bytes);
     const std::uint32_t payload_crc = unmask_crc(load_le<std::uint32_t>(footer.data()));
@@ -67,7 +67,7 @@ class record_set::plain_output final : public output {
     return support::crc32c(footer, crc);
   }
 
-  /// "offset length" a line, of whole frames, as DALI's tfrecord2idx writes it.
+  /// Writes a line "offset length" per frame, as DALI's tfrecord2idx does.
   void write_index() const {
     constexpr std::size_t buffer_bytes = std::size_t{1} << 16;
     support::file index = support::file::create(file_.path().string() + std::string(index_suffix));
@@ -90,7 +90,7 @@ class record_set::plain_output final : public output {
   std::atomic<std::uint64_t> written_ = 0;
 };
 
-/// One gzip member, made of pieces that are compressed side by side and appended in order.
+/// One gzip member. Its pieces are compressed in parallel and appended in order.
 class record_set::gzip_output final : public output {
  public:
   gzip_output(const std::filesystem::path& path, std::uint64_t record_count, std::uint64_t max_waiting_bytes)
@@ -147,9 +147,9 @@ class record_set::gzip_output final : public output {
   support::file file_;
   std::uint64_t record_count_;
   std::uint64_t max_waiting_bytes_;
-  std::mutex mutex_;  // guards all below
+  std::mutex mutex_;  // guards all members below
   std::condition_variable turn_;
-  std::map<std::uint64_t, gzip_piece> waiting_;  ///< pieces that were ready before their turn, by slot
+  std::map<std::uint64_t, gzip_piece> waiting_;  ///< pieces that were compressed before an earlier one, by slot
   std::uint64_t waiting_bytes_ = 0;
   bool cancelled_ = false;
   std::uint64_t next_ = 0;

@@ -1,4 +1,4 @@
-// The record files of one cycle, or of the evaluation data, in the making.
+// Writer of the record files of one cycle, or of the evaluation data.
 #pragma once
 
 #include <cstddef>
@@ -25,31 +25,35 @@ struct record_file {
   friend bool operator==(const record_file&, const record_file&) = default;
 };
 
-/// Limit on the gzip pieces of a run that wait for their turn: hundreds of batches of the usual size.
+/// Default limit on gzip pieces that wait for earlier ones: hundreds of batches of the usual size.
 inline constexpr std::uint64_t default_waiting_bytes = 64U << 20;
 
-/// R files, written side by side. The files' bytes depend on the records alone: not on threads, nor on the order of
-/// writing (gzip: on the version of zlib too).
+/// Several record files, written in parallel. Their bytes do not depend on threads or on the order of writing. Those of
+/// gzip files depend on the version of zlib.
 class record_set {
  public:
-  /// Creates all files in an existing folder. Every record has record_bytes bytes, framing included. Throws io_error.
+  /// Creates all files in an existing folder.
+  /// - record_bytes: size of every record, framing included.
+  /// - max_waiting_bytes: limit on compressed pieces in memory, over all files; gzip only.
+  /// Throws io_error.
   record_set(const std::filesystem::path& folder, std::string_view prefix, const file_layout& layout,
              std::uint64_t record_bytes, compression_type compression,
              std::uint64_t max_waiting_bytes = default_waiting_bytes);
   ~record_set();
 
-  /// Writes the record of a batch, framed as record_template::encode leaves it. Each batch must be written once. Safe
-  /// to call from several threads at once. Plain files are written in place, and writeback begins. A gzip piece is
-  /// compressed in the calling thread and appended in its turn: pieces that are early are kept, up to
-  /// max_waiting_bytes over all files; beyond it, the call waits until earlier batches of the file are written. So the
-  /// batches of a file must be handed to threads in ascending order. Throws io_error.
+  /// Writes the record of a batch, as record_template::encode makes it. Each batch must be written once. Thread-safe.
+  /// - Plain files: written at the record's offset; writeback starts at once.
+  /// - gzip: compressed in the calling thread, appended in the order of batches. Beyond max_waiting_bytes the call
+  ///   waits until earlier batches of the file are written. The batches of a file must therefore be assigned to
+  ///   threads in ascending order.
+  /// Throws io_error.
   void write(std::uint64_t batch, std::span<const std::byte> record);
 
-  /// Lets all calls of write() that wait, and all later ones, return without writing: some batch will never come.
+  /// Makes waiting and later calls of write() return without writing, because a batch will not be written.
   void cancel() noexcept;
 
-  /// Writes index files beside plain files and waits until all is on disk. To be called once, after all writes.
-  /// Throws io_error, and format_error when a batch was never written.
+  /// Writes the index files of plain files and syncs everything to disk. Must be called once, after all writes.
+  /// Throws io_error, and format_error if a batch was not written.
   std::vector<record_file> finish();
 
  private:

@@ -42,7 +42,7 @@ const std::vector<double> ratings = {5, 3.5, 4, 1, 3.5};
 
 rating_table usual() { return {.users = raw_ids(users), .items = raw_ids(items), .times = times, .ratings = ratings}; }
 
-TEST(Columns, give_the_dataset_of_the_file_that_holds_them) {
+TEST(columns, give_the_dataset_of_the_file_that_holds_them) {
   const std::string file = "user_id,item_id,timestamp,rating\n1,10,5,5\n1,11,6,3.5\n2,10,7,4\n2,12,9,1\n2,11,8,3.5\n";
   prepare_options options = keep_everyone();
   for (const auto& [rating, order] : {std::pair{std::optional<double>(), row_order::time},
@@ -58,7 +58,7 @@ TEST(Columns, give_the_dataset_of_the_file_that_holds_them) {
   }
 }
 
-TEST(Columns, may_be_large_and_read_by_any_number_of_threads) {
+TEST(columns, may_be_large_and_read_by_any_number_of_threads) {
   std::vector<std::int64_t> many_users;
   std::vector<std::int64_t> many_items;
   std::vector<std::string> names;
@@ -81,7 +81,7 @@ TEST(Columns, may_be_large_and_read_by_any_number_of_threads) {
   EXPECT_EQ(digest(texts, 3), expected);
 }
 
-TEST(Columns, of_text_stay_text) {
+TEST(columns, of_text_stay_text) {
   const text_column ids({"7", "7", "007", "007"});
   const std::vector<std::int64_t> four = {1, 2, 1, 2};
   const dataset data = prepare({.users = ids.view(), .items = raw_ids(four), .times = four}, keep_everyone());
@@ -89,7 +89,7 @@ TEST(Columns, of_text_stay_text) {
   EXPECT_EQ(data.user_ids().to_string(1), "007");
 }
 
-TEST(Columns, with_missing_values_are_refused_or_lose_the_rows) {
+TEST(columns, with_missing_values_are_refused_or_lose_the_rows) {
   const std::vector<std::uint8_t> valid = {1, 1, 1, 0, 1};
   rating_table table = usual();
   table.valid = valid;
@@ -106,7 +106,7 @@ TEST(Columns, with_missing_values_are_refused_or_lose_the_rows) {
   EXPECT_EQ(refusal(words).rfind("the columns, row 1: the user id is missing: found \"None\"", 0), 0U);
 }
 
-TEST(Columns, that_do_not_fit_each_other_are_refused) {
+TEST(columns, that_do_not_fit_each_other_are_refused) {
   rating_table table = usual();
   table.times = std::span(times).first(4);
   EXPECT_EQ(refusal(table), "the columns: 4 values of times for 5 users; wanted one a row");
@@ -123,7 +123,7 @@ TEST(Columns, that_do_not_fit_each_other_are_refused) {
   EXPECT_EQ(refusal({}), "the columns: no ratings");
 }
 
-TEST(Columns, name_repeats_by_row) {
+TEST(columns, name_repeats_by_row) {
   const std::vector<std::int64_t> same = {10, 11, 10, 10, 11};
   rating_table table = usual();
   table.items = raw_ids(same);

@@ -44,7 +44,7 @@ std::string refusal(const std::filesystem::path& file, const table_options& opti
 
 bool says(const std::string& message, const std::string& part) { return message.find(part) != std::string::npos; }
 
-TEST(Containers, hold_the_table_that_was_put_into_them) {
+TEST(containers, hold_the_table_that_was_put_into_them) {
   const temporary_folder folder;
   const std::string text = table();
   write_file(folder / "plain", text);
@@ -72,7 +72,7 @@ TEST(Containers, hold_the_table_that_was_put_into_them) {
   }
 }
 
-TEST(Archives, hold_one_table_or_name_it) {
+TEST(archives, hold_one_table_or_name_it) {
   const temporary_folder folder;
   const std::string text = table();
   write_file(folder / "plain", text);
@@ -93,7 +93,7 @@ TEST(Archives, hold_one_table_or_name_it) {
   EXPECT_TRUE(says(refusal(folder / "cut.zip"), "damaged or truncated"));
 }
 
-TEST(Formats, that_others_read_are_named_with_the_command) {
+TEST(formats, that_others_read_are_named_with_the_command) {
   const temporary_folder folder;
   std::string tar(1024, '\0');
   tar.replace(0, 11, "ratings.csv").replace(257, 5, "ustar");
@@ -111,7 +111,7 @@ TEST(Formats, that_others_read_are_named_with_the_command) {
   }
 }
 
-TEST(Encodings, give_the_same_ids) {
+TEST(encodings, give_the_same_ids) {
   const temporary_folder folder;
   const auto ids = [&](const std::string& text, text_encoding encoding) {
     write_file(folder / "r.csv", text);
@@ -139,12 +139,12 @@ TEST(Encodings, give_the_same_ids) {
   EXPECT_TRUE(says(refusal(folder / "r.csv"), "the text is not UTF-16 before its byte"));
 }
 
-TEST(LineEnds, may_be_those_of_old_macs) {
+TEST(line_ends, may_be_those_of_old_macs) {
   const dataset data = test::prepare_text("user_id,item_id,timestamp\r1,2,3\r1,3,4\r");
   EXPECT_EQ(data.item_count(), 2);
 }
 
-TEST(Files, are_read_as_one_table_each_with_its_own_header) {
+TEST(files, are_read_as_one_table_each_with_its_own_header) {
   const temporary_folder folder;
   write_file(folder / "a.csv", "user_id,item_id,timestamp\n1,10,1\n1,11,2\n");
   write_file(folder / "b.csv", gzipped("timestamp\titem_id\tuser_id\n3\t10\t2\n4\t12\t2\n"));
@@ -164,7 +164,7 @@ TEST(Files, are_read_as_one_table_each_with_its_own_header) {
   }
 }
 
-TEST(StandardInput, may_be_a_pipe_and_is_read_again_for_text_ids) {
+TEST(standard_input, may_be_a_pipe_and_is_read_again_for_text_ids) {
   int ends[2];
   ASSERT_EQ(::pipe(ends), 0);
   const std::string text = "user_id,item_id,timestamp\n1,10,1\n1,eleven,2\n";

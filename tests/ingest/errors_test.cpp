@@ -34,7 +34,7 @@ std::string refusal(std::string_view text, const prepare_options& options = keep
   return "accepted";
 }
 
-TEST(Refusal, names_line_and_column) {
+TEST(refusal, names_line_and_column) {
   EXPECT_EQ(
       refusal(header + "1,10,3,5\n1,11,3,x\n"),
       ":3:8: the timestamp is \"x\"; wanted a number such as 978300760 or 978300760.25 (seconds since 1970, or another "
@@ -49,7 +49,7 @@ TEST(Refusal, names_line_and_column) {
 
 // A number beyond 64 bits is refused in a column of numbers and taken in a column of text, on either side of the text,
 // and the first line that is wrong is named.
-TEST(Refusal, of_numbers_that_do_not_fit_depends_on_the_whole_column) {
+TEST(refusal, of_numbers_that_do_not_fit_depends_on_the_whole_column) {
   const std::string wide = "99999999999999999999";
   const std::string user_refused = "the user id \"" + wide + "\" does not fit 64 bits; renumber the ids";
   const std::string item_refused = "the item id \"" + wide + "\" does not fit 64 bits; renumber the ids";
@@ -73,7 +73,7 @@ TEST(Refusal, of_numbers_that_do_not_fit_depends_on_the_whole_column) {
   EXPECT_EQ(refusal(header + wide + ",1,3,5\nx,1,3,soon\n").substr(0, 3), ":3:");
 }
 
-TEST(Refusal, of_files_without_ratings) {
+TEST(refusal, of_files_without_ratings) {
   EXPECT_EQ(refusal(""), ": the file is empty; wanted ratings");
   EXPECT_EQ(refusal(gzipped("")), ": the file is empty; wanted ratings");
   EXPECT_EQ(refusal(header), ": no ratings");
@@ -81,14 +81,14 @@ TEST(Refusal, of_files_without_ratings) {
   EXPECT_EQ(refusal("user_id,item_id\n1,2\n").rfind(":1: no time column", 0), 0U);
 }
 
-TEST(Refusal, of_data_without_one_training_positive) {
+TEST(refusal, of_data_without_one_training_positive) {
   EXPECT_EQ(refusal(header + "1,10,3,5\n2,10,3,5\n").rfind(": not one training positive is left", 0), 0U);
   EXPECT_EQ(refusal(header + "1,10,3,5\n1,11,3,5\n", prepare_options{})
                 .rfind(": not one training positive is left: 2 of 2", 0),
             0U);
 }
 
-TEST(Refusal, of_repeats_names_both_lines) {
+TEST(refusal, of_repeats_names_both_lines) {
   const std::string text = header + "1,10,3,5\n2,10,3,5\n\n2,11,3,5\n1,11,3,5\n2,10,3,7\n1,10,3,5\n";
   EXPECT_EQ(refusal(text),
             ":7: user 2 and item 10 stand in line 3 already; set `duplicates` to first or last to keep "
@@ -100,13 +100,13 @@ TEST(Refusal, of_repeats_names_both_lines) {
             0U);
 }
 
-TEST(Refusal, of_repeats_counts_users_that_would_be_dropped) {
+TEST(refusal, of_repeats_counts_users_that_would_be_dropped) {
   prepare_options options;
   options.min_ratings = 3;
   EXPECT_EQ(refusal(header + "1,10,1,1\n1,10,1,1\n2,1,1,1\n2,2,1,1\n2,3,1,1\n", options).rfind(":3: user 1", 0), 0U);
 }
 
-TEST(Refusal, of_another_dataset_than_expected) {
+TEST(refusal, of_another_dataset_than_expected) {
   auto options = keep_everyone();
   options.expect = known_dataset::ml_1m;
   EXPECT_EQ(refusal(header + "1,10,3,5\n1,11,3,6\n", options)
@@ -117,7 +117,7 @@ TEST(Refusal, of_another_dataset_than_expected) {
 }
 
 // Two bad lines far apart, a truncated end behind them: always the first line is named.
-TEST(Refusal, is_of_the_first_bad_line_whatever_the_threads) {
+TEST(refusal, is_of_the_first_bad_line_whatever_the_threads) {
   std::string text = header;
   std::size_t lines = 1;
   const auto add_good = [&](std::size_t bytes) {
@@ -139,19 +139,19 @@ TEST(Refusal, is_of_the_first_bad_line_whatever_the_threads) {
   }
 }
 
-TEST(Refusal, of_truncated_compression) {
+TEST(refusal, of_truncated_compression) {
   const std::string packed = gzipped(header + "1,10,3,5\n1,11,3,6\n");
   EXPECT_EQ(refusal(packed.substr(0, packed.size() - 1)),
             ": the compressed file ends in the middle: it is truncated; fetch it again");
 }
 
-TEST(Refusal, of_missing_files_is_the_systems) {
+TEST(refusal, of_missing_files_is_the_systems) {
   const temporary_folder folder;
   EXPECT_THROW(prepare(folder / "missing.csv", {}), io_error);
   EXPECT_THROW(prepare(folder.path(), {}), io_error);
 }
 
-TEST(Prepare, stops_when_asked) {
+TEST(prepare, stops_when_asked) {
   const temporary_folder folder;
   write_file(folder / "r.csv", header + "1,10,3,5\n1,11,3,6\n");
   const std::atomic<bool> stop{true};

@@ -18,7 +18,7 @@ std::vector<std::string> split(std::string_view line, separator by, bool* broken
 
 using texts = std::vector<std::string>;
 
-TEST(Fields, are_cut_by_their_separator_alone) {
+TEST(fields, are_cut_by_their_separator_alone) {
   EXPECT_EQ(split("a,b,,d", separator::comma), (texts{"a", "b", "", "d"}));
   EXPECT_EQ(split("a,b\tc,d", separator::tab), (texts{"a,b", "c,d"}));
   EXPECT_EQ(split("a:b::c::", separator::double_colon), (texts{"a:b", "c", ""}));
@@ -30,13 +30,13 @@ TEST(Fields, are_cut_by_their_separator_alone) {
   EXPECT_EQ(split("::::", separator::double_colon), (texts{"", "", ""}));
 }
 
-TEST(Fields, are_cut_by_runs_of_spaces_and_tabs) {
+TEST(fields, are_cut_by_runs_of_spaces_and_tabs) {
   EXPECT_EQ(split("  a  b\tc \t d  ", separator::spaces), (texts{"a", "b", "c", "d"}));
   EXPECT_EQ(split("\"a b\"\tc", separator::spaces), (texts{"a b", "c"}));
   EXPECT_EQ(split("   ", separator::spaces), texts{});
 }
 
-TEST(Fields, in_quotes_may_hold_separators_and_doubled_quotes) {
+TEST(fields, in_quotes_may_hold_separators_and_doubled_quotes) {
   EXPECT_EQ(split(R"("a,b",c)", separator::comma), (texts{"a,b", "c"}));
   EXPECT_EQ(split(R"("a ""b"" c","",d)", separator::comma), (texts{"a \"b\" c", "", "d"}));
   EXPECT_EQ(split(R"("""")", separator::comma), (texts{"\""}));
@@ -46,7 +46,7 @@ TEST(Fields, in_quotes_may_hold_separators_and_doubled_quotes) {
   EXPECT_EQ(split("\"a,b", separator::comma, nullptr, false), (texts{"\"a", "b"}));
 }
 
-TEST(Fields, with_wrong_quotes_are_refused) {
+TEST(fields, with_wrong_quotes_are_refused) {
   for (const std::string_view line : {R"(1,"a)", R"(1,"a"b)", R"(1,")", R"(1,"a"")", R"(1,"a" ,2)"}) {
     bool broken = false;
     EXPECT_EQ(split(line, separator::comma, &broken), (texts{"1"})) << line;
@@ -54,7 +54,7 @@ TEST(Fields, with_wrong_quotes_are_refused) {
   }
 }
 
-TEST(Fields, know_their_column) {
+TEST(fields, know_their_column) {
   field_cursor cursor(R"("a,b"::c)", {separator::comma});
   ASSERT_FALSE(cursor.next()) << "a quoted field must end at a comma";
   field_cursor dat("12::345", {separator::double_colon, false});
@@ -64,7 +64,7 @@ TEST(Fields, know_their_column) {
   EXPECT_EQ(dat.column(), 5U);
 }
 
-TEST(RowLength, passes_over_line_ends_in_quoted_fields) {
+TEST(row_length, passes_over_line_ends_in_quoted_fields) {
   const field_syntax csv{separator::comma};
   EXPECT_EQ(row_length("a,b\nc", csv), 4U);
   EXPECT_EQ(row_length("a,\"x\ny\",b\nc", csv), 10U);
@@ -75,13 +75,13 @@ TEST(RowLength, passes_over_line_ends_in_quoted_fields) {
   EXPECT_EQ(row_length("a,\"x\ny\"\n", {separator::comma, false}), 5U);
 }
 
-TEST(Quotes, show_what_is_not_printable_and_cut_what_is_long) {
+TEST(quotes, show_what_is_not_printable_and_cut_what_is_long) {
   EXPECT_EQ(in_quotes("a b"), "\"a b\"");
   EXPECT_EQ(in_quotes(std::string_view("\0\n\x7f", 3)), R"("\x00\x0a\x7f")");
   EXPECT_EQ(in_quotes(std::string(1000, 'x')), "\"" + std::string(60, 'x') + "...\"");
 }
 
-TEST(Quotes, keep_utf8_whole_and_escape_other_bytes) {
+TEST(quotes, keep_utf8_whole_and_escape_other_bytes) {
   EXPECT_EQ(in_quotes("Jos\xE9"), R"("Jos\xe9")");
   EXPECT_EQ(in_quotes("\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80"), "\"\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80\"");
   std::string letters = "x";

@@ -9,7 +9,7 @@
 namespace negpipe::ingest {
 namespace {
 
-TEST(IdDictionary, NumbersIdsByFirstAppearance) {
+TEST(id_dictionary, numbers_ids_by_first_appearance) {
   id_dictionary ids(id_kind::number);
   EXPECT_EQ(ids.add(std::int64_t{70}), 0);
   EXPECT_EQ(ids.add(std::int64_t{-5}), 1);
@@ -19,7 +19,7 @@ TEST(IdDictionary, NumbersIdsByFirstAppearance) {
   EXPECT_EQ(ids.number(1), -5);
 }
 
-TEST(IdDictionary, KeepsTextsApart) {
+TEST(id_dictionary, keeps_texts_apart) {
   id_dictionary ids(id_kind::text);
   EXPECT_EQ(ids.add(std::string_view("7")), 0);
   EXPECT_EQ(ids.add(std::string_view("007")), 1);
@@ -30,7 +30,7 @@ TEST(IdDictionary, KeepsTextsApart) {
 }
 
 // Enough ids that the table grows many times, with multiples of a large power of two that a weak hash would pile up.
-TEST(IdDictionary, AgreesWithAStandardMapWhileItGrows) {
+TEST(id_dictionary, agrees_with_a_standard_map_while_it_grows) {
   id_dictionary numbers(id_kind::number);
   id_dictionary texts(id_kind::text);
   std::unordered_map<std::int64_t, std::int32_t> expected;
@@ -44,7 +44,7 @@ TEST(IdDictionary, AgreesWithAStandardMapWhileItGrows) {
   ASSERT_EQ(expected.size(), 65'537U);
 }
 
-TEST(IdDictionary, TakesOverAnother) {
+TEST(id_dictionary, takes_over_another) {
   for (const id_kind kind : {id_kind::number, id_kind::text}) {
     id_dictionary all(kind);
     id_dictionary more(kind);

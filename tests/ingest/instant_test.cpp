@@ -22,7 +22,7 @@ instant date(const std::string& text) {
   return time;
 }
 
-TEST(Numbers, are_read_exactly) {
+TEST(numbers, are_read_exactly) {
   EXPECT_EQ(number("978300760"), (instant{978'300'760, 0}));
   EXPECT_EQ(number(" 5 "), (instant{5, 0}));
   EXPECT_EQ(number("+5"), (instant{5, 0}));
@@ -41,7 +41,7 @@ TEST(Numbers, are_read_exactly) {
   EXPECT_LT(number("-1.75"), number("-1.5"));
 }
 
-TEST(Numbers, that_are_none_or_do_not_fit_are_refused) {
+TEST(numbers, that_are_none_or_do_not_fit_are_refused) {
   instant time;
   for (const char* text : {"",
                            " ",
@@ -67,7 +67,7 @@ TEST(Numbers, that_are_none_or_do_not_fit_are_refused) {
   }
 }
 
-TEST(Dates, are_read_with_and_without_time_of_day_and_zone) {
+TEST(dates, are_read_with_and_without_time_of_day_and_zone) {
   EXPECT_EQ(date("1970-01-01"), (instant{0, 0}));
   EXPECT_EQ(date("2000-02-29"), (instant{951'782'400, 0}));
   EXPECT_EQ(date("2009-02-13T23:31:30Z"), (instant{1'234'567'890, 0}));
@@ -81,7 +81,7 @@ TEST(Dates, are_read_with_and_without_time_of_day_and_zone) {
   EXPECT_LT(date("2020-07-05 00:08:23.438"), date("2020-07-05 00:08:23.4381"));
 }
 
-TEST(Dates, that_are_none_are_refused) {
+TEST(dates, that_are_none_are_refused) {
   instant time;
   for (const char* text : {"", "2020", "2020-1-1", "2020-13-01", "2021-02-29", "2020-02-30", "2020-01-01T", "20200101",
                            "2020-01-01T24:00", "2020-01-01T10:60", "2020-01-01 10:00:00.", "2020-01-01T10:00:00+1",

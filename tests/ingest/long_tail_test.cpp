@@ -9,19 +9,19 @@ namespace {
 
 using numbers = std::vector<std::uint64_t>;
 
-TEST(Muldiv, SurvivesProductsOf128Bits) {
+TEST(muldiv, survives_products_of_128_bits) {
   EXPECT_EQ(muldiv(~0ULL, ~0ULL, ~0ULL), ~0ULL);
   EXPECT_EQ(muldiv(1ULL << 63, 6, 12), 1ULL << 62);
   EXPECT_EQ(muldiv(7, 2, 3), 4U);
 }
 
-TEST(ZipfWeights, FallByTheLawAndNeverToNothing) {
+TEST(zipf_weights, fall_by_the_law_and_never_to_nothing) {
   const numbers weights = zipf_weights(5, 2, 2);
   EXPECT_EQ(weights, (numbers{1ULL << 32, (4ULL << 32) / 9, 1ULL << 30, (4ULL << 32) / 25, (4ULL << 32) / 36}));
   EXPECT_EQ(zipf_weights(1 << 20, 1, 2).back(), 1U);
 }
 
-TEST(Apportion, IsExactCappedAndInProportion) {
+TEST(apportion, is_exact_capped_and_in_proportion) {
   EXPECT_EQ(apportion(10, {1, 1, 2}, 100), (numbers{3, 2, 5}));
   EXPECT_EQ(apportion(0, {5, 1}, 3), (numbers{0, 0}));
   EXPECT_EQ(apportion(6, {1000, 1, 1}, 2), (numbers{2, 2, 2})) << "everything is full";
@@ -34,7 +34,7 @@ TEST(Apportion, IsExactCappedAndInProportion) {
   }
 }
 
-TEST(WeightedDraw, FindsTheRankOfEveryNumber) {
+TEST(weighted_draw, finds_the_rank_of_every_number) {
   const weighted_draw draw({2, 1, 3});
   ASSERT_EQ(draw.total(), 6U);
   std::vector<std::uint32_t> ranks;

@@ -34,7 +34,7 @@ std::vector<std::int32_t> row(const dataset& data, std::size_t user) {
 using items = std::vector<std::int32_t>;
 using names = std::vector<std::string>;
 
-TEST(Prepare, numbers_by_first_appearance_and_holds_out_the_latest) {
+TEST(prepare, numbers_by_first_appearance_and_holds_out_the_latest) {
   const dataset data = prepare_text(header +
                                     "30,500,1,10\n"
                                     "20,400,1,99\n"
@@ -52,7 +52,7 @@ TEST(Prepare, numbers_by_first_appearance_and_holds_out_the_latest) {
   EXPECT_EQ(data.origin().ties, "file");
 }
 
-TEST(Prepare, reads_every_format_to_the_same_dataset) {
+TEST(prepare, reads_every_format_to_the_same_dataset) {
   const std::string rows = "1,10,3,5\n1,11,3,6\n2,11,3,5\n2,12,3,4\n";
   const dataset expected = prepare_text(header + rows);
   const auto replaced = [&](const std::string& by) {
@@ -88,7 +88,7 @@ TEST(Prepare, reads_every_format_to_the_same_dataset) {
   }
 }
 
-TEST(Prepare, keeps_text_ids_as_written) {
+TEST(prepare, keeps_text_ids_as_written) {
   const dataset data = prepare_text(header + "7,a b,1,1\n7,\"c,\"\"d\",1,2\nx,a b,1,1\n007,c,1,1\nx,\xC3\xA9,1,2\n");
   EXPECT_TRUE(data.user_ids().is_text());
   EXPECT_EQ(texts(data.user_ids()), (names{"7", "x", "007"}));
@@ -97,7 +97,7 @@ TEST(Prepare, keeps_text_ids_as_written) {
   EXPECT_EQ(texts(mixed.user_ids()), (names{"7", "007"})) << "ids that are spelled differently stay different";
 }
 
-TEST(Prepare, settles_repeats_before_it_counts_and_numbers) {
+TEST(prepare, settles_repeats_before_it_counts_and_numbers) {
   const std::string rows = header +
                            "1,10,1,5\n"
                            "2,11,1,1\n"
@@ -120,7 +120,7 @@ TEST(Prepare, settles_repeats_before_it_counts_and_numbers) {
 }
 
 // A later row of a pair can be kept, and its user or item then appears later than in the file.
-TEST(Prepare, numbers_by_what_is_left) {
+TEST(prepare, numbers_by_what_is_left) {
   auto options = keep_everyone();
   options.duplicates = duplicate_policy::last;
   const dataset data = prepare_text(header + "1,10,1,1\n2,11,1,1\n2,12,1,2\n1,10,1,3\n1,11,1,2\n", options);
@@ -128,7 +128,7 @@ TEST(Prepare, numbers_by_what_is_left) {
   EXPECT_EQ(texts(data.item_ids()), (names{"11", "12", "10"}));
 }
 
-TEST(Prepare, drops_users_with_too_few_ratings) {
+TEST(prepare, drops_users_with_too_few_ratings) {
   auto options = keep_everyone();
   options.min_ratings = 2;
   prepare_summary summary;
@@ -140,12 +140,12 @@ TEST(Prepare, drops_users_with_too_few_ratings) {
   EXPECT_EQ(texts(data.item_ids()), (names{"11", "12"})) << "items of dropped users are not numbered";
 }
 
-TEST(Prepare, holds_out_the_last_row_of_the_last_second_in_file_order) {
+TEST(prepare, holds_out_the_last_row_of_the_last_second_in_file_order) {
   const dataset data = prepare_text(header + "1,10,1,7\n1,11,1,7\n1,12,1,3\n1,13,1,7\n1,14,1,6\n");
   EXPECT_EQ(data.heldout_items()[0], 3);
 }
 
-TEST(Prepare, accepts_a_user_who_has_every_item) {
+TEST(prepare, accepts_a_user_who_has_every_item) {
   const dataset data = prepare_text(header + "1,10,1,1\n1,11,1,2\n2,10,1,1\n");
   EXPECT_EQ(data.item_count(), 2);
   EXPECT_EQ(row(data, 1), items{});
@@ -153,7 +153,7 @@ TEST(Prepare, accepts_a_user_who_has_every_item) {
 
 // Every tied row must be held out equally often over seeds: chi-squared with 4 degrees of freedom, whose 1 - 1e-6
 // quantile is 33.4. Order in the file gives 4 * 2000.
-TEST(ShuffledTies, hold_out_each_tied_row_equally_often) {
+TEST(shuffled_ties, hold_out_each_tied_row_equally_often) {
   const std::string rows = header + "1,9,1,1\n1,10,1,5\n1,11,1,5\n1,12,1,5\n1,13,1,5\n1,14,1,5\n1,15,1,4\n";
   auto options = keep_everyone();
   const auto chi_squared = [&](tie_order ties) {
@@ -177,7 +177,7 @@ TEST(ShuffledTies, hold_out_each_tied_row_equally_often) {
   EXPECT_GT(chi_squared(tie_order::file), 33.4) << "the test must see an order that does not depend on the seed";
 }
 
-TEST(ShuffledTies, depend_on_kept_rows_alone) {
+TEST(shuffled_ties, depend_on_kept_rows_alone) {
   auto options = keep_everyone();
   options.ties = tie_order::shuffled;
   options.min_ratings = 2;
@@ -206,7 +206,7 @@ std::string large_file(bool text_ids) {
   return text;
 }
 
-TEST(Prepare, DoesNotDependOnThreads) {
+TEST(prepare, does_not_depend_on_threads) {
   for (const bool text_ids : {false, true}) {
     const std::string text = large_file(text_ids);
     for (const tie_order ties : {tie_order::file, tie_order::shuffled}) {

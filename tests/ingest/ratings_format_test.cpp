@@ -30,7 +30,7 @@ void expect_columns(const ratings_format& format, std::size_t user, std::size_t 
   EXPECT_EQ(format.timestamp, timestamp);
 }
 
-TEST(RatingsFormat, finds_columns_by_name_in_any_order) {
+TEST(ratings_format, finds_columns_by_name_in_any_order) {
   const auto usual = detect("userId,movieId,rating,timestamp\n1,2,3,4\n");
   expect_columns(usual, 0, 1, 3);
   EXPECT_EQ(usual.column_count, 4U);
@@ -41,7 +41,7 @@ TEST(RatingsFormat, finds_columns_by_name_in_any_order) {
   EXPECT_EQ(other.rows_begin, 3U + 35U);
 }
 
-TEST(RatingsFormat, knows_the_files_of_movielens_without_header) {
+TEST(ratings_format, knows_the_files_of_movielens_without_header) {
   const auto dat = detect("1::1193::5::978300760\n");
   EXPECT_EQ(dat.syntax.by, separator::double_colon);
   expect_columns(dat, 0, 1, 3);
@@ -55,7 +55,7 @@ TEST(RatingsFormat, knows_the_files_of_movielens_without_header) {
   expect_columns(named, 1, 0, 2);
 }
 
-TEST(RatingsFormat, refuses_what_has_no_columns) {
+TEST(ratings_format, refuses_what_has_no_columns) {
   EXPECT_EQ(refusal(""), "r.csv: the file is empty; wanted ratings");
   EXPECT_EQ(refusal("\xEF\xBB\xBF"), "r.csv: the file is empty; wanted ratings");
   EXPECT_EQ(refusal("user_id,item_id,rating\n1,2,3\n"),
@@ -74,13 +74,13 @@ TEST(RatingsFormat, refuses_what_has_no_columns) {
   EXPECT_EQ(refusal("1,2,3\n4,5,5\n").rfind("r.csv:1: no time column among 3 columns", 0), 0U) << "it may be a rating";
 }
 
-TEST(RatingsFormat, prefers_common_names_to_those_of_one_domain) {
+TEST(ratings_format, prefers_common_names_to_those_of_one_domain) {
   const auto format = detect("session_id,user_id,movieId,date,time,timestamp\n");
   expect_columns(format, 1, 2, 5);
   EXPECT_EQ(refusal("user_id,track_id,artist_id,timestamp\n").rfind("r.csv:1: 2 columns may hold the item: ", 0), 0U);
 }
 
-TEST(RatingsFormat, takes_columns_that_are_chosen) {
+TEST(ratings_format, takes_columns_that_are_chosen) {
   expect_columns(detect("a,b,c\n1,2,3\n", {.user_column = "B", .item_column = "3", .time_column = "a"}), 1, 2, 0);
   expect_columns(detect("9,7,8\n", {.user_column = "3", .item_column = "1", .time_column = "2"}), 2, 0, 1);
   EXPECT_EQ(
@@ -93,7 +93,7 @@ TEST(RatingsFormat, takes_columns_that_are_chosen) {
             std::string::npos);
 }
 
-TEST(RatingsFormat, finds_the_separator_by_names_and_by_equal_numbers_of_fields) {
+TEST(ratings_format, finds_the_separator_by_names_and_by_equal_numbers_of_fields) {
   EXPECT_EQ(detect("user_id;item_id;note;timestamp\n1;2;a,b,c,d,e,f;4\n").syntax.by, separator::semicolon);
   EXPECT_EQ(detect("1|2|3|978300760\n1|3|4|978300760\n").syntax.by, separator::pipe);
   EXPECT_EQ(detect("1;2;3,5;978300760\n1;3;4,5;978300760\n").syntax.by, separator::semicolon);
@@ -104,7 +104,7 @@ TEST(RatingsFormat, finds_the_separator_by_names_and_by_equal_numbers_of_fields)
             0U);
 }
 
-TEST(RatingsFormat, skips_what_stands_before_the_table) {
+TEST(ratings_format, skips_what_stands_before_the_table) {
   const auto excel = detect("sep=;\nuser_id;item_id;timestamp\n1;2;3\n");
   EXPECT_EQ(excel.syntax.by, separator::semicolon);
   EXPECT_EQ(excel.lines_before, 2U);
@@ -120,7 +120,7 @@ TEST(RatingsFormat, skips_what_stands_before_the_table) {
   EXPECT_EQ(ids.lines_before, 0U) << "ids may begin with #";
 }
 
-TEST(RatingsFormat, says_what_it_assumed_of_columns_without_names) {
+TEST(ratings_format, says_what_it_assumed_of_columns_without_names) {
   EXPECT_NE(detect("1\t2\t3\t978300760\n").assumed.find("column 1 is the user, 2 the item, 3 the rating, 4 the time"),
             std::string::npos);
   expect_columns(detect("1\t55\t1000\t5\n1\t56\t2000\t3\n"), 0, 1, 2);
@@ -129,14 +129,14 @@ TEST(RatingsFormat, says_what_it_assumed_of_columns_without_names) {
   expect_columns(detect("1,2268318,2520377,pv,1511544070\n1,2333346,2520771,buy,1511561733\n"), 0, 1, 4);
 }
 
-TEST(RatingsFormat, tells_a_header_from_a_row) {
+TEST(ratings_format, tells_a_header_from_a_row) {
   EXPECT_TRUE(detect("a,b,c\n1,2,3\n", {.user_column = "1", .item_column = "2", .time_column = "3"}).has_header);
   EXPECT_FALSE(detect("u1,i1,978300760\n").has_header);
   EXPECT_FALSE(detect("u1,i1,2020-01-01\n").has_header);
   EXPECT_FALSE(detect("user,item,5\n", {.header = false, .order = row_order::file}).has_header);
 }
 
-TEST(RatingsFormat, takes_row_names_and_separators_at_the_end_of_rows) {
+TEST(ratings_format, takes_row_names_and_separators_at_the_end_of_rows) {
   expect_columns(detect("\"user_id\"\t\"item_id\"\t\"timestamp\"\n\"1\"\t5\t6\t7\n\"2\"\t5\t7\t8\n"), 1, 2, 3);
   const auto trailing = detect("user_id,item_id,timestamp\n1,2,3,\n1,3,3,\n");
   expect_columns(trailing, 0, 1, 2);

@@ -17,7 +17,7 @@ parsed_block parse(std::string_view text, id_kind users = id_kind::number, id_ki
   return parse_block(csv, rules, text, users, items);
 }
 
-TEST(RowParser, reads_rows_in_order) {
+TEST(row_parser, reads_rows_in_order) {
   const auto block = parse("10,7,5,100\r\n10,8,,-3\n-2,7,x,9223372036854775807");
   EXPECT_EQ(block.stop.why, reason::none);
   EXPECT_EQ(block.users, (std::vector<std::int32_t>{0, 0, 1}));
@@ -27,7 +27,7 @@ TEST(RowParser, reads_rows_in_order) {
   EXPECT_EQ(block.line_count, 3U);
 }
 
-TEST(RowParser, takes_numbers_with_spaces_quotes_and_an_empty_fraction) {
+TEST(row_parser, takes_numbers_with_spaces_quotes_and_an_empty_fraction) {
   const auto block = parse(" 10 ,\"7\",5,100.0\n");
   ASSERT_EQ(block.stop.why, reason::none);
   EXPECT_EQ(block.user_ids.number(0), 10);
@@ -35,7 +35,7 @@ TEST(RowParser, takes_numbers_with_spaces_quotes_and_an_empty_fraction) {
   EXPECT_EQ(block.timestamps[0], 100);
 }
 
-TEST(RowParser, notes_blank_lines) {
+TEST(row_parser, notes_blank_lines) {
   const auto block = parse("\n1,1,1,1\n\n\r\n1,2,1,1\n");
   ASSERT_EQ(block.stop.why, reason::none);
   ASSERT_EQ(block.blanks.size(), 2U);
@@ -46,7 +46,7 @@ TEST(RowParser, notes_blank_lines) {
   EXPECT_EQ(block.line_count, 5U);
 }
 
-TEST(RowParser, stops_at_the_first_wrong_row) {
+TEST(row_parser, stops_at_the_first_wrong_row) {
   struct example {
     std::string_view row;
     std::size_t column;
@@ -76,7 +76,7 @@ TEST(RowParser, stops_at_the_first_wrong_row) {
 }
 
 // Whether it is an error depends on the rest of the column.
-TEST(RowParser, stops_at_a_number_that_does_not_fit) {
+TEST(row_parser, stops_at_a_number_that_does_not_fit) {
   const auto user = parse("5,6,7,8\n18446744073709551616,2,3,4\n");
   EXPECT_EQ(user.stop.why, reason::wide_user);
   EXPECT_EQ(user.stop.line, 1U);
@@ -91,7 +91,7 @@ TEST(RowParser, stops_at_a_number_that_does_not_fit) {
   EXPECT_EQ(parse("1,18446744073709551615,3,4\n").stop.why, reason::text_item);
 }
 
-TEST(RowParser, says_whether_a_column_of_text_holds_any) {
+TEST(row_parser, says_whether_a_column_of_text_holds_any) {
   const auto numbers =
       parse("7,99999999999999999999,1,1\n18446744073709551615, 3 ,1,1\n", id_kind::text, id_kind::text);
   EXPECT_FALSE(numbers.text_users || numbers.text_items);
@@ -101,7 +101,7 @@ TEST(RowParser, says_whether_a_column_of_text_holds_any) {
   EXPECT_TRUE(text.text_items);
 }
 
-TEST(RowParser, says_when_a_column_of_numbers_holds_text) {
+TEST(row_parser, says_when_a_column_of_numbers_holds_text) {
   EXPECT_EQ(parse("a,1,1,1\n").stop.why, reason::text_user);
   EXPECT_EQ(parse("1,b,1,1\n").stop.why, reason::text_item);
   for (const char* id : {"007", "-0", "-07", "+7", "7.0", "00", "0x7"}) {
@@ -114,7 +114,7 @@ TEST(RowParser, says_when_a_column_of_numbers_holds_text) {
   EXPECT_EQ(text.user_ids.text(1), "99999999999999999999");
 }
 
-TEST(RowParser, keeps_fractions_of_seconds_exactly) {
+TEST(row_parser, keeps_fractions_of_seconds_exactly) {
   const auto block = parse("1,1,1,5\n1,2,1,5.25\n1,3,1,-0.5\n1,4,1,9.783e+08\n");
   ASSERT_EQ(block.stop.why, reason::none);
   EXPECT_EQ(block.timestamps, (std::vector<std::int64_t>{5, 5, -1, 978300000}));
@@ -122,7 +122,7 @@ TEST(RowParser, keeps_fractions_of_seconds_exactly) {
   EXPECT_TRUE(parse("1,1,1,5.0\n").fractions.empty());
 }
 
-TEST(RowParser, drops_rows_with_missing_values_where_asked) {
+TEST(row_parser, drops_rows_with_missing_values_where_asked) {
   row_rules rules{missing_words({"?"}), missing_policy::drop};
   const auto block = parse("1,1,1,5\n?,2,1,6\n1,,1,6\n1,3,1,?\n1,None,1,7\n", id_kind::text, id_kind::text, rules);
   ASSERT_EQ(block.stop.why, reason::none);
@@ -133,14 +133,14 @@ TEST(RowParser, drops_rows_with_missing_values_where_asked) {
   EXPECT_EQ(block.blanks[0].count, 3U);
 }
 
-TEST(RowParser, reads_line_ends_in_quoted_fields) {
+TEST(row_parser, reads_line_ends_in_quoted_fields) {
   const auto block = parse("1,1,\"a\nb\",5\n\n1,2,\"\n\n\",6\n1,3,x,soon\n");
   EXPECT_EQ(block.timestamps, (std::vector<std::int64_t>{5, 6}));
   EXPECT_EQ(block.stop.why, reason::error);
   EXPECT_EQ(block.stop.line, 6U);
 }
 
-TEST(RowParser, passes_over_lines_equal_to_the_header) {
+TEST(row_parser, passes_over_lines_equal_to_the_header) {
   const auto block = parse("1,1,1,5\nuser_id,item_id,rating,timestamp\r\n1,2,1,6\n");
   EXPECT_EQ(block.stop.why, reason::none);
   EXPECT_EQ(block.timestamps, (std::vector<std::int64_t>{5, 6}));

@@ -21,7 +21,7 @@ const std::string header = "user_id,item_id,timestamp\n";
 // User 3 keeps too few ratings once items 12 and 13 are gone, and item 11 once user 3 is.
 const std::string chain = header + "1,10,1\n1,14,2\n2,10,1\n2,14,2\n1,11,3\n3,11,1\n3,12,2\n3,13,3\n";
 
-TEST(Selection, drops_items_with_too_few_ratings_after_users) {
+TEST(selection, drops_items_with_too_few_ratings_after_users) {
   prepare_options options = keep_everyone();
   options.min_ratings = 2;
   options.min_item_ratings = 2;
@@ -34,7 +34,7 @@ TEST(Selection, drops_items_with_too_few_ratings_after_users) {
   EXPECT_EQ(summary.rows_dropped, 2U);
 }
 
-TEST(Selection, repeats_for_a_k_core_until_nothing_goes) {
+TEST(selection, repeats_for_a_k_core_until_nothing_goes) {
   prepare_options options = keep_everyone();
   options.min_ratings = 2;
   options.min_item_ratings = 2;
@@ -48,7 +48,7 @@ TEST(Selection, repeats_for_a_k_core_until_nothing_goes) {
   EXPECT_EQ(summary.rows_dropped, 4U);
 }
 
-TEST(Selection, counts_users_who_lose_all_their_items) {
+TEST(selection, counts_users_who_lose_all_their_items) {
   prepare_options options = keep_everyone();
   options.min_item_ratings = 2;
   prepare_summary summary;
@@ -58,7 +58,7 @@ TEST(Selection, counts_users_who_lose_all_their_items) {
 }
 
 // A core by the plainest means: sets of pairs, from which users and items go one at a time.
-TEST(Selection, finds_the_core_that_removing_one_at_a_time_finds) {
+TEST(selection, finds_the_core_that_removing_one_at_a_time_finds) {
   std::mt19937 random(7);
   for (int round = 0; round < 20; ++round) {
     std::set<std::pair<int, int>> pairs;

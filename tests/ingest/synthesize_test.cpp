@@ -46,7 +46,7 @@ void expect_shape(const dataset& data, const synth_options& options) {
   for (const std::uint64_t count : item_counts(data)) ASSERT_GE(count, 1U);
 }
 
-TEST(Synthesize, HitsEveryTotalAtTheEdgesOfWhatIsPossible) {
+TEST(synthesize, hits_every_total_at_the_edges_of_what_is_possible) {
   for (const synth_options& options : {
            synth_options{.users = 1, .items = 2, .interactions = 2, .min_ratings = 0},
            synth_options{.users = 3, .items = 20, .interactions = 60, .min_ratings = 20},
@@ -62,7 +62,7 @@ TEST(Synthesize, HitsEveryTotalAtTheEdgesOfWhatIsPossible) {
   }
 }
 
-TEST(Synthesize, RefusesWhatCannotBe) {
+TEST(synthesize, refuses_impossible_shapes) {
   for (const synth_options& options : {
            synth_options{.users = 0, .items = 20, .interactions = 20, .min_ratings = 1},
            synth_options{.users = -5, .items = 20, .interactions = 20, .min_ratings = 1},
@@ -77,7 +77,7 @@ TEST(Synthesize, RefusesWhatCannotBe) {
   EXPECT_THROW(synth_shape("ml-25m"), option_error);
 }
 
-TEST(Synthesize, IsLongTailedAtTheShapeOfMovieLens) {
+TEST(synthesize, is_long_tailed_at_the_shape_of_movielens) {
   synth_options options = synth_shape("ml-1m");
   const dataset data = synthesize(options);
   expect_shape(data, options);
@@ -92,7 +92,7 @@ TEST(Synthesize, IsLongTailedAtTheShapeOfMovieLens) {
   EXPECT_GT(items.back(), 1500U);
 }
 
-TEST(Synthesize, IsAFunctionOfItsOptions) {
+TEST(synthesize, is_a_function_of_its_options) {
   synth_options options{.users = 500, .items = 300, .interactions = 20'000, .seed = 9};
   const std::string digest = synthesize(options, with_threads(1)).digest();
   for (const unsigned threads : {2U, 5U}) EXPECT_EQ(synthesize(options, with_threads(threads)).digest(), digest);
@@ -100,7 +100,7 @@ TEST(Synthesize, IsAFunctionOfItsOptions) {
   EXPECT_NE(synthesize(options).digest(), digest);
 }
 
-TEST(Synthesize, WritesRatingsThatPrepareToTheSameDataset) {
+TEST(synthesize, writes_ratings_that_prepare_to_the_same_dataset) {
   const test::temporary_folder folder;
   for (const synth_options& options : {synth_options{.users = 500, .items = 300, .interactions = 20'000, .seed = 9},
                                        synth_options{.users = 50, .items = 40, .interactions = 2000, .seed = 1},
@@ -114,7 +114,7 @@ TEST(Synthesize, WritesRatingsThatPrepareToTheSameDataset) {
   }
 }
 
-TEST(Synthesize, LeavesNothingBehindWhenItFails) {
+TEST(synthesize, leaves_nothing_behind_when_it_fails) {
   const test::temporary_folder folder;
   const synth_options options{.users = 50, .items = 40, .interactions = 1500};
   EXPECT_THROW(synthesize(options, {}, folder / "missing" / "ratings.csv"), io_error);
@@ -128,7 +128,7 @@ TEST(Synthesize, LeavesNothingBehindWhenItFails) {
   EXPECT_FALSE(std::filesystem::exists(folder / "ratings.csv"));
 }
 
-TEST(SaveWithRatings, PublishesBothOrNeither) {
+TEST(save_with_ratings, publishes_both_or_neither) {
   const test::temporary_folder folder;
   const dataset data = synthesize({.users = 50, .items = 40, .interactions = 1500});
   const auto entries = [&] { return std::distance(std::filesystem::directory_iterator(folder.path()), {}); };
@@ -153,7 +153,7 @@ TEST(SaveWithRatings, PublishesBothOrNeither) {
   EXPECT_EQ(entries(), 3);
 }
 
-TEST(Synthesize, ReportsHowFarItHasCome) {
+TEST(synthesize, reports_how_far_it_has_come) {
   std::vector<std::uint64_t> done;
   run_control control = with_threads(2);
   control.on_progress = [&](const progress& now) {

@@ -68,7 +68,7 @@ std::string separated(const std::string& by, const std::string& text = rows) {
   return result;
 }
 
-TEST(Tables, keep_ids_that_are_spelled_differently_apart) {
+TEST(tables, keep_ids_that_are_spelled_differently_apart) {
   expect_outcomes({
       {"leading zeros", "user_id,item_id,timestamp\n07,001,1\n07,002,2\n7,001,3\n7,1,4\n",
        "2 users, 3 items, 2 positives; 07->002 7->1"},
@@ -78,7 +78,7 @@ TEST(Tables, keep_ids_that_are_spelled_differently_apart) {
   });
 }
 
-TEST(Tables, with_missing_values_are_refused_or_lose_the_rows) {
+TEST(tables, with_missing_values_are_refused_or_lose_the_rows) {
   const std::string header = "user_id,item_id,timestamp\n";
   const std::string with_words = header + "1,10,1\nNone,10,2\n1,NULL,3\n1,\\N,3\n1,11,nan\n,11,9\n1,12,4\n";
   const std::string kept = "1 users, 2 items, 1 positives; 1->12";
@@ -94,7 +94,7 @@ TEST(Tables, with_missing_values_are_refused_or_lose_the_rows) {
   });
 }
 
-TEST(Tables, with_quotes_are_read_whatever_the_separator) {
+TEST(tables, with_quotes_are_read_whatever_the_separator) {
   expect_outcomes({
       {"tab, pandas", "user_id\titem_id\ttimestamp\nu\t\"12\"\" Mix\"\t1\nu\tb\t2\nv\t\"12\"\" Mix\"\t1\n",
        "2 users, 2 items, 1 positives; u->b v->12\" Mix"},
@@ -110,7 +110,7 @@ TEST(Tables, with_quotes_are_read_whatever_the_separator) {
   });
 }
 
-TEST(Tables, are_read_by_the_names_of_their_columns) {
+TEST(tables, are_read_by_the_names_of_their_columns) {
   std::vector<example> examples;
   for (const char* header :
        {"UserID,MovieID,Rating,Timestamp", "userID,itemID,rating,timestamp", "user,item,rating,time",
@@ -129,7 +129,7 @@ TEST(Tables, are_read_by_the_names_of_their_columns) {
   expect_outcomes(examples);
 }
 
-TEST(Tables, without_a_header_or_with_other_separators_are_read) {
+TEST(tables, without_a_header_or_with_other_separators_are_read) {
   expect_outcomes({
       {"commas", rows, two_users},
       {"tabs", separated("\t"), two_users},
@@ -154,7 +154,7 @@ TEST(Tables, without_a_header_or_with_other_separators_are_read) {
   });
 }
 
-TEST(Tables, of_other_kinds_are_named) {
+TEST(tables, of_other_kinds_are_named) {
   expect_outcomes({
       {"Netflix", "1:\n1488844,3,2005-09-06\n", "refused: Netflix Prize's blocks"},
       {"NCF negatives", "(0,25)\t1064\t174\n(1,133)\t1072\t3154\n", "refused: NCF's list of evaluation negatives"},
@@ -162,7 +162,7 @@ TEST(Tables, of_other_kinds_are_named) {
   });
 }
 
-TEST(Tables, without_times_are_read_in_the_order_of_the_file_where_asked) {
+TEST(tables, without_times_are_read_in_the_order_of_the_file_where_asked) {
   prepare_options options = with({.order = row_order::file});
   expect_outcomes({
       {"refused", "user_id,item_id,rating\n1,10,3\n1,11,3\n", "refused: set `order` to file"},
@@ -176,7 +176,7 @@ TEST(Tables, without_times_are_read_in_the_order_of_the_file_where_asked) {
   });
 }
 
-TEST(Tables, of_json_lines_are_read_by_their_keys) {
+TEST(tables, of_json_lines_are_read_by_their_keys) {
   const std::string lines =
       "{\"reviewerID\": \"1\", \"asin\": \"10\", \"overall\": 5, \"unixReviewTime\": 5, \"helpful\": [1, 2]}\n"
       "{\"unixReviewTime\": 6, \"asin\": \"11\", \"reviewerID\": 1, \"overall\": 2.5}\r\n\n"
@@ -205,7 +205,7 @@ TEST(Tables, of_json_lines_are_read_by_their_keys) {
   });
 }
 
-TEST(Tables, of_item_lists_have_a_row_for_each_item) {
+TEST(tables, of_item_lists_have_a_row_for_each_item) {
   const prepare_options ordered = with({.order = row_order::file});
   const std::string lists = "0 3 5 7\n1 2 5\n2 \n3 1 2 3 4\n";
   const std::string found = "3 users, 6 items, 6 positives; 0->7 1->5 3->4";
@@ -221,7 +221,7 @@ TEST(Tables, of_item_lists_have_a_row_for_each_item) {
   });
 }
 
-TEST(Tables, order_times_of_every_form) {
+TEST(tables, order_times_of_every_form) {
   const std::string header = "user_id,item_id,timestamp\n";
   const std::string held = "1 users, 3 items, 2 positives; 1->11";
   expect_outcomes({
@@ -236,7 +236,7 @@ TEST(Tables, order_times_of_every_form) {
   });
 }
 
-TEST(Tables, may_be_limited_to_high_ratings) {
+TEST(tables, may_be_limited_to_high_ratings) {
   prepare_options options = keep_everyone();
   options.min_rating = 3;
   const std::string low = "1,10,5,1\n1,11,1,2\n1,12,4,3\n2,10,2,1\n2,12,5,2\n2,11,3.0,3\n";
@@ -249,7 +249,7 @@ TEST(Tables, may_be_limited_to_high_ratings) {
   });
 }
 
-TEST(Tables, say_how_they_were_read) {
+TEST(tables, say_how_they_were_read) {
   prepare_summary summary;
   test::prepare_text("1,a,3,978300760\n1,b,3,978300761\n", keep_everyone(), 1, &summary);
   const std::string text = summary.detected.to_string();
@@ -261,7 +261,7 @@ TEST(Tables, say_how_they_were_read) {
 }
 
 // Rows of the shared table that need no options: file, then what it must become.
-TEST(Tables, of_the_shared_inputs_give_their_right_values) {
+TEST(tables, of_the_shared_inputs_give_their_right_values) {
   const char* shared = std::getenv("NEGPIPE_SHARED_DIR");
   const std::filesystem::path folder =
       std::filesystem::path(shared != nullptr ? shared : NEGPIPE_SHARED_DIR) / "data" / "inputs";

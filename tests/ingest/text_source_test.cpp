@@ -37,7 +37,7 @@ std::string read_blocks(const std::filesystem::path& path) {
   return text;
 }
 
-TEST(TextSource, gives_whole_lines_whatever_the_size) {
+TEST(text_source, gives_whole_lines_whatever_the_size) {
   const temporary_folder folder;
   const std::size_t block = block_reader::block_bytes;
   for (const std::string& text :
@@ -53,7 +53,7 @@ TEST(TextSource, gives_whole_lines_whatever_the_size) {
   }
 }
 
-TEST(TextSource, digests_the_file_not_the_text) {
+TEST(text_source, digests_the_file_not_the_text) {
   const temporary_folder folder;
   write_file(folder / "plain", "abc");
   text_source source{input_file(folder / "plain")};
@@ -68,7 +68,7 @@ TEST(TextSource, digests_the_file_not_the_text) {
   EXPECT_NE(other.digest(), source.digest());
 }
 
-TEST(TextSource, refuses_damaged_compression) {
+TEST(text_source, refuses_damaged_compression) {
   const temporary_folder folder;
   const std::string whole = gzipped(lines(100'000));
   std::string flipped = whole;
@@ -80,7 +80,7 @@ TEST(TextSource, refuses_damaged_compression) {
   }
 }
 
-TEST(TextSource, refuses_to_expand_a_file_without_limit) {
+TEST(text_source, refuses_to_expand_a_file_without_limit) {
   const temporary_folder folder;
   const std::string bomb = gzipped(std::string(text_source::min_text_limit_bytes + (1U << 20), '\n'));
   write_file(folder / "bomb.gz", bomb);
@@ -95,7 +95,7 @@ TEST(TextSource, refuses_to_expand_a_file_without_limit) {
   EXPECT_NO_THROW(read_blocks(folder / "small.gz")) << "a small file may shrink to " << small.size() << " bytes";
 }
 
-TEST(TextSource, takes_zeros_after_the_last_gzip_member_for_padding) {
+TEST(text_source, takes_zeros_after_the_last_gzip_member_for_padding) {
   const temporary_folder folder;
   const std::string text = lines(1000);
   for (const std::size_t zeros : {std::size_t{1}, std::size_t{512}, std::size_t{300'000}}) {
@@ -106,7 +106,7 @@ TEST(TextSource, takes_zeros_after_the_last_gzip_member_for_padding) {
   }
 }
 
-TEST(BlockReader, keeps_line_ends_in_quoted_fields_within_a_block) {
+TEST(block_reader, keeps_line_ends_in_quoted_fields_within_a_block) {
   const temporary_folder folder;
   std::string text;
   for (int i = 0; text.size() < 3 * block_reader::block_bytes; ++i) {
@@ -126,7 +126,7 @@ TEST(BlockReader, keeps_line_ends_in_quoted_fields_within_a_block) {
   EXPECT_TRUE(all == text);
 }
 
-TEST(BlockReader, refuses_a_quote_that_is_never_closed) {
+TEST(block_reader, refuses_a_quote_that_is_never_closed) {
   const temporary_folder folder;
   write_file(folder / "open", "1,\"2\n" + lines(3'000'000));
   text_source source{input_file(folder / "open")};
@@ -137,13 +137,13 @@ TEST(BlockReader, refuses_a_quote_that_is_never_closed) {
   EXPECT_THROW(reader.next(block), input_error);
 }
 
-TEST(TextSource, refuses_lines_that_fill_a_block) {
+TEST(text_source, refuses_lines_that_fill_a_block) {
   const temporary_folder folder;
   write_file(folder / "long", "1\n" + std::string(block_reader::block_bytes, 'x') + "\n");
   EXPECT_THROW(read_blocks(folder / "long"), input_error);
 }
 
-TEST(TextSource, refuses_pipes) {
+TEST(text_source, refuses_pipes) {
   const temporary_folder folder;
   ASSERT_EQ(::mkfifo((folder / "pipe").c_str(), 0600), 0);
   try {
@@ -154,7 +154,7 @@ TEST(TextSource, refuses_pipes) {
   }
 }
 
-TEST(TextSource, reports_what_the_system_refuses) {
+TEST(text_source, reports_what_the_system_refuses) {
   const temporary_folder folder;
   EXPECT_THROW(read_blocks(folder / "missing"), io_error);
   EXPECT_THROW(read_blocks(folder.path()), io_error);

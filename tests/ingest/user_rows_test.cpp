@@ -5,7 +5,7 @@
 namespace negpipe::ingest {
 namespace {
 
-TEST(UserRows, GroupsInFileOrder) {
+TEST(user_rows, groups_in_file_order) {
   const std::vector<std::int32_t> users = {2, 0, 2, 2, 0};
   const user_rows grouped = group_by_user(users, 4);
   EXPECT_EQ(grouped.offsets, (std::vector<std::uint64_t>{0, 2, 2, 5, 5}));
@@ -15,7 +15,7 @@ TEST(UserRows, GroupsInFileOrder) {
 }
 
 // Users with no rows, with one, and one with nearly all: every user in one range, in order.
-TEST(UserRows, SplitsIntoRangesThatCoverAllUsersOnce) {
+TEST(user_rows, splits_into_ranges_that_cover_all_users_once) {
   const std::vector<std::vector<std::uint64_t>> examples = {
       {0, 1}, {0, 0, 0, 0}, {0, 5, 5, 1000, 1001}, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}};
   for (const auto& offsets : examples) {

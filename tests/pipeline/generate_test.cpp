@@ -58,9 +58,9 @@ std::set<std::string> entries(const fs::path& folder) {
 
 constexpr int unlimited = 1 << 30;
 
-class GenerateWithAFailingBackend : public ::testing::TestWithParam<unsigned> {
+class generate_with_a_failing_backend : public ::testing::TestWithParam<unsigned> {
  protected:
-  GenerateWithAFailingBackend() {
+  generate_with_a_failing_backend() {
     options_.cycle_count = 3;  // seven batches each
     control_.threads = GetParam();
   }
@@ -91,7 +91,7 @@ class GenerateWithAFailingBackend : public ::testing::TestWithParam<unsigned> {
   run_control control_;
 };
 
-TEST_P(GenerateWithAFailingBackend, KeepsWholeCyclesOnly) {
+TEST_P(generate_with_a_failing_backend, keeps_whole_cycles_only) {
   const std::string first = "training_epochs/cycle_00000";
   const std::string second = "training_epochs/cycle_00001";
   const std::string third = "training_epochs/cycle_00002";
@@ -105,12 +105,12 @@ TEST_P(GenerateWithAFailingBackend, KeepsWholeCyclesOnly) {
   expect_failure<lost_device>(unlimited, 2, {parent, first, second, third});
 }
 
-TEST_P(GenerateWithAFailingBackend, HandsOnExceptionsOfAnyKind) {
+TEST_P(generate_with_a_failing_backend, hands_on_exceptions_of_any_kind) {
   expect_failure<foreign_exception>(9, unlimited, {"training_epochs", "training_epochs/cycle_00000"});
   expect_failure<std::bad_alloc>(9, unlimited, {"training_epochs", "training_epochs/cycle_00000"});
 }
 
-TEST_P(GenerateWithAFailingBackend, KeepsTheOldFolderThatItWasToReplace) {
+TEST_P(generate_with_a_failing_backend, keeps_the_old_folder_that_it_was_to_replace) {
   options_.cycle_count = 1;
   test::generate_small(data_, options_);
   options_.replace = true;
@@ -120,7 +120,7 @@ TEST_P(GenerateWithAFailingBackend, KeepsTheOldFolderThatItWasToReplace) {
   EXPECT_EQ(verify(data_, options_.out).failure_count, 0U);
 }
 
-INSTANTIATE_TEST_SUITE_P(Threads, GenerateWithAFailingBackend, ::testing::Values(1U, 4U));
+INSTANTIATE_TEST_SUITE_P(threads, generate_with_a_failing_backend, ::testing::Values(1U, 4U));
 
 }  // namespace
 }  // namespace negpipe

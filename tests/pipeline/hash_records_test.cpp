@@ -20,7 +20,7 @@ std::string hash_of(const std::vector<test::batch_columns>& batches) {
   return hash.hex();
 }
 
-TEST(HashRecords, CoversUsersAndItemsInTheOrderOfFileNumbers) {
+TEST(hash_records, covers_users_and_items_in_the_order_of_file_numbers) {
   const dataset data = test::small_dataset();
   const test::temporary_folder folder;
   auto options = test::small_options(folder / "out");
@@ -44,7 +44,7 @@ TEST(HashRecords, CoversUsersAndItemsInTheOrderOfFileNumbers) {
   EXPECT_NE(hashes[0].all_batches, hashes[1].all_batches);
 }
 
-TEST(HashRecords, DependsOnContentsOnly) {
+TEST(hash_records, depends_on_contents_only) {
   const dataset data = test::small_dataset();
   const test::temporary_folder folder;
   std::vector<std::string> found;
@@ -62,7 +62,7 @@ TEST(HashRecords, DependsOnContentsOnly) {
   EXPECT_EQ(std::count(found.begin(), found.end(), found[0]), 6);
 }
 
-TEST(HashRecords, RefusesAFolderThatWasNotFinished) {
+TEST(hash_records, refuses_a_folder_that_was_not_finished) {
   const test::temporary_folder folder;
   const auto options = test::small_options(folder / "out");
   test::generate_small(test::small_dataset(), options);
@@ -72,7 +72,7 @@ TEST(HashRecords, RefusesAFolderThatWasNotFinished) {
 }
 
 // A hash of part of a folder would be taken for that of the whole.
-TEST(HashRecords, RefusesAFolderThatLacksFilesOrRecords) {
+TEST(hash_records, refuses_a_folder_that_lacks_files_or_records) {
   const test::temporary_folder folder;
   const auto options = test::small_options(folder / "out");
   test::generate_small(test::small_dataset(), options);
@@ -101,7 +101,7 @@ TEST(HashRecords, RefusesAFolderThatLacksFilesOrRecords) {
   EXPECT_NE(refusal().find("\"record_count\" is 3, 4 wanted: 7 batches in 2 files"), std::string::npos) << refusal();
 }
 
-TEST(HashRecords, ReportsHowFarItHasCome) {
+TEST(hash_records, reports_how_far_it_has_come) {
   const test::temporary_folder folder;
   const auto options = test::small_options(folder / "out");
   test::generate_small(test::small_dataset(), options);

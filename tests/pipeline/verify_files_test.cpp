@@ -22,9 +22,9 @@ std::string slurp(const fs::path& path) {
 
 void spill(const fs::path& path, const std::string& text) { std::ofstream(path, std::ios::binary) << text; }
 
-class VerifyFiles : public ::testing::Test {
+class verify_files : public ::testing::Test {
  protected:
-  VerifyFiles() { test::generate_small(data_, options_); }
+  verify_files() { test::generate_small(data_, options_); }
 
   /// What verify says, one failure a line; empty when all is well.
   std::string told() const {
@@ -51,14 +51,14 @@ class VerifyFiles : public ::testing::Test {
   fs::path evaluation_ = options_.out / "eval_data";
 };
 
-TEST_F(VerifyFiles, AreSoundToBeginWith) { EXPECT_EQ(told(), ""); }
+TEST_F(verify_files, are_sound_to_begin_with) { EXPECT_EQ(told(), ""); }
 
-TEST_F(VerifyFiles, NeedReadyJson) {
+TEST_F(verify_files, need_ready_json) {
   fs::remove(cycle_ / "ready.json");
   expect_told("ready.json: is missing");
 }
 
-TEST_F(VerifyFiles, MustAgreeWithEveryNumberOfReadyJson) {
+TEST_F(verify_files, must_agree_with_every_number_of_ready_json) {
   const auto off_by_one = [](const char* pointer) {
     return [pointer](json& root) {
       json& field = root[json::json_pointer(pointer)];
@@ -91,19 +91,19 @@ TEST_F(VerifyFiles, MustAgreeWithEveryNumberOfReadyJson) {
   expect_told("eval_batch_size");
 }
 
-TEST_F(VerifyFiles, MustBelongToTheDatasetAndTheStream) {
+TEST_F(verify_files, must_belong_to_the_dataset_and_the_stream) {
   const dataset other = test::random_dataset({3, 20, 1, 0, 35, 12, 7}, 60, 12);
   EXPECT_THROW(verify(other, options_.out), format_error);
   edit_ready(cycle_, [](json& root) { root["stream_version"] = stream_version + 1; });
   EXPECT_THROW(told(), format_error);
 }
 
-TEST_F(VerifyFiles, MustStandInTheFolderOfTheirCycle) {
+TEST_F(verify_files, must_stand_in_the_folder_of_their_cycle) {
   fs::rename(cycle_, options_.out / "training_epochs/cycle_00003");
   expect_told("\"cycle\" is 0, 3 wanted");
 }
 
-TEST_F(VerifyFiles, MustAllBeThereAndNoOther) {
+TEST_F(verify_files, must_all_be_there_and_no_other) {
   fs::copy(cycle_ / "train_0.tfrecords", cycle_ / "train_3.tfrecords");
   expect_told("train_3.tfrecords: stands here, but ready.json does not list it");
   fs::remove(cycle_ / "train_3.tfrecords");
@@ -111,7 +111,7 @@ TEST_F(VerifyFiles, MustAllBeThereAndNoOther) {
   expect_told("train_1.tfrecords: is missing");
 }
 
-TEST_F(VerifyFiles, MustHoldTheirShareOfBatches) {
+TEST_F(verify_files, must_hold_their_share_of_batches) {
   // Seven batches in three files lie as 3, 3, 1: moving the last record to another file keeps all of them.
   const std::string one = slurp(cycle_ / "train_1.tfrecords");
   const std::string two = slurp(cycle_ / "train_2.tfrecords");
@@ -122,12 +122,12 @@ TEST_F(VerifyFiles, MustHoldTheirShareOfBatches) {
   expect_told("bytes, 2331 wanted by ready.json");
 }
 
-TEST_F(VerifyFiles, must_be_compressed_as_ready_json_says) {
+TEST_F(verify_files, must_be_compressed_as_ready_json_says) {
   edit_ready(cycle_, [](json& root) { root["compression"] = "gzip"; });
   expect_told("train_0.tfrecords: is not compressed by gzip, but ready.json says");
 }
 
-TEST_F(VerifyFiles, must_hold_no_record_that_the_batch_size_does_not_allow) {
+TEST_F(verify_files, must_hold_no_record_that_the_batch_size_does_not_allow) {
   const record::record_template shape(std::vector<record::column_spec>{{"user_id", 4000}});
   std::vector<std::byte> out(shape.record_bytes());
   const std::vector<std::byte> values(4000);
@@ -137,7 +137,7 @@ TEST_F(VerifyFiles, must_hold_no_record_that_the_batch_size_does_not_allow) {
   expect_told("by the batch size");
 }
 
-TEST_F(VerifyFiles, MustHaveTheirIndex) {
+TEST_F(verify_files, must_have_their_index) {
   const std::string good = slurp(cycle_ / "train_0.tfrecords.idx");
   spill(cycle_ / "train_0.tfrecords.idx", good + "0 1\n");
   expect_told("train_0.tfrecords.idx: does not hold the offset and length of every record");
@@ -145,7 +145,7 @@ TEST_F(VerifyFiles, MustHaveTheirIndex) {
   expect_told("train_0.tfrecords.idx: is missing");
 }
 
-TEST_F(VerifyFiles, MustNotHaveAFlippedByteAnywhere) {
+TEST_F(verify_files, must_not_have_a_flipped_byte_anywhere) {
   for (const fs::path& path : {cycle_ / "train_1.tfrecords", evaluation_ / "eval_0.tfrecords"}) {
     const std::string good = slurp(path);
     for (std::size_t place = 0; place < good.size(); place += 97) {
@@ -161,7 +161,7 @@ TEST_F(VerifyFiles, MustNotHaveAFlippedByteAnywhere) {
   EXPECT_EQ(told(), "");
 }
 
-TEST_F(VerifyFiles, MustHaveTheRightFeatures) {
+TEST_F(verify_files, must_have_the_right_features) {
   const auto rewrite = [&](std::vector<record::column_spec> specs) {
     const record::record_template shape(specs);
     std::vector<std::byte> out(shape.record_bytes());
@@ -182,16 +182,16 @@ TEST_F(VerifyFiles, MustHaveTheRightFeatures) {
   expect_told("feature \"valid_point_mask\" does not belong here");
 }
 
-TEST_F(VerifyFiles, MustBeThere) { EXPECT_THROW(verify(data_, folder_ / "none"), format_error); }
+TEST_F(verify_files, must_be_there) { EXPECT_THROW(verify(data_, folder_ / "none"), format_error); }
 
-TEST_F(VerifyFiles, AreLeftWhenAStopIsRequested) {
+TEST_F(verify_files, are_left_when_a_stop_is_requested) {
   const std::atomic<bool> stop{true};
   run_control control;
   control.stop_requested = &stop;
   EXPECT_THROW(verify(data_, options_.out, control), interrupted_error);
 }
 
-TEST_F(VerifyFiles, AreReportedAsFarAsTheyHaveBeenRead) {
+TEST_F(verify_files, are_reported_as_far_as_they_have_been_read) {
   run_control control;
   std::vector<std::pair<std::string, std::uint64_t>> ends;
   control.on_progress = [&](const progress& now) {

@@ -27,9 +27,9 @@ std::string told(const verify_report& report) {
 
 using sound_run = std::tuple<padding_policy, std::uint64_t, std::uint32_t, compression_type, bool>;
 
-class VerifySound : public ::testing::TestWithParam<sound_run> {};
+class verify_sound : public ::testing::TestWithParam<sound_run> {};
 
-TEST_P(VerifySound, FindsNothingWrong) {
+TEST_P(verify_sound, finds_nothing_wrong) {
   const auto [padding, batch_size, readers, compression, mlperf] = GetParam();
   const dataset data = test::small_dataset();
   const test::temporary_folder folder;
@@ -59,13 +59,13 @@ TEST_P(VerifySound, FindsNothingWrong) {
 
 // A cycle has 624 points: batches that leave a rest, that leave none, and one that holds all.
 INSTANTIATE_TEST_SUITE_P(
-    All, VerifySound,
+    all, verify_sound,
     ::testing::Combine(::testing::Values(padding_policy::resample, padding_policy::mask, padding_policy::drop),
                        ::testing::Values(std::uint64_t{100}, std::uint64_t{104}, std::uint64_t{624}),
                        ::testing::Values(1U, 3U, 12U),
                        ::testing::Values(compression_type::none, compression_type::gzip), ::testing::Bool()));
 
-TEST(VerifySound, FindsNothingWrongWithWideItemsAndFullUsers) {
+TEST(verify_sound, finds_nothing_wrong_with_wide_items_and_full_users) {
   // More than 65,536 items, and a user who has all but the held-out one of a small catalogue.
   const test::temporary_folder folder;
   for (const auto& data : {test::random_dataset({5, 30, 1}, 70'000, 3), test::edge_dataset()}) {
@@ -273,9 +273,9 @@ const std::vector<tampering> tamperings{
      {"record 0, position 0", "user 3 found, 0 wanted"}},
 };
 
-class VerifyTampering : public ::testing::TestWithParam<tampering> {};
+class verify_tampering : public ::testing::TestWithParam<tampering> {};
 
-TEST_P(VerifyTampering, IsFound) {
+TEST_P(verify_tampering, is_found) {
   const tampering& row = GetParam();
   const dataset data = test::small_dataset();
   const test::temporary_folder folder;
@@ -296,7 +296,7 @@ TEST_P(VerifyTampering, IsFound) {
   for (const char* wanted : row.told) EXPECT_NE(text.find(wanted), std::string::npos) << wanted << " not in\n" << text;
 }
 
-INSTANTIATE_TEST_SUITE_P(All, VerifyTampering, ::testing::ValuesIn(tamperings));
+INSTANTIATE_TEST_SUITE_P(all, verify_tampering, ::testing::ValuesIn(tamperings));
 
 }  // namespace
 }  // namespace negpipe

@@ -17,13 +17,13 @@ bytes counting(int first, int step) {
   return out;
 }
 
-TEST(Crc32c, GivesThePublishedAnswers) {
+TEST(crc32c, gives_the_published_answers) {
   // RFC 3720, appendix B.4, and the check value of the catalogue of parametrised CRC algorithms.
   const bytes read_command = [] {
     bytes out(48);
     const std::pair<std::size_t, int> set[] = {{0, 0x01}, {1, 0xC0}, {16, 0x14}, {22, 0x04}, {27, 0x14}, {31, 0x18},
                                                {32, 0x28}, {40, 0x02}};
-    for (const auto& [place, value] : set) out[place] = static_cast<std::byte>(value);
+    for (const auto& [offset, value] : set) out[offset] = static_cast<std::byte>(value);
     return out;
   }();
   const std::pair<bytes, std::uint32_t> answers[] = {{bytes(32), 0x8A9136AAU},
@@ -36,7 +36,7 @@ TEST(Crc32c, GivesThePublishedAnswers) {
   for (const auto& [input, wanted] : answers) EXPECT_EQ(support::crc32c(input), wanted);
 }
 
-TEST(Crc32c, IsTheSameInPieces) {
+TEST(crc32c, is_the_same_in_pieces) {
   const bytes whole = test::random_bytes(1000, 1);
   for (std::size_t cut = 0; cut <= whole.size(); cut += 37) {
     const std::uint32_t first = support::crc32c(std::span(whole).first(cut));
@@ -44,8 +44,8 @@ TEST(Crc32c, IsTheSameInPieces) {
   }
 }
 
-TEST(MaskedCrc, GivesTensorFlowsAnswers) {
-  // As tf.io.TFRecordWriter stores them for the length 3 and the payload "abc".
+TEST(masked_crc, gives_the_answers_of_tensorflow) {
+  // As tf.io.TFRecordWriter writes them for the length 3 and the payload "abc".
   bytes length(8);
   length[0] = std::byte{3};
   EXPECT_EQ(record::mask_crc(support::crc32c(length)), 0x0E4999B0U);
@@ -55,7 +55,7 @@ TEST(MaskedCrc, GivesTensorFlowsAnswers) {
   }
 }
 
-TEST(CrcCarry, JoinsPiecesOfAnyLength) {
+TEST(crc_carry, joins_pieces_of_any_length) {
   for (const std::size_t length : {0U, 1U, 2U, 3U, 63U, 64U, 65U, 999U, 65'536U, 1'000'003U}) {
     const bytes a = test::random_bytes(101, 2);
     const bytes b = test::random_bytes(length, 3);
@@ -65,7 +65,7 @@ TEST(CrcCarry, JoinsPiecesOfAnyLength) {
   }
 }
 
-TEST(CrcOfRecords, is_that_of_the_file_in_any_order) {
+TEST(crc_of_records, is_that_of_the_file_in_any_order) {
   for (const std::size_t count : {1U, 2U, 3U, 64U, 65U, 1000U}) {
     constexpr std::size_t record_bytes = 37;
     const bytes whole = test::random_bytes(count * record_bytes, 4);

@@ -24,7 +24,7 @@ bytes from_hex(std::string_view hex) {
   return out;
 }
 
-TEST(ExampleEncoder, WritesWhatTensorFlowWrites) {
+TEST(example_encoder, writes_what_tensorflow_writes) {
   // tf.io.TFRecordWriter with Example.SerializeToString(deterministic=True): users [1, 70000], items [2, 513],
   // labels [1, 0].
   const bytes wanted = from_hex(
@@ -45,8 +45,8 @@ TEST(ExampleEncoder, WritesWhatTensorFlowWrites) {
   EXPECT_EQ(found, wanted);
 }
 
-TEST(ExampleEncoder, GivesBackEveryColumn) {
-  // Sizes on both sides of where lengths grow by a byte, and of the step in which payloads are checksummed.
+TEST(example_encoder, gives_back_every_column) {
+  // Sizes around the growth of a varint, and around the step in which payloads are checksummed.
   test::temporary_folder folder;
   for (const std::uint64_t size : {1U, 2U, 100U, 110U, 120U, 126U, 127U, 128U, 129U, 4'000U, 16'370U, 16'383U, 16'384U,
                                    16'385U, 700'000U}) {
@@ -68,7 +68,7 @@ TEST(ExampleEncoder, GivesBackEveryColumn) {
   }
 }
 
-TEST(ExampleEncoder, EncodesInManyThreadsAtOnce) {
+TEST(example_encoder, encodes_in_many_threads_at_once) {
   const auto specs = record::evaluation_record_columns(5'000, item_type::uint16);
   const record_template shape(specs);
   std::vector<bytes> alone;
@@ -83,7 +83,7 @@ TEST(ExampleEncoder, EncodesInManyThreadsAtOnce) {
   EXPECT_EQ(together, alone);
 }
 
-TEST(ExampleEncoder, RefusesRecordsThatProtobufCannotHold) {
+TEST(example_encoder, refuses_records_that_protobuf_cannot_hold) {
   EXPECT_NO_THROW(record_template(record::training_record_columns(306'783'360, item_type::uint16, false)));
   EXPECT_THROW(record_template(record::training_record_columns(306'783'380, item_type::uint16, false)), option_error);
   EXPECT_THROW(record_template(record::training_record_columns(1ULL << 61, item_type::int32, true)), option_error);

@@ -19,7 +19,7 @@ ready_file training_content() {
   ready_file content;
   content.batch_size = 65'536;
   content.batch_count = 3;
-  content.seed = 0xFFFF'FFFF'FFFF'FFFFU;  // no double holds it
+  content.seed = 0xFFFF'FFFF'FFFF'FFFFU;  // not representable as a double
   content.point_count = 190'000;
   content.items = item_type::int32;
   content.compression = compression_type::gzip;
@@ -54,7 +54,7 @@ void store(const test::temporary_folder& folder, const std::string& text) {
   test::write_bytes(folder / "ready.json", test::as_bytes(text));
 }
 
-TEST(ReadyFile, GivesBackWhatWasWritten) {
+TEST(ready_file, gives_back_what_was_written) {
   const test::temporary_folder folder;
   for (const auto& content : {training_content(), evaluation_content()}) {
     record::write_ready_file(folder.path(), content);
@@ -83,7 +83,7 @@ TEST(ReadyFile, GivesBackWhatWasWritten) {
   }
 }
 
-TEST(ReadyFile, HasTheFieldsThatThePipelineOf2018Read) {
+TEST(ready_file, has_the_fields_that_the_2018_pipeline_reads) {
   const test::temporary_folder folder;
   record::write_ready_file(folder.path(), training_content());
   const json root = parse(folder);
@@ -94,7 +94,7 @@ TEST(ReadyFile, HasTheFieldsThatThePipelineOf2018Read) {
             (json{{"user_id", "int32"}, {"item_id", "int32"}, {"labels", "int8"}, {"valid_point_mask", "int8"}}));
 }
 
-TEST(ReadyFile, RefusesAFieldThatIsMissingOrOfAnotherKind) {
+TEST(ready_file, refuses_a_field_that_is_missing_or_of_another_kind) {
   const test::temporary_folder folder;
   for (const auto& content : {training_content(), evaluation_content()}) {
     record::write_ready_file(folder.path(), content);
@@ -105,7 +105,7 @@ TEST(ReadyFile, RefusesAFieldThatIsMissingOrOfAnotherKind) {
       store(folder, bad.dump());
       EXPECT_THROW(record::read_ready_file(folder.path()), format_error) << field.key() << " missing";
       for (const json& value : {json(nullptr), json(-1), json(1.5), json("neither"), json::array({1})}) {
-        if (field.key() == "library_version" && value.is_string()) continue;  // any text will do
+        if (field.key() == "library_version" && value.is_string()) continue;  // any text is valid
         bad = good;
         bad[field.key()] = value;
         store(folder, bad.dump());
@@ -115,7 +115,7 @@ TEST(ReadyFile, RefusesAFieldThatIsMissingOrOfAnotherKind) {
   }
 }
 
-TEST(ReadyFile, RefusesWhatNestsWithoutEnd) {
+TEST(ready_file, refuses_json_nested_too_deeply) {
   const test::temporary_folder folder;
   record::write_ready_file(folder.path(), training_content());
   const std::string sound = parse(folder).dump();
@@ -128,7 +128,7 @@ TEST(ReadyFile, RefusesWhatNestsWithoutEnd) {
   }
 }
 
-TEST(ReadyFile, RefusesOtherFormatsAndDamage) {
+TEST(ready_file, refuses_other_formats_and_damage) {
   const test::temporary_folder folder;
   EXPECT_THROW(record::read_ready_file(folder.path()), io_error);
   record::write_ready_file(folder.path(), training_content());

@@ -1,4 +1,4 @@
-// Files as bytes, and records to put into them.
+// Files as byte vectors, and records for them.
 #pragma once
 
 #include <cstddef>
@@ -40,7 +40,7 @@ inline void write_bytes(const std::filesystem::path& path, std::span<const std::
   EXPECT_TRUE(out) << path;
 }
 
-/// TFRecord framing, spelt out.
+/// TFRecord framing, written independently of the encoder.
 inline bytes frame(std::span<const std::byte> payload) {
   bytes out(record::frame_header_bytes);
   record::store_le<std::uint64_t>(out.data(), payload.size());
