@@ -20,7 +20,7 @@ namespace {
 
 progress_display display;
 
-/// Reads a number of decimal digits from the front of a text; false if there is none or it does not fit.
+/// Removes a decimal number from the front of text. Returns false if there is none or it does not fit the type.
 template <typename Number>
 bool take_number(std::string_view& text, Number& number) {
   const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), number);
@@ -28,8 +28,8 @@ bool take_number(std::string_view& text, Number& number) {
   return failure == std::errc();
 }
 
-/// CLI11 converts with strtoull in any base, which takes -1 for 2^64 - 1, what is too large for the largest, and 010
-/// for 8. What comes back is the number in its plain form.
+/// Replaces text by the plain form of its decimal number; returns an error message otherwise. CLI11 uses strtoull in
+/// any base, which reads -1 as 2^64 - 1, saturates on overflow, and reads 010 as 8.
 template <typename Number>
 std::string normalize_number(std::string& text) {
   Number number{};
@@ -42,7 +42,7 @@ std::string normalize_number(std::string& text) {
   return {};
 }
 
-/// A number and a unit of 1,024s: "64M", "64 MiB" and "67108864" are one.
+/// Replaces text by its number of bytes; returns an error message otherwise. "64M", "64 MiB" and "67108864" are equal.
 std::string normalize_bytes(std::string& text) {
   const auto refusal = [&] { return text + " given, a number of bytes wanted, such as 1073741824, 1024M or 1G"; };
   std::uint64_t number = 0;
@@ -64,8 +64,8 @@ std::string normalize_bytes(std::string& text) {
 
 void add_common_options(CLI::App& command, common_options& options, const std::string& example) {
   command.add_flag("--json", options.json, "print one JSON object instead of text");
-  command.add_flag("--quiet", options.quiet, "print nothing but errors (and the object of --json)");
-  command.add_option("--threads", options.threads, "threads to use; 0 means one a core. Results never depend on it")
+  command.add_flag("--quiet", options.quiet, "print only errors (and the object of --json)");
+  command.add_option("--threads", options.threads, "number of threads; 0: one per core. Results do not depend on it")
       ->capture_default_str()
       ->check(CLI::Validator(
           [](std::string& text) {
@@ -83,13 +83,14 @@ void check_values(CLI::App& app) {
   const CLI::Validator whole_number(normalize_number<std::uint64_t>, "");
   const CLI::Validator signed_number(normalize_number<std::int64_t>, "");
   const CLI::Validator some_text(
-      [](std::string& text) { return text.empty() ? std::string("nothing given, a name wanted") : std::string(); }, "");
+      [](std::string& text) { return text.empty() ? std::string("empty text given, a name wanted") : std::string(); },
+      "");
   for (CLI::App* command : app.get_subcommands(/*filter=*/{})) {
     for (CLI::Option* option : command->get_options()) {
       const std::string type = option->get_type_name();
       if (type == "TEXT") option->check(some_text);
       if (type == "INT") option->transform(signed_number);
-      // Other checks of an option stand behind its type.
+      // The names of an option's checks follow that of its type.
       if (type == "UINT" || type.starts_with("UINT:UINT")) option->transform(whole_number);
     }
   }

@@ -1,4 +1,4 @@
-// What the subcommands share. The only code of the project that prints or exits is in this folder.
+// Code that the subcommands share. Only this folder prints or exits.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -19,17 +19,17 @@ namespace negpipe::cli {
 struct common_options {
   bool json = false;     ///< one JSON object on standard output instead of text
   bool quiet = false;    ///< no progress, no summary; errors only
-  unsigned threads = 0;  ///< 0: one a core
+  unsigned threads = 0;  ///< 0: one per core
 };
 
-/// Adds --json, --quiet and --threads, and the example that --help ends with.
+/// Adds --json, --quiet and --threads, and an example at the end of --help.
 void add_common_options(CLI::App& command, common_options& options, const std::string& example);
 
-/// Makes every option that takes a number read it as decimal and refuse signs where there are none and overflow, and
-/// every option that takes a name refuse an empty one; called once all options are added.
+/// Adds checks to all options. Numbers must be decimal and must not overflow; unsigned ones must have no sign. Texts
+/// must not be empty. Must be called after all options were added.
 void check_values(CLI::App& app);
 
-/// Makes an option take one of some words, in any case, for the values that they stand for.
+/// Makes an option accept one of the given words, in any case, and store its value.
 template <typename Enum>
 CLI::Option* take_one_of(CLI::Option* option, std::map<std::string, Enum> words) {
   const auto transform = [words](std::string& text) {
@@ -44,35 +44,35 @@ CLI::Option* take_one_of(CLI::Option* option, std::map<std::string, Enum> words)
   return option->type_name("WORD")->transform(CLI::Validator(transform, ""));
 }
 
-/// For a transform: a number of bytes with an optional unit (k, M, G, ... of 1,024) becomes one without.
+/// Returns a transform that reads a number of bytes with an optional unit (k, M, G, ... powers of 1,024).
 CLI::Validator byte_count();
 
-/// Returns a run_control with a bar on a terminal, plain lines otherwise, nothing with --quiet. Signals stop it, see
-/// stop_on_signals().
+/// Returns a run_control that signals stop (see stop_on_signals()). It shows progress as a bar on a terminal, as lines
+/// otherwise, and not at all with --quiet.
 run_control make_control(const common_options& options);
 
-/// Returns the flag for a field that the library's messages name: "--force" for "replace"; a field without a flag as it
-/// is.
+/// Returns the flag for a field of the library's messages, such as "--force" for "replace". Returns other names
+/// unchanged.
 std::string flag_of(std::string_view field);
 
 /// Returns the message of an error with flags instead of fields.
 std::string with_flags(const error& failure);
 
-/// Ends the progress display and prints the outcome: the JSON object with --json, else the text, nothing with --quiet.
-/// Seeds stand in the object as text, as they do in ready.json: many readers of JSON keep numbers as doubles, which
-/// lose the last digits of 64 bits. Throws io_error when it cannot be written: an outcome that is lost is no outcome.
+/// Ends the progress display and prints the outcome: the JSON object with --json, otherwise the text, nothing with
+/// --quiet. Callers store seeds as text, as in ready.json: many JSON readers store numbers as doubles, which lose the
+/// last digits of 64-bit integers. Throws io_error if the output cannot be written.
 void print_outcome(const common_options& options, const nlohmann::ordered_json& summary, const std::string& text);
 
-/// Throws io_error when something that was printed to standard output did not arrive.
+/// Flushes standard output. Throws io_error if anything printed to it could not be written.
 void flush_output();
 
-/// A line for the user on standard error (such as "seed 42 was drawn"); nothing with --quiet.
+/// Prints a line on standard error, such as "seed 42 was drawn"; nothing with --quiet.
 void print_note(const common_options& options, const std::string& text);
 
-/// Thrown by a subcommand that did its work and found the answer "no" (verify); what() has been printed already.
+/// Thrown by a subcommand whose result is negative (verify), after it has printed the result. Ends with status 1.
 struct negative_outcome {};
 
-// One file a subcommand; each adds itself with a callback that does the work and throws negpipe::error.
+// Each subcommand has its own file, and adds itself with a callback that throws negpipe::error.
 void add_prepare(CLI::App& app);
 void add_synth(CLI::App& app);
 void add_generate(CLI::App& app);

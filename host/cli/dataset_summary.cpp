@@ -20,7 +20,7 @@ nlohmann::ordered_json summarize(const dataset& data, const std::filesystem::pat
 
 std::string describe(const dataset& data, const std::filesystem::path& folder) {
   return fmt::format(
-      "{}: {} users, {} items, {} training positives ({:.3g} % of all pairs) and a held-out item a user\n",
+      "{}: {} users, {} items, {} training positives ({:.3g} % of all pairs) and one held-out item per user\n",
       folder.string(), data.user_count(), data.item_count(), data.positive_count(), 100 * density(data));
 }
 

@@ -1,4 +1,4 @@
-// What prepare, synth and info say of a dataset.
+// Summary of a dataset, which prepare, synth and info print.
 #pragma once
 
 #include <filesystem>
@@ -9,16 +9,16 @@
 
 namespace negpipe::cli {
 
-/// Whether a dataset was made by synth, so that it has no ratings and no ties among them.
+/// Returns whether a dataset was made by synth. Such a dataset has no ratings, so ties do not concern it.
 bool is_synthetic(const dataset_origin& origin);
 
-/// Share of the (user, item) pairs that are training positives.
+/// Returns the share of (user, item) pairs that are training positives.
 double density(const dataset& data);
 
-/// Path, counts and digest.
+/// Returns path, counts and digest as JSON.
 nlohmann::ordered_json summarize(const dataset& data, const std::filesystem::path& folder);
 
-/// The same as a line for people.
+/// Returns path, counts and density as a line of text.
 std::string describe(const dataset& data, const std::filesystem::path& folder);
 
 }  // namespace negpipe::cli

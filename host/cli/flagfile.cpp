@@ -72,7 +72,7 @@ bool is_one_of(std::string_view text, std::initializer_list<std::string_view> wa
   return std::find(wanted.begin(), wanted.end(), text) != wanted.end();
 }
 
-/// One line of a flag file, and where it stands.
+/// One line of a flag file, with its location for messages.
 class flag_line {
  public:
   flag_line(std::string where, std::string_view text) : where_(std::move(where)) {
@@ -98,7 +98,7 @@ class flag_line {
       }
       member = nullptr;
     }
-    if (member == nullptr) fail(fmt::format("there is no option \"{}\"; known are {}", name_, known_names()));
+    if (member == nullptr) fail(fmt::format("unknown option \"{}\"; known options: {}", name_, known_names()));
     std::visit([&](auto known) { read(flags.*known); }, *member);
   }
 
@@ -151,34 +151,34 @@ class flag_line {
   throw io_error(fmt::format("cannot {} {}: {}", what, file.string(), std::strerror(errno)));
 }
 
-bool is_there(const fs::path& file) {
+bool exists(const fs::path& file) {
   struct stat status {};
   if (::stat(file.c_str(), &status) == 0) return true;
   if (errno != ENOENT) throw_unreadable("examine", file);
   return false;
 }
 
-/// Closes a descriptor.
-class closing {
+/// Closes a descriptor at the end of its scope.
+class descriptor_closer {
  public:
-  explicit closing(int descriptor) : descriptor_(descriptor) {}
-  ~closing() { ::close(descriptor_); }
-  closing(const closing&) = delete;
-  closing& operator=(const closing&) = delete;
+  explicit descriptor_closer(int descriptor) : descriptor_(descriptor) {}
+  ~descriptor_closer() { ::close(descriptor_); }
+  descriptor_closer(const descriptor_closer&) = delete;
+  descriptor_closer& operator=(const descriptor_closer&) = delete;
 
  private:
   int descriptor_;
 };
 
-/// The standard library's streams would block on a FIFO and take a folder for an empty file.
+/// Reads a regular file. The standard library's streams would block on a FIFO and read a folder as an empty file.
 std::string read_small_file(const fs::path& path) {
   constexpr std::size_t max_bytes = std::size_t{1} << 20;
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
   if (descriptor < 0) throw_unreadable("open the flag file", path);
-  const closing guard(descriptor);
+  const descriptor_closer guard(descriptor);
   struct stat status {};
   if (::fstat(descriptor, &status) != 0) throw_unreadable("examine", path);
-  if (!S_ISREG(status.st_mode)) throw io_error("the flag file " + path.string() + " is no regular file");
+  if (!S_ISREG(status.st_mode)) throw io_error("the flag file " + path.string() + " is not a regular file");
   std::string text(max_bytes + 1, '\0');
   std::size_t size = 0;
   while (size < text.size()) {
@@ -188,7 +188,7 @@ std::string read_small_file(const fs::path& path) {
     size += static_cast<std::size_t>(std::max<ssize_t>(got, 0));
   }
   if (size > max_bytes) {
-    throw option_error(fmt::format("the flag file {} has more than {} bytes; give one --name=value a line",
+    throw option_error(fmt::format("the flag file {} has more than {} bytes; give one --name=value per line",
                                    path.string(), max_bytes));
   }
   text.resize(size);
@@ -225,19 +225,19 @@ bool wait_for_flagfile(const fs::path& file, std::chrono::seconds timeout, std::
                        const run_control& control) {
   using clock = std::chrono::steady_clock;
   constexpr std::chrono::milliseconds pause{100};
-  constexpr std::chrono::nanoseconds max_step = 10 * pause;  // a longer one means that the process was stopped
+  constexpr std::chrono::nanoseconds max_step = 10 * pause;  // a longer step means that the process was stopped
   std::chrono::nanoseconds waited{};
   auto last = clock::now();
-  // Polled: the trainer may still be making the folder, and then there is nothing to watch.
-  for (; !is_there(file); std::this_thread::sleep_for(pause)) {
+  // Polled, because the folder may not exist yet, and then inotify has nothing to watch.
+  for (; !exists(file); std::this_thread::sleep_for(pause)) {
     control.throw_if_stopped();
     if (parent != 0 && ::getppid() != parent) return false;
     const auto now = clock::now();
     waited += std::min<std::chrono::nanoseconds>(now - last, max_step);
     last = now;
     if (waited < timeout) continue;
-    throw option_error(fmt::format("the flag file {} has not appeared for {} s; start the trainer, or give DATASET and "
-                                   "the options here",
+    throw option_error(fmt::format("the flag file {} did not appear within {} s; start the trainer, or give DATASET "
+                                   "and the options here",
                                    file.string(), timeout.count()));
   }
   return true;

@@ -1,4 +1,4 @@
-// The flag file of the 2018 pipeline, in which a trainer leaves options for its producer.
+// The flag file of the 2018 pipeline, through which a trainer passes options to its producer.
 #pragma once
 
 #include <chrono>
@@ -12,7 +12,7 @@
 
 namespace negpipe::cli {
 
-/// The options under their names of 2018; absent ones were not given.
+/// Options by their names in the 2018 pipeline; empty if not given.
 struct legacy_flags {
   std::optional<std::string> data_dir;
   std::optional<std::string> cache_id;
@@ -31,19 +31,20 @@ struct legacy_flags {
   std::optional<bool> ml_perf;
 };
 
-/// Reads lines of the form --name=value. Blank lines and those that start with # are ignored. A truth value is true, t,
-/// yes, y, 1 or its opposite, in any case, or just --name or --noname. At most 1 MiB of a regular file is read.
+/// Reads a regular file of at most 1 MiB with lines of the form --name=value.
+/// - Blank lines and lines that start with # are ignored.
+/// - A boolean is true, t, yes, y, 1 or false, f, no, n, 0, in any case; or just --name or --noname.
 /// Throws io_error, and option_error (file, line, name) for the first line with an unknown name or a value of another
-/// kind; flags then holds what the other lines say.
+/// type; flags then holds the values of all other lines.
 void read_flagfile(const std::filesystem::path& file, legacy_flags& flags);
 
-/// Waits until a file exists. Returns false if the parent process ends first (0: it does not matter). Time for which
-/// this process is stopped does not count. Throws io_error, option_error after the timeout, and interrupted_error once
-/// a stop was requested.
+/// Waits until a file exists. Returns false if the parent process ends first (parent 0: ignores its end).
+/// - timeout: excludes time during which this process is stopped.
+/// Throws io_error, option_error after the timeout, and interrupted_error after a stop request.
 bool wait_for_flagfile(const std::filesystem::path& file, std::chrono::seconds timeout, std::int64_t parent,
                        const run_control& control);
 
-/// Throws option_error unless the counts that the flags give are those of the dataset.
+/// Throws option_error if a count in the flags differs from the dataset's.
 void check_counts(const legacy_flags& flags, const dataset& data);
 
 }  // namespace negpipe::cli

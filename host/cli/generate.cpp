@@ -53,10 +53,10 @@ void run_generate(generation_arguments& arguments) {
 void add_generate(CLI::App& app) {
   auto arguments = std::make_shared<generation_arguments>();
   generate_options& options = arguments->options;
-  CLI::App& command = *app.add_subcommand("generate", "Write cycles of training data and the evaluation data");
-  command.add_option("DATASET", arguments->dataset_folder, "a folder that prepare or synth made")->required();
+  CLI::App& command = *app.add_subcommand("generate", "Write training cycles and the evaluation data");
+  command.add_option("DATASET", arguments->dataset_folder, "a folder that prepare or synth wrote")->required();
   command.add_option("--out", options.out, "folder to write to")->required();
-  command.add_option("--cycles", options.cycle_count, "how many cycles to write")->capture_default_str();
+  command.add_option("--cycles", options.cycle_count, "number of cycles to write")->capture_default_str();
   add_generation_options(command, *arguments);
   command.add_flag("--force", options.replace,
                    "replace cycle and evaluation folders that have a ready.json, or are empty");

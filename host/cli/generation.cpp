@@ -19,7 +19,7 @@ std::map<std::string, padding_policy> padding_words() {
 
 void add_generation_options(CLI::App& command, generation_arguments& arguments) {
   generate_options& options = arguments.options;
-  command.add_option("--first-cycle", options.first_cycle, "number of the first one: continues an earlier run")
+  command.add_option("--first-cycle", options.first_cycle, "number of the first cycle; continues an earlier run")
       ->capture_default_str();
   command.add_option("--epochs-per-cycle", arguments.sampling.epochs_per_cycle, "epochs that are shuffled together")
       ->capture_default_str();
@@ -32,26 +32,26 @@ void add_generation_options(CLI::App& command, generation_arguments& arguments) 
   command.add_option("--num-neg", arguments.sampling.negatives, "negatives for each positive")->capture_default_str();
   command.add_option("--eval-negatives", arguments.evaluation.negatives, "negatives for each evaluated user")
       ->capture_default_str();
-  command.add_option("--readers", options.readers, "record files of a cycle")->capture_default_str();
-  command.add_option("--seed", arguments.seed, "seed of everything random; drawn, shown and recorded if not given");
+  command.add_option("--readers", options.readers, "number of record files per cycle")->capture_default_str();
+  command.add_option("--seed", arguments.seed, "random seed; if not given, one is drawn, shown and recorded");
   take_one_of<infeasible_policy>(
       command.add_option(
           "--eval-infeasible", arguments.evaluation.infeasible,
-          "users with fewer items left than --eval-negatives: refuse them (error) or leave them out (skip)"),
+          "users with fewer items left than --eval-negatives: fail (error) or do not evaluate them (skip)"),
       {{"error", infeasible_policy::error}, {"skip", infeasible_policy::skip}})
       ->default_str("skip");
   command.add_flag("--mlperf", arguments.evaluation.mlperf,
-                   "evaluation negatives with replacement, the held-out item allowed, as the MLPerf reference has it");
+                   "draw evaluation negatives with replacement, held-out item included, as the MLPerf reference does");
   take_one_of<padding_policy>(
-      command.add_option("--padding", arguments.sampling.padding, "what fills the last batch: resample, mask or drop"),
+      command.add_option("--padding", arguments.sampling.padding, "padding of the last batch: resample, mask or drop"),
       padding_words())
       ->default_str("resample");
   command.add_option("--device", arguments.sampling.device, "auto, cpu, cuda, cuda:N or cuda:all")
       ->capture_default_str();
   command
       .add_option("--bitset-budget", arguments.sampling.bitset_budget,
-                  "bytes that bitsets of positives may take (suffixes k, M, G); beyond it a filter in front of "
-                  "their sorted rows, if it fits, or the rows alone")
+                  "memory limit of the bitsets of positives, in bytes (suffixes k, M, G); beyond it a Bloom filter "
+                  "and sorted rows are used, or sorted rows alone if the filter does not fit")
       ->transform(byte_count())
       ->capture_default_str();
   take_one_of<compression_type>(command.add_option("--compression", options.compression, "none or gzip"),

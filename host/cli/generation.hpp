@@ -1,4 +1,4 @@
-// What generate and produce have in common: the options that decide what is made, and how.
+// Options that generate and produce share: what is made, and how.
 #pragma once
 
 #include <cstdint>
@@ -23,11 +23,11 @@ struct generation_arguments {
   bool no_evaluation = false;
 };
 
-/// Adds --first-cycle, --batch-size and all others that decide what is made, and how.
+/// Adds --first-cycle, --batch-size and all other shared options.
 void add_generation_options(CLI::App& command, generation_arguments& arguments);
 
-/// Fills arguments.sampling from the rest of the arguments: draws a seed where none was given, and says what the user
-/// should know of it and of --mlperf.
+/// Fills arguments.sampling from the other arguments. Draws a seed if none was given. Calls say with notes for the user
+/// about the seed, users without evaluation, and --mlperf.
 void settle_generation(generation_arguments& arguments, const dataset& data,
                        const std::function<void(const std::string&)>& say);
 

@@ -34,7 +34,7 @@ void run_hash(const hash_arguments& arguments) {
 void add_hash(CLI::App& app) {
   auto arguments = std::make_shared<hash_arguments>();
   CLI::App& command = *app.add_subcommand(
-      "hash", "Hash users and items of every batch, and of the first alone, for each cycle and the evaluation data");
+      "hash", "Print MD5 of users and items, of all batches and of the first, for each cycle and the evaluation data");
   command.add_option("DIR", arguments->folder, "a folder that generate wrote to")->required();
   add_common_options(command, arguments->common, "negpipe hash run");
   command.callback([arguments] { run_hash(*arguments); });

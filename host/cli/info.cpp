@@ -41,12 +41,12 @@ counts positives_by_item(const dataset& data) {
   return result;
 }
 
-/// How counts are spread: percentiles by nearest rank, and how many counts lie in 0, 1, 2-3, 4-7, ...
+/// Distribution of counts: percentiles by nearest rank, and a histogram with the bins 0, 1, 2-3, 4-7, ...
 struct distribution {
   static constexpr std::array<unsigned, 9> percents = {0, 5, 10, 25, 50, 75, 90, 95, 100};
   std::array<std::uint64_t, percents.size()> percentiles;
   double mean;
-  counts bins;  ///< bin b holds counts of b binary digits
+  counts bins;  ///< bins[b]: number of counts with b binary digits
 };
 
 distribution distribution_of(counts values) {
@@ -77,27 +77,27 @@ std::string to_text(const std::string& what, const distribution& spread) {
     text += fmt::format(" {}% {}", spread.percents[i], spread.percentiles[i]);
   }
   text += '\n';
-  constexpr std::uint64_t widest = 50;
-  const std::uint64_t most = *std::max_element(spread.bins.begin(), spread.bins.end());
+  constexpr std::uint64_t max_width = 50;
+  const std::uint64_t largest = *std::max_element(spread.bins.begin(), spread.bins.end());
   for (std::size_t bin = 0; bin < spread.bins.size(); ++bin) {
     if (spread.bins[bin] == 0) continue;
     const std::uint64_t low = bin == 0 ? 0 : std::uint64_t{1} << (bin - 1);
     const std::uint64_t high = bin == 0 ? 0 : (low << 1) - 1;
-    const auto width = static_cast<std::size_t>((spread.bins[bin] * widest + most - 1) / most);
+    const auto width = static_cast<std::size_t>((spread.bins[bin] * max_width + largest - 1) / largest);
     text += fmt::format("  {:>9} - {:<9} {:>9} {}\n", low, high, spread.bins[bin], std::string(width, '#'));
   }
   return text;
 }
 
-/// The share of candidates for training negatives that are positives: a negative's user is drawn in proportion to the
-/// user's positives, the candidate evenly.
+/// Returns the expected share of candidates for training negatives that are rejected because they are positives. A
+/// user's share of negatives is proportional to the user's positives; candidates are uniform.
 double rejection_rate(const dataset& data, const counts& by_user) {
   double squares = 0;
   for (const std::uint64_t n : by_user) squares += static_cast<double>(n) * static_cast<double>(n);
   return squares / static_cast<double>(data.positive_count()) / data.item_count();
 }
 
-/// Users with the most positives, the heaviest first.
+/// Returns the users with the most positives, in descending order.
 std::vector<std::size_t> heaviest_users(const counts& by_user) {
   std::vector<std::size_t> users(by_user.size());
   std::iota(users.begin(), users.end(), std::size_t{0});
@@ -109,7 +109,7 @@ std::vector<std::size_t> heaviest_users(const counts& by_user) {
   return users;
 }
 
-/// Bytes of each way to look a positive up, beyond the dataset's own arrays.
+/// Memory of each membership structure, in bytes, without the arrays of the dataset.
 struct membership_bytes {
   std::uint64_t sorted_search;
   std::uint64_t bloom_filter;
@@ -125,7 +125,7 @@ membership_bytes membership_bytes_of(const dataset& data) {
 std::string to_text(const membership_bytes& membership) {
   const auto megabytes = [](std::uint64_t bytes) { return static_cast<double>(bytes) / 1e6; };
   return fmt::format(
-      "\nMemory to look positives up: sorted search {:.1f} MB, Bloom filter {:.1f} MB, bitsets {:.1f} MB\n",
+      "\nMemory for membership tests: sorted search {:.1f} MB, Bloom filter {:.1f} MB, bitsets {:.1f} MB\n",
       megabytes(membership.sorted_search), megabytes(membership.bloom_filter), megabytes(membership.bitset));
 }
 
@@ -165,8 +165,8 @@ void run_info(const info_arguments& arguments) {
   text += fmt::format("digest {}\n", data.digest());
   text += to_text("users", users) + to_text("items", items);
   text += to_text(membership);
-  text += fmt::format("Candidates for training negatives that are refused: {:.2f} %\n", 100 * rejected);
-  text += "Users with the fewest negatives left (distinct ones for evaluation):\n";
+  text += fmt::format("Expected share of rejected candidates for training negatives: {:.2f} %\n", 100 * rejected);
+  text += "Users with the fewest items left for evaluation negatives:\n";
   for (const std::size_t user : heaviest_users(by_user)) {
     const std::uint64_t left = static_cast<std::uint64_t>(data.item_count()) - by_user[user] - 1;
     summary["fewest_negatives_left"].push_back(
@@ -181,8 +181,8 @@ void run_info(const info_arguments& arguments) {
 
 void add_info(CLI::App& app) {
   auto arguments = std::make_shared<info_arguments>();
-  CLI::App& command = *app.add_subcommand("info", "Show what a dataset holds and what sampling from it costs");
-  command.add_option("DATASET", arguments->folder, "a folder that prepare or synth made")->required();
+  CLI::App& command = *app.add_subcommand("info", "Show counts, distributions and sampling cost of a dataset");
+  command.add_option("DATASET", arguments->folder, "a folder that prepare or synth wrote")->required();
   add_common_options(command, arguments->common, "negpipe info ml-1m");
   command.callback([arguments] { run_info(*arguments); });
 }

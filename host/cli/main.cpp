@@ -1,6 +1,6 @@
-// The program negpipe. Exit status: 0 done; 1 verify found a promise broken; 2 wrong options; 3 ratings that cannot be
-// read; 4 damaged or foreign data; 5 what is asked for cannot be had; 6 the operating system refused; 7 the backend is
-// not there or failed; 8 a bug or no memory; 130 interrupted by a signal.
+// The program negpipe. Exit status: 0 success; 1 verify found a broken promise; 2 wrong options; 3 unreadable ratings;
+// 4 damaged or foreign data; 5 impossible request; 6 error of the operating system; 7 backend missing or failed;
+// 8 out of memory, or a bug; 130 interrupted by a signal.
 #include <cstdio>
 #include <exception>
 #include <iostream>
@@ -13,7 +13,7 @@
 
 namespace {
 
-int complain(const char* message, int status) {
+int report_error(const char* message, int status) {
   std::fprintf(stderr, "negpipe: %s\n", message);
   return status;
 }
@@ -46,11 +46,11 @@ int run(CLI::App& app, int argc, char** argv) {
   } catch (const negpipe::cli::negative_outcome&) {
     return 1;
   } catch (const negpipe::error& failure) {
-    return complain(negpipe::cli::with_flags(failure).c_str(), status_of(failure));
+    return report_error(negpipe::cli::with_flags(failure).c_str(), status_of(failure));
   } catch (const std::bad_alloc&) {
-    return complain("out of memory; close other programs, or use a smaller batch or --bitset-budget", 8);
+    return report_error("out of memory; close other programs, or use a smaller batch or --bitset-budget", 8);
   } catch (const std::exception& failure) {
-    return complain(failure.what(), 8);
+    return report_error(failure.what(), 8);
   }
 }
 

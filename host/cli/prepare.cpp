@@ -46,7 +46,8 @@ void settle_seed(prepare_arguments& arguments) {
   arguments.options.seed = *arguments.seed;
 }
 
-/// The files that a pattern names, in order; what is no pattern, or a file's name, as it is.
+/// Replaces each glob pattern by the matching files, sorted. Keeps names of existing files, and patterns without a
+/// match.
 std::vector<std::filesystem::path> expand(const std::vector<std::string>& names) {
   std::vector<std::filesystem::path> files;
   for (const std::string& name : names) {
@@ -135,12 +136,12 @@ void add_columns(CLI::App& command, prepare_arguments& arguments) {
   const auto add = [&](const char* flag, std::string& value, const char* text) {
     command.add_option(flag, value, text)->group("Columns")->type_name("NAME|NUMBER");
   };
-  add("--user-column", table.user_column, "column of users, by name or number from 1; detected by default");
-  add("--item-column", table.item_column, "column of items");
-  add("--time-column", table.time_column, "column of times: numbers, or dates as in ISO 8601");
-  add("--rating-column", table.rating_column, "column of ratings, read only for --min-rating");
+  add("--user-column", table.user_column, "user column, by name or 1-based number; detected by default");
+  add("--item-column", table.item_column, "item column");
+  add("--time-column", table.time_column, "time column: numbers or ISO 8601 dates");
+  add("--rating-column", table.rating_column, "rating column, read only for --min-rating");
   take_one_of<row_order>(command.add_option("--order", table.order,
-                                            "what orders a user's ratings: time, or file where they stand in order"),
+                                            "order of a user's ratings: by time, or as in the file (file)"),
                          {{"time", row_order::time}, {"file", row_order::file}})
       ->default_str("time")
       ->group("Columns");
@@ -156,20 +157,20 @@ void add_format(CLI::App& command, prepare_arguments& arguments) {
       command.add_flag("--header", arguments.header, "the first line names the columns; detected by default")
           ->group("Format");
   command.add_flag("--no-header", arguments.no_header, "the first line is a rating")->group("Format")->excludes(header);
-  command.add_option("--comment", table.comment, "skip lines that begin with this character")->group("Format");
-  command.add_flag("!--no-quotes", table.quotes, "quotes are characters like others")->group("Format");
+  command.add_option("--comment", table.comment, "skip lines that start with this character")->group("Format");
+  command.add_flag("!--no-quotes", table.quotes, "treat quotes as ordinary characters")->group("Format");
   take_one_of<row_layout>(command.add_option("--layout", table.layout,
-                                             "what a line holds: a rating (table), or a user and items (item-lists)"),
+                                             "content of a line: a rating (table), or a user and items (item-lists)"),
                           {{"table", row_layout::table}, {"item-lists", row_layout::item_lists}})
       ->group("Format");
   take_one_of<text_encoding>(
       command.add_option("--encoding", table.encoding,
-                         "utf-8, utf-16 or latin-1; detected where there is a byte order mark"),
+                         "utf-8, utf-16 or latin-1; detected by a byte order mark"),
       {{"utf-8", text_encoding::utf8}, {"utf-16", text_encoding::utf16}, {"latin-1", text_encoding::latin1}})
       ->group("Format");
   command.add_option("--member", table.member, "the table in a zip archive that holds several files")->group("Format");
   take_one_of<missing_policy>(
-      command.add_option("--missing", table.missing, "rows without a user, item or time: refuse them (error) or drop"),
+      command.add_option("--missing", table.missing, "rows without a user, item or time: fail (error) or drop"),
       {{"error", missing_policy::error}, {"drop", missing_policy::drop}})
       ->default_str("error")
       ->group("Format");
@@ -184,20 +185,20 @@ void add_format(CLI::App& command, prepare_arguments& arguments) {
 
 void add_selection(CLI::App& command, prepare_arguments& arguments) {
   prepare_options& options = arguments.options;
-  command.add_option("--min-rating", options.min_rating, "drop rows rated lower; by default each row is a positive")
+  command.add_option("--min-rating", options.min_rating, "drop rows with a lower rating; by default all are kept")
       ->group("Selection")
       ->type_name("RATING");
   command.add_option("--min-ratings", options.min_ratings, "drop users with fewer ratings")
       ->capture_default_str()
       ->group("Selection");
-  command.add_option("--min-item-ratings", options.min_item_ratings, "then drop items with fewer ratings")
+  command.add_option("--min-item-ratings", options.min_item_ratings, "afterwards drop items with fewer ratings")
       ->capture_default_str()
       ->group("Selection");
-  command.add_flag("--k-core", options.k_core, "repeat both until every user and item that is left has enough ratings")
+  command.add_flag("--k-core", options.k_core, "repeat both until all remaining users and items have enough ratings")
       ->group("Selection");
   take_one_of<duplicate_policy>(
       command.add_option("--duplicates", options.duplicates,
-                         "rows of the same user and item: refuse them (error), keep the first or the last of the file"),
+                         "rows with the same user and item: fail (error), or keep the first or last in the file"),
       {{"error", duplicate_policy::error}, {"first", duplicate_policy::first}, {"last", duplicate_policy::last}})
       ->default_str("error")
       ->group("Selection");
@@ -207,10 +208,10 @@ void add_selection(CLI::App& command, prepare_arguments& arguments) {
       ->default_str("file")
       ->group("Selection");
   command.add_flag("--mlperf", arguments.mlperf, "the same as --ties shuffled")->group("Selection");
-  command.add_option("--seed", arguments.seed, "seed of --ties shuffled; drawn, shown and recorded if not given")
+  command.add_option("--seed", arguments.seed, "seed of --ties shuffled; by default drawn, shown and recorded")
       ->group("Selection");
   take_one_of<known_dataset>(
-      command.add_option("--expect", options.expect, "refuse unless users and items are those of ml-1m or ml-20m"),
+      command.add_option("--expect", options.expect, "fail unless user and item counts are those of ml-1m or ml-20m"),
       {{"ml-1m", known_dataset::ml_1m}, {"ml-20m", known_dataset::ml_20m}})
       ->group("Selection");
 }
@@ -223,7 +224,7 @@ void add_prepare(CLI::App& app) {
   command
       .add_option(
           "RATINGS", arguments->ratings,
-          "tables of users, items and times, read as one: CSV and its relatives, MovieLens .dat and u.data, RecBole "
+          "tables of users, items and times, read as one: CSV and similar formats, MovieLens .dat and u.data, RecBole "
           ".inter, JSON lines, LightGCN's lists; plain, gzip, zstd, bzip2, xz or zip; - is standard input")
       ->required();
   command.add_option("--out", arguments->out, "folder to write the dataset to")->required();

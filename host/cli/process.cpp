@@ -17,7 +17,7 @@ std::atomic<bool> stop_requested{false};
 static_assert(std::atomic<bool>::is_always_lock_free, "a signal handler may only touch lock-free atomics");
 
 extern "C" void request_stop(int signal, siginfo_t* info, void*) {
-  // The kernel's own SIGXFSZ comes with EFBIG from the write, which says more than a signal does.
+  // The kernel's own SIGXFSZ comes with EFBIG from the write, which gives a better message.
   if (signal == SIGXFSZ && info->si_pid == ::getpid()) return;
   stop_requested.store(true);
 }
@@ -29,9 +29,9 @@ extern "C" void report_bus_error(int) {
   ::_exit(system_status);
 }
 
-bool ends_by_choice(int signal) { return signal == SIGINT || signal == SIGTERM || signal == SIGQUIT; }
+bool is_stop_request(int signal) { return signal == SIGINT || signal == SIGTERM || signal == SIGQUIT; }
 
-/// Faults of the program, signals that cannot be caught, and those that do not end a process.
+/// Returns true for faults of the program, signals that cannot be caught, and those that do not end a process.
 bool is_left_alone(int signal) {
   switch (signal) {
     case SIGKILL: case SIGSTOP:
@@ -47,7 +47,7 @@ bool is_left_alone(int signal) {
 void open_standard_descriptors() noexcept {
   for (int descriptor = STDIN_FILENO; descriptor <= STDERR_FILENO; ++descriptor) {
     if (::fcntl(descriptor, F_GETFD) >= 0 || errno != EBADF) continue;
-    if (::open("/dev/null", O_RDWR) != descriptor) ::_exit(system_status);  // there may be nowhere to say why
+    if (::open("/dev/null", O_RDWR) != descriptor) ::_exit(system_status);  // there may be no descriptor for a message
   }
 }
 
@@ -57,11 +57,11 @@ const std::atomic<bool>& stop_on_signals() noexcept {
   for (int signal = 1; signal <= SIGRTMAX; ++signal) {
     struct sigaction current {};
     if (is_left_alone(signal) || ::sigaction(signal, nullptr, &current) != 0) continue;
-    // A profiler or a debugging tool may have one of its own.
-    if (!ends_by_choice(signal) && current.sa_handler != SIG_DFL) continue;
+    // A profiler or a debugging tool may have installed its own handler.
+    if (!is_stop_request(signal) && current.sa_handler != SIG_DFL) continue;
     struct sigaction ours {};
     ours.sa_sigaction = request_stop;
-    ours.sa_flags = SA_SIGINFO | SA_RESTART | (ends_by_choice(signal) ? static_cast<int>(SA_RESETHAND) : 0);
+    ours.sa_flags = SA_SIGINFO | SA_RESTART | (is_stop_request(signal) ? static_cast<int>(SA_RESETHAND) : 0);
     (void)::sigaction(signal, &ours, nullptr);
   }
   return stop_requested;

@@ -30,7 +30,7 @@ struct produce_arguments {
   fs::path log_file;
 };
 
-/// Takes the value of a flag, unless the command line gives the option.
+/// Sets target to the value of a flag, unless the command line gives the option.
 template <typename Value, typename Target>
 void take(const CLI::App& command, const char* option, const char* flag, const std::optional<Value>& given,
           Target& target) {
@@ -158,12 +158,12 @@ produce_report run_logged(const CLI::App& command, produce_arguments& arguments,
 
 void run_produce(const CLI::App& command, produce_arguments& arguments) {
   common_options silent = arguments.generation.common;
-  silent.quiet = true;  // of progress: the log has its own
+  silent.quiet = true;  // no progress display: the log has a status line
   const run_control control = make_control(silent);
   arguments.options.timeout = std::chrono::seconds(arguments.timeout_seconds);
   arguments.options.parent = arguments.parent.value_or(::getppid());
 
-  // First, as it checks the id before it becomes part of a path.
+  // Called first, because it checks the id before it is used in a path.
   const fs::path cache = cache_folder(arguments.data_dir, arguments.cache_id);
   if (arguments.flagfile.empty() && arguments.generation.dataset_folder.empty()) {
     arguments.flagfile = cache / "flagfile";
@@ -194,31 +194,31 @@ void add_produce(CLI::App& app) {
   generation.options.cycle_count = 0;
   CLI::App& command = *app.add_subcommand("produce", "Keep cycles ready ahead of a trainer that deletes what it used");
   command.add_option("DATASET", generation.dataset_folder,
-                     "a folder that prepare or synth made; if not given, \"dataset\" in the cache folder");
+                     "a folder that prepare or synth wrote; by default \"dataset\" in the cache folder");
   command.add_option("--data-dir,--data_dir", arguments->data_dir, "folder that holds the cache folder")->required();
   command.add_option("--cache-id,--cache_id", arguments->cache_id,
-                     "names the cache folder: ID_ncf_recommendation_cache")
+                     "name of the cache folder, ID_ncf_recommendation_cache")
       ->required();
   command.add_option("--flagfile", arguments->flagfile,
-                     "take options under their names of 2018 from this file, once it exists; where neither it nor "
-                     "DATASET is given, \"flagfile\" in the cache folder. The command line goes first");
-  command.add_option("--cycles-ahead", options.cycles_ahead, "make cycles while fewer than so many lie unconsumed")
+                     "wait for this file and read options from it, by their names in the 2018 pipeline; the command "
+                     "line takes precedence. Without it and DATASET: \"flagfile\" in the cache folder");
+  command.add_option("--cycles-ahead", options.cycles_ahead, "number of unconsumed cycles to keep ready")
       ->capture_default_str();
-  command.add_option("--cycles", generation.options.cycle_count, "end after so many cycles; 0: never")
+  command.add_option("--cycles", generation.options.cycle_count, "end after this number of cycles; 0: never")
       ->capture_default_str();
-  command.add_option("--timeout", arguments->timeout_seconds, "seconds without consumption after which to give up")
+  command.add_option("--timeout", arguments->timeout_seconds, "end after this many seconds without consumption")
       ->capture_default_str()
       ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 31));
   command.add_option("--background-threads", options.background_threads,
-                     "threads for all cycles but the first; 0 leaves a quarter of them to the trainer")
+                     "threads for all cycles but the first; 0: three quarters of --threads")
       ->capture_default_str();
   command.add_option("--log-file", arguments->log_file, "append messages to this file instead of standard error");
   command.add_option("--parent", arguments->parent,
-                     "end when the parent process is not this one any more; 0: go on without it. By default the one "
-                     "that started the program");
+                     "end when the parent process is no longer the one with this id; 0: ignore its end. By default the "
+                     "process that started the program");
   command.add_flag("--poll", options.poll, "look for consumed cycles twice a second instead of using inotify");
-  command.add_flag("--resume", options.resume, "continue what an earlier producer of this cache began");
-  command.add_flag("--force", generation.options.replace, "remove what an earlier producer of this cache left");
+  command.add_flag("--resume", options.resume, "continue the run of an earlier producer of this cache");
+  command.add_flag("--force", generation.options.replace, "remove the run of an earlier producer of this cache");
   add_generation_options(command, generation);
   add_common_options(command, generation.common,
                      "negpipe produce ml-1m --data-dir run --cache-id first --batch-size 65536 --seed 42");

@@ -22,7 +22,7 @@ produce_log::~produce_log() {
 }
 
 void produce_log::open(const std::filesystem::path& file) {
-  // O_NONBLOCK: a FIFO without a reader is refused (ENXIO); without the flag it would block. With a reader it serves.
+  // With O_NONBLOCK a FIFO without a reader is refused (ENXIO) instead of blocking.
   const int descriptor =
       ::open(file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0666);
   if (descriptor >= 0) {
@@ -58,7 +58,7 @@ void produce_log::show(const produce_status& status) {
     line += fmt::format(", {} {:3.0f} %", status.stage, 100 * status.stage_done);
   } else {
     const bool for_room = status.activity == produce_activity::waiting_for_room;
-    line += for_room ? ", waiting for room" : ", waiting for the trainer";
+    line += for_room ? ", waiting for disk space" : ", waiting for the trainer";
   }
   std::fprintf(stderr, "\r\033[K%s", line.c_str());
   std::fflush(stderr);

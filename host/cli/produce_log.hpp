@@ -1,4 +1,4 @@
-// What `negpipe produce` tells its user.
+// Log and status line of `negpipe produce`.
 #pragma once
 
 #include <chrono>
@@ -10,16 +10,16 @@
 
 namespace negpipe::cli {
 
-/// Messages with time stamps, in a file or on standard error, and on a terminal a status line.
+/// Writes messages with time stamps to a file or to standard error, and a status line to a terminal. Not thread-safe.
 class produce_log {
  public:
-  /// quiet: nothing on standard error; a file is written all the same.
+  /// quiet: writes nothing to standard error, but still to a file.
   explicit produce_log(bool quiet);
   ~produce_log();
   produce_log(const produce_log&) = delete;
   produce_log& operator=(const produce_log&) = delete;
 
-  /// From now on messages are appended to a file. Throws io_error.
+  /// Appends later messages to a file instead of standard error. Throws io_error.
   void open(const std::filesystem::path& file);
   bool is_in_file() const { return file_ != nullptr; }
 

@@ -43,7 +43,7 @@ void progress_display::show(const progress& now) {
     drawn_ = {};
   }
   const bool complete = now.total != 0 && now.done >= now.total;
-  // A bar may move ten times a second; a log gets a line every five seconds and one at the end.
+  // A bar is drawn at most ten times a second; a log gets a line every five seconds and one at the end.
   const auto pause = terminal_ ? std::chrono::milliseconds(100) : std::chrono::seconds(5);
   if (!complete && moment - std::max(drawn_, begin_) < pause) return;
   drawn_ = moment;

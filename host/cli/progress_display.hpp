@@ -1,4 +1,4 @@
-// Progress on standard error: a bar with rate and time left on a terminal, now and then a plain line otherwise.
+// Progress on standard error: a bar with rate and remaining time on a terminal, a line every 5 s otherwise.
 #pragma once
 
 #include <chrono>
@@ -9,14 +9,14 @@
 
 namespace negpipe::cli {
 
-/// Shows one stage at a time. Calls must come one at a time, as run_control promises.
+/// Shows one stage at a time. Not thread-safe; run_control serializes the calls.
 class progress_display {
  public:
   progress_display();
   ~progress_display();
 
   void show(const progress& now);
-  /// Ends the current line, so that other output begins on a fresh one.
+  /// Ends the current line, so that other output starts on a new one.
   void finish();
 
  private:
@@ -31,7 +31,7 @@ class progress_display {
   clock::time_point drawn_;
 };
 
-/// "12.3 M", "4.56 G": three significant digits and a metric prefix.
+/// Returns three significant digits and a metric prefix: "12.3 M", "4.56 G".
 std::string with_prefix(double value);
 
 }  // namespace negpipe::cli

@@ -77,16 +77,16 @@ void run_synth(synth_arguments& arguments) {
 
 void add_synth(CLI::App& app) {
   auto arguments = std::make_shared<synth_arguments>();
-  CLI::App& command = *app.add_subcommand("synth", "Make a synthetic, long-tailed dataset of a given shape");
+  CLI::App& command = *app.add_subcommand("synth", "Make a synthetic dataset of a given shape, with long tails");
   command.add_option("--out", arguments->out, "folder to write the dataset to")->required();
-  command.add_option("--like", arguments->like, "a shape by name: ml-1m or ml-20m; options below change it");
-  command.add_option("--users", arguments->users, "users");
-  command.add_option("--items", arguments->items, "items, each of which appears");
+  command.add_option("--like", arguments->like, "shape of a known dataset, ml-1m or ml-20m; options below change it");
+  command.add_option("--users", arguments->users, "number of users");
+  command.add_option("--items", arguments->items, "number of items, each with at least one rating");
   command.add_option("--positives", arguments->interactions,
-                     "distinct (user, item) pairs in all, the held-out item of each user among them");
-  command.add_option("--min-ratings", arguments->min_ratings, "pairs that each user has at least (default: 20)");
-  command.add_option("--csv", arguments->csv, "also write ratings that prepare turns into the same dataset");
-  command.add_option("--seed", arguments->seed, "drawn, shown and recorded if not given");
+                     "number of distinct (user, item) pairs, including the held-out item of each user");
+  command.add_option("--min-ratings", arguments->min_ratings, "minimum number of pairs per user (default: 20)");
+  command.add_option("--csv", arguments->csv, "also write ratings from which prepare makes the same dataset");
+  command.add_option("--seed", arguments->seed, "random seed; if not given, one is drawn, shown and recorded");
   command.add_flag("--force", arguments->replace, "replace the folder if it is a dataset, or empty, and the CSV file");
   add_common_options(command, arguments->common, "negpipe synth --like ml-1m --out ml-1m --seed 1");
   command.callback([arguments] { run_synth(*arguments); });

@@ -34,8 +34,8 @@ nlohmann::ordered_json to_json(const verify_report& report) {
 std::string to_text(const verify_report& report) {
   std::string text;
   for (const auto& failure : report.failures) text += fmt::format("{}: {}\n", failure.file, failure.message);
-  if (const std::uint64_t untold = report.failure_count - report.failures.size(); untold > 0) {
-    text += fmt::format("... and {} more\n", untold);
+  if (const std::uint64_t omitted = report.failure_count - report.failures.size(); omitted > 0) {
+    text += fmt::format("... and {} more\n", omitted);
   }
   const std::string what = fmt::format("{} cycles{}: {} records, {} points", report.cycle_count,
                                        report.has_evaluation ? " and the evaluation data" : "", report.record_count,
@@ -57,17 +57,17 @@ void run_verify(const verify_arguments& arguments) {
 void add_verify(CLI::App& app) {
   auto arguments = std::make_shared<verify_arguments>();
   CLI::App& command =
-      *app.add_subcommand("verify", "Read records back and check every promise against dataset and seed");
+      *app.add_subcommand("verify", "Read records and check every promise against the dataset and the seed");
   command.add_option("DATASET", arguments->dataset_folder, "the dataset that the records were generated from")
       ->required();
   command.add_option("DIR", arguments->folder, "a folder that generate wrote to")->required();
   command
       .add_option("--device", arguments->options.device,
-                  "what recomputes the points: auto, cpu, cuda, cuda:N or cuda:all")
+                  "device that recomputes the points: auto, cpu, cuda, cuda:N or cuda:all")
       ->capture_default_str();
   command
       .add_option("--bitset-budget", arguments->options.bitset_budget,
-                  "bytes that bitsets of positives may take (suffixes k, M, G)")
+                  "memory limit of the bitsets of positives, in bytes (suffixes k, M, G)")
       ->transform(byte_count())
       ->capture_default_str();
   add_common_options(command, arguments->common, "negpipe verify ml-1m run");

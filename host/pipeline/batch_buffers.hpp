@@ -1,4 +1,4 @@
-// The memory of one batch, laid out as columns and handed on as bytes.
+// Memory of one batch: typed columns for the sampler, bytes for the encoder.
 #pragma once
 
 #include <cstddef>
@@ -12,7 +12,7 @@
 
 namespace negpipe {
 
-/// What a batch's records hold.
+/// Columns and item type of a batch.
 struct batch_shape {
   std::vector<record::column_spec> columns;
   item_type items;
@@ -25,7 +25,7 @@ inline batch_shape evaluation_shape(std::uint64_t batch_size, item_type items) {
   return {record::evaluation_record_columns(batch_size, items), items};
 }
 
-/// Columns of one batch, reused from batch to batch. Each is aligned for its type.
+/// Columns of one batch, reused for many batches. Each is aligned for its type. Not thread-safe.
 class batch_buffers {
  public:
   explicit batch_buffers(const batch_shape& shape) : items_(shape.items) {
@@ -45,7 +45,7 @@ class batch_buffers {
   std::span<const std::span<const std::byte>> columns() const { return columns_; }
 
  private:
-  // operator new aligns for every plain type, and creates objects of such types implicitly.
+  // operator new aligns for all fundamental types, and implicitly creates objects of such types.
   template <typename T>
   std::span<T> as(std::size_t column) {
     return {reinterpret_cast<T*>(storage_[column].get()), columns_[column].size() / sizeof(T)};

@@ -1,4 +1,4 @@
-// How much room there is.
+// Free space of a file system.
 #pragma once
 
 #include <cstdint>
@@ -6,8 +6,8 @@
 
 namespace negpipe::pipeline {
 
-/// Returns the space of the file system that holds a folder. If it cannot be asked, nothing is available and the
-/// capacity is unlimited: then only a write tells.
+/// Returns the space of the file system that holds a folder. If it is unknown, returns no free space and an unlimited
+/// capacity: then only a write shows whether there is room.
 inline std::filesystem::space_info disk_space(const std::filesystem::path& folder) noexcept {
   std::error_code unknown;
   const std::filesystem::space_info found = std::filesystem::space(folder, unknown);

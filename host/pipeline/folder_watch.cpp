@@ -31,7 +31,7 @@ folder_watch::~folder_watch() {
 void folder_watch::wait(int wake, std::chrono::steady_clock::duration max_wait) {
   if (!polling() && watched_ < 0) {
     follow_name();
-    if (watched_ >= 0) return;  // a change since the caller looked raised no event
+    if (watched_ >= 0) return;  // changes before this raised no event: the caller must list the folder again
   }
   const bool looking = polling() || watched_ < 0;
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(max_wait);
@@ -53,7 +53,7 @@ void folder_watch::read_events() {
       const auto* event = reinterpret_cast<const inotify_event*>(events.data() + at);
       at += static_cast<ssize_t>(sizeof(inotify_event) + event->len);
       if (event->wd != watched_ || (event->mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED)) == 0) continue;
-      (void)::inotify_rm_watch(inotify_, watched_);  // else a folder that was moved is still watched
+      (void)::inotify_rm_watch(inotify_, watched_);  // a moved folder would still be watched
       watched_ = -1;
     }
   }

@@ -6,30 +6,30 @@
 
 namespace negpipe::pipeline {
 
-/// Uses inotify, and returns every few seconds all the same: changes made by another machine on a network file system
-/// raise no event. Without inotify it returns twice a second. A folder that is removed is watched again when there is
-/// one of its name. Not thread-safe.
+/// Uses inotify. Also returns every 5 s, because changes by another machine on a network file system raise no event.
+/// Without inotify it returns every 500 ms. A folder that is removed and created again is watched again.
+/// Not thread-safe.
 class folder_watch {
  public:
-  /// Never throws io_error: without inotify it polls.
+  /// Polls if poll_only, or if inotify is not available. Does not throw io_error.
   folder_watch(std::filesystem::path folder, bool poll_only);
   ~folder_watch();
   folder_watch(const folder_watch&) = delete;
   folder_watch& operator=(const folder_watch&) = delete;
 
   bool polling() const { return inotify_ < 0; }
-  /// Returns after an entry was removed since the last call, when it is time to look again, when wake is readable, or
-  /// after max_wait. The caller finds out which.
+  /// Returns if an entry was removed since the last call, if wake is readable, when the caller should list the folder
+  /// anyway, or after max_wait. Does not report which.
   void wait(int wake, std::chrono::steady_clock::duration max_wait);
 
  private:
-  /// Watches the folder that has the name now.
+  /// Watches the folder that the path names now.
   void follow_name();
   void read_events();
 
   std::filesystem::path folder_;
   int inotify_ = -1;
-  int watched_ = -1;  ///< inotify's number for the folder; negative while it is not watched
+  int watched_ = -1;  ///< watch descriptor; negative while the folder is not watched
 };
 
 }  // namespace negpipe::pipeline

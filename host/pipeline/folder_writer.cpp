@@ -39,12 +39,12 @@ namespace {
 
 using clock = std::chrono::steady_clock;
 
-/// The batches of a folder in the order in which they are made: the files side by side, each from its front.
+/// Order in which the batches of a folder are made: round robin over the files, ascending within each.
 class batch_order {
  public:
   explicit batch_order(const file_layout& layout) : layout_(layout) {}
 
-  /// Hands out the next batch; false when there is none left. Any thread.
+  /// Returns the next batch through batch; false if none is left. Thread-safe.
   bool next(std::uint64_t& batch) {
     for (;;) {
       const std::uint64_t turn = turn_.fetch_add(1, std::memory_order_relaxed);
@@ -62,7 +62,7 @@ class batch_order {
   std::atomic<std::uint64_t> turn_{0};
 };
 
-/// What differs between a cycle and the evaluation data.
+/// Properties of a folder that differ between a cycle and the evaluation data.
 struct folder_job {
   std::string stage;            ///< for progress
   fs::path folder;
@@ -72,11 +72,11 @@ struct folder_job {
   batch_shape shape;
   sampler source;
   std::function<void(const sampler& source, std::uint64_t batch, batch_buffers& buffers)> fill;
-  record::ready_file ready;     ///< all but the files
+  record::ready_file ready;     ///< without the list of files
 };
 
-/// Fills, encodes and writes all batches in parallel, each in one thread from end to end. Only where there are fewer
-/// batches than threads do the threads share the filling of a batch.
+/// Fills, encodes and writes all batches in parallel, each in one thread. If there are fewer batches than threads, all
+/// threads fill each batch together.
 void write_batches(const folder_job& job, const file_layout& layout, const record::record_template& shape,
                    record::record_set& files, const run_control& control) {
   batch_order order(layout);
@@ -102,14 +102,14 @@ void write_batches(const folder_job& job, const file_layout& layout, const recor
         control.report({job.stage, "points", points_done, job.batch_count * job.batch_size});
       }
     } catch (...) {
-      failed = true;  // the other workers stop at their next batch, or where they wait for this one
+      failed = true;  // the other workers stop at their next batch, or in write()
       files.cancel();
       throw;
     }
   });
 }
 
-/// Makes one folder and publishes it.
+/// Writes one folder and publishes it.
 published_folder write_folder(const folder_job& job, const folder_options& options, const run_control& control) {
   const auto begin = clock::now();
   support::staged_folder staging(job.folder, options.replace ? std::optional(record_folder_kind) : std::nullopt,
@@ -130,7 +130,7 @@ published_folder write_folder(const folder_job& job, const folder_options& optio
   return published;
 }
 
-/// The part of ready.json that cycles and evaluation data share.
+/// Returns the fields of ready.json that cycles and evaluation data share.
 record::ready_file describe(const sampler& source, const folder_options& options) {
   const dataset& data = source.data();
   record::ready_file ready;

@@ -1,4 +1,4 @@
-// One published folder: a cycle of training data, or the evaluation data.
+// Writes one folder of records: a training cycle or the evaluation data.
 #pragma once
 
 #include <cstdint>
@@ -20,36 +20,37 @@ namespace negpipe {
 /// Returns the names of all files in a folder of records, as its ready.json lists them. Throws format_error, io_error.
 std::vector<std::string> record_files_of(const std::filesystem::path& folder);
 
-/// A cycle or the evaluation data.
+/// Kind of a folder that holds a cycle or the evaluation data.
 inline constexpr support::folder_kind record_folder_kind{
     "a folder of records with its ready.json", record::ready_file_name, record_files_of};
 
-/// How folders are written, whatever they hold.
+/// Options for cycles and evaluation data alike.
 struct folder_options {
   std::filesystem::path out;     ///< the folder above training_epochs and eval_data
   std::uint32_t readers;
   compression_type compression;
-  bool replace;                  ///< a folder of record_folder_kind, or an empty one
-  std::filesystem::path staging{};  ///< where folders are made, which must exist then; empty: beside their path
-  /// Publishes a folder that is whole and hidden; empty: staged_folder::publish().
+  bool replace;                  ///< replace a folder of record_folder_kind, or an empty one
+  std::filesystem::path staging{};  ///< existing folder for unfinished work; empty: next to the final path
+  /// Publishes a complete hidden folder; empty: staged_folder::publish().
   std::function<void(support::staged_folder&)> publish{};
 };
 
-/// Throws option_error unless there is a file to write to.
+/// Throws option_error if readers is 0.
 void check_readers(std::uint32_t readers);
-/// Throws option_error for batches that no record can hold.
+/// Throws option_error if a batch does not fit into a record.
 void check_records(const sampler& source);
-/// Throws option_error when records would be written into the folder of their dataset, which is replaced as a whole.
+/// Throws option_error if out lies in the folder of the dataset: a new version of the dataset would replace it.
 void check_outside(const dataset& data, const std::filesystem::path& out);
 
-/// OUT/training_epochs/cycle_NNNNN
+/// Returns OUT/training_epochs/cycle_NNNNN.
 std::filesystem::path cycle_folder(const std::filesystem::path& out, std::uint64_t cycle);
-/// OUT/eval_data
+/// Returns OUT/eval_data.
 std::filesystem::path evaluation_folder(const std::filesystem::path& out);
 
-/// Makes a folder beside its path and publishes it by rename when it is whole on disk, its ready.json written last.
-/// Works with control.threads threads; 0 means as many as the sampler has. Throws io_error, backend_error,
-/// interrupted_error, option_error when the folder exists and is not to be replaced; then nothing is left behind.
+/// Write one folder under a hidden name, ready.json last, and publish it by rename when everything is on disk.
+/// - control.threads: 0 means the threads of the sampler.
+/// Throw io_error, backend_error, interrupted_error, and option_error if the folder exists and replace is false; then
+/// nothing is left on disk.
 published_folder write_cycle(const sampler& source, const folder_options& options, std::uint32_t cycle,
                              const run_control& control);
 published_folder write_evaluation(const sampler& source, const folder_options& options, const run_control& control);

@@ -24,12 +24,12 @@ record::ready_file read_ready(const pipeline::record_folder& folder) {
   if (!support::exists(path)) refuse(path, "is missing: the folder was not finished");
   record::ready_file ready = record::read_ready_file(folder.path);
   if ((ready.kind == record::record_kind::eval) != folder.is_evaluation) {
-    refuse(path, "\"kind\" does not belong into this folder");
+    refuse(path, "\"kind\" does not match this folder");
   }
   return ready;
 }
 
-/// Hashes the folders of one run.
+/// Hashes the records of one folder.
 class folder_hasher {
  public:
   folder_hasher(const pipeline::record_folder& folder, const run_control& control)
@@ -37,7 +37,7 @@ class folder_hasher {
     result_.name = folder.name;
   }
 
-  /// A hash of part of a folder would look like one of the whole: what ready.json lists must all be there.
+  /// Throws if anything in ready.json is missing: the hash of a part could be taken for that of the whole.
   record_hash run() {
     for (const record::record_file& file : ready_.files) hash_file(folder_.path / file.name, file);
     result_.all_batches = hash_.hex();

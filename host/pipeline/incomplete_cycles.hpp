@@ -1,4 +1,4 @@
-// Cycles without a ready.json, which a consumer that died in the middle of a deletion leaves.
+// Cycles without a ready.json: remains of a deletion that a consumer did not finish.
 #pragma once
 
 #include <chrono>
@@ -8,12 +8,12 @@
 
 namespace negpipe::pipeline {
 
-/// Remembers how long each has been there, so that a deletion in progress is not reported.
+/// Reports each incomplete cycle once, after a delay, so that deletions in progress are not reported. Not thread-safe.
 class incomplete_cycles {
  public:
-  /// Calls report(folder), once per folder, for those that were listed first at least 2 s ago.
+  /// Calls report(folder), once per folder, for listed folders that were first seen at least 2 s ago.
   template <typename Report>
-  void look(const std::vector<std::filesystem::path>& listed, std::chrono::nanoseconds now, Report report) {
+  void update(const std::vector<std::filesystem::path>& listed, std::chrono::nanoseconds now, Report report) {
     constexpr std::chrono::seconds grace{2};
     for (const auto& folder : listed) {
       const auto found = seen_.try_emplace(folder, state{now, false}).first;

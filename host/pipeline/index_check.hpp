@@ -1,4 +1,4 @@
-// The index file of a record file against the records themselves.
+// Compares the index file of a record file with the records.
 #pragma once
 
 #include <fmt/core.h>
@@ -13,18 +13,19 @@
 
 namespace negpipe::pipeline {
 
-/// Compares an index file, line by line, with the records that are read: memory does not grow with their number.
+/// Compares an index file with records as they are read. Constant memory. Not thread-safe.
 class index_check {
  public:
   /// Throws io_error.
   explicit index_check(const std::filesystem::path& path) : file_(path) {}
 
+  /// Compares the next line with the offset and size of the next record's frame.
   void expect(std::uint64_t offset, std::uint64_t frame_bytes) {
     const std::string line = fmt::format("{} {}\n", offset, frame_bytes);
     is_right_ = is_right_ && text().substr(compared_).starts_with(line);
     compared_ += line.size();
   }
-  /// Whether the file held a line for each record, and no more.
+  /// Returns whether the file has exactly one correct line per record.
   bool is_right() const { return is_right_ && compared_ == text().size(); }
 
  private:

@@ -1,4 +1,4 @@
-// Negatives that resampled padding repeats: each must occur in the cycle proper.
+// Checks that each negative of resampled padding occurs among the points of the cycle.
 #pragma once
 
 #include <algorithm>
@@ -13,9 +13,10 @@ inline std::uint64_t pair_key(std::int32_t user, std::int32_t item) {
   return static_cast<std::uint64_t>(static_cast<std::uint32_t>(user)) << 32 | static_cast<std::uint32_t>(item);
 }
 
-/// Collects the keys of padding once, then notes which of them are seen elsewhere.
+/// Set of the keys of padding, each with a flag for whether a point of the cycle has it.
 class padding_negatives {
  public:
+  /// Sets the keys. Must be called once, before see().
   void collect(std::vector<std::uint64_t> keys) {
     keys_ = std::move(keys);
     std::ranges::sort(keys_);
@@ -27,7 +28,7 @@ class padding_negatives {
 
   bool empty() const { return keys_.empty(); }
 
-  /// Notes a negative of the cycle proper. Thread-safe.
+  /// Marks the key of a negative that is not padding. Thread-safe.
   void see(std::uint64_t key) {
     if (keys_.empty() || (filter_[slot(key) / 64] >> (slot(key) % 64) & 1) == 0) return;
     const auto found = std::ranges::lower_bound(keys_, key);
@@ -35,7 +36,7 @@ class padding_negatives {
     seen_[static_cast<std::size_t>(found - keys_.begin())].store(true, std::memory_order_relaxed);
   }
 
-  /// Calls missing(key) for each that was not seen.
+  /// Calls missing(key) for each key that was not seen.
   template <typename Missing>
   void for_each_missing(Missing missing) const {
     for (std::size_t i = 0; i < keys_.size(); ++i) {
@@ -44,7 +45,7 @@ class padding_negatives {
   }
 
  private:
-  // Nearly all points of a cycle are not in its padding: a bit that fits the second-level cache says so.
+  // Few points of a cycle are repeated in padding. A bitmap that fits the second-level cache rejects the others.
   static constexpr unsigned filter_width = 21;
   static constexpr std::uint64_t filter_bits = std::uint64_t{1} << filter_width;
   static std::uint64_t slot(std::uint64_t key) { return key * 0x9E37'79B9'7F4A'7C15U >> (64 - filter_width); }

@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
@@ -14,21 +13,21 @@
 #include <sstream>
 #include <system_error>
 
+#include "whole_number.hpp"
+
 namespace negpipe::pipeline {
 
 namespace {
 
-/// When this process started, in clock ticks since boot.
+/// Returns the start time of this process, in clock ticks since boot.
 std::uint64_t start_ticks() {
   std::ifstream in("/proc/self/stat");
   std::string text((std::istreambuf_iterator<char>(in)), {});
-  // The second field, the program's name, may hold anything up to the last parenthesis; the start is the 22nd.
+  // The second field, the program's name, ends at the last parenthesis. The start time is the 22nd field.
   std::istringstream fields(text.substr(std::min(text.size(), text.rfind(')') + 1)));
   std::string field;
   for (int i = 3; i <= 22; ++i) fields >> field;
-  std::uint64_t ticks = 0;
-  std::from_chars(field.data(), field.data() + field.size(), ticks);
-  return ticks;
+  return support::whole_number<std::uint64_t>(field).value_or(0);
 }
 
 std::string boot_id() {

@@ -24,7 +24,7 @@ namespace fs = std::filesystem;
 using clock = std::chrono::steady_clock;
 using duration = std::chrono::nanoseconds;
 
-/// Thrown to leave the loop from wherever it waits.
+/// Thrown to end the run from any place that waits.
 struct end_of_run {
   produce_end end;
 };
@@ -51,7 +51,7 @@ class producer {
       monitor_.watch_file(cache_->announcement());
       watch_.emplace(cache_->cycles(), options_.poll);
       log(fmt::format("{} threads for the first cycle, {} for later ones", all_threads_, later_threads_));
-      if (watch_->polling()) log("there is no inotify here: looking for consumed cycles twice a second");
+      if (watch_->polling()) log("inotify is not in use: looking for consumed cycles twice a second");
       produce_all();
     } catch (const end_of_run& reason) {
       report_.end = reason.end;
@@ -71,7 +71,7 @@ class producer {
     return reason == stop_reason::parent_ended ? produce_end::parent_ended : produce_end::cache_removed;
   }
 
-  // ---- what an earlier run left
+  // ---- earlier runs
 
   void settle_earlier_run() {
     std::string unpublished;
@@ -81,26 +81,28 @@ class producer {
     } else if (note && options_.resume) {
       unpublished = resume(*note);
     } else if (note || cache_->has_records()) {
-      const char* doubt = note ? "" : " (not possible here: there is no producer.json)";
+      const char* restriction = note ? "" : " (not possible here: there is no producer.json)";
       throw option_error(
           fmt::format("{} holds an earlier run; continue it with `resume`{}, replace it with `replace`, or choose "
                       "another `cache_id`",
-                      cache_->root().string(), doubt));
+                      cache_->root().string(), restriction));
     }
     cache_->clear_unfinished(unpublished);
     with_room("the note", note_bytes, [&] { write_note(next_cycle_); });
-    // Only now: without this folder the earlier note counts its cycle as published.
+    // After the new note: without this folder the earlier note counts its cycle as published.
     if (!unpublished.empty()) cache_->clear_unfinished();
   }
 
-  /// Returns the name of the hidden folder whose cycle the note counts, and which was not published after all.
+  /// Checks the note and sets the next cycle. Returns the name of a hidden folder whose cycle the note counts although
+  /// it was not published, or an empty text.
   std::string resume(const producer_note& note) {
     require_same_options(note.options, note_options(source_, options_.records), cache_->root());
     const bool unpublished = !note.publishing.empty() && support::is_taken(cache_->staging() / note.publishing);
     next_cycle_ = std::max(note.next_cycle - (unpublished ? 1 : 0), cache_->list_cycles().after_last);
     for (const fs::path& folder : cache_->clear_incomplete()) {
       if (folder.filename() == evaluation_folder(cache_->root()).filename()) {
-        throw option_error(folder.string() + " has no ready.json, and holds files that are not negpipe's; remove it");
+        throw option_error(folder.string() + " has no ready.json, and holds files that negpipe did not write; remove "
+                           "it");
       }
       log_incomplete(folder);
     }
@@ -151,8 +153,8 @@ class producer {
     log_published("evaluation", published);
   }
 
-  /// Writes a folder once there is room, then syncs its entry. A failure of that sync alone must not repeat the work:
-  /// a consumer may have the folder already.
+  /// Writes a folder once there is room, then syncs its entry. If only that sync fails, the work must not be repeated:
+  /// a consumer may already use the folder.
   template <typename Write>
   published_folder make_folder(const std::string& what, std::uint64_t bytes, Write write) {
     std::optional<published_folder> published;
@@ -167,8 +169,8 @@ class producer {
     return *published;
   }
 
-  /// Publishes a cycle exactly once, whenever a crash comes: the note counts the cycle before it is visible, and names
-  /// the hidden folder whose existence says that it is not.
+  /// Publishes a cycle exactly once, also across a crash. The note counts the cycle before it is visible, and names the
+  /// hidden folder: while that exists, the cycle is not published.
   void publish_cycle(const std::string& what, support::staged_folder& made) {
     try {
       with_room("the note", note_bytes, [&] {
@@ -181,13 +183,13 @@ class producer {
         made.publish_unsynced();
       });
     } catch (...) {
-      take_back_note(made);  // it may be there although writing it failed
+      take_back_note(made);  // it may be on disk although writing it failed
       throw;
     }
     ++next_cycle_;
   }
 
-  /// The hidden folder goes only after the note that counts its cycle as published.
+  /// Writes a note without the cycle. If that fails, keeps the hidden folder, because the old note refers to it.
   void take_back_note(support::staged_folder& made) noexcept {
     try {
       write_note(next_cycle_);
@@ -214,7 +216,7 @@ class producer {
     std::uint64_t ahead = count_ready();
     bool logged = false;
     while (ahead >= options_.cycles_ahead) {
-      if (!logged) log(fmt::format("{} cycles lie ready; waiting for one to be consumed", ahead));
+      if (!logged) log(fmt::format("{} cycles are ready; waiting for one to be consumed", ahead));
       logged = true;
       report_status(produce_activity::waiting_for_consumer, {}, 0, ahead);
       watch_->wait(monitor_.descriptor(), time_left());
@@ -229,8 +231,8 @@ class producer {
 
   std::uint64_t count_ready() {
     const cycle_list found = cache_->list_cycles();
-    incomplete_.look(found.incomplete, monitor_.running_time(),
-                     [this](const fs::path& folder) { log_incomplete(folder); });
+    incomplete_.update(found.incomplete, monitor_.running_time(),
+                       [this](const fs::path& folder) { log_incomplete(folder); });
     return found.ready.size();
   }
 
@@ -238,7 +240,7 @@ class producer {
     log(fmt::format("{} has no ready.json and counts as consumed; remove what is left of it", folder.string()));
   }
 
-  /// Does work that writes; while the disk is full, waits and does it again.
+  /// Runs work that writes to disk. While the disk is full, waits and runs it again.
   template <typename Work>
   void with_room(const std::string& what, std::uint64_t bytes, Work work) {
     for (unsigned trial = 1;; ++trial) {
@@ -255,7 +257,7 @@ class producer {
     log(fmt::format("no room for {}, which takes {} bytes: {} are free; waiting ({})", what, bytes, space().available,
                     failure));
     if (space().capacity < bytes && can_be_estimated()) throw_no_room(what, bytes, "and never will be");
-    // A quota does not show in the free space: from time to time only a trial tells. One of a few bytes costs nothing.
+    // A quota does not show in the free space, so writing is tried again regularly; small writes more often.
     const auto trial = clock::now() + std::chrono::seconds(bytes <= note_bytes ? 1 : std::min(trials, 10U));
     do {
       report_status(produce_activity::waiting_for_room, {}, 0, cache_ ? count_ready() : 0);
@@ -277,7 +279,7 @@ class producer {
     return disk_space(cache_ ? cache : cache.parent_path());
   }
 
-  /// Whether the bytes of a folder are known before it is made, at least as a lower bound.
+  /// Returns whether a lower bound of a folder's size is known before it is written.
   bool can_be_estimated() const { return options_.records.compression == compression_type::none; }
 
   [[noreturn]] void throw_no_room(const std::string& what, std::uint64_t bytes, const std::string& since) const {
@@ -323,7 +325,7 @@ class producer {
     return inner;
   }
 
-  /// ahead is empty where it has not just been counted: counting for every batch would be slow.
+  /// An empty ahead means the last known count: counting for every batch would be slow.
   void report_status(produce_activity activity, std::string_view stage, double part,
                      std::optional<std::uint64_t> ahead) {
     if (!listener_.on_status) return;
@@ -351,7 +353,7 @@ class producer {
   unsigned all_threads_;
   unsigned later_threads_;
   std::optional<producer_cache> cache_;
-  stop_monitor monitor_;  // looks at a file of the cache
+  stop_monitor monitor_;  // after cache_: it watches a file of the cache
   std::optional<folder_watch> watch_;
   std::uint64_t next_cycle_;
   incomplete_cycles incomplete_;

@@ -17,7 +17,7 @@ void check_produce(const sampler& source, const produce_options& options) {
   check_outside(source.data(), options.records.out);
   check_records(source);  // existing folders are checked under the lock
   if (options.cycles_ahead == 0) throw option_error("cycles_ahead", "0 given, 1 or more wanted");
-  constexpr std::chrono::seconds max_timeout{std::int64_t{1} << 32};  // in nanoseconds it still fits 64 bits
+  constexpr std::chrono::seconds max_timeout{std::int64_t{1} << 32};  // in nanoseconds it fits 64 bits
   if (options.timeout.count() <= 0 || options.timeout > max_timeout) {
     throw option_error("timeout", fmt::format("{} given, 1 to {} seconds wanted", options.timeout.count(),
                                               max_timeout.count()));

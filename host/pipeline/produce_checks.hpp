@@ -1,4 +1,4 @@
-// Checks of produce()'s options, and what they leave to it.
+// Checks and defaults of the options of produce().
 #pragma once
 
 #include "negpipe/produce.hpp"
@@ -6,10 +6,10 @@
 
 namespace negpipe::pipeline {
 
-/// Throws option_error for options with which nothing can be made, whatever the cache folder holds.
+/// Throws option_error for options that are wrong for every cache folder.
 void check_produce(const sampler& source, const produce_options& options);
 
-/// Returns the threads for all cycles but the first: by default a quarter of them is left to the trainer.
+/// Returns the number of threads for all cycles but the first. The default leaves a quarter of them to the trainer.
 unsigned later_threads(const produce_options& options, unsigned all_threads);
 
 }  // namespace negpipe::pipeline

@@ -35,14 +35,14 @@ constexpr const char* alive_name = "subproc.alive";
 constexpr const char* lock_name = "producer.lock";
 constexpr const char* in_use_name = ".in-use";
 
-/// Waits up to 500 ms for a condition; returns whether it holds.
+/// Waits up to 500 ms for a condition. Returns whether it holds.
 template <typename Condition>
 bool wait_briefly(Condition holds) {
   for (int i = 0; i < 50 && !holds(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
   return holds();
 }
 
-/// Counts what is below a folder; whatever cannot be listed counts for nothing.
+/// Counts the entries below a folder. Stops counting at a folder that cannot be listed.
 std::size_t count_entries(const fs::path& folder) noexcept {
   std::size_t count = 0;
   std::error_code failure;
@@ -53,7 +53,7 @@ std::size_t count_entries(const fs::path& folder) noexcept {
   return count;
 }
 
-/// Lets a removal finish that is under way, as two that remove the same files are in each other's way: returns when the
+/// Waits for a removal in progress, because two concurrent removals of the same files interfere. Returns when the
 /// folder is gone, or when nothing was removed from it for 500 ms.
 void wait_for_removal(const support::file& folder) {
   std::size_t count = count_entries(folder.path());
@@ -64,7 +64,7 @@ void wait_for_removal(const support::file& folder) {
   while (wait_briefly(is_over) && folder.is_in_place()) continue;
 }
 
-/// False if another process has the lock.
+/// Locks a file. Returns false if another process holds the lock.
 bool try_lock(const support::file& file) {
   if (::flock(file.descriptor(), LOCK_EX | LOCK_NB) == 0) return true;
   if (errno != EWOULDBLOCK) support::throw_io_error("lock", file.path());
@@ -83,7 +83,7 @@ support::file lock_folder(const fs::path& root) {
     if (!try_lock(lock)) {
       throw option_error(root.string() + " has a producer already; stop it, or choose another `cache_id`");
     }
-    if (lock.is_in_place()) return lock;  // else the one who had it has just removed it
+    if (lock.is_in_place()) return lock;  // otherwise its previous holder has just removed the file
   }
 }
 
@@ -98,7 +98,7 @@ std::optional<std::uint64_t> cycle_number(const std::string& name) {
   return support::whole_number<std::uint64_t>(std::string_view(name).substr(prefix.size()));
 }
 
-/// Whether a failure to look says that there is nothing: not so "permission denied" or an I/O error.
+/// Returns whether a failure means that the path does not exist, unlike "permission denied" or an I/O error.
 bool means_absent(const std::error_code& failure) {
   return failure == std::errc::no_such_file_or_directory || failure == std::errc::not_a_directory;
 }
@@ -112,7 +112,7 @@ bool is_ready(const fs::path& folder) {
   support::throw_io_error("examine", ready);
 }
 
-/// "train_0.tfrecords", "eval_12.tfrecords.idx"
+/// Returns whether an entry is a file with a name such as "train_0.tfrecords" or "eval_12.tfrecords.idx".
 bool is_record_file(const fs::directory_entry& entry) {
   std::error_code unknown;
   if (!entry.is_regular_file(unknown) || entry.is_symlink(unknown)) return false;
@@ -128,7 +128,7 @@ bool is_record_file(const fs::directory_entry& entry) {
   return false;
 }
 
-/// Whether a folder is what an interrupted deletion of records leaves: record files alone, or nothing.
+/// Returns whether a folder can be the rest of an interrupted deletion: it holds only record files, or nothing.
 bool is_half_deleted(const fs::path& folder) {
   std::error_code failure;
   if (fs::is_symlink(folder, failure) || !support::is_folder(folder)) return false;
@@ -160,12 +160,12 @@ producer_cache::~producer_cache() {
     return;
   }
   fs::remove(in_use_.path(), ignored);
-  if (lock_removed) fs::remove(lock_.path(), ignored);  // it is this producer's, taken a moment ago
-  // Last, as it marks the end of all this; and not given up for one error: whoever waits for it would wait in vain.
+  if (lock_removed) fs::remove(lock_.path(), ignored);  // lock_again() created it
+  // Last, because its removal means that the producer has finished. Retried, because trainers wait for it.
   for (int attempt = 0; attempt < 3 && is_announced(); ++attempt) fs::remove(alive_->path(), ignored);
 }
 
-/// Removes what came into the folder while somebody was removing it.
+/// Removes what this producer wrote into the folder while the user removed it.
 void producer_cache::remove_rest() const noexcept {
   for (const fs::path& folder : {cycles(), evaluation()}) {
     try {
@@ -232,7 +232,7 @@ std::vector<fs::path> producer_cache::clear_incomplete() const {
   std::vector<fs::path> folders = list_cycles().incomplete;
   if (support::is_taken(evaluation()) && !has_evaluation()) folders.push_back(evaluation());
   for (const fs::path& folder : folders) {
-    // Nobody reads it without its ready.json: it need not disappear as a whole.
+    // Without a ready.json consumers ignore it, so it need not disappear in one step.
     is_half_deleted(folder) ? support::remove_hidden_tree(folder) : kept.push_back(folder);
   }
   return kept;
@@ -246,7 +246,7 @@ void producer_cache::write_note(const producer_note& note) const {
 void producer_cache::announce() {
   make_folders();
   const std::string text = process_identity_text();
-  // The file stays open under its hidden name, so that whatever fails from here on, it is known and removed.
+  // Keeps the file open from its hidden name on, so that the destructor removes it after a failure below.
   alive_ = support::file::create(staging() / (std::string(".") + alive_name));
   alive_->write(std::as_bytes(std::span(text)));
   alive_->sync();
@@ -270,13 +270,13 @@ cycle_list producer_cache::list_cycles() const {
   }
   if (!failure || means_absent(failure)) return found;
   errno = failure.value();
-  support::throw_io_error("list", cycles());  // what is not seen would count as consumed
+  support::throw_io_error("list", cycles());  // an unlisted cycle would count as consumed
 }
 
 bool producer_cache::has_evaluation() const { return is_ready(evaluation()); }
 
 bool producer_cache::has_records() const {
-  // A link that leads nowhere exists not, but is in the way.
+  // A dangling symbolic link does not exist for exists(), but occupies the path.
   return list_cycles().after_last != 0 || support::exists(evaluation()) || support::is_taken(evaluation());
 }
 

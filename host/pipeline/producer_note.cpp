@@ -22,14 +22,14 @@ namespace {
 
 constexpr const char* compression_names[] = {"none", "gzip"};
 
-/// Empty unless the options hold a seed as it is noted: a text of decimal digits that fits 64 bits.
+/// Returns the noted seed; empty unless it is a text of decimal digits that fits 64 bits.
 std::optional<std::uint64_t> seed_of(const json& options) {
   const auto noted = options.value("seed", json());
   if (!noted.is_string()) return {};
   return support::whole_number<std::uint64_t>(noted.get_ref<const std::string&>());
 }
 
-/// "num_neg" for "--num-neg", and so on.
+/// Returns "num_neg" for "--num-neg"; other names unchanged.
 std::string field_of(std::string name) {
   if (!name.starts_with("--")) return name;
   name.erase(0, 2);
@@ -43,7 +43,7 @@ json by_field(const json& options) {
   return renamed;
 }
 
-/// A note is data: the name must be that of an entry of the folder for unfinished work, and nothing else.
+/// Returns whether a name can be that of an entry of staging(). A note is untrusted input.
 bool is_hidden_name(const std::string& name) {
   return name.starts_with(".cycle_") && name.find('/') == std::string::npos && name.find('\0') == std::string::npos;
 }

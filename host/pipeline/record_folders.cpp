@@ -14,14 +14,14 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// The number between prefix and suffix, if the name is made so.
+/// Returns the number between prefix and suffix, if the name has this form.
 std::optional<std::uint64_t> number_in(std::string_view name, std::string_view prefix, std::string_view suffix) {
   if (!name.starts_with(prefix) || !name.ends_with(suffix) || name.size() <= prefix.size() + suffix.size()) return {};
   const std::string_view digits = name.substr(prefix.size(), name.size() - prefix.size() - suffix.size());
   return support::whole_number<std::uint64_t>(digits);
 }
 
-/// Entries of a folder by the number in their names.
+/// Returns the entries of a folder by the number in their names.
 std::multimap<std::uint64_t, fs::path> numbered_entries(const fs::path& folder, std::string_view prefix,
                                                         std::string_view suffix) {
   std::multimap<std::uint64_t, fs::path> entries;
@@ -46,7 +46,7 @@ std::vector<record_folder> find_record_folders(const fs::path& out) {
   if (folders.empty()) {
     throw format_error(out.string() + " holds no records: neither " + std::string(record::training_folder) +
                        "/cycle_* nor " + std::string(record::evaluation_folder) +
-                       " is there; give the folder that generate wrote to (`out`)");
+                       " exists in it; give the folder that generate wrote to (`out`)");
   }
   return folders;
 }
@@ -56,7 +56,7 @@ std::vector<fs::path> find_cycle_folders(const fs::path& out, std::uint64_t firs
   const fs::path training = out / record::training_folder;
   if (!support::is_folder(training)) return found;
   for (const auto& [cycle, path] : numbered_entries(training, "cycle_", "")) {
-    // A name such as cycle_7 is in nobody's way.
+    // A name such as cycle_7 has the wrong number of digits and does not conflict.
     const bool is_one = cycle >= first && cycle - first < count && path.filename() == record::cycle_folder_name(cycle);
     if (is_one) found.push_back(path);
   }

@@ -1,4 +1,4 @@
-// Where records lie below an output folder.
+// Finds folders and files of records below an output folder.
 #pragma once
 
 #include <cstdint>
@@ -17,16 +17,16 @@ struct record_folder {
   std::uint64_t cycle = 0;  ///< of a training folder
 };
 
-/// Cycles ascending, then the evaluation data if it is there. Whatever is named otherwise is left alone. Throws
-/// io_error, and format_error when there is neither.
+/// Returns cycles in ascending order, then the evaluation data if it exists. Ignores entries with other names.
+/// Throws io_error, and format_error if there are neither cycles nor evaluation data.
 std::vector<record_folder> find_record_folders(const std::filesystem::path& out);
 
-/// The folders of the cycles in [first, first + count) that are there, ascending, by one look at the folder above them,
-/// however large count is. Throws io_error.
+/// Returns the existing folders of cycles in [first, first + count), ascending. Lists the parent folder once, so the
+/// cost does not depend on count. Throws io_error.
 std::vector<std::filesystem::path> find_cycle_folders(const std::filesystem::path& out, std::uint64_t first,
                                                       std::uint64_t count);
 
-/// The record files in a folder, "PREFIX_0.tfrecords" and so on, by number: train_10 after train_9.
+/// Returns the record files in a folder ("train_0.tfrecords"), ordered by number: train_10 after train_9.
 std::vector<std::filesystem::path> find_record_files(const record_folder& folder);
 
 }  // namespace negpipe::pipeline

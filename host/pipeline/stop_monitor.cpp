@@ -20,7 +20,7 @@ stop_monitor::stop_monitor(const std::atomic<bool>* caller, std::int64_t parent)
   try {
     thread_ = std::jthread([this, caller, parent](const std::stop_token& done) { watch(done, caller, parent); });
   } catch (const std::system_error& refusal) {
-    throw io_error("cannot start the thread that looks for reasons to stop: " + refusal.code().message() +
+    throw io_error("cannot start the thread that polls for reasons to stop: " + refusal.code().message() +
                    "; raise the limit on processes or memory");
   }
 }
@@ -35,9 +35,9 @@ void stop_monitor::watch_file(const support::file& file) {
   file_ = &file;
 }
 
-// All are polled: a signal handler may set a flag and no more, and prctl's death signal would follow the thread that
-// started this process, not the parent process.
-stop_reason stop_monitor::look(const std::atomic<bool>* caller, std::int64_t parent) const {
+// Polled, because a signal handler can only set a flag, and prctl(PR_SET_PDEATHSIG) reports the end of the thread that
+// started this process, not of the parent process.
+stop_reason stop_monitor::find_reason(const std::atomic<bool>* caller, std::int64_t parent) const {
   if (caller != nullptr && caller->load(std::memory_order_relaxed)) return stop_reason::asked;
   if (parent != 0 && ::getppid() != parent) return stop_reason::parent_ended;
   if (file_ != nullptr && !file_->is_in_place()) return stop_reason::file_removed;
@@ -47,11 +47,11 @@ stop_reason stop_monitor::look(const std::atomic<bool>* caller, std::int64_t par
 void stop_monitor::watch(const std::stop_token& done, const std::atomic<bool>* caller, std::int64_t parent) {
   using clock = std::chrono::steady_clock;
   constexpr std::chrono::milliseconds pause{100};
-  // A longer step than this means that the process was stopped.
+  // A longer step means that the process was stopped.
   constexpr std::chrono::nanoseconds max_step = 10 * pause;
   std::unique_lock lock(mutex_);
   for (auto last = clock::now(); !done.stop_requested();) {
-    reason_ = look(caller, parent);
+    reason_ = find_reason(caller, parent);
     if (reason_ != stop_reason::none) {
       requested_ = true;
       (void)::eventfd_write(event_.descriptor, 1);

@@ -1,4 +1,4 @@
-// Reasons to stop that no system call waits for: the caller's request, the end of the parent, a file that was removed.
+// Polls for reasons to stop: the caller's request, the end of the parent process, the removal of a file.
 #pragma once
 
 #include <atomic>
@@ -14,26 +14,29 @@ namespace negpipe::pipeline {
 
 enum class stop_reason : std::uint8_t { none, asked, parent_ended, file_removed };
 
-/// Looks for a reason ten times a second, in a thread of its own. The result is a flag for work that polls and a
-/// readable descriptor for poll(). Member functions may be called from any thread.
+/// Polls ten times a second in its own thread. Reports a reason through a flag and through a descriptor for poll().
+/// Thread-safe.
 class stop_monitor {
  public:
-  /// caller may be null; parent 0 means that the parent process does not matter. Throws io_error.
+  /// - caller: flag of the caller's request; may be null.
+  /// - parent: pid of the parent process; 0 ignores its end.
+  /// Throws io_error.
   stop_monitor(const std::atomic<bool>* caller, std::int64_t parent);
   ~stop_monitor();
   stop_monitor(const stop_monitor&) = delete;
   stop_monitor& operator=(const stop_monitor&) = delete;
 
-  /// From now on the removal of a file is a reason too. The file must outlive the monitor.
+  /// Adds the removal of a file to the reasons. The file must outlive the monitor.
   void watch_file(const support::file& file);
 
   const std::atomic<bool>& requested() const { return requested_; }
-  /// Anything but none once requested() is true.
+  /// Returns the reason; not none once requested() is true.
   stop_reason reason() const { return reason_; }
   /// Becomes readable when requested() becomes true.
   int descriptor() const { return event_.descriptor; }
-  /// Time for which this process has been running since construction, to 100 ms. While it is stopped (SIGSTOP, a
-  /// debugger) this clock stands still, as the consumer is often stopped with it. It ends once requested() is true.
+  /// Returns the time since construction during which this process ran, to 100 ms. Time during which it is stopped
+  /// (SIGSTOP, a debugger) does not count, because the consumer is often stopped with it. Constant once requested() is
+  /// true.
   std::chrono::nanoseconds running_time() const { return std::chrono::nanoseconds(running_time_.load()); }
 
  private:
@@ -44,7 +47,7 @@ class stop_monitor {
   };
 
   void watch(const std::stop_token& done, const std::atomic<bool>* caller, std::int64_t parent);
-  stop_reason look(const std::atomic<bool>* caller, std::int64_t parent) const;
+  stop_reason find_reason(const std::atomic<bool>* caller, std::int64_t parent) const;
 
   event event_;
   std::atomic<bool> requested_{false};

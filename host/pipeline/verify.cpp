@@ -26,11 +26,11 @@ namespace {
 
 constexpr std::size_t max_reported_failures = 20;
 
-/// What all folders of a run share.
+/// State that all folders of a run share.
 struct verification {
   const dataset& data;
   const positives_index& index;
-  std::shared_ptr<const backend> filler;  ///< works in the calling thread
+  std::shared_ptr<const backend> filler;  ///< runs in the calling thread
   support::thread_pool& pool;
   const run_control& control;
   verify_report& report;
@@ -51,8 +51,8 @@ record_columns columns_from(const std::vector<std::span<const std::byte>>& value
 
 /// Checks one folder: ready.json against the dataset, files against ready.json, records against all promises.
 ///
-/// The first pass compares whole batches. Only if one differs, or a sum does, a second pass reads the records again and
-/// goes value by value, to say what is wrong.
+/// The first pass compares whole batches. Only if a batch or a sum differs, a second pass reads the records again and
+/// compares value by value, to report what is wrong.
 class folder_verifier {
  public:
   folder_verifier(const verification& run, const record_folder& folder)
@@ -62,19 +62,19 @@ class folder_verifier {
     if (!read_ready()) return;
     check_for_other_files();
     for (std::uint32_t f = 0; f < layout_.file_count; ++f) read_file(f);
-    // With records missing every sum would be off: the loss is reported already.
+    // With missing records, which are reported already, all sums differ.
     if (differs_ || (complete_ && !columns_check_->concludes())) find_differences();
   }
 
  private:
-  /// A record on its way to a thread, and what was found.
+  /// A record to be checked by a thread, and the findings.
   struct pending_record {
-    std::uint64_t number;  ///< within its file
+    std::uint64_t number;  ///< index within its file
     std::uint64_t batch;
     std::vector<std::byte> payload;
     findings found;
-    bool was_checked;      ///< false when its columns could not be read
-    bool agrees = true;    ///< as far as its columns could be read
+    bool was_checked;      ///< false if its columns could not be read
+    bool agrees = true;    ///< result of the first pass; true if its columns could not be read
   };
   /// The state of reading one file.
   struct file_scan {
@@ -136,7 +136,7 @@ bool folder_verifier::read_ready() {
   return columns_check_ != nullptr;
 }
 
-/// Throws when the records were made of other data or by other rules: then nothing could be said about them.
+/// Throws if the records were made from other data or by another stream version: then they cannot be checked.
 void folder_verifier::refuse_other_origin() const {
   if (ready_.dataset_digest != run_.data.digest()) {
     throw format_error(ready_path_.string() + ": made from the dataset " + ready_.dataset_digest + ", but " +
@@ -154,7 +154,7 @@ void folder_verifier::expect(std::string_view field, std::uint64_t found, std::u
   run_.fail(ready_path_, fmt::format("\"{}\" is {}, {} wanted", field, found, wanted));
 }
 
-/// What made these records, by ready.json.
+/// Returns the sampler that made these records, according to ready.json.
 sampler folder_verifier::make_sampler() const {
   sampler_options options{.seed = ready_.seed, .threads = 1};
   if (folder_.is_evaluation) {
@@ -166,7 +166,7 @@ sampler folder_verifier::make_sampler() const {
     options.padding = ready_.padding;
   }
   const sampler source(run_.index, run_.filler, options);
-  // Where there are fewer batches than threads, the threads share each.
+  // With fewer batches than threads, all threads fill each batch together.
   const unsigned threads = run_.pool.thread_count();
   return source.with_threads(ready_.batch_count >= threads ? 1 : threads);
 }
@@ -175,11 +175,11 @@ void folder_verifier::make_checks() {
   const item_type items = item_type_for(run_.data.item_count());
   const bool is_evaluation = ready_.kind == record::record_kind::eval;
   if (is_evaluation != folder_.is_evaluation) {
-    run_.fail(ready_path_, "\"kind\" does not belong into this folder");
+    run_.fail(ready_path_, "\"kind\" does not match this folder");
     return;
   }
   if (ready_.items != items) {
-    run_.fail(ready_path_, "the dtype of item_id does not fit the number of items");
+    run_.fail(ready_path_, "the dtype of item_id does not match the number of items");
     return;
   }
   columns_ = columns_of(ready_);
@@ -201,21 +201,21 @@ void folder_verifier::make_checks() {
     batches = plan.batch_count;
   }
   expect("batch_count", ready_.batch_count, batches);
-  // The sizes of files are bounded by it.
+  // File sizes are bounded by batch_count.
   if (ready_.batch_count != batches) columns_check_.reset();
   layout_ = {batches, static_cast<std::uint32_t>(ready_.files.size())};
 }
 
-/// No other file would be caught by a reader's pattern.
+/// Reports unlisted record files, which a reader's pattern would match.
 void folder_verifier::check_for_other_files() const {
   std::set<std::string> names;
   for (const auto& file : ready_.files) names.insert(file.name);
   for (const auto& path : find_record_files(folder_)) {
-    if (!names.contains(path.filename().string())) run_.fail(path, "stands here, but ready.json does not list it");
+    if (!names.contains(path.filename().string())) run_.fail(path, "is not listed in ready.json");
   }
 }
 
-/// The file against its line in ready.json; false if it is not there.
+/// Compares a file with its entry in ready.json. Returns false if it is missing.
 bool folder_verifier::check_file(const fs::path& path, const record::record_file& listed,
                                  std::uint64_t records) const {
   expect(listed.name + ": record_count", listed.record_count, records);
@@ -240,10 +240,10 @@ std::optional<index_check> folder_verifier::open_index(const fs::path& path) con
   return {};
 }
 
-/// Reads the next records, as many as keep all threads busy, and at most one more than are wanted.
+/// Reads the next records: enough to keep all threads busy, but at most one more than the file should hold.
 std::vector<folder_verifier::pending_record> folder_verifier::read_some(record_reader& reader, file_scan& scan) const {
   constexpr std::uint64_t max_bytes = std::uint64_t{64} << 20;
-  // Batch 0 goes alone: the checks of padding need it before all others.
+  // Batch 0 is read alone: the checks of padding need it before all others.
   const std::size_t max_records = scan.first_batch + scan.count == 0 ? 1 : 4 * run_.pool.thread_count();
   std::vector<pending_record> records;
   std::span<const std::byte> payload;
@@ -334,10 +334,10 @@ void folder_verifier::check_record(pending_record& record) const {
   record.agrees = columns_check_->agrees(record.batch, columns_from(values, ready_.items));
 }
 
-/// The second pass. What the first one reported of files and records is not reported again.
+/// Second pass. Does not report again what the first pass reported about files and records.
 void folder_verifier::find_differences() {
   core::positives_view positives = run_.index.view();
-  positives.form = core::membership::sorted_search;  // the reference that the other forms are held to
+  positives.form = core::membership::sorted_search;  // the reference for the other forms
   const std::unique_ptr<record_checker> checker =
       folder_.is_evaluation ? make_evaluation_checker(source_->evaluation_plan(), positives)
                             : make_training_checker(source_->plan(), ready_.cycle, positives);

@@ -26,8 +26,8 @@ bool equal(std::span<const std::byte> found, const item_view& wanted) {
   return equal(found, std::span(static_cast<const std::byte*>(wanted.data()), wanted.size_bytes()));
 }
 
-/// A hash of 64 bits whose sums over a multiset stand for the multiset (the finalizer of SplitMix64, Steele et al.,
-/// "Fast splittable pseudorandom number generators", OOPSLA 2014).
+/// Returns a 64-bit hash. Its sum over a multiset identifies the multiset with high probability. Finalizer of
+/// SplitMix64 (Steele et al., "Fast splittable pseudorandom number generators", OOPSLA 2014).
 std::uint64_t mix(std::uint64_t key) {
   key += 0x9E37'79B9'7F4A'7C15U;
   key = (key ^ key >> 30) * 0xBF58'476D'1CE4'E5B9U;
@@ -41,9 +41,9 @@ void with_items(const item_view& items, const Body& body) {
   items.type() == item_type::uint16 ? body(items.as_uint16()) : body(items.as_int32());
 }
 
-/// Objects lent to one thread at a time and used again.
+/// Pool of reusable objects. Thread-safe.
 template <typename T>
-class reused {
+class object_pool {
  public:
   template <typename Make>
   std::unique_ptr<T> take(const Make& make) {
@@ -115,13 +115,13 @@ class training_check final : public column_check {
  private:
   /// A block's membership words are still in the second-level cache when its labels are checked.
   static constexpr std::uint64_t cached_points = 4096;
-  /// Enough for several threads, or a device, to share.
+  /// Large enough for several threads or a device.
   static constexpr std::uint64_t shared_points = 1 << 20;
   static std::uint64_t block_points_for(const sampler& source) {
     return source.threads() == 1 && source.device().starts_with("cpu") ? cached_points : shared_points;
   }
 
-  /// Of hashes, modulo 2^64: of positives by user and item, of negatives by user.
+  /// Sums of hashes modulo 2^64: of positives by user and item, of negatives by user.
   struct sums {
     std::uint64_t positives = 0;
     std::uint64_t negatives = 0;
@@ -136,7 +136,7 @@ class training_check final : public column_check {
            (wanted.valid().empty() || equal(columns.valid.subspan(begin, count), wanted.valid().first(count)));
   }
 
-  /// Adds the first `own` points, which belong to the cycle proper. False if a label is wrong.
+  /// Adds the first `own` points, which are not padding. Returns false if a label is wrong.
   bool add(const training_batch& made, std::uint64_t own, sums& found) {
     bool is_sound = true;
     with_items(made.items(), [&](auto items) { is_sound = add(made.users(), items, made.labels(), own, found); });
@@ -152,7 +152,7 @@ class training_check final : public column_check {
       if (!is_in_range(users[i], items[i])) return false;
       const std::uint64_t key = pair_key(users[i], items[i]);
       if (labels[i] == 1) {
-        found.positives += mix(key);  // their sum can only be right if all are positives
+        found.positives += mix(key);  // concludes() compares the sum, so membership need not be checked here
       } else {
         is_wrong |= labels[i] != 0 || view_.contains(user_id{users[i]}, items[i]);
         found.negatives += mix(static_cast<std::uint32_t>(users[i]));
@@ -168,7 +168,7 @@ class training_check final : public column_check {
     return user >= 0 && user < view_.user_count && item >= 0 && item < view_.item_count;
   }
 
-  /// Resampled padding stands at the end of record 0.
+  /// Reads the keys of resampled padding, which is at the end of record 0. Returns false if a value is wrong.
   bool collect_padding(const record_columns& columns, std::uint64_t own) {
     std::vector<std::uint64_t> keys;
     for (std::uint64_t i = own; i < plan_.batch_size; ++i) {
@@ -181,7 +181,7 @@ class training_check final : public column_check {
     return true;
   }
 
-  /// The points that padding_policy::drop leaves out: fewer than a batch.
+  /// Returns the sums of the points that padding_policy::drop leaves out, fewer than a batch.
   sums dropped_points() const {
     sums found;
     if (plan_.padded_count() >= plan_.point_count) return found;
@@ -206,10 +206,10 @@ class training_check final : public column_check {
   std::atomic<std::uint64_t> negatives_{0};
   padding_negatives padding_;
   std::uint64_t block_points_;
-  reused<training_batch> blocks_;
+  object_pool<training_batch> blocks_;
 };
 
-/// The items of one row, a bit each.
+/// Set of the items of one row, as a bitset.
 class row_items {
  public:
   explicit row_items(std::int32_t item_count) : words_(static_cast<std::size_t>(item_count) / 64 + 1) {}
@@ -289,7 +289,7 @@ class evaluation_check final : public column_check {
   sampler source_;
   evaluation_plan plan_;
   core::positives_view view_;
-  reused<work> work_;
+  object_pool<work> work_;
 };
 
 }  // namespace

@@ -1,5 +1,5 @@
-// The fast pass of verify: whole batches against the sampler, promises by sums. It says whether all is well, not what
-// is wrong; the checks of verify_records.hpp say that, value by value.
+// The fast pass of verify: compares whole batches with the sampler, and checks promises by sums. It detects errors; the
+// checks of verify_records.hpp locate them, value by value.
 #pragma once
 
 #include <cstdint>
@@ -11,15 +11,15 @@
 
 namespace negpipe::pipeline {
 
-/// Whether the records of one folder are what the seed says and keep every promise. Promises are checked on the values
-/// themselves, not on how they were computed, so a sampler that errs is noticed.
+/// Checks that the records of one folder equal the sampler's output and keep every promise. Promises are checked on the
+/// values alone, so errors of the sampler are detected too.
 class column_check {
  public:
   virtual ~column_check() = default;
-  /// Whether a record equals the sampler's batch and keeps the promises that can be checked on it alone. Thread-safe
-  /// for distinct batches, each passed once; batch 0 must come before all others.
+  /// Returns whether a record equals the sampler's batch and keeps the promises that concern a single record.
+  /// Thread-safe for distinct batches, each passed once; batch 0 must be passed before all others.
   virtual bool agrees(std::uint64_t batch, const record_columns& columns) = 0;
-  /// Whether the promises about the folder hold: only once every batch agreed.
+  /// Returns whether the promises about the whole folder hold. Every batch must have agreed.
   virtual bool concludes() const = 0;
 };
 

@@ -26,12 +26,12 @@ class evaluation_checker final : public record_checker {
     }
   }
 
-  // Users stand at fixed places, so each record says all there is to say.
+  // Each user has a fixed row, so every check concerns a single record.
   void conclude(findings&) override {}
 
  private:
-  /// What the duplicate mask of a row must be: 1 where an item stood earlier in the row. Found by sorting, where the
-  /// backends use stamps.
+  /// Returns the expected duplicate mask of a row: 1 where an item occurs earlier in the row. Found by sorting,
+  /// independently of the method of the backends.
   std::vector<std::int8_t> repeats_in(std::uint64_t first, const record_columns& columns) const {
     std::vector<std::uint64_t> by_item(plan_.row_length());  // item, then column
     for (std::uint64_t c = 0; c < by_item.size(); ++c) {
@@ -51,19 +51,19 @@ class evaluation_checker final : public record_checker {
       if (columns.flag(first + c) == repeats[c]) continue;
       found.add("position {}: duplicate_mask {} found, {} wanted: item {} {} earlier in its row", first + c,
                 columns.flag(first + c), repeats[c], columns.item(first + c),
-                repeats[c] == 1 ? "stands" : "does not stand");
+                repeats[c] == 1 ? "occurs" : "does not occur");
     }
   }
 
   void check_padding(std::uint64_t first, const record_columns& columns, findings& found) const {
     for (std::uint64_t i = first; i < first + plan_.row_length(); ++i) {
       if (columns.user(i) == 0 && columns.item(i) == 0) continue;
-      found.add("position {}: (user {}, item {}) found in a row that is no user's, (0, 0) wanted", i, columns.user(i),
+      found.add("position {}: (user {}, item {}) found in a padding row, (0, 0) wanted", i, columns.user(i),
                 columns.item(i));
     }
   }
 
-  /// The held-out item, then negatives that are allowed to this user.
+  /// Checks the held-out item and the negatives of a row. Returns whether it keeps all promises.
   bool check_row(user_id user, std::uint64_t first, const std::vector<std::int8_t>& repeats,
                  const record_columns& columns, findings& found) const {
     const std::uint64_t before = found.count();

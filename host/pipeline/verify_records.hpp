@@ -1,4 +1,4 @@
-// What verify asks of records: findings, the columns of one record, and the checks of training and evaluation data.
+// The value checks of verify: findings, the columns of one record, and checkers for training and evaluation data.
 #pragma once
 
 #include <fmt/core.h>
@@ -18,14 +18,14 @@
 
 namespace negpipe::pipeline {
 
-/// Promises that do not hold, of one record or one folder: all are counted, the first few told.
+/// Broken promises of one record or one folder. Counts all, keeps the messages of the first few.
 class findings {
  public:
-  static constexpr std::size_t told_most = 3;
+  static constexpr std::size_t max_messages = 3;
 
   template <typename... Args>
   void add(fmt::format_string<Args...> format, Args&&... args) {
-    if (++count_ <= told_most) messages_.push_back(fmt::format(format, std::forward<Args>(args)...));
+    if (++count_ <= max_messages) messages_.push_back(fmt::format(format, std::forward<Args>(args)...));
   }
   std::uint64_t count() const { return count_; }
   const std::vector<std::string>& messages() const { return messages_; }
@@ -35,7 +35,7 @@ class findings {
   std::vector<std::string> messages_;
 };
 
-/// The arrays of one record, of batch_size values each. Does not own them; they need no alignment.
+/// Non-owning view of the arrays of one record, batch_size values each, at any alignment.
 struct record_columns {
   std::span<const std::byte> users;
   std::span<const std::byte> items;
@@ -57,14 +57,14 @@ struct record_columns {
   }
 };
 
-/// The checks of one folder's records. First whether a record keeps the promises by itself, then whether it is what
-/// the seed says; a value that breaks a promise is not reported again for the second.
+/// Checks the records of one folder: first the promises, then equality with what the seed determines. A value that
+/// breaks a promise is not reported a second time.
 class record_checker {
  public:
   virtual ~record_checker() = default;
-  /// Safe to call from several threads for distinct batches. Batch 0 must come before all others.
+  /// Checks one record. Thread-safe for distinct batches. Batch 0 must be passed before all others.
   virtual void check(std::uint64_t batch, const record_columns& columns, findings& found) = 0;
-  /// What can be said only when every batch has been seen.
+  /// Checks the promises about the whole folder. Every batch must have been passed.
   virtual void conclude(findings& found) = 0;
 };
 

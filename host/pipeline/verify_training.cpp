@@ -22,7 +22,7 @@ class training_checker final : public record_checker {
 
   void check(std::uint64_t batch, const record_columns& columns, findings& found) override {
     const std::uint64_t first = plan_.first_position(batch);
-    // Values past the last point of the cycle stand at the end of one record: number 0 with resample, by the trade.
+    // Padding is at the end of one record: record 0 with resample, because the first and the last batch are swapped.
     const std::uint64_t own = std::min(plan_.batch_size, plan_.point_count - std::min(first, plan_.point_count));
     if (batch == 0 && plan_.pad == padding_policy::resample) collect_padding(columns, own);
     for (std::uint64_t i = 0; i < plan_.batch_size; ++i) {
@@ -35,7 +35,7 @@ class training_checker final : public record_checker {
   void conclude(findings& found) override {
     for (std::int32_t user = 0; user < view_.user_count; ++user) conclude_user(user, found);
     padding_.for_each_missing([&](std::uint64_t key) {
-      found.add("the padding in record 0 repeats (user {}, item {}, label 0), which is no point of this cycle",
+      found.add("the padding in record 0 repeats (user {}, item {}, label 0), which is not a point of this cycle",
                 key >> 32, key & 0xFFFF'FFFFU);
     });
   }
@@ -49,7 +49,7 @@ class training_checker final : public record_checker {
     padding_.collect(std::move(keys));
   }
 
-  /// Ids in range, the label a true one, and the mask 1. Points of the cycle proper are counted.
+  /// Checks that ids are in range, the label is right and the mask is 1. Counts points that are not padding.
   bool check_point(std::uint64_t i, const record_columns& columns, bool counts, findings& found) {
     const std::int32_t user = columns.user(i);
     const std::int32_t item = columns.item(i);
@@ -71,21 +71,21 @@ class training_checker final : public record_checker {
       return false;
     }
     const core::item_row row = view_.csr.row(user_id{user});
-    const std::uint32_t place = row.count_below(item);
-    const bool is_positive = place < row.count && row.items[place] == item;
+    const std::uint32_t rank = row.count_below(item);
+    const bool is_positive = rank < row.count && row.items[rank] == item;
     if (is_positive != (label == 1)) {
       found.add("position {}: (user {}, item {}) has label {}, but the item is {} the user's training positives", i,
                 user, item, label, is_positive ? "among" : "not among");
       return false;
     }
-    if (counts) count(user, item, is_positive, place);
+    if (counts) count(user, item, is_positive, rank);
     return true;
   }
 
-  void count(std::int32_t user, std::int32_t item, bool is_positive, std::uint32_t place) {
+  void count(std::int32_t user, std::int32_t item, bool is_positive, std::uint32_t rank) {
     const auto u = static_cast<std::size_t>(user);
     if (is_positive) {
-      const auto positive = static_cast<std::size_t>(view_.csr.user_offsets[u]) + place;
+      const auto positive = static_cast<std::size_t>(view_.csr.user_offsets[u]) + rank;
       positive_seen_[positive].fetch_add(1, std::memory_order_relaxed);
     } else {
       negatives_seen_[u].fetch_add(1, std::memory_order_relaxed);
@@ -114,7 +114,8 @@ class training_checker final : public record_checker {
               columns.user(i), columns.item(i), columns.flag(i), index(wanted.user), index(wanted.item), wanted.label);
   }
 
-  /// Every positive once an epoch and K negatives for each. Dropped points may be missing, none may be too many.
+  /// Checks that each positive occurs once per epoch, with K negatives each time. Points may be missing only with
+  /// padding_policy::drop.
   void conclude_user(std::int32_t user, findings& found) const {
     const bool may_lack = plan_.pad == padding_policy::drop;
     const auto u = static_cast<std::size_t>(user);
@@ -140,8 +141,8 @@ class training_checker final : public record_checker {
   training_plan plan_;
   core::cycle_key key_;
   core::positives_view view_;
-  std::vector<std::atomic<std::uint32_t>> positive_seen_;   ///< by positive
-  std::vector<std::atomic<std::uint64_t>> negatives_seen_;  ///< by user
+  std::vector<std::atomic<std::uint32_t>> positive_seen_;   ///< occurrences, by positive
+  std::vector<std::atomic<std::uint64_t>> negatives_seen_;  ///< number, by user
   padding_negatives padding_;
 };
 

@@ -585,7 +585,7 @@ def hash(folder):  # noqa: A001 - the name of the program's subcommand
     for path, is_training in _folders_of(folder):
         records = RecordFolder(path)
         if records.is_training != is_training:
-            raise FormatError(f'{path / READY_FILE}: "kind" does not belong into this folder')
+            raise FormatError(f'{path / READY_FILE}: "kind" does not match this folder')
         hashes.append(hash_batches(path.name, records.batches()))
     if not hashes:
         raise FormatError(f"{folder} holds no finished records; give the folder that generate or produce wrote to")

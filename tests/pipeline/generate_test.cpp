@@ -1,5 +1,5 @@
-// generate under a backend that fails in mid-run: the error comes through, what was published stays, and nothing
-// half-made is left.
+// generate with a backend that fails during the run: the error is passed on, published folders stay, and nothing
+// incomplete is left.
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -17,7 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Fills as the CPU does, until it has been called so many times.
+/// Fills like the CPU backend, and throws after the given number of calls.
 template <typename Failure>
 class failing_backend final : public backend {
  public:
@@ -76,7 +76,7 @@ class generate_with_a_failing_backend : public ::testing::TestWithParam<unsigned
     EXPECT_THROW(generate(failing<Failure>(training_calls, evaluation_calls), options_, control_), Failure);
     EXPECT_EQ(entries(options_.out), left) << training_calls << " " << evaluation_calls;
     if (left.empty()) {
-      EXPECT_FALSE(fs::exists(options_.out)) << "what was made for nothing";
+      EXPECT_FALSE(fs::exists(options_.out)) << "an empty folder was left";
     } else {
       const verify_report report = verify(data_, options_.out);
       EXPECT_EQ(report.failure_count, 0U);
@@ -91,7 +91,7 @@ class generate_with_a_failing_backend : public ::testing::TestWithParam<unsigned
   run_control control_;
 };
 
-TEST_P(generate_with_a_failing_backend, keeps_whole_cycles_only) {
+TEST_P(generate_with_a_failing_backend, keeps_complete_cycles_only) {
   const std::string first = "training_epochs/cycle_00000";
   const std::string second = "training_epochs/cycle_00001";
   const std::string third = "training_epochs/cycle_00002";
@@ -105,12 +105,12 @@ TEST_P(generate_with_a_failing_backend, keeps_whole_cycles_only) {
   expect_failure<lost_device>(unlimited, 2, {parent, first, second, third});
 }
 
-TEST_P(generate_with_a_failing_backend, hands_on_exceptions_of_any_kind) {
+TEST_P(generate_with_a_failing_backend, passes_on_exceptions_of_any_type) {
   expect_failure<foreign_exception>(9, unlimited, {"training_epochs", "training_epochs/cycle_00000"});
   expect_failure<std::bad_alloc>(9, unlimited, {"training_epochs", "training_epochs/cycle_00000"});
 }
 
-TEST_P(generate_with_a_failing_backend, keeps_the_old_folder_that_it_was_to_replace) {
+TEST_P(generate_with_a_failing_backend, keeps_the_folder_it_should_replace) {
   options_.cycle_count = 1;
   test::generate_small(data_, options_);
   options_.replace = true;

@@ -10,7 +10,7 @@
 namespace negpipe {
 namespace {
 
-/// MD5 over users and items of batches, spelt out.
+/// MD5 over users and items of batches, computed independently.
 std::string hash_of(const std::vector<test::batch_columns>& batches) {
   support::md5 hash;
   for (const auto& batch : batches) {
@@ -44,7 +44,7 @@ TEST(hash_records, covers_users_and_items_in_the_order_of_file_numbers) {
   EXPECT_NE(hashes[0].all_batches, hashes[1].all_batches);
 }
 
-TEST(hash_records, depends_on_contents_only) {
+TEST(hash_records, depends_only_on_the_content) {
   const dataset data = test::small_dataset();
   const test::temporary_folder folder;
   std::vector<std::string> found;
@@ -62,7 +62,7 @@ TEST(hash_records, depends_on_contents_only) {
   EXPECT_EQ(std::count(found.begin(), found.end(), found[0]), 6);
 }
 
-TEST(hash_records, refuses_a_folder_that_was_not_finished) {
+TEST(hash_records, rejects_an_unfinished_folder) {
   const test::temporary_folder folder;
   const auto options = test::small_options(folder / "out");
   test::generate_small(test::small_dataset(), options);
@@ -71,8 +71,8 @@ TEST(hash_records, refuses_a_folder_that_was_not_finished) {
   EXPECT_THROW(hash_records(folder / "none"), format_error);
 }
 
-// A hash of part of a folder would be taken for that of the whole.
-TEST(hash_records, refuses_a_folder_that_lacks_files_or_records) {
+// The hash of a part could be taken for that of the whole.
+TEST(hash_records, rejects_a_folder_that_lacks_files_or_records) {
   const test::temporary_folder folder;
   const auto options = test::small_options(folder / "out");
   test::generate_small(test::small_dataset(), options);
@@ -89,7 +89,7 @@ TEST(hash_records, refuses_a_folder_that_lacks_files_or_records) {
   std::filesystem::copy(cycle / "train_2.tfrecords", folder / "kept");
   std::filesystem::remove(cycle / "train_2.tfrecords");
   EXPECT_NE(refusal().find("train_2.tfrecords: is missing"), std::string::npos) << refusal();
-  std::filesystem::copy(cycle / "train_0.tfrecords", cycle / "train_2.tfrecords");  // sound, but with other records
+  std::filesystem::copy(cycle / "train_0.tfrecords", cycle / "train_2.tfrecords");  // a valid file with other records
   EXPECT_NE(refusal().find("train_2.tfrecords: has 2331 bytes, 777 wanted"), std::string::npos) << refusal();
   std::filesystem::remove(cycle / "train_2.tfrecords");
   std::filesystem::copy(folder / "kept", cycle / "train_2.tfrecords");
@@ -101,7 +101,7 @@ TEST(hash_records, refuses_a_folder_that_lacks_files_or_records) {
   EXPECT_NE(refusal().find("\"record_count\" is 3, 4 wanted: 7 batches in 2 files"), std::string::npos) << refusal();
 }
 
-TEST(hash_records, reports_how_far_it_has_come) {
+TEST(hash_records, reports_progress) {
   const test::temporary_folder folder;
   const auto options = test::small_options(folder / "out");
   test::generate_small(test::small_dataset(), options);

@@ -27,7 +27,7 @@ class producer_cache_test : public ::testing::Test {
   fs::path cycles_ = root_ / "training_epochs";
 };
 
-TEST_F(producer_cache_test, is_locked_while_it_lives) {
+TEST_F(producer_cache_test, is_locked_until_destroyed) {
   {
     const producer_cache first(root_);
     EXPECT_THROW(producer_cache second(root_), option_error);
@@ -35,7 +35,7 @@ TEST_F(producer_cache_test, is_locked_while_it_lives) {
   EXPECT_NO_THROW(producer_cache second(root_));
 }
 
-TEST_F(producer_cache_test, a_cycle_is_ready_with_its_ready_file_alone) {
+TEST_F(producer_cache_test, a_cycle_is_ready_if_it_has_a_ready_file) {
   const producer_cache cache(root_);
   EXPECT_EQ(cache.list_cycles().after_last, 0);
   touch(cycles_ / "cycle_00002/ready.json");
@@ -50,7 +50,7 @@ TEST_F(producer_cache_test, a_cycle_is_ready_with_its_ready_file_alone) {
   EXPECT_EQ(found.after_last, 6);
 }
 
-TEST_F(producer_cache_test, clears_only_record_files_without_their_ready_file) {
+TEST_F(producer_cache_test, clears_folders_of_record_files_without_a_ready_file) {
   const producer_cache cache(root_);
   touch(cycles_ / "cycle_00001/train_0.tfrecords");
   touch(cycles_ / "cycle_00001/train_12.tfrecords.idx");
@@ -65,7 +65,7 @@ TEST_F(producer_cache_test, clears_only_record_files_without_their_ready_file) {
   EXPECT_FALSE(fs::exists(root_ / "eval_data"));
 }
 
-TEST_F(producer_cache_test, unfinished_work_of_others_stays_until_it_is_cleared) {
+TEST_F(producer_cache_test, keeps_unfinished_work_of_others_until_it_is_cleared) {
   const fs::path unfinished = root_ / ".partial/.cycle_00000.partial-1/train_0.tfrecords";
   touch(unfinished);
   { const producer_cache cache(root_); }
@@ -86,7 +86,7 @@ TEST_F(producer_cache_test, unfinished_work_of_others_stays_until_it_is_cleared)
   EXPECT_FALSE(fs::exists(root_ / ".partial"));
 }
 
-TEST_F(producer_cache_test, the_announcement_goes_last_and_nothing_hidden_stays) {
+TEST_F(producer_cache_test, removes_its_announcement_and_hidden_entries) {
   {
     producer_cache cache(root_);
     cache.announce();
@@ -98,7 +98,7 @@ TEST_F(producer_cache_test, the_announcement_goes_last_and_nothing_hidden_stays)
   EXPECT_FALSE(fs::exists(root_ / ".in-use"));
 }
 
-TEST(cache_folder, takes_plain_names_only) {
+TEST(cache_folder, accepts_plain_names_only) {
   using namespace std::string_view_literals;
   EXPECT_EQ(cache_folder("data", "run-1"), fs::path("data/run-1_ncf_recommendation_cache"));
   for (const auto name : {""sv, "."sv, ".."sv, "../x"sv, "a/b"sv, ".x"sv, "a\0b"sv, "a\n"sv, " a"sv, "a "sv}) {

@@ -14,7 +14,7 @@
 namespace negpipe::pipeline {
 namespace {
 
-/// Waits until a reason is found; a minute at most.
+/// Waits for a reason, at most a minute.
 stop_reason wait_for_reason(const stop_monitor& monitor) {
   pollfd event{monitor.descriptor(), POLLIN, 0};
   EXPECT_EQ(::poll(&event, 1, 60'000), 1);
@@ -22,7 +22,7 @@ stop_reason wait_for_reason(const stop_monitor& monitor) {
   return monitor.reason();
 }
 
-TEST(stop_monitor, finds_no_reason_while_there_is_none) {
+TEST(stop_monitor, reports_none_without_a_reason) {
   const std::atomic<bool> asked{false};
   const stop_monitor monitor(&asked, ::getppid());
   while (monitor.running_time() < std::chrono::milliseconds(250)) std::this_thread::yield();
@@ -30,19 +30,19 @@ TEST(stop_monitor, finds_no_reason_while_there_is_none) {
   EXPECT_EQ(monitor.reason(), stop_reason::none);
 }
 
-TEST(stop_monitor, passes_the_request_of_the_caller_on) {
+TEST(stop_monitor, reports_the_request_of_the_caller) {
   std::atomic<bool> asked{false};
   const stop_monitor monitor(&asked, 0);
   asked = true;
   EXPECT_EQ(wait_for_reason(monitor), stop_reason::asked);
 }
 
-TEST(stop_monitor, notices_that_the_parent_is_another_process) {
+TEST(stop_monitor, reports_another_parent_process) {
   const stop_monitor monitor(nullptr, ::getpid());
   EXPECT_EQ(wait_for_reason(monitor), stop_reason::parent_ended);
 }
 
-TEST(stop_monitor, notices_that_a_file_is_removed_or_replaced) {
+TEST(stop_monitor, reports_that_a_file_was_removed_or_replaced) {
   const test::temporary_folder scratch;
   for (const bool replaced : {false, true}) {
     const auto path = scratch.path() / "file";

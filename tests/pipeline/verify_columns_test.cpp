@@ -1,4 +1,4 @@
-// The fast pass of verify notices a sampler that errs: records that equal what it makes, and still break a promise.
+// The fast pass of verify detects an incorrect sampler: records that equal its output and still break a promise.
 #include "verify_columns.hpp"
 
 #include <gtest/gtest.h>
@@ -13,7 +13,7 @@
 namespace negpipe::pipeline {
 namespace {
 
-/// Fills as the CPU does, then changes values by their position in the cycle or in the evaluation data.
+/// Fills like the CPU backend, then changes values by their position in the cycle or in the evaluation data.
 class altered_backend final : public backend {
  public:
   using alteration = std::function<void(std::uint64_t position, std::int32_t& user, std::uint16_t& item,
@@ -67,7 +67,7 @@ record_columns columns_of(const Batch& batch, std::span<const std::int8_t> flags
           std::as_bytes(flags), std::as_bytes(valid), batch.items().type()};
 }
 
-/// Whether the check accepts the cycle that the sampler itself makes.
+/// Returns whether the check accepts the cycle that the sampler makes.
 bool accepts_training(const sampler& source) {
   const positives_index index(source.data());
   const auto check = make_training_column_check(source, 1, index.view());
@@ -92,7 +92,7 @@ bool accepts_evaluation(const sampler& source) {
 
 constexpr padding_policy resample = padding_policy::resample;
 
-TEST(verify_columns, accepts_what_is_sound) {
+TEST(verify_columns, accepts_correct_records) {
   for (const padding_policy padding : {resample, padding_policy::mask, padding_policy::drop}) {
     for (const bool mlperf : {false, true}) {
       const sampler source = altered(padding, mlperf, [](auto, auto&, auto&, auto&) {});
@@ -102,7 +102,7 @@ TEST(verify_columns, accepts_what_is_sound) {
   }
 }
 
-TEST(verify_columns, notices_a_batch_that_is_another_one) {
+TEST(verify_columns, detects_a_batch_with_another_number) {
   const sampler source = altered(resample, false, [](auto, auto&, auto&, auto&) {});
   const positives_index index(source.data());
   const auto check = make_training_column_check(source, 1, index.view());
@@ -111,31 +111,31 @@ TEST(verify_columns, notices_a_batch_that_is_another_one) {
   EXPECT_FALSE(check->agrees(1, columns_of(batch, batch.labels(), batch.valid())));
 }
 
-TEST(verify_columns, notices_a_negative_among_the_positives) {
+TEST(verify_columns, detects_a_negative_among_the_positives) {
   EXPECT_FALSE(accepts_training(altered(resample, false, [](auto position, auto& user, auto& item, auto& label) {
     if (position < 50 && label == 0 && user == 0) item = 3;
   })));
 }
 
-TEST(verify_columns, notices_a_positive_that_is_none) {
+TEST(verify_columns, detects_a_false_positive) {
   EXPECT_FALSE(accepts_training(altered(resample, false, [](auto position, auto&, auto& item, auto& label) {
     if (position < 50 && label == 1) item = 59;
   })));
 }
 
-TEST(verify_columns, notices_a_positive_in_place_of_another) {
+TEST(verify_columns, detects_a_positive_replaced_by_another) {
   EXPECT_FALSE(accepts_training(altered(resample, false, [](auto, auto& user, auto& item, auto& label) {
     if (label == 1 && user == 0 && item == 1) item = 2;
   })));
 }
 
-TEST(verify_columns, notices_negatives_that_changed_their_user) {
+TEST(verify_columns, detects_negatives_with_another_user) {
   EXPECT_FALSE(accepts_training(altered(resample, false, [](auto position, auto& user, auto& item, auto& label) {
     if (position < 50 && label == 0 && item >= 30) user = 1 - user;
   })));
 }
 
-TEST(verify_columns, notices_labels_and_items_out_of_range) {
+TEST(verify_columns, detects_labels_and_items_out_of_range) {
   EXPECT_FALSE(accepts_training(altered(resample, false, [](auto position, auto&, auto&, auto& label) {
     if (position == 7) label = 2;
   })));
@@ -147,10 +147,10 @@ TEST(verify_columns, notices_labels_and_items_out_of_range) {
   })));
 }
 
-TEST(verify_columns, notices_padding_that_repeats_no_point_of_the_cycle) {
+TEST(verify_columns, detects_padding_outside_the_cycle) {
   for (const std::int8_t label : {std::int8_t{0}, std::int8_t{1}}) {
     EXPECT_FALSE(accepts_training(altered(resample, false, [&](auto position, auto& user, auto& item, auto& flag) {
-      if (position < 175 && user == 0 && item == 50) item = 51;  // no point of the cycle has this pair
+      if (position < 175 && user == 0 && item == 50) item = 51;  // a pair that is not in the cycle
       if (position != 180) return;
       user = 0;
       item = 50;
@@ -159,24 +159,24 @@ TEST(verify_columns, notices_padding_that_repeats_no_point_of_the_cycle) {
   }
 }
 
-TEST(verify_columns, notices_rows_that_begin_otherwise) {
+TEST(verify_columns, detects_rows_with_another_first_item) {
   EXPECT_FALSE(accepts_evaluation(altered(resample, true, [](auto position, auto&, auto& item, auto&) {
     if (position == 21) item = 51;
   })));
 }
 
-TEST(verify_columns, notices_evaluation_negatives_that_are_not_allowed) {
+TEST(verify_columns, detects_forbidden_evaluation_negatives) {
   EXPECT_FALSE(accepts_evaluation(altered(resample, false, [](auto position, auto&, auto& item, auto&) {
     if (position == 5) item = 3;  // a training positive
   })));
   EXPECT_FALSE(accepts_evaluation(altered(resample, false, [](auto position, auto&, auto& item, auto& mask) {
     if (position != 5) return;
-    item = 50;  // the held-out item, with the mask that belongs to it
+    item = 50;  // the held-out item, with its mask
     mask = 1;
   })));
 }
 
-TEST(verify_columns, notices_a_wrong_duplicate_mask_and_padding_rows_that_are_not_zeros) {
+TEST(verify_columns, detects_a_wrong_duplicate_mask_and_nonzero_padding_rows) {
   EXPECT_FALSE(accepts_evaluation(altered(resample, true, [](auto position, auto&, auto&, auto& mask) {
     if (position == 5) mask = static_cast<std::int8_t>(1 - mask);
   })));

@@ -18,8 +18,8 @@ using test::batch_columns;
 
 using batches = std::vector<batch_columns>;
 
-/// All that verify says, in one text.
-std::string told(const verify_report& report) {
+/// Returns all reported failures as one text.
+std::string failures_of(const verify_report& report) {
   std::string text;
   for (const auto& failure : report.failures) text += failure.file + ": " + failure.message + "\n";
   return text;
@@ -29,7 +29,7 @@ using sound_run = std::tuple<padding_policy, std::uint64_t, std::uint32_t, compr
 
 class verify_sound : public ::testing::TestWithParam<sound_run> {};
 
-TEST_P(verify_sound, finds_nothing_wrong) {
+TEST_P(verify_sound, reports_no_failures) {
   const auto [padding, batch_size, readers, compression, mlperf] = GetParam();
   const dataset data = test::small_dataset();
   const test::temporary_folder folder;
@@ -46,7 +46,7 @@ TEST_P(verify_sound, finds_nothing_wrong) {
     run_control control;
     control.threads = threads;
     const verify_report report = verify(data, options.out, control);
-    EXPECT_EQ(report.failure_count, 0U) << told(report);
+    EXPECT_EQ(report.failure_count, 0U) << failures_of(report);
     EXPECT_EQ(report.cycle_count, 2U);
     EXPECT_TRUE(report.has_evaluation);
     const sampler source(data, options.sampling);
@@ -57,7 +57,7 @@ TEST_P(verify_sound, finds_nothing_wrong) {
   }
 }
 
-// A cycle has 624 points: batches that leave a rest, that leave none, and one that holds all.
+// A cycle has 624 points. Batch sizes with a remainder, without one, and larger than the cycle.
 INSTANTIATE_TEST_SUITE_P(
     all, verify_sound,
     ::testing::Combine(::testing::Values(padding_policy::resample, padding_policy::mask, padding_policy::drop),
@@ -65,7 +65,7 @@ INSTANTIATE_TEST_SUITE_P(
                        ::testing::Values(1U, 3U, 12U),
                        ::testing::Values(compression_type::none, compression_type::gzip), ::testing::Bool()));
 
-TEST(verify_sound, finds_nothing_wrong_with_wide_items_and_full_users) {
+TEST(verify_sound, reports_no_failures_with_wide_items_and_full_users) {
   // More than 65,536 items, and a user who has all but the held-out one of a small catalogue.
   const test::temporary_folder folder;
   for (const auto& data : {test::random_dataset({5, 30, 1}, 70'000, 3), test::edge_dataset()}) {
@@ -73,11 +73,11 @@ TEST(verify_sound, finds_nothing_wrong_with_wide_items_and_full_users) {
     options.sampling.evaluation->mlperf = data.item_count() < 100;
     test::generate_small(data, options);
     const verify_report report = verify(data, options.out);
-    EXPECT_EQ(report.failure_count, 0U) << told(report);
+    EXPECT_EQ(report.failure_count, 0U) << failures_of(report);
   }
 }
 
-// --- Tampered values, behind sound checksums --------------------------------------------------------------------
+// --- Tampered values with correct checksums --------------------------------------------------------------------
 
 struct tampering {
   const char* name;
@@ -85,7 +85,7 @@ struct tampering {
   bool mlperf;
   bool evaluation;               ///< which folder is tampered with
   std::function<void(const dataset&, batches&)> tamper;
-  std::vector<const char*> told; ///< what verify must say, each of it
+  std::vector<const char*> reported; ///< texts that the failures must contain
 };
 
 std::ostream& operator<<(std::ostream& out, const tampering& row) { return out << row.name; }
@@ -128,9 +128,9 @@ const std::vector<tampering> tamperings{
     {"a negative as a positive", resample, false, training,
      [](const dataset&, batches& all) { all[3].flags[find_flag(all[3], 0)] = 1; },
      {"has label 1, but the item is not among the user's training positives", "negatives in the cycle"}},
-    {"a positive in place of another of the user", resample, false, training,
+    {"a positive replaced by another of the user", resample, false, training,
      [](const dataset& data, batches& all) {
-       // Both are positives with label 1: only the counts and the seed can tell.
+       // Both are positives with label 1: only the counts and the seed show it.
        for (std::size_t i = 0;; ++i) {
          if (all[1].flags.at(i) != 1) continue;
          const auto u = static_cast<std::size_t>(all[1].users[i]);
@@ -160,9 +160,9 @@ const std::vector<tampering> tamperings{
      {"position 5: item 60 is out of range"}},
     {"a label that is none", resample, false, training, [](const dataset&, batches& all) { all[1].flags[7] = 2; },
      {"position 7: label 2 found, 0 or 1 wanted"}},
-    {"batches that changed places", resample, false, training,
+    {"swapped batches", resample, false, training,
      [](const dataset&, batches& all) { std::swap(all[2], all[3]); }, {"record 2, ", "wanted by the recorded seed"}},
-    {"points that changed places", resample, false, training,
+    {"swapped points", resample, false, training,
      [](const dataset&, batches& all) {
        std::swap(all[2].users[0], all[2].users[1]);
        std::swap(all[2].items[0], all[2].items[1]);
@@ -187,7 +187,7 @@ const std::vector<tampering> tamperings{
        all[0].items.back() = item;
        all[0].flags.back() = 0;
      },
-     {"which is no point of this cycle"}},
+     {"which is not a point of this cycle"}},
     {"a masked row that counts", mask, false, training,
      [](const dataset&, batches& all) { all.back().valid.back() = 1; }, {"position 99: masked padding"}},
     {"a masked row of another user", mask, false, training,
@@ -256,10 +256,10 @@ const std::vector<tampering> tamperings{
      [](const dataset&, batches& all) { all.back().flags.back() = 0; },
      {"position 32: duplicate_mask 0 found, 1 wanted"}},
     {"padding that is not zero", resample, false, eval,
-     [](const dataset&, batches& all) { all.back().users.back() = 1; }, {"in a row that is no user's, (0, 0) wanted"}},
+     [](const dataset&, batches& all) { all.back().users.back() = 1; }, {"in a padding row, (0, 0) wanted"}},
     {"an evaluation item out of range", resample, false, eval,
      [](const dataset&, batches& all) { all[0].items[2] = 60'000; }, {"position 2: item 60000 is out of range"}},
-    {"users that changed places", resample, false, eval,
+    {"swapped users", resample, false, eval,
      [](const dataset&, batches& all) {
        for (std::size_t i = 0; i < 11; ++i) {
          std::swap(all[0].users[i], all[0].users[i + 11]);
@@ -268,14 +268,14 @@ const std::vector<tampering> tamperings{
        }
      },
      {"position 0: user 1 found, 0 wanted"}},
-    {"evaluation batches that changed places", resample, false, eval,
+    {"swapped evaluation batches", resample, false, eval,
      [](const dataset&, batches& all) { std::swap(all[0], all[1]); },
      {"record 0, position 0", "user 3 found, 0 wanted"}},
 };
 
 class verify_tampering : public ::testing::TestWithParam<tampering> {};
 
-TEST_P(verify_tampering, is_found) {
+TEST_P(verify_tampering, is_reported) {
   const tampering& row = GetParam();
   const dataset data = test::small_dataset();
   const test::temporary_folder folder;
@@ -292,8 +292,8 @@ TEST_P(verify_tampering, is_found) {
   test::write_batches(target, all);
   const verify_report report = verify(data, options.out);
   EXPECT_GT(report.failure_count, 0U);
-  const std::string text = told(report);
-  for (const char* wanted : row.told) EXPECT_NE(text.find(wanted), std::string::npos) << wanted << " not in\n" << text;
+  const std::string text = failures_of(report);
+  for (const char* part : row.reported) EXPECT_NE(text.find(part), std::string::npos) << part << " not in\n" << text;
 }
 
 INSTANTIATE_TEST_SUITE_P(all, verify_tampering, ::testing::ValuesIn(tamperings));

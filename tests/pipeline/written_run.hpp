@@ -1,4 +1,4 @@
-// A small run on disk that tests tamper with: its batches as columns, and all of a folder rewritten from them.
+// A small run on disk for tests to tamper with: reads batches as columns, and rewrites a folder from them.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,7 @@
 
 namespace negpipe::test {
 
-/// One batch; flags are labels or the duplicate mask, valid is empty without valid_point_mask.
+/// One batch. flags are labels or the duplicate mask, valid is empty without valid_point_mask.
 struct batch_columns {
   std::vector<std::int32_t> users;
   std::vector<std::uint16_t> items;
@@ -32,7 +32,7 @@ std::vector<Value> values_of(std::span<const std::byte> bytes) {
   return values;
 }
 
-/// The batches of a folder in reading order.
+/// Returns the batches of a folder in reading order.
 inline std::vector<batch_columns> read_batches(const std::filesystem::path& folder) {
   const record::ready_file ready = record::read_ready_file(folder);
   std::vector<batch_columns> batches;
@@ -52,8 +52,8 @@ inline std::vector<batch_columns> read_batches(const std::filesystem::path& fold
   return batches;
 }
 
-/// Writes the batches in place of what a folder holds, with sound checksums, index files and ready.json: whatever is
-/// wrong with them, only a look at the values can tell.
+/// Replaces the records of a folder by the batches, with correct checksums, index files and ready.json: only the values
+/// show what is wrong.
 inline void write_batches(const std::filesystem::path& folder, const std::vector<batch_columns>& batches) {
   record::ready_file ready = record::read_ready_file(folder);
   const bool evaluation = ready.kind == record::record_kind::eval;
@@ -76,12 +76,12 @@ inline void write_batches(const std::filesystem::path& folder, const std::vector
   record::write_ready_file(folder, ready);
 }
 
-/// A run: what is written, and what is sampled.
+/// Options of a run and of its sampler.
 struct run_options : generate_options {
   sampler_options sampling;
 };
 
-/// Options of a small run: batches that do not divide the cycle, and fewer files than batches.
+/// Returns options of a small run: a cycle with a partial last batch, and fewer files than batches.
 inline run_options small_options(const std::filesystem::path& out) {
   run_options options;
   options.out = out;
@@ -92,7 +92,7 @@ inline run_options small_options(const std::filesystem::path& out) {
   return options;
 }
 
-/// Users of several degrees who all have evaluation negatives left.
+/// Returns a dataset of users with different numbers of positives, all with enough evaluation negatives.
 inline dataset small_dataset() { return random_dataset({3, 20, 1, 0, 35, 12, 7}, 60, 11); }
 
 inline void generate_small(const dataset& data, const run_options& options) {

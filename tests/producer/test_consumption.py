@@ -133,7 +133,7 @@ def test_without_inotify_it_looks(dataset, undisturbed, tmp_path, preload):
             require_equal(producer.cycles[0], undisturbed)
             shutil.rmtree(producer.cycles[0])
         producer.wait_for_cycles(1)
-        assert "there is no inotify here" in producer.said()
+        assert "inotify is not in use" in producer.said()
         assert producer.stop() == INTERRUPTED
 
 

@@ -187,4 +187,4 @@ def alive(pid):
 def test_a_flag_file_that_never_comes(tmp_path):
     with producing(tmp_path / "data", "--timeout", 1) as producer:
         assert producer.status() == USAGE
-        assert "has not appeared" in producer.said()
+        assert "did not appear" in producer.said()

@@ -12,8 +12,8 @@ namespace {
 
 using test::bytes;
 
-/// Returns whether a byte has unused bits: deflate pads the byte before the empty stored block (00 00 FF FF) that ends a
-/// piece, and the one before the CRC-32 and length of the trailer.
+/// Returns whether a byte has unused bits: deflate pads the byte before the empty stored block (00 00 FF FF) that ends
+/// a piece, and the one before the CRC-32 and length of the trailer.
 bool holds_unused_bits(const bytes& file, std::size_t offset) {
   const bytes mark{std::byte{0}, std::byte{0}, std::byte{0xFF}, std::byte{0xFF}};
   constexpr std::size_t crc_and_length = 8;
@@ -22,7 +22,7 @@ bool holds_unused_bits(const bytes& file, std::size_t offset) {
          (offset + 1 + mark.size() <= file.size() && std::equal(mark.begin(), mark.end(), after));
 }
 
-class record_reader : public ::testing::Test {
+class record_reader_test : public ::testing::Test {
  protected:
   std::vector<bytes> read(const bytes& content) {
     test::write_bytes(path_, content);
@@ -63,24 +63,24 @@ const std::vector<bytes> three{test::as_bytes("first"), {}, test::as_bytes("the 
 
 bytes three_frames() { return join({test::frame(three[0]), test::frame(three[1]), test::frame(three[2])}); }
 
-TEST_F(record_reader, reads_plain_and_gzip_files) {
+TEST_F(record_reader_test, reads_plain_and_gzip_files) {
   EXPECT_EQ(read(three_frames()), three);
   EXPECT_EQ(read(gzip({test::frame(three[0]), test::frame(three[1]), test::frame(three[2])})), three);
   EXPECT_EQ(read(join({gzip({test::frame(three[0])}), gzip({test::frame(three[1]), test::frame(three[2])})})), three);
 }
 
-TEST_F(record_reader, accepts_empty_files) {
+TEST_F(record_reader_test, accepts_empty_files) {
   EXPECT_TRUE(read({}).empty());
   EXPECT_TRUE(read(gzip({})).empty());
 }
 
-TEST_F(record_reader, reads_a_plain_file_that_starts_with_the_gzip_magic) {
+TEST_F(record_reader_test, reads_a_plain_file_that_starts_with_the_gzip_magic) {
   // The first bytes of the length 0x8B1F are gzip's magic bytes.
   const bytes payload = test::random_bytes(0x8B1F, 4);
   EXPECT_EQ(read(test::frame(payload)), std::vector<bytes>{payload});
 }
 
-TEST_F(record_reader, detects_a_flipped_bit_anywhere) {
+TEST_F(record_reader_test, detects_a_flipped_bit_anywhere) {
   const bytes good = three_frames();
   for (std::size_t offset = 0; offset < good.size(); ++offset) {
     for (int bit = 0; bit < 8; ++bit) {
@@ -91,7 +91,7 @@ TEST_F(record_reader, detects_a_flipped_bit_anywhere) {
   }
 }
 
-TEST_F(record_reader, detects_a_flipped_bit_in_gzip) {
+TEST_F(record_reader_test, detects_a_flipped_bit_in_gzip) {
   const bytes good = gzip({test::frame(three[0]), test::frame(three[2])});
   constexpr std::size_t header = 10;  // its time and operating system do not concern the content
   int unused = 0;
@@ -111,7 +111,7 @@ TEST_F(record_reader, detects_a_flipped_bit_in_gzip) {
   EXPECT_LT(unused, 3 * 8) << "two pieces and the final block, each padded with fewer than 8 bits";
 }
 
-TEST_F(record_reader, detects_truncation_at_every_length) {
+TEST_F(record_reader_test, detects_truncation_at_every_length) {
   const bytes good = three_frames();
   const std::size_t ends[] = {0, 21, 37, good.size()};  // a file cut between records is a shorter file
   for (std::size_t length = 0; length < good.size(); ++length) {
@@ -125,7 +125,7 @@ TEST_F(record_reader, detects_truncation_at_every_length) {
   }
 }
 
-TEST_F(record_reader, names_file_record_and_offset) {
+TEST_F(record_reader_test, names_file_record_and_offset) {
   bytes damaged = three_frames();
   damaged.back() ^= std::byte{1};
   const std::string message = failure(damaged);
@@ -133,7 +133,7 @@ TEST_F(record_reader, names_file_record_and_offset) {
   EXPECT_NE(message.find("CRC-32C"), std::string::npos) << message;
 }
 
-TEST_F(record_reader, allocates_no_memory_for_a_false_length) {
+TEST_F(record_reader_test, allocates_no_memory_for_a_false_length) {
   for (const std::uint64_t length : {std::uint64_t{0x7FFF'FFFF}, std::uint64_t{1} << 40, ~std::uint64_t{0}}) {
     bytes header(record::frame_header_bytes);
     record::store_le<std::uint64_t>(header.data(), length);
@@ -143,7 +143,7 @@ TEST_F(record_reader, allocates_no_memory_for_a_false_length) {
   }
 }
 
-TEST_F(record_reader, rejects_payloads_above_the_limit_before_allocating) {
+TEST_F(record_reader_test, rejects_payloads_above_the_limit_before_allocating) {
   const bytes payload(1000);
   for (const auto compression : {compression_type::none, compression_type::gzip}) {
     const bytes plain = test::frame(payload);
@@ -154,7 +154,7 @@ TEST_F(record_reader, rejects_payloads_above_the_limit_before_allocating) {
   }
 }
 
-TEST_F(record_reader, rejects_a_compression_other_than_the_listed_one) {
+TEST_F(record_reader_test, rejects_a_compression_other_than_the_listed_one) {
   test::write_bytes(path_, three_frames());
   EXPECT_THROW(record_reader(path_, compression_type::gzip, 1000), format_error);
   test::write_bytes(path_, gzip({three_frames()}));
@@ -163,7 +163,7 @@ TEST_F(record_reader, rejects_a_compression_other_than_the_listed_one) {
   EXPECT_THROW(record_reader(path_, compression_type::gzip, 1000), format_error);
 }
 
-TEST_F(record_reader, rejects_a_missing_file) { EXPECT_THROW(record_reader(folder_ / "none"), io_error); }
+TEST_F(record_reader_test, rejects_a_missing_file) { EXPECT_THROW(record_reader(folder_ / "none"), io_error); }
 
 }  // namespace
 }  // namespace negpipe

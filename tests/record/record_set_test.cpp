@@ -60,9 +60,9 @@ outcome write(const std::filesystem::path& folder, std::uint32_t readers, compre
   return result;
 }
 
-class record_set : public ::testing::TestWithParam<std::tuple<compression_type, std::uint32_t>> {
+class record_set_test : public ::testing::TestWithParam<std::tuple<compression_type, std::uint32_t>> {
  protected:
-  record_set() { std::iota(ascending_.begin(), ascending_.end(), std::uint64_t{0}); }
+  record_set_test() { std::iota(ascending_.begin(), ascending_.end(), std::uint64_t{0}); }
 
   compression_type compression_ = std::get<0>(GetParam());
   std::uint32_t readers_ = std::get<1>(GetParam());
@@ -70,7 +70,7 @@ class record_set : public ::testing::TestWithParam<std::tuple<compression_type, 
   test::temporary_folder folder_;
 };
 
-TEST_P(record_set, holds_batches_in_order_by_file) {
+TEST_P(record_set_test, holds_batches_in_order_by_file) {
   const outcome written = write(folder_ / "a", readers_, compression_, ascending_, 1);
   ASSERT_EQ(written.files.size(), readers_);
   const std::uint64_t per = (batch_count + readers_ - 1) / readers_;
@@ -87,7 +87,7 @@ TEST_P(record_set, holds_batches_in_order_by_file) {
   }
 }
 
-TEST_P(record_set, writes_the_same_bytes_in_any_order_from_any_number_of_threads) {
+TEST_P(record_set_test, writes_the_same_bytes_in_any_order_from_any_number_of_threads) {
   const outcome reference = write(folder_ / "a", readers_, compression_, ascending_, 1);
   std::vector<std::uint64_t> descending(ascending_.rbegin(), ascending_.rend());
   const std::vector<std::uint64_t> shuffled{4, 10, 0, 7, 2, 9, 1, 6, 3, 8, 5};
@@ -107,7 +107,7 @@ TEST_P(record_set, writes_the_same_bytes_in_any_order_from_any_number_of_threads
   }
 }
 
-TEST_P(record_set, indexes_plain_files) {
+TEST_P(record_set_test, indexes_plain_files) {
   const outcome written = write(folder_ / "a", readers_, compression_, ascending_, 2);
   for (const auto& file : written.files) {
     const auto found = written.contents.find(file.name + ".idx");
@@ -131,7 +131,7 @@ TEST_P(record_set, indexes_plain_files) {
   }
 }
 
-TEST_P(record_set, cancel_releases_writers_that_wait_for_a_missing_batch) {
+TEST_P(record_set_test, cancel_releases_writers_that_wait_for_a_missing_batch) {
   std::filesystem::create_directory(folder_ / "a");
   record_set set(folder_ / "a", "train", {batch_count, readers_}, shape().record_bytes(), compression_, 0);
   {
@@ -144,7 +144,7 @@ TEST_P(record_set, cancel_releases_writers_that_wait_for_a_missing_batch) {
   EXPECT_THROW(set.finish(), format_error);
 }
 
-TEST_P(record_set, refuses_to_finish_with_a_batch_missing) {
+TEST_P(record_set_test, refuses_to_finish_with_a_batch_missing) {
   std::filesystem::create_directory(folder_ / "a");
   record_set set(folder_ / "a", "train", {batch_count, readers_}, shape().record_bytes(), compression_);
   for (std::uint64_t b = 0; b < batch_count; ++b) {
@@ -153,11 +153,11 @@ TEST_P(record_set, refuses_to_finish_with_a_batch_missing) {
   EXPECT_THROW(set.finish(), format_error);
 }
 
-INSTANTIATE_TEST_SUITE_P(all, record_set,
+INSTANTIATE_TEST_SUITE_P(all, record_set_test,
                          ::testing::Combine(::testing::Values(compression_type::none, compression_type::gzip),
                                             ::testing::Values(1U, 2U, 4U, 11U, 13U)));
 
-TEST(record_set_errors, name_the_file_that_cannot_be_made) {
+TEST(record_set, names_the_file_that_cannot_be_created) {
   const test::temporary_folder folder;
   try {
     record_set set(folder / "none", "train", {1, 1}, shape().record_bytes(), compression_type::none);
