@@ -151,7 +151,7 @@ class flag_line {
   throw io_error(fmt::format("cannot {} {}: {}", what, file.string(), std::strerror(errno)));
 }
 
-bool exists(const fs::path& file) {
+bool file_exists(const fs::path& file) {
   struct stat status {};
   if (::stat(file.c_str(), &status) == 0) return true;
   if (errno != ENOENT) throw_unreadable("examine", file);
@@ -229,7 +229,7 @@ bool wait_for_flagfile(const fs::path& file, std::chrono::seconds timeout, std::
   std::chrono::nanoseconds waited{};
   auto last = clock::now();
   // Polled, because the folder may not exist yet, and then inotify has nothing to watch.
-  for (; !exists(file); std::this_thread::sleep_for(pause)) {
+  for (; !file_exists(file); std::this_thread::sleep_for(pause)) {
     control.throw_if_stopped();
     if (parent != 0 && ::getppid() != parent) return false;
     const auto now = clock::now();

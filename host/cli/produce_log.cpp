@@ -10,14 +10,12 @@
 #include <cstring>
 
 #include "negpipe/error.hpp"
-#include "progress_display.hpp"
 
 namespace negpipe::cli {
 
-produce_log::produce_log(bool quiet) : quiet_(quiet), line_wanted_(!quiet && ::isatty(STDERR_FILENO) == 1) {}
+produce_log::produce_log(bool quiet) : quiet_(quiet), shows_status_(!quiet && ::isatty(STDERR_FILENO) == 1) {}
 
 produce_log::~produce_log() {
-  end_line();
   if (file_ != nullptr) std::fclose(file_);
 }
 
@@ -42,14 +40,14 @@ void produce_log::write(const std::string& message) {
     std::fputs(line.c_str(), file_);
     std::fflush(file_);
   } else if (!quiet_) {
-    end_line();
+    line_.end();
     std::fputs(line.c_str(), stderr);
   }
 }
 
 void produce_log::show(const produce_status& status) {
   const auto now = std::chrono::steady_clock::now();
-  if (!line_wanted_ || now - shown_ < std::chrono::milliseconds(100)) return;
+  if (!shows_status_ || now - shown_ < std::chrono::milliseconds(100)) return;
   shown_ = now;
   std::string line = fmt::format("{} made, {} ahead, {} consumed, {}points/s", status.made, status.ahead,
                                  status.made - std::min(status.made, status.ahead),
@@ -60,14 +58,7 @@ void produce_log::show(const produce_status& status) {
     const bool for_room = status.activity == produce_activity::waiting_for_room;
     line += for_room ? ", waiting for disk space" : ", waiting for the trainer";
   }
-  std::fprintf(stderr, "\r\033[K%s", line.c_str());
-  std::fflush(stderr);
-  line_open_ = true;
-}
-
-void produce_log::end_line() {
-  if (line_open_) std::fputc('\n', stderr);
-  line_open_ = false;
+  line_.show(line);
 }
 
 }  // namespace negpipe::cli

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "negpipe/produce.hpp"
+#include "progress_display.hpp"
 
 namespace negpipe::cli {
 
@@ -28,12 +29,10 @@ class produce_log {
   void show(const produce_status& status);
 
  private:
-  void end_line();
-
   std::FILE* file_ = nullptr;
   bool quiet_;
-  bool line_wanted_;
-  bool line_open_ = false;
+  bool shows_status_;
+  status_line line_;
   std::chrono::steady_clock::time_point shown_;
 };
 

@@ -30,9 +30,18 @@ std::string time_left(double seconds) {
 
 }  // namespace
 
-progress_display::progress_display() : terminal_(::isatty(STDERR_FILENO) == 1) {}
+void status_line::show(const std::string& text) {
+  std::fprintf(stderr, "\r\033[K%s", text.c_str());
+  std::fflush(stderr);
+  open_ = true;
+}
 
-progress_display::~progress_display() { finish(); }
+void status_line::end() {
+  if (open_) std::fputc('\n', stderr);
+  open_ = false;
+}
+
+progress_display::progress_display() : terminal_(::isatty(STDERR_FILENO) == 1) {}
 
 void progress_display::show(const progress& now) {
   const auto moment = clock::now();
@@ -66,17 +75,15 @@ void progress_display::draw(const progress& now, double seconds) {
     if (now.total > now.done) line += ", " + time_left(static_cast<double>(now.total - now.done) / rate) + " left";
   }
   if (terminal_) {
-    std::fprintf(stderr, "\r\033[K%s", line.c_str());
-    line_open_ = true;
+    line_.show(line);
   } else {
     std::fprintf(stderr, "%s\n", line.c_str());
+    std::fflush(stderr);
   }
-  std::fflush(stderr);
 }
 
 void progress_display::finish() {
-  if (line_open_) std::fputc('\n', stderr);
-  line_open_ = false;
+  line_.end();
   stage_.clear();
 }
 

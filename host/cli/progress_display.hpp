@@ -9,11 +9,24 @@
 
 namespace negpipe::cli {
 
+/// A line on standard error that is overwritten in place on a terminal. Not thread-safe.
+class status_line {
+ public:
+  ~status_line() { end(); }
+
+  /// Replaces the line.
+  void show(const std::string& text);
+  /// Ends the line, so that other output starts on a new one.
+  void end();
+
+ private:
+  bool open_ = false;
+};
+
 /// Shows one stage at a time. Not thread-safe; run_control serializes the calls.
 class progress_display {
  public:
   progress_display();
-  ~progress_display();
 
   void show(const progress& now);
   /// Ends the current line, so that other output starts on a new one.
@@ -25,7 +38,7 @@ class progress_display {
   void draw(const progress& now, double seconds);
 
   bool terminal_;
-  bool line_open_ = false;
+  status_line line_;
   std::string stage_;
   clock::time_point begin_;
   clock::time_point drawn_;

@@ -11,8 +11,8 @@ namespace {
 
 enum class id_text : std::uint8_t { number, text, too_wide };
 
-/// A number, with optional spaces around it as pandas reads one, only where it is written in the one plain way: 007 and
-/// 7 are two ids. Numbers from 2^63 to 2^64 - 1 are text, so that none is lost.
+/// Reads a number in canonical form, with optional spaces around it, as pandas does. 007 is not canonical: 007 and 7
+/// are two ids. Numbers from 2^63 to 2^64 - 1 are text, so that none is lost.
 id_text parse_id(std::string_view text, std::int64_t& value) {
   text = trimmed(text);
   const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -25,7 +25,7 @@ id_text parse_id(std::string_view text, std::int64_t& value) {
   return overflow == std::errc{} && rest == end ? id_text::text : id_text::too_wide;
 }
 
-/// Whether an id in a column of text is one that makes it text: not a number that is merely large.
+/// Returns whether an id makes its column text: it is not a number, not even one beyond 64 bits.
 bool is_word(std::string_view text) {
   std::int64_t value = 0;
   if (parse_id(text, value) != id_text::text) return false;

@@ -1,4 +1,4 @@
-// Fields of rows, wherever they were found, to the columns of a block.
+// Converts the fields of rows, of any table format, to the columns of a block.
 #pragma once
 
 #include <cstddef>
@@ -10,8 +10,8 @@
 
 namespace negpipe::ingest {
 
-/// Takes the fields of one row after the other. Each take_... returns false when the row is over: it was dropped, or
-/// parsing stops (see stopped).
+/// Accepts the fields of consecutive rows. take_...() returns false if the rest of the row must be skipped: the row was
+/// dropped, or parsing stops (see stopped()). Not thread-safe.
 class block_builder {
  public:
   block_builder(const ratings_format& format, const row_rules& rules, id_kind user_kind, id_kind item_kind,
@@ -36,7 +36,7 @@ class block_builder {
   }
   bool take_rating(std::string_view text, std::size_t column);
 
-  // The same of values that need no parsing. Ids are of columns of numbers.
+  // The same for values that need no parsing. The columns of ids must be numbers.
   bool take_user(std::int64_t id) {
     user_ = out_.user_ids.add(id);
     return true;
@@ -51,7 +51,7 @@ class block_builder {
   }
   bool take_rating(double rating);
 
-  /// Settles a row in which a value is missing, by the rules. Always false.
+  /// Drops a row with a missing value, or stops at it, according to the rules. Returns false.
   bool drop_missing(std::string_view what, std::size_t column = 0, std::string_view found = {});
 
   void finish_row() {
@@ -61,13 +61,13 @@ class block_builder {
     out_.timestamps.push_back(time_.whole);
     if (time_.fraction != 0 || !out_.fractions.empty()) append_fraction();
   }
-  /// The row is dropped: the line counts as blank.
+  /// Drops the row: its line counts as blank.
   void skip_line() { add_blank_lines(1); }
-  /// Lines that hold no row of their own before the next row.
+  /// Adds lines without a row before the next row.
   void add_blank_lines(std::uint64_t count);
 
   bool stopped() const { return out_.stop.why != parse_stop::reason::none; }
-  /// Always false.
+  /// Stops parsing. Returns false.
   bool stop(parse_stop::reason why, std::size_t column, std::string message);
 
   parsed_block& block() { return out_; }
@@ -75,7 +75,7 @@ class block_builder {
  private:
   using reason = parse_stop::reason;
 
-  /// A column of ids, and why parsing may stop in it.
+  /// A column of ids, and the reasons for which parsing may stop in it.
   struct column_kind {
     std::string_view what;
     id_dictionary parsed_block::*ids;
@@ -90,7 +90,7 @@ class block_builder {
   bool parse_time(std::string_view text, std::size_t column);
   void append_fraction();
 
-  /// Reads what almost all fields are: up to 18 digits, no zero in front. False for other numbers too.
+  /// Fast path for almost all fields: up to 18 digits without a leading zero. Returns false for other numbers too.
   static bool is_plain_number(std::string_view text, std::int64_t& value) {
     constexpr std::size_t max_digits = 18;
     if (text.empty() || text.size() > max_digits || (text.front() == '0' && text.size() > 1)) return false;
@@ -108,7 +108,7 @@ class block_builder {
   const row_rules& rules_;
   parsed_block out_;
   bool has_time_;
-  bool plain_users_;  // plain numbers need no look at the rules
+  bool plain_users_;  // plain numbers need not be compared with the rules
   bool plain_items_;
   bool plain_times_;
   std::int32_t user_ = 0;

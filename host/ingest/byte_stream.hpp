@@ -1,4 +1,4 @@
-// Bytes that come from a file through what is stacked on it: decompression, another encoding.
+// Streams of bytes from a file, through stacked filters: decompression, conversion of encodings.
 #pragma once
 
 #include <cstddef>
@@ -15,11 +15,11 @@ class byte_stream {
  public:
   virtual ~byte_stream() = default;
 
-  /// Fills the buffer as far as the stream goes; fewer bytes than asked for mean its end.
+  /// Fills the buffer. Returns the number of bytes read, less than its size only at the end of the stream.
   virtual std::size_t read(std::span<char> buffer) = 0;
 };
 
-/// A stream whose beginning can be looked at before it is read.
+/// A stream whose first bytes can be inspected before they are read.
 class peeked_stream : public byte_stream {
  public:
   static constexpr std::size_t beginning_bytes = 64 * 1024;
@@ -35,26 +35,26 @@ class peeked_stream : public byte_stream {
   std::size_t taken_ = 0;
 };
 
-/// What a file's first bytes say that it is.
+/// Type of a file according to its first bytes.
 enum class content : std::uint8_t { text, gzip, zstd, bzip2, xz, zip };
 
-/// Throws input_error for a format that is known but not read, such as tar or Parquet, and names what reads it; `name`
-/// is the file's.
+/// Returns the type of the file `name`. Throws input_error for a known format that is not supported, such as tar or
+/// Parquet; the message has a command that converts it.
 content identify(const std::string& name, std::string_view beginning);
 
-/// The text of a compressed stream: gzip, zstd, bzip2 or xz; several members in a row are one text. Reading throws
-/// input_error, which begins with `name`, for data that is truncated or damaged.
+/// Returns the text of a gzip, zstd, bzip2 or xz stream. Consecutive members are one text. Reading throws input_error,
+/// whose message starts with `name`, for truncated or damaged data.
 std::unique_ptr<byte_stream> decompress(content kind, const std::string& name, std::unique_ptr<byte_stream> compressed);
 
-/// A table in a zip archive: the member, or the only file that may be a table if member is empty. `name` begins
-/// messages. Throws input_error, io_error.
+/// Returns a table in a zip archive: the member, or if member is empty the only file that can be a table. Messages
+/// start with `name`. Throws input_error, io_error.
 std::unique_ptr<byte_stream> open_zip_member(const std::string& name, int descriptor, const std::string& member);
 
-/// UTF-8 from Latin-1 or from UTF-16, whose byte order mark says which of its two orders it is (little-endian without).
+/// Convert Latin-1 or UTF-16 to UTF-8. The byte order mark of UTF-16 gives its order; little-endian without one.
 std::unique_ptr<byte_stream> decode_latin1(std::unique_ptr<byte_stream> text);
 std::unique_ptr<byte_stream> decode_utf16(const std::string& name, std::unique_ptr<byte_stream> text);
 
-/// Lines that end with CR, as on old Macs, to lines that end with LF.
+/// Replaces line ends CR, as on old Macs, by LF.
 std::unique_ptr<byte_stream> replace_line_ends(std::unique_ptr<byte_stream> text);
 
 }  // namespace negpipe::ingest

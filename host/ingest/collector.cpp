@@ -42,8 +42,8 @@ parse_stop::reason collector::append(const parsed_block& block) {
     const std::string where = lines_ == row_locations::unit::line
                                   ? fmt::format("{}:{}:{}", part_, line + 1, block.stop.column)
                                   : fmt::format("{}, row {}", part_, line);
-    complaint_ = fmt::format("{}: {}", where, block.stop.message);
-    if (block.stop.why == parse_stop::reason::error) throw input_error(complaint_);
+    stop_message_ = fmt::format("{}: {}", where, block.stop.message);
+    if (block.stop.why == parse_stop::reason::error) throw input_error(stop_message_);
     return block.stop.why;
   }
   rating_columns& columns = result_.columns;

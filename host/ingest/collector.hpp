@@ -1,4 +1,4 @@
-// Parsed blocks, in order, to the columns of all ratings.
+// Joins parsed blocks, in order, to the columns of all ratings.
 #pragma once
 
 #include <cstdint>
@@ -9,8 +9,8 @@
 
 namespace negpipe::ingest {
 
-/// Appends block after block, so that ids are numbered by first appearance and the first line that is wrong is the one
-/// reported.
+/// Appends blocks in the order of the file, so that ids are numbered by first appearance and the first wrong line is
+/// reported. Not thread-safe.
 class collector {
  public:
   collector(id_kind user_kind, id_kind item_kind) {
@@ -18,18 +18,18 @@ class collector {
     result_.item_ids = id_dictionary(item_kind);
   }
 
-  /// Begins a file, or columns in memory; its first row stands after lines_before lines.
+  /// Starts a file, or columns in memory. lines_before is the number of lines before its first row.
   void begin_part(const std::string& name, row_locations::unit lines, std::uint64_t lines_before);
 
-  /// Returns why the block stopped, if parsing may begin again with other kinds of ids. Throws input_error for a block
-  /// that stopped at an error.
+  /// Appends a block. Returns why it stopped, if parsing may start again with other kinds of ids. Throws input_error
+  /// for a block that stopped at an error.
   parse_stop::reason append(const parsed_block& block);
 
-  /// Whether ids that are no numbers have been met so far, in columns of text.
+  /// Return whether a column of text has had an id so far that is not a number.
   bool text_users() const { return text_users_; }
   bool text_items() const { return text_items_; }
-  /// Where the last block stopped, and why.
-  const std::string& complaint() const { return complaint_; }
+  /// Returns the message for the last stop: location and reason.
+  const std::string& stop_message() const { return stop_message_; }
 
   ratings& result() { return result_; }
 
@@ -39,7 +39,7 @@ class collector {
   std::uint64_t lines_before_ = 0;  // lines before the block that is appended next
   bool text_users_ = false;
   bool text_items_ = false;
-  std::string complaint_;
+  std::string stop_message_;
   ratings result_;
 };
 

@@ -12,7 +12,7 @@ namespace negpipe::ingest {
 
 namespace {
 
-/// Names by rank, separated by spaces; those of the first rank win. In plain form: see plain().
+/// Names by rank, separated by spaces; the first rank takes precedence. In plain form, see plain().
 using name_ranks = std::array<std::string_view, 3>;
 
 constexpr name_ranks user_names = {
@@ -104,7 +104,7 @@ std::string list_of(const std::vector<std::string>& names, const std::vector<std
                                 name_of(role), list_of(names, found), name_of(role)));
 }
 
-/// Columns by name: exactly, else in any case, else in plain form.
+/// Returns the columns with a name: exactly, otherwise in any case, otherwise in plain form.
 std::vector<std::size_t> named(const std::vector<std::string>& names, const std::string& choice) {
   const std::string wanted = clean_name(choice);
   auto found = matches(names, [&](const std::string& name) { return name == wanted; });
@@ -157,7 +157,7 @@ std::size_t chosen_column(const std::string& where, const std::vector<std::strin
       names.empty() ? fmt::format("there is no header, and each row has {} columns", column_count)
                     : fmt::format("the columns are {}", in_quotes(fmt::format("{}", fmt::join(names, ", "))));
   throw input_error(
-      fmt::format("{}: `{}_column` {} names no column: {}; give a name of the header or a number from 1 to {}", where,
+      fmt::format("{}: `{}_column` {} is not a column: {}; give a name of the header or a number from 1 to {}", where,
                   name_of(role), in_quotes(choice), columns, column_count));
 }
 

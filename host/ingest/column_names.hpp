@@ -1,4 +1,4 @@
-// Which column is what, by the names in use.
+// Finds columns by common names.
 #pragma once
 
 #include <cstddef>
@@ -13,21 +13,22 @@ enum class column_role : unsigned char { user, item, time, rating };
 
 std::string_view name_of(column_role role);
 
-/// A column's name without spaces around it and without the type that RecBole's atomic files append (":token").
+/// Returns a column's name without surrounding spaces and without the type suffix of RecBole's atomic files (":token").
 std::string clean_name(std::string_view name);
 
-/// The column that is known by its name to play a role: names are compared without regard to case, "_", "-", "." and
-/// spaces. Common names (user_id) go before those of one domain (customer_id, movieId). Nothing if there is none.
-/// Throws input_error, beginning with `where`, if two are equally good.
+/// Returns the column whose name is known for a role, if there is one.
+/// - Names are compared without case, "_", "-", "." and spaces.
+/// - Common names (user_id) take precedence over those of one domain (customer_id, movieId).
+/// Throws input_error if two columns rank equally. Messages start with `where`.
 std::optional<std::size_t> find_column(const std::string& where, const std::vector<std::string>& names,
                                        column_role role);
 
-/// The column that a choice names: exactly, then in any case, or by its number from 1. Throws input_error, beginning
-/// with `where`, if there is no such column or there are two. names is empty for a table without a header.
+/// Returns the column that a choice names: exactly, in any case, or by its 1-based number. names is empty for a table
+/// without a header. Throws input_error if there is no such column, or more than one. Messages start with `where`.
 std::size_t chosen_column(const std::string& where, const std::vector<std::string>& names, std::size_t column_count,
                           column_role role, const std::string& choice);
 
-/// Whether a choice is the name of one of the columns; a number is none here.
+/// Returns whether a choice is the name of a column. A number is not a name.
 bool names_column(const std::vector<std::string>& names, const std::string& choice);
 
 }  // namespace negpipe::ingest

@@ -1,4 +1,4 @@
-// Other encodings and line ends to UTF-8 and LF.
+// Conversion of encodings to UTF-8 and of line ends to LF.
 #include <fmt/format.h>
 
 #include <array>
@@ -12,7 +12,7 @@ namespace negpipe::ingest {
 
 namespace {
 
-/// Characters out of bytes: what does not fit the caller's buffer is kept for the next time.
+/// Converts bytes to characters. Keeps what does not fit the caller's buffer for the next call.
 class decoder : public byte_stream {
  public:
   explicit decoder(std::unique_ptr<byte_stream> from) : from_(std::move(from)) {}

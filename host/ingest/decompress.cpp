@@ -18,7 +18,7 @@ namespace negpipe::ingest {
 
 namespace {
 
-/// What all have in common: compressed bytes come in pieces, and members follow each other.
+/// Common base: reads compressed bytes in pieces, and consecutive members as one stream.
 class decompressor : public byte_stream {
  public:
   decompressor(std::string name, std::unique_ptr<byte_stream> from) : name_(std::move(name)), from_(std::move(from)) {}
@@ -33,18 +33,18 @@ class decompressor : public byte_stream {
       const std::size_t made = step(buffer.subspan(filled));
       filled += made;
       if (made == 0 && used_ == used && in_member_ && from_ended_ && used_ == size_) {
-        throw input_error(name_ + ": the compressed file ends in the middle: it is truncated; fetch it again");
+        throw input_error(name_ + ": the compressed file ends early: it is truncated; fetch it again");
       }
     }
     return filled;
   }
 
  protected:
-  /// Decompresses some of input() to the buffer, says how much of both with use() and by what it returns, and calls
-  /// end_member() where a member ends.
+  /// Decompresses a part of input() to the buffer. Returns the bytes written, passes the bytes read to use(), and calls
+  /// end_member() at the end of a member.
   virtual std::size_t step(std::span<char> buffer) = 0;
   virtual void restart() = 0;
-  /// Whether zeros between members are padding, as gzip(1) has it.
+  /// Returns whether zeros between members are padding, as for gzip(1).
   virtual bool pads_with_zeros() const { return false; }
 
   std::span<char> input() { return std::span(input_).subspan(used_, size_ - used_); }
@@ -65,7 +65,7 @@ class decompressor : public byte_stream {
     from_ended_ = size_ < input_.size();
   }
 
-  /// False where only padding follows.
+  /// Returns false if only padding follows.
   bool begin_member() {
     bool padded = false;
     while (pads_with_zeros() && used_ != size_ && input_[used_] == '\0') {
@@ -99,7 +99,7 @@ class decompressor : public byte_stream {
 class gzip_decompressor final : public decompressor {
  public:
   gzip_decompressor(const std::string& name, std::unique_ptr<byte_stream> from) : decompressor(name, std::move(from)) {
-    constexpr int gzip_format = 16;  // zlib's way of saying "a gzip header and trailer, checked"
+    constexpr int gzip_format = 16;  // zlib's flag for a gzip header and trailer
     if (inflateInit2(&stream_, gzip_format + MAX_WBITS) != Z_OK) throw std::bad_alloc();
   }
   ~gzip_decompressor() override { inflateEnd(&stream_); }
@@ -175,7 +175,7 @@ class bzip2_decompressor final : public decompressor {
     if (result == BZ_STREAM_END) {
       end_member();
     } else if (result != BZ_OK) {
-      refuse(fmt::format("libbz2 says {}", result));
+      refuse(fmt::format("libbz2 error {}", result));
     }
     return buffer.size() - stream_.avail_out;
   }
@@ -191,7 +191,7 @@ class bzip2_decompressor final : public decompressor {
 class xz_decompressor final : public decompressor {
  public:
   xz_decompressor(const std::string& name, std::unique_ptr<byte_stream> from) : decompressor(name, std::move(from)) {
-    // Padding and members that follow each other are liblzma's own.
+    // liblzma itself handles padding and consecutive members.
     if (lzma_stream_decoder(&stream_, std::numeric_limits<std::uint64_t>::max(), LZMA_CONCATENATED) != LZMA_OK) {
       throw std::bad_alloc();
     }
@@ -211,7 +211,7 @@ class xz_decompressor final : public decompressor {
     if (result == LZMA_STREAM_END) {
       end_member();
     } else if (result != LZMA_OK && result != LZMA_BUF_ERROR) {
-      refuse(fmt::format("liblzma says {}", static_cast<int>(result)));
+      refuse(fmt::format("liblzma error {}", static_cast<int>(result)));
     }
     return buffer.size() - stream_.avail_out;
   }

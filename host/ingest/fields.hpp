@@ -1,4 +1,4 @@
-// A line of separated values, field by field.
+// Splits a row of separated values into fields.
 #pragma once
 
 #include <cstddef>
@@ -7,14 +7,14 @@
 
 namespace negpipe::ingest {
 
-/// How the fields of a line are separated: a character, or one of the two special values.
+/// Separator of the fields of a line: a character, or one of two special values.
 enum class separator : unsigned char {
   double_colon = 1,  ///< "::", as in MovieLens' .dat; fields are never quoted
   comma = ',',
   semicolon = ';',
   tab = '\t',
   pipe = '|',
-  spaces = ' ',  ///< runs of spaces and tabs; those at the ends of a line separate nothing
+  spaces = ' ',  ///< runs of spaces and tabs; those at the ends of a line are ignored
 };
 
 /// Separator and quoting of a table.
@@ -23,19 +23,19 @@ struct field_syntax {
   bool quotes = true;  ///< fields may be quoted as in RFC 4180; never true for double_colon
 };
 
-/// Walks over the fields of one row (without its line end). A field is quoted when its first character is a quote; it
-/// ends at the next quote that is not doubled, which a separator or the end of the row must follow.
+/// Iterates over the fields of one row, without its line end. A field is quoted if its first character is a quote. It
+/// ends at the next quote that is not doubled, and a separator or the end of the row must follow.
 class field_cursor {
  public:
   field_cursor(std::string_view line, field_syntax syntax)
       : line_(line), by_(syntax.by), mark_(static_cast<char>(syntax.by)), quotes_(syntax.quotes) {}
 
-  /// Takes the next field; false when there is none left or its quotes are wrong (see broken_quotes).
+  /// Moves to the next field. Returns false if there is none, or if its quotes are wrong (see broken_quotes()).
   bool next();
 
-  /// The field just taken; valid until the next one is.
+  /// Returns the current field. Valid until the next call of next().
   std::string_view text() const { return text_; }
-  /// Where in the line it begins, in bytes from 1.
+  /// Returns the 1-based byte offset of the current field in the line.
   std::size_t column() const { return column_ + 1; }
   bool broken_quotes() const { return broken_quotes_; }
 
@@ -48,22 +48,22 @@ class field_cursor {
   separator by_;
   char mark_;
   bool quotes_;
-  std::size_t offset_ = 0;  // where the next field begins; past the end: no field is left
+  std::size_t offset_ = 0;  // of the next field; beyond the end if no field is left
   std::size_t column_ = 0;
   std::string_view text_;
-  std::string unquoted_;  // a field that holds doubled quotes
+  std::string unquoted_;  // a field with doubled quotes, unquoted
   bool broken_quotes_ = false;
 };
 
-/// Length of the first row of a text, its line end included; quoted fields may hold line ends. npos when no line end
-/// lies outside of quotes.
+/// Returns the length of the first row of a text with its line end; npos if no line end is outside of quotes. Quoted
+/// fields may contain line ends.
 std::size_t row_length(std::string_view text, field_syntax syntax);
 
-/// Text for a message: in quotes, cut at a character's border where it is long; control characters and bytes that are
-/// not UTF-8 become escapes such as \xe9.
+/// Returns a text in quotes for a message. Long texts are cut at a character; control characters and bytes that are not
+/// UTF-8 become escapes such as \xe9.
 std::string in_quotes(std::string_view text);
 
-/// Text without spaces at its ends.
+/// Returns a text without leading and trailing spaces.
 inline std::string_view trimmed(std::string_view text) {
   while (text.starts_with(' ')) text.remove_prefix(1);
   while (text.ends_with(' ')) text.remove_suffix(1);

@@ -18,7 +18,7 @@ using table_rows = std::vector<std::vector<std::string>>;
 
 constexpr std::size_t none = ratings_format::none;
 
-/// What the values of a column look like, over the rows that have it.
+/// Properties of the values of a column, over the rows that have it.
 struct column_look {
   bool dates = true;
   bool numbers = true;
@@ -40,7 +40,7 @@ struct column_look {
     numbers = numbers && !first;
   }
 
-  /// Counts of plays and ratings begin near 0; times are large and lie close together.
+  /// Times are large and close together; play counts and ratings start near 0.
   bool is_time() const {
     constexpr std::int64_t least = 1000;
     return dates || (numbers && lowest.whole >= least && highest.whole / 2 <= lowest.whole);
@@ -68,7 +68,7 @@ struct column_look {
   throw input_error(fmt::format("{}: the line has one field, {}; {}", where, in_quotes(line), hint));
 }
 
-/// "(user,item)", with which NCF's lists of negatives begin.
+/// Returns whether a text has the form "(user,item)", the first field of NCF's lists of negatives.
 void refuse_negatives(const std::string& where, const std::string& first) {
   if (!first.starts_with('(') || !first.ends_with(')') || first.find_first_not_of("(0123456789,)") != first.npos)
     return;

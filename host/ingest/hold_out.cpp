@@ -15,7 +15,7 @@ std::uint64_t tie_rank(std::uint64_t seed, std::uint64_t row) {
   return static_cast<std::uint64_t>(block.word[1]) << 32 | block.word[0];
 }
 
-/// The last of a user's rows (ascending) by time, ties as told. Only that one is needed, so nothing is sorted.
+/// Returns the last row of a user by time, with ties ordered by tie_order. Rows must ascend. Does not sort.
 std::uint64_t last_row(const rating_columns& columns, std::span<const std::uint64_t> rows, tie_order ties,
                        std::uint64_t seed) {
   std::uint64_t last = rows.front();

@@ -1,4 +1,4 @@
-// Rows grouped by user to training positives and held-out items.
+// Splits the rows of each user into training positives and the held-out item.
 #pragma once
 
 #include <cstdint>
@@ -11,12 +11,13 @@
 
 namespace negpipe::ingest {
 
-/// Fills user_offsets, positive_items and heldout_items: each user's last row by time is held out, the items of the
-/// others, sorted, are the training positives. Every user has at least one row.
+/// Fills user_offsets, positive_items and heldout_items. The last row of each user by time is held out; the items of
+/// the others, sorted, are the training positives. Every user must have at least one row.
 ///
-/// Rows of one user and second stand in the order of the file (tie_order::file), or in that of the 64-bit numbers
-/// words 1 and 0 of the Philox block of (seed; tag::ties, cycle 0, index = row, attempt 0) make, row being the row's
-/// number, from 0, among all rows that were kept (tie_order::shuffled).
+/// Order of rows of one user with equal times:
+/// - tie_order::file: the order of the file.
+/// - tie_order::shuffled: the order of 64-bit numbers, words 1 and 0 of the Philox block of (seed; tag::ties, cycle 0,
+///   index = row, attempt 0). row is the 0-based number of the row among all kept rows.
 void hold_out_last(const rating_columns& columns, const user_rows& grouped, tie_order ties, std::uint64_t seed,
                    support::thread_pool& pool, dataset_arrays& arrays);
 

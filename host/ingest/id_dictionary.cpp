@@ -9,7 +9,7 @@ namespace negpipe::ingest {
 
 namespace {
 
-// The finalizer of MurmurHash3: neighbouring numbers, as ids mostly are, land far apart.
+// The finalizer of MurmurHash3. It spreads consecutive numbers, which most ids are.
 std::size_t hash(std::int64_t id) {
   auto x = static_cast<std::uint64_t>(id);
   x = (x ^ (x >> 33)) * 0xFF51AFD7ED558CCDULL;

@@ -1,4 +1,4 @@
-// Ids as they are written, numbered from 0 in the order in which they are first met.
+// Numbers ids from 0 in the order of their first appearance.
 #pragma once
 
 #include <cstddef>
@@ -8,11 +8,11 @@
 
 namespace negpipe::ingest {
 
-/// What all ids of a column are. A column is of numbers when each of its ids is written as a whole number, and then
-/// none may be beyond 64 bits, wherever it stands; otherwise all are text, long numbers too.
+/// Type of all ids of a column. A column has numbers if each id is written as a whole number; then none may exceed 64
+/// bits. Otherwise all ids are text, including large numbers.
 enum class id_kind : std::uint8_t { number, text };
 
-/// A hash table with open addressing over ids of one kind. Not safe to share between threads while ids are added.
+/// Hash table with open addressing over ids of one kind. Not thread-safe while ids are added.
 class id_dictionary {
  public:
   explicit id_dictionary(id_kind kind) : kind_(kind), slots_(initial_slots, empty) {}
@@ -20,11 +20,11 @@ class id_dictionary {
   id_kind kind() const { return kind_; }
   std::int32_t size() const { return size_; }
 
-  /// The number of an id, a new one if it was not met before. The id's type must be that of the dictionary's kind.
-  /// Throws input_error beyond 2^31 - 1 distinct ids.
+  /// Returns the number of an id; adds the id if it is new. The id's type must match kind(). Throws input_error beyond
+  /// 2^31 - 1 distinct ids.
   std::int32_t add(std::int64_t id);
   std::int32_t add(std::string_view id);
-  /// Adds every id of another dictionary of the same kind; entry i of the result is the number of its id i.
+  /// Adds all ids of another dictionary of the same kind. Entry i of the result is the number of its id i.
   std::vector<std::int32_t> add_all(const id_dictionary& other);
 
   std::int64_t number(std::int32_t i) const { return numbers_[static_cast<std::size_t>(i)]; }
@@ -47,7 +47,7 @@ class id_dictionary {
   std::int32_t size_ = 0;
   std::vector<std::int32_t> slots_;
   std::vector<std::int64_t> numbers_;
-  std::vector<char> bytes_;  // all texts in a row: no allocation an id
+  std::vector<char> bytes_;  // all texts, concatenated: no allocation per id
   std::vector<std::size_t> offsets_{0};
 };
 

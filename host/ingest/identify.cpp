@@ -1,4 +1,4 @@
-// Formats by their first bytes.
+// Detects formats by their first bytes.
 #include <fmt/format.h>
 
 #include <array>
@@ -23,7 +23,7 @@ constexpr std::array read_here = {
     signature{"PK\x03\x04"sv, content::zip}, signature{"PK\x05\x06"sv, content::zip},
 };
 
-/// A format that others read, and the command that makes a table of it.
+/// An unsupported format, and a command that converts it to a table.
 struct foreign {
   std::string_view bytes;
   std::string_view name;

@@ -1,4 +1,4 @@
-// A file of ratings, or standard input made into one.
+// A file of ratings, or a copy of standard input.
 #pragma once
 
 #include <filesystem>
@@ -9,11 +9,10 @@
 
 namespace negpipe::ingest {
 
-/// Can be opened and read from its beginning any number of times.
+/// Input that can be opened and read from its start any number of times.
 class input_file {
  public:
-  /// "-" is standard input: a pipe is copied to a file without a name in the temporary folder (TMPDIR). Throws
-  /// io_error.
+  /// "-" is standard input. A pipe is copied to an unnamed file in the temporary folder (TMPDIR). Throws io_error.
   explicit input_file(const std::filesystem::path& path);
 
   const std::string& name() const { return name_; }  ///< for messages

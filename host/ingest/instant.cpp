@@ -29,7 +29,7 @@ bool take(std::string_view& text, char c) {
   return true;
 }
 
-/// Digits after the point as units of 10^-18; false where more are wanted than there are.
+/// Reads the digits after the point in units of 10^-18. Returns false if they need more precision.
 bool parse_fraction(std::string_view digits, std::uint64_t& fraction) {
   constexpr std::size_t max_digits = 18;
   if (digits.size() > max_digits) {
@@ -43,7 +43,7 @@ bool parse_fraction(std::string_view digits, std::uint64_t& fraction) {
   return true;
 }
 
-/// A number of exactly `width` digits.
+/// Reads a number of exactly `width` digits.
 bool take_fixed(std::string_view& text, std::size_t width, int& value) {
   if (text.size() < width || !std::all_of(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(width), is_digit)) {
     return false;

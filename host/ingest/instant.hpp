@@ -1,4 +1,4 @@
-// Times as they are written in ratings: numbers, or dates as in ISO 8601.
+// Reads the times of ratings: numbers or ISO 8601 dates.
 #pragma once
 
 #include <cstdint>
@@ -6,13 +6,13 @@
 
 namespace negpipe::ingest {
 
-/// How a column writes its times. All rows of a column write them the same way.
+/// Format of times. All rows of a column have the same format.
 enum class time_format : std::uint8_t {
-  number,  ///< a count since any moment in any unit: 978300760, 978300760.25, 9.7830076e8
-  date,    ///< 2020-01-31, 2020-01-31T23:59:59.25+01:00 and the like
+  number,  ///< any unit since any moment: 978300760, 978300760.25, 9.7830076e8
+  date,    ///< such as 2020-01-31 or 2020-01-31T23:59:59.25+01:00
 };
 
-/// A time of a column: compares as (whole, fraction) does.
+/// A time of a column. Compares like the pair (whole, fraction).
 struct instant {
   std::int64_t whole = 0;      ///< the number rounded down, or seconds since 1970-01-01 UTC
   std::uint64_t fraction = 0;  ///< the rest, in units of 10^-18
@@ -21,12 +21,12 @@ struct instant {
   friend auto operator<=>(const instant&, const instant&) = default;
 };
 
-/// Reads a decimal number exactly, with an optional fraction and exponent and with spaces around it. False for anything
-/// else, for a whole part beyond 64 bits and for digits other than 0 beyond the 18th of the fraction.
+/// Reads a decimal number exactly, with an optional fraction and exponent and surrounding spaces. Returns false for
+/// other texts, for a whole part beyond 64 bits, and for nonzero digits after the 18th of the fraction.
 bool parse_number(std::string_view text, instant& time);
 
 /// Reads a date (YYYY-MM-DD or YYYY/MM/DD), optionally with a time of day (after "T" or a space; seconds and their
-/// fraction are optional) and a zone (Z, UTC, +HH:MM, +HHMM or +HH). Without a zone it is UTC. False for anything else.
+/// fraction are optional) and a zone (Z, UTC, +HH:MM, +HHMM or +HH; UTC by default). Returns false for other texts.
 bool parse_date(std::string_view text, instant& time);
 
 inline bool parse_instant(time_format format, std::string_view text, instant& time) {

@@ -1,4 +1,4 @@
-// A line a user: the user, then the items, as in the files of LightGCN and gSASRec.
+// Lists of items: one line per user with the user and its items, as in the files of LightGCN and gSASRec.
 #pragma once
 
 #include <string_view>
@@ -8,7 +8,7 @@
 
 namespace negpipe::ingest {
 
-/// Parses lines into the builder, a row for each item. A user without items has no row.
+/// Parses lines and adds one row per item. A user without items has no row.
 void parse_item_lists(const ratings_format& format, std::string_view text, block_builder& out);
 
 }  // namespace negpipe::ingest

@@ -14,7 +14,7 @@ namespace {
 
 namespace ondemand = simdjson::ondemand;
 
-/// The text of a string or a number; nothing for null. Throws simdjson_error for other values.
+/// Returns the text of a string or number; nothing for null. Throws simdjson_error for other values.
 std::optional<std::string_view> text_of(ondemand::value value) {
   switch (ondemand::json_type(value.type())) {
     case ondemand::json_type::string:
@@ -66,14 +66,14 @@ class json_parser {
       }
     } catch (const simdjson::simdjson_error& failure) {
       const std::string_view reason =
-          failure.error() == simdjson::INCORRECT_TYPE ? "a value is no string, number or null" : failure.what();
+          failure.error() == simdjson::INCORRECT_TYPE ? "a value is not a string, number or null" : failure.what();
       out_.stop(parse_stop::reason::error, 1,
-                fmt::format("the line is no JSON object of ratings ({}): {}", reason,
+                fmt::format("the line is not a JSON object of ratings ({}): {}", reason,
                             in_quotes(std::string_view(line.data(), line.length()))));
     }
   }
 
-  // The object is read to its end even if the row is dropped, so that a damaged line never passes for a dropped one.
+  // Reads the object to its end even if the row is dropped, so that damaged lines are detected.
   bool take_fields(ondemand::object object) {
     bool seen[4] = {};
     bool taken = true;
@@ -165,9 +165,9 @@ void read_json_beginning(const std::string& where, std::string_view text, std::v
       }
       rows.push_back(std::move(values));
     } catch (const simdjson::simdjson_error& failure) {
-      if (!rows.empty()) return;  // the row itself will be refused
+      if (!rows.empty()) return;  // parsing the row will report the error
       throw input_error(
-          fmt::format("{}: the line is no JSON object ({}); wanted an object a line", where, failure.what()));
+          fmt::format("{}: the line is not a JSON object ({}); wanted one object per line", where, failure.what()));
     }
   }
 }

@@ -1,4 +1,4 @@
-// JSON lines: an object a line, whose keys are the columns.
+// JSON lines: one object per line, whose keys are the columns.
 #pragma once
 
 #include <string>
@@ -10,12 +10,13 @@
 
 namespace negpipe::ingest {
 
-/// Parses lines of objects into the builder. The keys of format.names at its columns are looked for in each object, in
-/// any order; null and a missing key are missing values.
+/// Parses lines of objects and adds one row per object. Keys are format.names at the columns of format, in any order.
+/// null and a missing key are missing values.
 void parse_json_rows(const ratings_format& format, std::string_view text, block_builder& out);
 
-/// The keys of the first object, and the values of these keys in the first objects: what a header and the first rows
-/// are to other tables. Throws input_error, beginning with `where`, if the first line is no object.
+/// Reads the keys of the first object to names, and the values of these keys in the first objects to rows. They
+/// correspond to the header and the first rows of other tables. Throws input_error if the first line is not an object.
+/// Messages start with `where`.
 void read_json_beginning(const std::string& where, std::string_view text, std::vector<std::string>& names,
                          std::vector<std::vector<std::string>>& rows);
 

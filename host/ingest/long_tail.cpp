@@ -12,7 +12,7 @@ std::uint64_t muldiv(std::uint64_t a, std::uint64_t b, std::uint64_t c) {
 
 std::vector<std::uint64_t> zipf_weights(std::uint64_t count, std::uint64_t shift, unsigned exponent) {
   std::vector<std::uint64_t> weights(count);
-  // The first weight is about 2^32 whatever the shift, so a sum over 2^31 ranks fits.
+  // The first weight is about 2^32 for every shift, so a sum over 2^31 ranks fits.
   const std::uint64_t scale = exponent == 1 ? shift << 32 : shift * shift << 32;
   for (std::uint64_t rank = 0; rank < count; ++rank) {
     const std::uint64_t base = rank + shift;
@@ -25,8 +25,8 @@ std::vector<std::uint64_t> apportion(std::uint64_t total, const std::vector<std:
                                      std::uint64_t cap) {
   std::vector<std::uint64_t> parts(weights.size(), 0);
   std::uint64_t left = total;
-  // Each round hands out what is left among the parts below the cap; what full parts could not take and what
-  // rounding down left over goes into the next. A round that hands out nothing leaves less than one each.
+  // Each round distributes the rest among the parts below the cap. What exceeds the cap and what rounding leaves goes
+  // into the next round. A round that distributes nothing leaves less than one per part.
   for (std::uint64_t before = left + 1; left != 0 && left != before;) {
     before = left;
     std::uint64_t open_weight = 0;

@@ -1,4 +1,4 @@
-// Words that stand for a value that is not there.
+// Words that mean a missing value.
 #pragma once
 
 #include <array>
@@ -9,7 +9,7 @@
 
 namespace negpipe::ingest {
 
-/// A set of words that mean "no value". The empty field always does. Spaces around a word are ignored.
+/// Set of words that mean a missing value. An empty field always does. Surrounding spaces are ignored.
 class missing_words {
  public:
   explicit missing_words(const std::vector<std::string>& words) : words_(words) {
@@ -20,7 +20,7 @@ class missing_words {
     }
   }
 
-  /// Whether a word begins with a digit.
+  /// Returns whether a word starts with a digit.
   bool has_numbers() const {
     for (char c = '0'; c <= '9'; ++c) {
       if (may_begin_[static_cast<unsigned char>(c)]) return true;

@@ -7,6 +7,7 @@
 #include "hold_out.hpp"
 #include "negpipe/error.hpp"
 #include "negpipe/ingest.hpp"
+#include "negpipe/synth.hpp"
 #include "ratings.hpp"
 #include "select_rows.hpp"
 #include "thread_pool.hpp"
@@ -36,28 +37,23 @@ std::string_view name_of(duplicate_policy policy) {
     return ids.kind() == id_kind::number ? std::to_string(ids.number(number)) : in_quotes(ids.text(number));
   };
   throw input_error(
-      fmt::format("{}: user {} and item {} stand in {} already; set `duplicates` to first or last to keep "
+      fmt::format("{}: user {} and item {} are already in {}; set `duplicates` to first or last to keep "
                   "one of such rows",
                   read.locations.name_of(row), id(read.user_ids, read.columns.users[row]),
                   id(read.item_ids, read.columns.items[row]), read.locations.name_beside(selection.repeated_row, row)));
 }
 
 void check_counts(const std::string& path, known_dataset expected, std::size_t users, std::size_t items) {
-  struct counts {
-    std::string_view name;
-    std::size_t users;
-    std::size_t items;
-  };
-  const counts wanted =
-      expected == known_dataset::ml_1m ? counts{"ml-1m", 6'040, 3'706} : counts{"ml-20m", 138'493, 26'744};
-  if (users == wanted.users && items == wanted.items) return;
+  const std::string_view name = expected == known_dataset::ml_1m ? "ml-1m" : "ml-20m";
+  const synth_options wanted = synth_shape(name);
+  if (std::cmp_equal(users, wanted.users) && std::cmp_equal(items, wanted.items)) return;
   throw input_error(
       fmt::format("{}: {} users and {} items are left, but {} has {} and {}; use the original file with "
-                  "20 ratings a user, or leave `expect` out",
-                  path, users, items, wanted.name, wanted.users, wanted.items));
+                  "20 ratings per user, or leave `expect` out",
+                  path, users, items, name, wanted.users, wanted.items));
 }
 
-// The ids of the numbers that order names, in its order.
+// Returns the ids with the given numbers, in their order.
 std::variant<std::vector<std::int64_t>, std::vector<std::string>> ids_in_order(const id_dictionary& ids,
                                                                                const std::vector<std::int32_t>& order) {
   if (ids.kind() == id_kind::number) {
@@ -78,7 +74,7 @@ std::variant<std::vector<std::int64_t>, std::vector<std::string>> ids_in_order(c
                                 counts.rows_missing, counts.rows_below_rating));
 }
 
-/// Settles repeats and small users; afterwards columns are numbered by first appearance in what is left.
+/// Drops repeated rows and users and items with too few rows. Then renumbers ids by first appearance in the rest.
 renumbering select(ratings& read, const prepare_options& options, support::thread_pool& pool,
                    prepare_summary& summary) {
   const auto user_count = static_cast<std::size_t>(read.user_ids.size());
@@ -124,7 +120,7 @@ dataset_origin describe(const prepare_options& options, const ratings& read, std
           .row_count = rows_read};
 }
 
-/// Ratings that have been read, to the dataset.
+/// Makes the dataset from ratings.
 dataset build(ratings&& read, const prepare_options& options, const run_control& control, prepare_summary* summary) {
   constexpr std::uint64_t steps = 3;
   prepare_summary counts;

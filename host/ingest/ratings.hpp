@@ -1,4 +1,4 @@
-// All ratings of a file, as columns in the order of its rows.
+// All ratings, as columns in the order of the rows.
 #pragma once
 
 #include <cstdint>
@@ -17,11 +17,11 @@ namespace negpipe::ingest {
 struct rating_columns {
   std::vector<std::int32_t> users;
   std::vector<std::int32_t> items;
-  std::vector<std::int64_t> timestamps;  ///< empty where rows stand in the order of time
-  std::vector<std::uint64_t> fractions;  ///< of the timestamps, see instant; empty where all are 0
+  std::vector<std::int64_t> timestamps;  ///< empty if rows are in the order of time
+  std::vector<std::uint64_t> fractions;  ///< of the timestamps, see instant; empty if all are 0
 
   std::uint64_t row_count() const { return users.size(); }
-  /// What orders the rows of a user, ties apart.
+  /// Returns the time by which the rows of a user are ordered.
   instant time_of(std::uint64_t row) const {
     if (timestamps.empty()) return {static_cast<std::int64_t>(row), 0};
     return {timestamps[row], fractions.empty() ? 0 : fractions[row]};
@@ -40,12 +40,12 @@ struct ratings {
   std::string digest;  ///< MD5 of the file, or of the files' digests; empty for columns in memory
 };
 
-/// Reads whole files, one after the other, parsing in parallel; the first bad line is the one reported, whatever the
-/// number of threads. Throws input_error, option_error, io_error, interrupted_error.
+/// Reads files in order, and parses them in parallel. Reports the first wrong line for any number of threads. Throws
+/// input_error, option_error, io_error, interrupted_error.
 ratings read_ratings(std::span<const std::filesystem::path> files, const prepare_options& options,
                      const run_control& control);
 
-/// The same of columns in memory.
+/// The same for columns in memory.
 ratings read_columns(const rating_table& table, const prepare_options& options, const run_control& control);
 
 }  // namespace negpipe::ingest

@@ -10,7 +10,7 @@ namespace negpipe::ingest {
 
 namespace {
 
-/// Text on its way to a file.
+/// Buffers text for a file.
 class text_buffer {
  public:
   explicit text_buffer(support::file& out) : out_(out), bytes_(size) {}

@@ -1,4 +1,4 @@
-// Ratings of a synthetic dataset as a CSV file.
+// Writes ratings of a synthetic dataset to a CSV file.
 #pragma once
 
 #include <filesystem>
@@ -9,14 +9,14 @@
 
 namespace negpipe::ingest {
 
-/// A file of ratings in the making: user_id,item_id,rating,timestamp by user, the training positives ascending and the
-/// held-out item last, each row later than the one before. Without publish() nothing is left of it.
+/// An unpublished file of ratings: user_id,item_id,rating,timestamp. Rows are ordered by user; a user's training
+/// positives ascend, the held-out item is last, and times increase. Removed unless published.
 class staged_ratings {
  public:
-  /// Writes them beside their path, to the last byte on disk. Throws io_error, interrupted_error.
+  /// Writes the file under a hidden name next to path and syncs it. Throws io_error, interrupted_error.
   staged_ratings(const std::filesystem::path& path, const dataset& data, const run_control& control);
 
-  /// Renames them to their path. Throws io_error, and option_error if something is there that may not be replaced.
+  /// Renames the file to path. Throws io_error, and option_error if path exists and may not be replaced.
   void publish(bool replace) { staged_.publish(replace); }
 
  private:

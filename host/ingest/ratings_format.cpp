@@ -59,7 +59,7 @@ class detector {
     const char next = second == std::string_view::npos ? '\0' : text_[second];
     if (text_[first] == '[' && (next == '{' || next == '[')) {
       throw input_error(
-          fmt::format("{}: it is one JSON array; wanted an object a line: jq -c '.[]' '{}' | negpipe prepare - "
+          fmt::format("{}: it is one JSON array; wanted one object per line: jq -c '.[]' '{}' | negpipe prepare - "
                       "--out DIR",
                       name_, name_));
     }
@@ -99,7 +99,7 @@ class detector {
     }
   }
 
-  /// Lines of different lengths that hold nothing but numbers and begin with different users.
+  /// Returns whether lines have different lengths, only numbers, and different users at their front.
   bool is_item_lists() const {
     const table_options& table = options_.table;
     if (table.layout != row_layout::detected) return table.layout == row_layout::item_lists;
@@ -124,8 +124,8 @@ class detector {
     if (options_.min_rating) throw input_error(where() + ": lists of items have no ratings, which `min_rating` needs");
     if (options_.table.order == row_order::file) return;
     throw input_error(where() +
-                      ": a line holds a user and the user's items, and no times; set `order` to file if the items "
-                      "stand in the order of time (or see `layout` if it does not)");
+                      ": a line holds a user and its items, and no times; set `order` to file if the items are in "
+                      "the order of time (or see `layout` if it holds something else)");
   }
 
   std::size_t line_length() const { return std::min(text_.find('\n'), text_.size() - 1) + 1; }
@@ -146,7 +146,7 @@ class detector {
     }
   }
 
-  /// Excel's separator line, KONECT's head, blank lines and comments before the table.
+  /// Skips Excel's separator line, KONECT's header, blank lines and comments before the table.
   void read_preamble() {
     if (!options_.table.comment.empty()) format_.comment = options_.table.comment.front();
     if (text_.starts_with("sep=") && options_.table.separator.empty()) {
@@ -178,8 +178,8 @@ class detector {
     return find_column(where(), names, column_role::user) && find_column(where(), names, column_role::item);
   }
 
-  /// Whether a first line that begins with "#" is a remark: the line below names the columns. NumPy writes the names
-  /// themselves as a remark.
+  /// Returns whether a first line that starts with "#" is a comment: then the next line has the column names. NumPy
+  /// writes the column names themselves after "#".
   bool is_remark(std::string_view line) {
     if (line.starts_with("# ") && is_known_header(text_.substr(2))) {
       skip(2);
@@ -204,7 +204,7 @@ class detector {
     format_.column_count = rows_.front().size();
   }
 
-  /// Decides whether the first row is a header, and takes it.
+  /// Reads the header, if the first row is one.
   void read_header() {
     std::vector<std::string> names;
     std::transform(rows_.front().begin(), rows_.front().end(), std::back_inserter(names), clean_name);
@@ -225,7 +225,7 @@ class detector {
     }
     const std::string here = where();
     if (find_column(here, names, column_role::user) && find_column(here, names, column_role::item)) return true;
-    // A line of words above lines that hold numbers names the columns, whatever the words are.
+    // A line of words before lines with numbers is a header, also with unknown names.
     if (std::any_of(names.begin(), names.end(), is_time) || names.size() < 2) return false;
     return rows_.size() == 1 || std::any_of(rows_[1].begin(), rows_[1].end(), is_time);
   }
@@ -269,7 +269,7 @@ class detector {
     const std::string found = in_quotes(fmt::format("{}", fmt::join(format_.names, ", ")));
     throw input_error(
         fmt::format("{}: no {} column among {}; name it with `{}_column` (a name, or a number from 1), or "
-                    "see `header` if this line is a row",
+                    "see `header` if this line is a rating",
                     header_line_, name_of(role), found, name_of(role)));
   }
 
@@ -285,7 +285,7 @@ class detector {
     if (options_.table.order == row_order::time && !format_.has_time()) {
       throw input_error(
           fmt::format("{}: no time column{}; choose one with `time_column`, or set `order` to file if the rows of "
-                      "each user stand in the order of time",
+                      "each user are in the order of time",
                       at, found()));
     }
     if (options_.min_rating && format_.rating == none) {
@@ -310,13 +310,13 @@ class detector {
         format_.time_unit = unit_of(time.whole);
       } else if (parse_date(row[format_.timestamp], time)) {
         format_.times = time_format::date;
-        format_.time_unit = "dates, UTC where they name no zone";
+        format_.time_unit = "dates, UTC without a zone";
       }
       return;
     }
   }
 
-  /// By their size: seconds since 1970 have nine or ten digits in our time.
+  /// Guesses the unit from the size: current seconds since 1970 have nine or ten digits.
   static std::string unit_of(std::int64_t time) {
     const auto within = [&](std::int64_t scale) {
       return time >= 100'000'000 * scale && time < 100'000'000'000 * scale;
@@ -346,7 +346,7 @@ std::string describe_column(const ratings_format& format, std::size_t column) {
 std::string format_of(const ratings_format& format) {
   switch (format.shape) {
     case table_shape::item_lists:
-      return fmt::format("a user and the user's items a line, separated by {}", name_of(format.syntax.by));
+      return fmt::format("one user and its items per line, separated by {}", name_of(format.syntax.by));
     case table_shape::json_lines:
       return "JSON lines";
     case table_shape::table:

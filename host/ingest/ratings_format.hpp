@@ -1,4 +1,4 @@
-// How the rows of a file are laid out.
+// Format of a file of ratings.
 #pragma once
 
 #include <cstddef>
@@ -14,12 +14,12 @@
 namespace negpipe::ingest {
 
 enum class table_shape : std::uint8_t {
-  table,       ///< a row a line
-  item_lists,  ///< a user a line, then the user's items
-  json_lines,  ///< an object a line; names and columns are its keys
+  table,       ///< one rating per line
+  item_lists,  ///< one user and its items per line
+  json_lines,  ///< one object per line; its keys are the column names
 };
 
-/// Where the fields that matter stand in a row, from 0.
+/// Format of a table. Columns are 0-based.
 struct ratings_format {
   static constexpr std::size_t none = ~std::size_t{0};
 
@@ -33,25 +33,25 @@ struct ratings_format {
   time_format times = time_format::number;
   std::string time_unit;  ///< for the summary
   bool has_header = false;
-  std::string header;              ///< the header line; lines equal to it are no rows
-  std::vector<std::string> names;  ///< of the columns, where the file has them
-  char comment = '\0';             ///< lines that begin with it hold no row; '\0' for none
-  std::string assumed;             ///< what was assumed rather than found
+  std::string header;              ///< the header line; lines equal to it are skipped
+  std::vector<std::string> names;  ///< of the columns; empty if the file has none
+  char comment = '\0';             ///< lines that start with it are skipped; '\0' for none
+  std::string assumed;             ///< properties that were assumed, for the summary
   std::size_t rows_begin = 0;      ///< bytes before the first row: byte order mark, comments, header
   std::uint64_t lines_before = 0;  ///< lines in them
 
   bool has_time() const { return timestamp != none; }
 };
 
-/// Finds the format from the beginning of a file, which holds at least its first line; what the options name is taken
-/// as it is. Throws input_error for an empty file, missing and ambiguous columns, and what is no table of ratings;
-/// option_error for options that exclude each other.
+/// Detects the format from the beginning of a file, which must contain its first line. Options take precedence. Throws
+/// input_error for an empty file, missing or ambiguous columns, and files that are not tables of ratings; option_error
+/// for options that exclude each other.
 ratings_format detect_format(const std::string& name, std::string_view text, const prepare_options& options);
 
-/// What was found and assumed, but for the kinds of ids, which depend on all rows.
+/// Describes a format, without the kinds of ids, which depend on all rows.
 detected_table describe(const ratings_format& format, const prepare_options& options);
 
-/// Line without the newline and the carriage return before it, if they are there.
+/// Returns a line without its line end, LF or CR LF.
 inline std::string_view without_line_end(std::string_view line) {
   if (line.ends_with('\n')) line.remove_suffix(1);
   if (line.ends_with('\r')) line.remove_suffix(1);

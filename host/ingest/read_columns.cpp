@@ -1,4 +1,4 @@
-// Ratings from columns in memory.
+// Reads ratings from columns in memory.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::uint64_t rows_per_block = std::uint64_t{1} << 16;
 
-/// Offsets of text are the caller's: they may point anywhere.
+/// Checks the caller's offsets of a text column, which may have any value.
 void check_text(const rating_table& table, const char* column, const raw_ids& ids) {
   if (!ids.is_text()) return;
   const auto offsets = ids.numbers_or_offsets();
@@ -33,13 +33,13 @@ void check_table(const rating_table& table, const prepare_options& options) {
   const auto check = [&](const char* column, std::size_t size) {
     if (size == rows) return;
     throw input_error(
-        fmt::format("{}: {} values of {} for {} users; wanted one a row", table.name, size, column, rows));
+        fmt::format("{}: {} values of {} for {} users; wanted one per row", table.name, size, column, rows));
   };
   check("items", table.items.size());
   if (options.table.order == row_order::time) {
     if (table.times.empty() && rows != 0) {
       throw input_error(
-          fmt::format("{}: no times; give them, or set `order` to file if the rows of each user stand in "
+          fmt::format("{}: no times; give them, or set `order` to file if the rows of each user are in "
                       "the order of time",
                       table.name));
     }

@@ -16,11 +16,11 @@ namespace negpipe::ingest {
 
 namespace {
 
-/// Blocks that are parsed side by side while the next ones are read.
+/// Blocks that are parsed in parallel while the next ones are read.
 struct wave {
   std::vector<std::vector<char>> blocks;
   std::size_t count = 0;
-  std::exception_ptr failure;  // what reading met after these blocks
+  std::exception_ptr failure;  // of reading after these blocks
 
   explicit wave(std::size_t capacity) : blocks(capacity) {}
 
@@ -39,7 +39,7 @@ std::string name_of_all(std::span<const input_file> files) {
   return files.size() == 1 ? first : fmt::format("{} and {} more", first, files.size() - 1);
 }
 
-/// One attempt: with ids of given kinds.
+/// One attempt to read all files, with given kinds of ids.
 class reading {
  public:
   reading(const prepare_options& options, id_kind user_kind, id_kind item_kind, const run_control& control)
@@ -51,12 +51,12 @@ class reading {
         pool_(control.thread_count()),
         all_(user_kind, item_kind) {}
 
-  /// Reads everything, or stops early where a column that was taken for numbers holds something else. result is whole
-  /// only if the outcome is reason::none.
+  /// Reads everything, or stops early if a column that was assumed to have numbers has another value. result is
+  /// complete only if the outcome is reason::none.
   parse_stop::reason run(std::span<const input_file> files, ratings& result) {
     support::md5 digests;
     for (const input_file& file : files) {
-      std::error_code unknown;  // reading the file will say why
+      std::error_code unknown;  // reading the file will report the error
       const std::uint64_t size = std::filesystem::file_size(file.path(), unknown);
       bytes_total_ += unknown ? 0 : size;
     }
@@ -108,7 +108,7 @@ class reading {
     } else if (here.format != all.format || here.user_column != all.user_column ||
                here.item_column != all.item_column || here.time_column != all.time_column || here.times != all.times) {
       all.assumed +=
-          fmt::format("{}{} is read otherwise: {}, user: {}, item: {}, time: {}, {}", all.assumed.empty() ? "" : "; ",
+          fmt::format("{}{} is read differently: {}, user: {}, item: {}, time: {}, {}", all.assumed.empty() ? "" : "; ",
                       source.name(), here.format, here.user_column, here.item_column, here.time_column, here.times);
     }
   }
@@ -139,25 +139,24 @@ class reading {
   support::thread_pool pool_;
   ratings_format format_;
   collector all_;
-  std::uint64_t bytes_before_ = 0;  // of the files that have been read
+  std::uint64_t bytes_before_ = 0;  // of the files before the current one
   std::uint64_t bytes_total_ = 0;
 };
 
-/// Numbers beyond 64 bits, by what is wrong with each: it holds unless its column turns out to be text. In the order of
-/// the file.
+/// Errors about numbers beyond 64 bits, in the order of the file. They apply unless the column turns out to be text.
 class too_wide {
  public:
   using text_met = bool (collector::*)() const;
 
-  void note(const collector& attempt, text_met column) { complaints_.emplace_back(attempt.complaint(), column); }
+  void note(const collector& attempt, text_met column) { errors_.emplace_back(attempt.stop_message(), column); }
   void refuse(const collector& attempt) const {
-    for (const auto& [complaint, column] : complaints_) {
-      if (!(attempt.*column)()) throw input_error(complaint);
+    for (const auto& [message, column] : errors_) {
+      if (!(attempt.*column)()) throw input_error(message);
     }
   }
 
  private:
-  std::vector<std::pair<std::string, text_met>> complaints_;
+  std::vector<std::pair<std::string, text_met>> errors_;
 };
 
 std::string describe_ids(id_kind kind, const std::string& first_text) {
@@ -182,7 +181,7 @@ ratings read_ratings(std::span<const std::filesystem::path> files, const prepare
     try {
       outcome = attempt.run(inputs, result);
     } catch (const input_error&) {
-      numbers.refuse(attempt.all());  // which stand in earlier lines
+      numbers.refuse(attempt.all());  // errors of earlier lines first
       throw;
     }
     if (outcome == reason::none) {
@@ -191,10 +190,10 @@ ratings read_ratings(std::span<const std::filesystem::path> files, const prepare
       result.detected.item_ids = describe_ids(items, first_text_item);
       return result;
     }
-    // Begun again rather than converted: "007" and "7" would be one number but are two texts.
+    // Read again instead of converted: "007" and "7" are one number, but two texts.
     const bool in_users = outcome == reason::text_user || outcome == reason::wide_user;
     (in_users ? users : items) = id_kind::text;
-    (in_users ? first_text_user : first_text_item) = attempt.all().complaint();
+    (in_users ? first_text_user : first_text_item) = attempt.all().stop_message();
     if (outcome == reason::wide_user) numbers.note(attempt.all(), &collector::text_users);
     if (outcome == reason::wide_item) numbers.note(attempt.all(), &collector::text_items);
   }

@@ -26,7 +26,7 @@ const row_locations::part& row_locations::part_of(std::uint64_t row) const {
   return *std::prev(after);
 }
 
-// From 1, as editors count.
+// 1-based, like in editors.
 std::uint64_t row_locations::line_of(const part& file, std::uint64_t row) const {
   const auto after = std::upper_bound(blanks_.begin(), blanks_.end(), row,
                                       [](std::uint64_t value, const blank_lines& some) { return value < some.row; });

@@ -1,4 +1,4 @@
-// Where the rows of ratings stand, for messages.
+// Locations of rows, for messages.
 #pragma once
 
 #include <cstdint>
@@ -9,20 +9,20 @@
 
 namespace negpipe::ingest {
 
-/// From the number of a row to its file and line: they differ by headers, blank lines and rows that were dropped.
+/// Maps the number of a row to its file and line, which depends on headers, blank lines and dropped rows.
 class row_locations {
  public:
-  /// What a part's lines are called.
+  /// Unit in messages: lines of a file, or rows of columns in memory.
   enum class unit : unsigned char { line, row };
 
-  /// Begins a file, or columns in memory: rows from first_row on belong to it.
+  /// Starts a file, or columns in memory, at row first_row.
   void begin_part(std::string name, unit lines, std::uint64_t first_row, std::uint64_t lines_before);
-  /// Notes a block's blank lines; first_row is the number of the block's first row.
+  /// Adds a block's blank lines; first_row is the number of the block's first row.
   void add(std::uint64_t first_row, const std::vector<blank_lines>& blanks);
 
-  /// Such as "ratings.csv:12", lines counted from 1; or "the columns, row 11", rows counted from 0.
+  /// Returns a location such as "ratings.csv:12" (1-based line) or "the columns, row 11" (0-based row).
   std::string name_of(std::uint64_t row) const;
-  /// The same, without the file when it is that of another row.
+  /// The same, without the file if `other` is in the same one.
   std::string name_beside(std::uint64_t row, std::uint64_t other) const;
 
  private:
@@ -37,7 +37,7 @@ class row_locations {
   std::uint64_t line_of(const part& file, std::uint64_t row) const;
 
   std::vector<part> parts_;
-  std::vector<blank_lines> blanks_;  // rows are numbers among all, counts are running totals
+  std::vector<blank_lines> blanks_;  // rows are numbered over all files, counts are running totals
 };
 
 }  // namespace negpipe::ingest

@@ -44,11 +44,11 @@ class table_parser {
 
   bool holds_no_row(std::string_view line) const {
     if (line.empty() || line.front() == format_.comment) return true;
-    if (line.size() == format_.header.size() && line == format_.header) return true;  // parts joined by cat
+    if (line.size() == format_.header.size() && line == format_.header) return true;  // files concatenated by cat
     return line.front() == ' ' && line.find_first_not_of(' ') == std::string_view::npos;
   }
 
-  /// A row that may have line ends in its fields; returns its number of lines.
+  /// Parses a row that may have line ends in its fields. Returns its number of lines.
   std::uint64_t parse_quoted(std::string_view row) {
     auto lines = static_cast<std::uint64_t>(std::count(row.begin(), row.end(), '\n'));
     if (!row.ends_with('\n')) ++lines;

@@ -7,7 +7,7 @@ namespace negpipe::ingest {
 
 namespace {
 
-/// Settles a range of users. Ranges share nothing but the flags of their own rows.
+/// Finds and drops repeats of a range of users. Ranges write only the flags of their own rows.
 class user_selector {
  public:
   user_selector(const rating_columns& columns, const user_rows& grouped, std::size_t item_count,
@@ -61,7 +61,7 @@ class user_selector {
   row_selection found_;
 };
 
-/// Drops items with too few rows, and with k_core users and items in turn until all that are left have enough.
+/// Drops items with too few rows. With k_core drops users and items in turn until the remaining ones have enough.
 class item_selector {
  public:
   item_selector(const rating_columns& columns, std::size_t user_count, std::size_t item_count,
@@ -86,7 +86,7 @@ class item_selector {
   std::size_t user(std::size_t row) const { return static_cast<std::size_t>(columns_.users[row]); }
   std::size_t item(std::size_t row) const { return static_cast<std::size_t>(columns_.items[row]); }
 
-  // Counts stay those of the beginning of a pass, so that all small ones of a pass go together.
+  // Counts are those at the start of a pass, so all small users or items of a pass are dropped together.
   bool drop(const std::vector<std::uint64_t>& rows_of, std::uint64_t least, auto&& of) {
     const std::vector<std::uint64_t> before = rows_of;
     bool dropped = false;
@@ -115,7 +115,7 @@ class item_selector {
   std::vector<std::uint64_t> item_rows_;
 };
 
-// The new number of an old one; the next free number when it has none yet.
+// Returns the new number of an old one; assigns the next free number if it has none yet.
 std::int32_t renumbered(std::int32_t old, std::vector<std::int32_t>& number_of, std::vector<std::int32_t>& order) {
   std::int32_t& number = number_of[static_cast<std::size_t>(old)];
   if (number < 0) {

@@ -20,22 +20,23 @@ bool has_known_names(const std::vector<std::string>& fields) {
   try {
     return find_column({}, names, column_role::user) && find_column({}, names, column_role::item);
   } catch (const input_error&) {
-    return true;  // known twice
+    return true;  // more than one known name
   }
 }
 
-/// How well a separator cuts the first rows: compared from left to right.
-using merit = std::tuple<bool, bool, bool, std::size_t>;
+/// Quality of a split; compared from left to right.
+using split_score = std::tuple<bool, bool, bool, std::size_t>;
 
-merit judge(std::string_view text, char comment, field_syntax syntax) {
+/// Returns how well a separator splits the first rows.
+split_score score(std::string_view text, char comment, field_syntax syntax) {
   const auto rows = first_rows(text, syntax, comment);
   if (rows.empty()) return {};
   const auto first = split(rows.front(), syntax);
   std::size_t equal = 0;
   for (const std::string_view row : rows) equal += split(row, syntax).size() == first.size() ? 1U : 0U;
-  constexpr std::size_t most = 8;  // of ten
+  constexpr std::size_t min_equal_of_ten = 8;
   const bool several = first.size() > 1;
-  return {several && has_known_names(first), several && equal * 10 >= rows.size() * most,
+  return {several && has_known_names(first), several && equal * 10 >= rows.size() * min_equal_of_ten,
           several && syntax.by != separator::spaces, several ? first.size() : 0};
 }
 
@@ -87,12 +88,12 @@ field_syntax choose_syntax(std::string_view text, char comment, const table_opti
   constexpr std::array candidates = {separator::comma,     separator::double_colon, separator::tab,
                                      separator::semicolon, separator::pipe,         separator::spaces};
   field_syntax best = syntax_of(separator::comma, options);
-  merit best_merit = judge(text, comment, best);
+  split_score best_score = score(text, comment, best);
   for (const separator by : candidates) {
     const field_syntax syntax = syntax_of(by, options);
-    if (const merit found = judge(text, comment, syntax); found > best_merit) {
+    if (const split_score found = score(text, comment, syntax); found > best_score) {
       best = syntax;
-      best_merit = found;
+      best_score = found;
     }
   }
   return best;

@@ -25,7 +25,7 @@ namespace {
 
 using namespace ingest;
 
-// What the cycle word of a counter of tag::synth names.
+// Values of the cycle word in counters of tag::synth.
 constexpr std::uint32_t item_draws = 0;     // index = interaction
 constexpr std::uint32_t heldout_draws = 1;  // index = user
 constexpr std::uint32_t user_order = 2;     // index = 0
@@ -37,14 +37,14 @@ void check(const synth_options& options) {
   const std::uint64_t least = std::max({users * options.min_ratings, items, users + 1});
   if (options.min_ratings > items || options.interactions < least || options.interactions > users * items) {
     throw option_error(
-        fmt::format("synth: {} users and {} items cannot have {} interactions with at least {} a user; "
-                    "wanted between {} and {}, and no fewer items than ratings a user",
+        fmt::format("synth: {} users and {} items cannot have {} interactions with at least {} per user; "
+                    "wanted between {} and {}, and at least as many items as ratings per user",
                     users, items, options.interactions, options.min_ratings, least, users * items));
   }
 }
 
-/// How many interactions each user has. With this shift the heaviest and the median user come close to those of
-/// MovieLens-1M (2,314 and 96) and -20M (9,254 and 68).
+/// Returns the number of interactions of each user. With this shift the largest and the median number are close to
+/// those of MovieLens-1M (2,314 and 96) and -20M (9,254 and 68).
 std::vector<std::uint64_t> user_degrees(const synth_options& options) {
   const auto users = static_cast<std::uint64_t>(options.users);
   const auto weights = zipf_weights(users, std::min<std::uint64_t>(300, users / 64 + 1), 1);
@@ -58,14 +58,14 @@ std::vector<std::uint64_t> user_degrees(const synth_options& options) {
   return degrees;
 }
 
-/// In MovieLens-1M and -20M alike the most popular item has one interaction in 300 and the tail falls faster than
-/// 1 / rank, which is what this law with this shift gives.
+/// In MovieLens-1M and -20M the most popular item has one interaction in 300, and the tail falls faster than 1 / rank.
+/// This distribution with this shift has both properties.
 weighted_draw item_law(const synth_options& options) {
   const auto items = static_cast<std::uint64_t>(options.items);
   return weighted_draw(zipf_weights(items, std::min<std::uint64_t>(300, items / 8 + 1), 2));
 }
 
-/// Chooses the items of a range of users. Items are named by their rank in popularity.
+/// Chooses the items of a range of users. Items are numbered by popularity.
 class item_chooser {
  public:
   item_chooser(const synth_options& options, const weighted_draw& law)
@@ -77,7 +77,7 @@ class item_chooser {
         evenly_(core::bounded64::make(item_count_)),
         taken_by_(item_count_, -1) {}
 
-  /// Fills the user's interactions, which are first .. first + chosen.size() of all, with distinct items.
+  /// Fills the user's interactions, numbers first to first + chosen.size() of all, with distinct items.
   void choose(std::int32_t user, std::uint64_t first, std::span<std::int32_t> chosen) {
     std::size_t count = 0;
     for (std::uint64_t item = first_reserved_from(first);
@@ -94,7 +94,7 @@ class item_chooser {
   }
 
  private:
-  // Every item has one interaction of its own, evenly spread, so that none is left out.
+  // Each item gets one fixed interaction, evenly spread, so that every item appears.
   std::uint64_t reserved_interaction(std::uint64_t item) const { return muldiv(interactions_, item, item_count_); }
 
   std::uint64_t first_reserved_from(std::uint64_t interaction) const {
@@ -112,7 +112,7 @@ class item_chooser {
       const std::uint32_t item = law_.rank_of(drawn);
       if (take(user, item)) return item;
     }
-    // The user has nearly all popular items: the next free one after an item drawn evenly.
+    // The user has almost all popular items: takes the next free one after a uniformly drawn item.
     draw_below(evenly_, item_draws, interaction, attempt, drawn);
     while (!take(user, static_cast<std::uint32_t>(drawn))) drawn = (drawn + 1) % item_count_;
     return static_cast<std::uint32_t>(drawn);
@@ -120,7 +120,7 @@ class item_chooser {
 
   bool take(std::int32_t user, std::uint32_t item) { return std::exchange(taken_by_[item], user) != user; }
 
-  // Each attempt takes half a block, for 64 bits. Gives the attempt that was accepted.
+  // Each attempt uses 64 bits, half a block. Returns the accepted attempt.
   std::uint32_t draw_below(const core::bounded64& below, std::uint32_t purpose, std::uint64_t index,
                            std::uint32_t attempt, std::uint64_t& drawn) const {
     for (;; ++attempt) {
@@ -140,7 +140,7 @@ class item_chooser {
   std::vector<std::int32_t> taken_by_;  // [item_count] the last user who took the item
 };
 
-/// Progress that several threads make.
+/// Progress of several threads.
 class shared_progress {
  public:
   shared_progress(std::string_view stage, std::string_view unit, std::uint64_t total, const run_control& control)
@@ -160,8 +160,8 @@ class shared_progress {
   const run_control& control_;
 };
 
-/// Names items by first appearance, user by user and the held-out item last in each: what prepare does with the rows
-/// in which training positives ascend.
+/// Numbers items by first appearance, user by user with the held-out item last. prepare does the same with rows in
+/// which training positives ascend.
 void renumber(std::vector<std::int32_t>& items, std::size_t item_count) {
   std::vector<std::int32_t> number_of(item_count, -1);
   std::int32_t next = 0;
@@ -172,7 +172,7 @@ void renumber(std::vector<std::int32_t>& items, std::size_t item_count) {
   }
 }
 
-/// The items of all interactions, user by user: user u's are first[u] .. first[u + 1], the held-out one last.
+/// Returns the items of all interactions. Those of user u are first[u] .. first[u + 1], the held-out one last.
 std::vector<std::int32_t> choose_items(const synth_options& options, const std::vector<std::uint64_t>& first,
                                        support::thread_pool& pool, const run_control& control) {
   const weighted_draw law = item_law(options);
@@ -229,7 +229,7 @@ std::vector<std::int64_t> ids_from_one(std::int32_t count) {
 synth_options synth_shape(std::string_view name) {
   if (name == "ml-1m") return {.users = 6'040, .items = 3'706, .interactions = 1'000'209};
   if (name == "ml-20m") return {.users = 138'493, .items = 26'744, .interactions = 20'000'263};
-  throw option_error(fmt::format("synth: there is no shape \"{}\"; choose ml-1m or ml-20m", name));
+  throw option_error(fmt::format("synth: unknown shape \"{}\"; choose ml-1m or ml-20m", name));
 }
 
 dataset synthesize(const synth_options& options, const run_control& control, const std::filesystem::path& csv) {

@@ -20,8 +20,8 @@ support::file open_ratings(const input_file& input) {
   if (support::exists(path) && !support::is_file(path) && !support::is_folder(path)) {
     throw input_error(
         input.name() +
-        ": it is a pipe, a terminal or a device, which can be read only once; ratings are read again where ids turn "
-        "out to be text: write them to a file and give that, or give \"-\" and the ratings on standard input");
+        ": it is a pipe, a terminal or a device, which can be read only once; ratings are read again if ids turn out "
+        "to be text: write them to a file and give that, or give \"-\" and the ratings on standard input");
   }
   return support::file::open_read(path);
 }
@@ -69,7 +69,7 @@ class text_source::file_stream final : public byte_stream {
   support::md5 digest_;
 };
 
-/// What was decompressed, up to the limit.
+/// Limits the decompressed size.
 class text_source::limited_stream final : public byte_stream {
  public:
   limited_stream(std::string name, std::uint64_t file_bytes, std::unique_ptr<byte_stream> text)
@@ -83,8 +83,8 @@ class text_source::limited_stream final : public byte_stream {
     read_ += filled;
     if (read_ <= limit_) return filled;
     throw input_error(
-        fmt::format("{}: its {} bytes expand to more than {}, which no ratings do; if it is right all the "
-                    "same, decompress it and give the plain file",
+        fmt::format("{}: its {} bytes expand to more than {}, which ratings never do; if the file is correct, "
+                    "decompress it and give the plain file",
                     name_, file_bytes_, limit_));
   }
 
@@ -116,14 +116,14 @@ void text_source::open(const input_file& input, const table_options& options) {
   auto file = std::make_unique<file_stream>(open_ratings(input));
   file_ = file.get();
   text_ = std::move(file);
-  constexpr int max_depth = 4;  // a gzip file in a zip archive is common, a deep nesting is an attack
+  constexpr int max_depth = 4;  // a gzip file in a zip archive is common; deep nesting is an attack
   for (int depth = 0;; ++depth) {
     auto peeked = std::make_unique<peeked_stream>(std::move(text_));
     const content kind = identify(name_, peeked->beginning());
     text_ = std::move(peeked);
     if (kind == content::text) break;
     if (depth == max_depth || (kind == content::zip && depth != 0)) {
-      throw input_error(name_ + ": archives lie within archives; unpack it and give the table");
+      throw input_error(name_ + ": too many nested archives; unpack it and give the table");
     }
     if (kind == content::zip) {
       file_->read_to_end();
@@ -137,7 +137,7 @@ void text_source::open(const input_file& input, const table_options& options) {
     }
     text_ = std::make_unique<limited_stream>(name_, file_->bytes(), std::move(text_));
   }
-  if (!options.member.empty() && kept_ == nullptr) throw input_error(name_ + ": it is no zip archive; see `member`");
+  if (!options.member.empty() && kept_ == nullptr) throw input_error(name_ + ": it is not a zip archive; see `member`");
 }
 
 void text_source::decode(const table_options& options) {
@@ -148,7 +148,7 @@ void text_source::decode(const table_options& options) {
       options.encoding == text_encoding::utf16 || (options.encoding == text_encoding::detected && marked);
   if (!utf16 && looks_like_utf16(beginning.substr(0, 512))) {
     throw input_error(name_ +
-                      ": every second byte is 0: it is no UTF-8; set `encoding` to utf-16 if it is that, or give a "
+                      ": every second byte is 0: it is not UTF-8; set `encoding` to utf-16 if it is UTF-16, or give a "
                       "table as text");
   }
   text_ = std::move(peeked);
@@ -177,7 +177,7 @@ void block_reader::fill(std::vector<char>& block) {
   block.resize(carried + got);
 }
 
-// Past the last newline that is not in a quoted field; 0 if there is none.
+// Returns the offset after the last newline outside of quoted fields; 0 if there is none.
 std::size_t block_reader::end_of_rows(std::string_view text) const {
   std::size_t begin = 0;  // of a row
   while (syntax_.quotes) {

@@ -18,7 +18,7 @@ user_rows group_by_user(std::span<const std::int32_t> users, std::size_t user_co
 }
 
 std::vector<user_range> split_evenly(std::span<const std::uint64_t> offsets, unsigned thread_count) {
-  constexpr std::uint64_t ranges_per_thread = 8;  // so that a heavy range does not leave the others waiting
+  constexpr std::uint64_t ranges_per_thread = 8;  // limits the time that threads wait for the largest range
   const std::uint64_t target = offsets.back() / (thread_count * ranges_per_thread) + 1;
   const std::size_t user_count = offsets.size() - 1;
   std::vector<user_range> ranges;

@@ -1,4 +1,4 @@
-// Rows grouped by user.
+// Groups rows by user.
 #pragma once
 
 #include <cstddef>
@@ -8,7 +8,7 @@
 
 namespace negpipe::ingest {
 
-/// User u's rows, ascending, are rows[offsets[u] .. offsets[u + 1]).
+/// The rows of user u, ascending, are rows[offsets[u] .. offsets[u + 1]).
 struct user_rows {
   std::vector<std::uint64_t> offsets;
   std::vector<std::uint64_t> rows;
@@ -19,7 +19,7 @@ struct user_rows {
   }
 };
 
-/// Groups by counting: users[row] is the user of a row, in [0, user_count).
+/// Groups rows by counting sort. users[row] is the user of a row, in [0, user_count).
 user_rows group_by_user(std::span<const std::int32_t> users, std::size_t user_count);
 
 struct user_range {
@@ -27,8 +27,8 @@ struct user_range {
   std::size_t end;
 };
 
-/// Half-open ranges of users with about equally many rows each: work for the threads of a pool. offsets are those of
-/// user_rows.
+/// Returns half-open ranges of users with about the same number of rows, as tasks for a thread pool. offsets are those
+/// of user_rows.
 std::vector<user_range> split_evenly(std::span<const std::uint64_t> offsets, unsigned thread_count);
 
 }  // namespace negpipe::ingest

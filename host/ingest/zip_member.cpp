@@ -1,4 +1,4 @@
-// A table in a zip archive, by libzip.
+// Reads a table in a zip archive with libzip.
 #include <fmt/format.h>
 #include <unistd.h>
 #include <zip.h>
@@ -50,7 +50,7 @@ class zip_member final : public byte_stream {
   member_handle member_;  // closed before the archive
 };
 
-/// Folders, hidden files and what explains the data are no tables.
+/// Returns false for folders, hidden files and documentation.
 bool may_be_table(std::string_view path) {
   if (path.ends_with('/') || path.starts_with("__MACOSX/")) return false;
   std::string name(path.substr(path.rfind('/') + 1));

@@ -109,7 +109,7 @@ TEST(columns, with_missing_values_are_refused_or_lose_the_rows) {
 TEST(columns, that_do_not_fit_each_other_are_refused) {
   rating_table table = usual();
   table.times = std::span(times).first(4);
-  EXPECT_EQ(refusal(table), "the columns: 4 values of times for 5 users; wanted one a row");
+  EXPECT_EQ(refusal(table), "the columns: 4 values of times for 5 users; wanted one per row");
   table.times = {};
   EXPECT_EQ(refusal(table).rfind("the columns: no times", 0), 0U);
   table = usual();
@@ -128,7 +128,7 @@ TEST(columns, name_repeats_by_row) {
   rating_table table = usual();
   table.items = raw_ids(same);
   table.name = "frame";
-  EXPECT_EQ(refusal(table).rfind("frame, row 3: user 2 and item 10 stand in row 2 already", 0), 0U) << refusal(table);
+  EXPECT_EQ(refusal(table).rfind("frame, row 3: user 2 and item 10 are already in row 2", 0), 0U) << refusal(table);
 }
 
 }  // namespace

@@ -87,7 +87,7 @@ TEST(archives, hold_one_table_or_name_it) {
   EXPECT_EQ(digest(folder / "two.zip", {.member = "ratings.csv"}), expected);
   EXPECT_EQ(digest(folder / "two.zip", {.member = "set/ratings.csv"}), expected);
   EXPECT_TRUE(says(refusal(folder / "two.zip", {.member = "users.csv"}), "the archive has no member \"users.csv\""));
-  EXPECT_TRUE(says(refusal(folder / "plain", {.member = "users.csv"}), "it is no zip archive"));
+  EXPECT_TRUE(says(refusal(folder / "plain", {.member = "users.csv"}), "it is not a zip archive"));
   const std::string whole = test::read_file(folder / "one.zip");
   write_file(folder / "cut.zip", whole.substr(0, whole.size() / 2));
   EXPECT_TRUE(says(refusal(folder / "cut.zip"), "damaged or truncated"));
@@ -153,13 +153,13 @@ TEST(files, are_read_as_one_table_each_with_its_own_header) {
   const std::vector<std::filesystem::path> two = {folder / "a.csv", folder / "b.csv"};
   const dataset data = prepare(two, keep_everyone(), {}, &summary);
   EXPECT_EQ(data.digest(), test::prepare_text("user_id,item_id,timestamp\n1,10,1\n1,11,2\n2,10,3\n2,12,4\n").digest());
-  EXPECT_TRUE(says(summary.detected.assumed, "b.csv is read otherwise: gzip: 3 columns separated by tabs"));
+  EXPECT_TRUE(says(summary.detected.assumed, "b.csv is read differently: gzip: 3 columns separated by tabs"));
   try {
     prepare(std::vector<std::filesystem::path>{folder / "a.csv", folder / "b.csv", folder / "c.csv"}, keep_everyone());
     ADD_FAILURE() << "a repeat across files was accepted";
   } catch (const input_error& failure) {
     EXPECT_TRUE(
-        says(failure.what(), "c.csv:3: user 2 and item 12 stand in " + (folder / "b.csv").string() + ":3 already"))
+        says(failure.what(), "c.csv:3: user 2 and item 12 are already in " + (folder / "b.csv").string() + ":3"))
         << failure.what();
   }
 }

@@ -91,12 +91,12 @@ TEST(refusal, of_data_without_one_training_positive) {
 TEST(refusal, of_repeats_names_both_lines) {
   const std::string text = header + "1,10,3,5\n2,10,3,5\n\n2,11,3,5\n1,11,3,5\n2,10,3,7\n1,10,3,5\n";
   EXPECT_EQ(refusal(text),
-            ":7: user 2 and item 10 stand in line 3 already; set `duplicates` to first or last to keep "
+            ":7: user 2 and item 10 are already in line 3; set `duplicates` to first or last to keep "
             "one of such rows");
   auto options = keep_everyone();
   options.duplicates = duplicate_policy::first;
   EXPECT_EQ(refusal(text, options), "accepted");
-  EXPECT_EQ(refusal(header + "a,x,3,5\nb,x,3,5\nb,x,3,6\n").rfind(":4: user \"b\" and item \"x\" stand in line 3", 0),
+  EXPECT_EQ(refusal(header + "a,x,3,5\nb,x,3,5\nb,x,3,6\n").rfind(":4: user \"b\" and item \"x\" are already in line 3", 0),
             0U);
 }
 
@@ -142,7 +142,7 @@ TEST(refusal, is_of_the_first_bad_line_whatever_the_threads) {
 TEST(refusal, of_truncated_compression) {
   const std::string packed = gzipped(header + "1,10,3,5\n1,11,3,6\n");
   EXPECT_EQ(refusal(packed.substr(0, packed.size() - 1)),
-            ": the compressed file ends in the middle: it is truncated; fetch it again");
+            ": the compressed file ends early: it is truncated; fetch it again");
 }
 
 TEST(refusal, of_missing_files_is_the_systems) {

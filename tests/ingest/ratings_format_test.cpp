@@ -61,11 +61,11 @@ TEST(ratings_format, refuses_what_has_no_columns) {
   EXPECT_EQ(refusal("user_id,item_id,rating\n1,2,3\n"),
             "r.csv:1: no time column among \"user_id, item_id, rating\"; choose one with `time_column`, or set `order` "
             "to file "
-            "if the rows of each user stand in the order of time");
+            "if the rows of each user are in the order of time");
   EXPECT_EQ(
       refusal("a,b,timestamp\n1,2,3\n"),
       "r.csv:1: no user column among \"a, b, timestamp\"; name it with `user_column` (a name, or a number from 1), "
-      "or see `header` if this line is a row");
+      "or see `header` if this line is a rating");
   EXPECT_EQ(refusal("user_id,userId,item_id,timestamp\n"),
             "r.csv:1: 2 columns may hold the user: \"user_id\" (column 1) and \"userId\" (column 2); choose one with "
             "`user_column`");
@@ -85,7 +85,7 @@ TEST(ratings_format, takes_columns_that_are_chosen) {
   expect_columns(detect("9,7,8\n", {.user_column = "3", .item_column = "1", .time_column = "2"}), 2, 0, 1);
   EXPECT_EQ(
       refusal("user_id,item_id,timestamp\n", {.user_column = "customer"}),
-      "r.csv:1: `user_column` \"customer\" names no column: the columns are \"user_id, item_id, timestamp\"; give a "
+      "r.csv:1: `user_column` \"customer\" is not a column: the columns are \"user_id, item_id, timestamp\"; give a "
       "name of the header or a number from 1 to 3");
   EXPECT_NE(refusal("1,2,3\n", {.user_column = "4", .item_column = "1", .time_column = "2"}).find("number from 1 to 3"),
             std::string::npos);

@@ -196,11 +196,11 @@ TEST(tables, of_json_lines_are_read_by_their_keys) {
        "refused: :3:1: the user id is missing"},
       {"no key", yelp + "{\"business_id\":\"c\",\"date\":\"2018-07-07\"}\n", "1 users, 2 items, 1 positives; u->b",
        dropping},
-      {"damaged", yelp + "{\"user_id\":\"u\",\"business_id\"\n", "refused: :3:1: the line is no JSON object"},
+      {"damaged", yelp + "{\"user_id\":\"u\",\"business_id\"\n", "refused: :3:1: the line is not a JSON object"},
       {"more after it", yelp + "{\"user_id\":\"u\",\"business_id\":\"x\",\"date\":\"2018-07-07\"} x\n",
        "refused: :3:1: "},
       {"an object as id", yelp + "{\"user_id\":{},\"business_id\":\"x\",\"date\":\"2018-07-07\"}\n",
-       "refused: :3:1: the line is no JSON object of ratings (a value is no string, number or null)"},
+       "refused: :3:1: the line is not a JSON object of ratings (a value is not a string, number or null)"},
       {"no column", "{\"a\":1,\"b\":2}\n", "refused: :1: no user column among \"a, b\""},
   });
 }
@@ -214,7 +214,7 @@ TEST(tables, of_item_lists_have_a_row_for_each_item) {
       {"LightGCN", lists, found, ordered},
       {"equal lengths", "0 3 5\n1 2 5\n", "2 users, 3 items, 2 positives; 0->5 1->5",
        with({.layout = row_layout::item_lists, .order = row_order::file})},
-      {"repeat", "0 3 5\n1 2 5 2\n", "refused: :2: user 1 and item 2 stand in line 2 already", ordered},
+      {"repeat", "0 3 5\n1 2 5 2\n", "refused: :2: user 1 and item 2 are already in line 2", ordered},
       {"text ids", "u a b\nv c\n", "2 users, 3 items, 1 positives; u->b v->c",
        with({.layout = row_layout::item_lists, .order = row_order::file})},
       {"pairs", "0 3\n0 5\n1 3\n", "2 users, 2 items, 1 positives; 0->5 1->3", ordered},

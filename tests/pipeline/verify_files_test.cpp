@@ -166,7 +166,7 @@ TEST_F(verify_files, must_have_the_right_features) {
     const record::record_template shape(specs);
     std::vector<std::byte> out(shape.record_bytes());
     std::vector<std::vector<std::byte>> values;
-    for (const auto& spec : specs) values.emoffset_back(spec.byte_count);
+    for (const auto& spec : specs) values.emplace_back(spec.byte_count);
     shape.encode(std::vector<std::span<const std::byte>>(values.begin(), values.end()), out);
     record::record_set set(cycle_, "train", {7, 3}, shape.record_bytes(), compression_type::none);
     for (std::uint64_t b = 0; b < 7; ++b) set.write(b, out);
@@ -196,7 +196,7 @@ TEST_F(verify_files, are_counted_in_the_progress) {
   std::vector<std::pair<std::string, std::uint64_t>> ends;
   control.on_progress = [&](const progress& now) {
     EXPECT_LE(now.done, now.total);
-    if (now.done == now.total) ends.emoffset_back(now.stage, now.total);
+    if (now.done == now.total) ends.emplace_back(now.stage, now.total);
   };
   verify(data_, options_.out, control);
   const std::vector<std::pair<std::string, std::uint64_t>> wanted{{"cycle_00000", 700}, {"eval_data", 99}};

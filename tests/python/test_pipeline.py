@@ -225,7 +225,7 @@ def test_messages_that_are_not_utf8_arrive(pipeline, tmp_path):
     for name, first_id in (("latin.csv", "Jos\u00e9".encode("latin-1")), ("long.csv", b"x" + "\u00e9".encode() * 40)):
         rows = b"user_id,item_id,timestamp\n" + first_id + b",a,1\n" + first_id + b",a,2\n"
         (tmp_path / name).write_bytes(rows)
-        with pytest.raises(program.ProgramError, match="stand in line 2 already"):
+        with pytest.raises(program.ProgramError, match="are already in line 2"):
             pipeline(tmp_path / name)
 
 
