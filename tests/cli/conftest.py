@@ -14,7 +14,7 @@ def ratings(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def dataset(ratings, tmp_path_factory):
-    """A small dataset, prepared; not to be changed."""
+    """A small prepared dataset. Must not be changed."""
     path = tmp_path_factory.mktemp("dataset") / "small"
     negpipe("prepare", ratings, "--out", path)
     return path
@@ -22,7 +22,7 @@ def dataset(ratings, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def run(dataset, tmp_path_factory):
-    """Three cycles and the evaluation data of it, seed 42; not to be changed."""
+    """Three cycles and the evaluation data of it, seed 42. Must not be changed."""
     path = tmp_path_factory.mktemp("run") / "run"
     negpipe("generate", dataset, "--out", path, "--cycles", 3, "--seed", 42, *SMALL)
     return path
@@ -30,7 +30,7 @@ def run(dataset, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def movielens():
-    """Real ratings, which the project may not ship."""
+    """Real ratings, which the project may not distribute."""
     path = pathlib.Path(os.environ.get("NEGPIPE_SHARED_DIR", "")) / "data/movielens-small/ratings.csv"
     if not path.exists():
         pytest.skip(f"there is no {path}: set NEGPIPE_SHARED_DIR to a folder with data/movielens-small/ratings.csv")
@@ -44,13 +44,13 @@ def sanitized():
 
 @pytest.fixture(scope="session")
 def renames():
-    """The environment of a program whose renames a test controls."""
+    """Environment of a program whose renames a test controls."""
     return preloading("NEGPIPE_RENAMES")
 
 
 @pytest.fixture
 def until_it_appears(renames, tmp_path):
-    """Runs the program as far as the rename by which a place appears, then lets something happen, and goes on."""
+    """Runs the program up to the rename that publishes a path, calls a function there, and continues."""
     def run(arguments, place, happen, **environment):
         flag = tmp_path.parent / f"{tmp_path.name}.waits"
         environment = {**renames, "RENAME_PLACE": str(place), "RENAME_WAITS": str(flag), **environment}
@@ -69,7 +69,7 @@ def until_it_appears(renames, tmp_path):
 
 @pytest.fixture
 def places(ratings, dataset, tmp_path):
-    """By subcommand: its arguments without --seed, and the place that appears first."""
+    """By subcommand: its arguments without --seed, and the path that it publishes first."""
     data = tmp_path / "data"
     run = tmp_path / "run"
     return {"prepare": (("prepare", ratings, "--ties", "shuffled", "--out", data), data),
@@ -81,7 +81,7 @@ def places(ratings, dataset, tmp_path):
 
 @pytest.fixture
 def made(places):
-    """The place of a subcommand where its output is already, made with seed 1, and the arguments that replace it."""
+    """Path of a subcommand with existing output of seed 1, and the arguments that replace it."""
     def make(what):
         arguments, place = places[what]
         negpipe(*arguments, "--seed", 1)

@@ -1,4 +1,4 @@
-"""Runs the program negpipe, and looks at what it leaves on disk."""
+"""Runs the program negpipe and inspects its output on disk."""
 
 import functools
 import hashlib
@@ -14,12 +14,12 @@ import pytest
 PROGRAM = os.environ["NEGPIPE_PROGRAM"]
 SUBCOMMANDS = ("prepare", "synth", "info", "generate", "verify", "hash")
 
-# Exit statuses, as host/cli/main.cpp has them.
+# Exit statuses of host/cli/main.cpp.
 OK, FOUND_FAILURES, USAGE, BAD_INPUT, BAD_DATA, INFEASIBLE, SYSTEM, BACKEND = range(8)
 INTERRUPTED = 130
 
 # Options that suit the small dataset: batches of a few hundred, 20 negatives for each evaluated user.
-# Nothing here takes so long; a machine that does other work at the same time may.
+# Upper bound on a busy machine; the tests need much less.
 PATIENCE_SECONDS = 60
 SMALL = ("--batch-size", 512, "--eval-negatives", 20, "--eval-batch-size", 210, "--readers", 3)
 
@@ -28,7 +28,7 @@ SHAPE = ("--users", 50, "--items", 100, "--positives", 1500)
 
 
 def small(*overrides):
-    """SMALL with other values for some of its options, or with more options."""
+    """Returns SMALL with other values for some of its options, or with more options."""
     options = dict(zip(SMALL[::2], SMALL[1::2]))
     more = []
     words = iter(overrides)
@@ -51,7 +51,7 @@ def negpipe(*arguments, expect=OK, **options):
 
 
 def refuses(status, *arguments, naming, **options):
-    """The program must refuse with this status, on standard error, in a message with all the given words."""
+    """Runs the program, which must fail with this status and a message on standard error with all the given words."""
     result = negpipe(*arguments, expect=status, **options)
     assert result.stdout == ""
     missing = [str(word) for word in naming if str(word) not in result.stderr]
@@ -72,7 +72,7 @@ def wait_until(condition, what, patience=PATIENCE_SECONDS, every=0.002):
 
 
 def preloading(variable):
-    """The environment of a program with the library preloaded that a variable names, or a skip."""
+    """Returns an environment that preloads the library that a variable names, or skips the test."""
     library = os.environ.get(variable, "")
     if os.environ.get("NEGPIPE_SANITIZED") == "1":
         pytest.skip("a sanitizer's runtime wants to be loaded first, before anything that a test preloads")
@@ -87,7 +87,7 @@ def works(*command):
 
 
 def as_ordinary_user():
-    """What to put before a command so that root's right to write everywhere is gone."""
+    """Returns a command prefix that drops root's permission to write everywhere."""
     if os.geteuid() != 0:
         return []
     prefix = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
@@ -97,14 +97,14 @@ def as_ordinary_user():
 
 
 def digests(folder, pattern="**/*"):
-    """The digest of every file below a folder that matches, by relative path."""
+    """Returns the digests of the matching files below a folder, by relative path."""
     folder = pathlib.Path(folder)
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
             for path in sorted(folder.glob(pattern)) if path.is_file()}
 
 
 def leftovers(folder):
-    """Hidden, partial or temporary entries below a folder: what a run must never leave behind."""
+    """Returns hidden, partial or temporary entries below a folder, which a run must not leave."""
     return [str(path) for path in pathlib.Path(folder).rglob("*")
             if path.name.startswith(".") or "partial" in path.name or path.name.endswith((".temp", ".tmp", ".old"))]
 
@@ -114,7 +114,7 @@ def in_the_making(folder):
 
 
 def write_ratings(path, users=60, items=300, seed=1):
-    """Ratings of users with 25 to 60 items each, in the order of time; returns the number of rows."""
+    """Writes ratings of users with 25 to 60 items each, in the order of time. Returns the number of rows."""
     generator = random.Random(seed)
     rows = [(f"{100 + user},{1000 + item},{generator.randint(1, 5)}", generator.randrange(10**6))
             for user in range(users) for item in generator.sample(range(items), generator.randint(25, 60))]

@@ -1,4 +1,4 @@
-"""What is published is on disk before it bears its name: the order of writes, syncs and renames, as the system saw it.
+"""Published data is on disk before it has its final name: checks the order of writes, syncs and renames.
 
 That it survives a power cut cannot be shown by a test that has none; that it asks the system for the right things in
 the right order can."""
@@ -18,7 +18,7 @@ def preload():
 @pytest.fixture
 def traced(preload, tmp_path):
     def trace(*arguments):
-        """Runs the program; the (action, path, second path) of everything that it asked of the disk below tmp_path."""
+        """Runs the program. Returns (action, path, second path) of all its disk operations below tmp_path."""
         log = tmp_path.parent / f"{tmp_path.name}.log"
         log.unlink(missing_ok=True)
         subprocess.run([PROGRAM, *map(str, arguments), "--quiet"], check=True, cwd=tmp_path, stdin=subprocess.DEVNULL,
@@ -34,7 +34,7 @@ def below(path, folder):
 
 
 class Disk:
-    """What a power cut could take: contents that were written and names that were given since they were last synced."""
+    """State that a power cut can lose: contents and names that changed since their last sync."""
 
     def __init__(self):
         self.contents = set()
@@ -68,10 +68,10 @@ class Disk:
 
 
 def complaints(events):
-    """What of the promise does not hold: whatever bears its name, and the name itself, is on disk."""
+    """Returns violations of the promise that published files and their names are on disk."""
     disk = Disk()
     for action, source, target in events:
-        if not source.endswith(" (deleted)"):  # a file that has no name is nobody's
+        if not source.endswith(" (deleted)"):  # an unnamed file is not published
             getattr(disk, action)(source, target)
     return disk.complaints + [f"{name} was not synced" for names in disk.names.values() for name in names]
 
@@ -89,7 +89,7 @@ def test_records_are_on_disk_before_their_folder_appears(options, traced, datase
     folders = [str(run / name) for name in ("training_epochs/cycle_00000", "training_epochs/cycle_00001", "eval_data")]
     folders = folders[:2] if "--no-eval" in options else folders
     assert [path for path in renamed_to(events) if path in folders] == folders
-    # ready.json comes last: nothing below a folder is written once it bears its name.
+    # ready.json is last: nothing below a folder is written after it is published.
     for place, (action, _, target) in enumerate(events):
         if action == "rename" and target.endswith("/ready.json"):
             folder = os.path.dirname(target)
@@ -108,11 +108,11 @@ def test_datasets_and_ratings_are_on_disk_before_they_appear(traced, tmp_path):
     assert renamed_to(events)[-1] == str(tmp_path / "data")
 
 
-def test_a_sync_that_is_missing_or_late_is_noticed(traced, dataset, tmp_path):
+def test_a_missing_or_late_sync_is_detected(traced, dataset, tmp_path):
     events = traced("generate", dataset, "--out", tmp_path / "run", "--seed", 42, *SMALL, "--no-eval")
     syncs = [place for place, event in enumerate(events) if event[0] == "sync"]
     assert len(syncs) >= 3 + 3 + 1 + 3, "record files, their index files, ready.json, and folders"
-    # A folder in the making may be synced more often than is needed; all other syncs are needed.
+    # An unpublished folder may be synced more often than needed; all other syncs are needed.
     unnoticed = {events[place][1] for place in syncs if not complaints(events[:place] + events[place + 1:])}
     assert unnoticed <= {source for action, source, _ in events if action == "rename"}, unnoticed
     assert complaints([event for event in events if event[:2] != ("sync", next(iter(unnoticed), ""))])

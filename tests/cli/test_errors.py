@@ -1,4 +1,4 @@
-"""What cannot be done is refused: a message that names it, its own exit status, and nothing half-made on disk."""
+"""Errors: the message names the cause, the exit status is right, and nothing incomplete is left on disk."""
 
 import gzip
 import json
@@ -40,7 +40,7 @@ def test_truncated_gzip(ratings, tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["ratings.csv.gz"]
 
 
-def test_ratings_that_are_not_there(tmp_path):
+def test_missing_ratings(tmp_path):
     refuses(SYSTEM, "prepare", tmp_path / "none.csv", "--out", tmp_path / "data", naming=["none.csv", "No such file"])
     assert list(tmp_path.iterdir()) == []
 
@@ -124,7 +124,7 @@ def test_a_missing_file(name, copied):
     refuses_dataset(copied, naming=[name])
 
 
-def test_a_folder_that_is_no_dataset(tmp_path):
+def test_a_folder_that_is_not_a_dataset(tmp_path):
     refuses(BAD_DATA, "info", tmp_path, naming=["dataset"])
     refuses(SYSTEM, "info", tmp_path / "none", naming=["none"])
 
@@ -156,7 +156,7 @@ def test_users_with_too_few_items_left_are_named(ratings, dataset, tmp_path):
                 naming=naming)
 
 
-def test_as_many_negatives_as_there_are_are_given(ratings, dataset, tmp_path):
+def test_all_available_negatives_can_be_used(ratings, dataset, tmp_path):
     rows = [line.split(",")[0] for line in ratings.read_text().splitlines()[1:]]
     left = 300 - max(map(rows.count, set(rows)))
     negpipe("generate", dataset, "--out", tmp_path / "run",
@@ -165,7 +165,7 @@ def test_as_many_negatives_as_there_are_are_given(ratings, dataset, tmp_path):
 
 
 def test_ten_items_and_999_negatives_need_mlperf(tmp_path):
-    # Eight of ten items each: what is left is one negative for evaluation, three for training.
+    # Eight of ten items each: one negative is left for evaluation, three for training.
     write_ratings(tmp_path / "ratings.csv", users=1, items=300)
     rows = "".join(f"{user},{item},1,{item}\n" for user in range(30) for item in range(10) if (user + item) % 5 != 0)
     (tmp_path / "ratings.csv").write_text(HEADER + rows)
@@ -191,7 +191,7 @@ def test_counts_that_do_not_fit(options, naming, dataset, tmp_path):
 
 # ---- paths that the system refuses
 
-# By name: the arguments with a path that is refused, the dataset, the run, the ratings, and a folder to write to.
+# By name: arguments, given a path that is refused, the dataset, the run, the ratings, and an output folder.
 PATHS = {
     "info": lambda bad, data, run, ratings, out: ("info", bad),
     "generate, dataset": lambda bad, data, run, ratings, out: ("generate", bad, "--out", out / "run", *SMALL),
@@ -247,7 +247,7 @@ def test_a_path_that_the_system_refuses(kind, arguments, ratings, dataset, run, 
 
 @pytest.mark.parametrize("name", ["training_epochs", "eval_data", "training_epochs/cycle_00000/ready.json",
                                   "training_epochs/cycle_00000/train_0.tfrecords"])
-def test_a_link_that_leads_to_itself_among_records(name, dataset, run, tmp_path):
+def test_a_self_referencing_link_among_records(name, dataset, run, tmp_path):
     shutil.copytree(run, tmp_path / "run")
     place = tmp_path / "run" / name
     shutil.rmtree(place) if place.is_dir() else place.unlink()
@@ -257,20 +257,20 @@ def test_a_link_that_leads_to_itself_among_records(name, dataset, run, tmp_path)
 
 
 @pytest.mark.parametrize("name", DATASET_FILES)
-def test_a_link_that_leads_to_itself_in_a_dataset(name, copied):
+def test_a_self_referencing_link_in_a_dataset(name, copied):
     (copied / name).unlink()
     (copied / name).symlink_to(name)
     refuses(SYSTEM, "info", copied, naming=[copied / name, "Too many levels"])
 
 
-# A flag file that is not there yet is waited for, wherever it is to come.
+# The producer waits for a missing flag file at any path.
 @pytest.mark.parametrize("name", [name for name in PATHS if "flag file" not in name])
-def test_a_working_directory_that_is_gone(name, ratings, dataset, run, tmp_path):
+def test_a_removed_working_directory(name, ratings, dataset, run, tmp_path):
     command = PATHS[name](pathlib.Path("a_name"), dataset, run, ratings, tmp_path)
     script = f'mkdir "{tmp_path}/gone" && cd "{tmp_path}/gone" && rmdir "{tmp_path}/gone" && exec "$0" "$@"'
     result = subprocess.run(["sh", "-c", script, PROGRAM, *map(str, command)], capture_output=True, text=True,
                             timeout=60, check=False)
-    # A folder that is not there is one without records.
+    # A missing folder is a folder without records.
     assert result.returncode == (BAD_DATA if name in ("verify, run", "hash") else SYSTEM), result.stderr
     assert "a_name" in result.stderr and result.stdout == ""
     assert list(tmp_path.iterdir()) == []

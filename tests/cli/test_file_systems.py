@@ -1,4 +1,4 @@
-"""What a file system cannot do, or refuses, costs nothing that was there before."""
+"""Limits and errors of file systems never lose existing data."""
 
 import errno
 import os
@@ -13,7 +13,7 @@ from program import (OK, PROGRAM, SHAPE, SMALL, SYSTEM, USAGE, as_ordinary_user,
 
 # ---- renames
 
-def test_killed_between_the_two_steps_of_a_file_system_that_knows_no_exchange(made, renames, tmp_path):
+def test_killed_between_the_two_renames_of_a_file_system_without_exchange(made, renames, tmp_path):
     arguments, place = made("prepare")
     before = digests(place)
     environment = {**renames, "RENAME_PLACE": str(place), "RENAME_KILLS": "1", "NO_RENAME_FLAGS": "1"}
@@ -26,7 +26,7 @@ def test_killed_between_the_two_steps_of_a_file_system_that_knows_no_exchange(ma
 
 @pytest.mark.parametrize("what", ["prepare", "cycle"])
 def test_another_run_comes_between_the_two_steps(what, made, until_it_appears, tmp_path):
-    # The old folder has stepped aside, and cannot go back: whoever reads the message must find it.
+    # The old folder was moved aside and cannot be moved back: the message must name its path.
     arguments, place = made(what)
     before = digests(place)
     theirs = {}
@@ -43,7 +43,7 @@ def test_another_run_comes_between_the_two_steps(what, made, until_it_appears, t
     assert digests(old) == before
 
 
-def test_an_old_folder_that_cannot_be_put_back_is_told_of(made, renames, tmp_path):
+def test_an_old_folder_that_cannot_be_moved_back_is_reported(made, renames, tmp_path):
     arguments, place = made("prepare")
     before = digests(place)
     environment = {**renames, "RENAME_PLACE": str(place), "RENAME_ERROR": str(errno.EIO), "RENAME_SKIPS": "2",
@@ -56,7 +56,7 @@ def test_an_old_folder_that_cannot_be_put_back_is_told_of(made, renames, tmp_pat
 
 @pytest.mark.parametrize("flags", [{}, {"NO_RENAME_FLAGS": "1"}], ids=["flags", "no flags"])
 @pytest.mark.parametrize("before", ["nothing", "an empty folder", "both", "a dataset alone"])
-def test_ratings_that_cannot_appear_leave_what_was_there(before, flags, made, renames, tmp_path):
+def test_ratings_that_cannot_be_published_keep_existing_files(before, flags, made, renames, tmp_path):
     arguments, csv = made("csv")
     if before in ("nothing", "an empty folder"):
         shutil.rmtree(tmp_path / "own")
@@ -73,7 +73,7 @@ def test_ratings_that_cannot_appear_leave_what_was_there(before, flags, made, re
     assert sorted(tmp_path.rglob("*")) == there
 
 
-def test_what_appeared_stays_when_it_cannot_be_synced(places, renames, tmp_path):
+def test_published_output_stays_if_it_cannot_be_synced(places, renames, tmp_path):
     arguments, csv = places["csv"]
     refuses(SYSTEM, *arguments, naming=["cannot sync", tmp_path],
             env={**renames, "SYNC_PLACE": str(tmp_path), "SYNC_ERROR": str(errno.EIO)})
@@ -94,7 +94,7 @@ def test_a_file_system_that_cannot_sync_folders(what, reason, places, renames, t
 
 
 @pytest.mark.parametrize("what", ["prepare", "csv", "cycle"])
-def test_a_sync_that_is_interrupted_is_done_again(what, places, renames, tmp_path):
+def test_an_interrupted_sync_is_repeated(what, places, renames, tmp_path):
     arguments, place = places[what]
     negpipe(*arguments, "--threads", 1, env={**renames, "SYNC_INTERRUPTED": "1"})
     assert place.exists()
@@ -119,7 +119,7 @@ def test_a_folder_that_may_be_written_to_but_not_listed(dataset, tmp_path):
 
 @pytest.fixture(scope="session")
 def in_a_mount_namespace():
-    """What to put before a command so that what it mounts is its own."""
+    """Returns a command prefix that gives the command its own mount namespace."""
     prefix = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "--map-root-user"]
     if not works(*prefix, "mount", "-t", "tmpfs", "none", "/mnt"):
         pytest.skip("mounts need root or user namespaces, which are not to be had here")
@@ -142,7 +142,7 @@ def test_a_mount_point_is_not_replaced(what, mount, places, in_a_mount_namespace
 
 @pytest.mark.parametrize("reason", [errno.EBUSY, errno.EXDEV], ids=errno.errorcode.get)
 @pytest.mark.parametrize("skips", [{}, {"NO_RENAME_FLAGS": "1", "RENAME_SKIPS": "1"}], ids=["flags", "no flags"])
-def test_a_folder_that_is_held_in_its_place(reason, skips, made, renames, tmp_path):
+def test_a_folder_that_cannot_be_moved(reason, skips, made, renames, tmp_path):
     arguments, place = made("prepare")
     before = digests(tmp_path)
     refuses(USAGE, *arguments, naming=[place, "choose a folder inside it"],

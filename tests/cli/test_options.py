@@ -21,7 +21,7 @@ def test_help_ends_with_an_example_whose_options_exist(subcommand):
 
 
 @pytest.mark.parametrize("subcommand", [*SUBCOMMANDS, "produce"])
-def test_help_can_be_read(subcommand):
+def test_help_is_readable(subcommand):
     assert all(line.isprintable() for line in negpipe(subcommand, "--help").stdout.splitlines())
 
 
@@ -66,7 +66,7 @@ def test_values_out_of_range_are_refused_before_anything_is_written(option, valu
 
 
 def test_numbers_are_decimal(dataset, tmp_path):
-    # strtoull would take a leading zero for octal.
+    # strtoull reads a leading zero as octal.
     for name, seed in (("a", "010"), ("b", "10")):
         negpipe("generate", dataset, "--out", tmp_path / name, *SMALL, "--seed", seed, "--bitset-budget", "064 KiB")
     assert digests(tmp_path / "a") == digests(tmp_path / "b")
@@ -101,7 +101,7 @@ def test_json_is_one_object(subcommand, ratings, dataset, run, tmp_path):
 
 @pytest.mark.parametrize("subcommand", ["prepare", "synth", "generate", "info"])
 def test_json_gives_seeds_as_text(subcommand, ratings, dataset, run, tmp_path):
-    # As ready.json does: many readers keep numbers as doubles, and no double holds this seed.
+    # Like in ready.json: many readers store numbers as doubles, which cannot represent this seed.
     seed = 2**64 - 1
     command = all_subcommands(ratings, dataset, run, tmp_path)[subcommand]
     if subcommand == "info":

@@ -1,4 +1,4 @@
-"""Where outputs appear: two runs in one place do not harm each other."""
+"""Output paths: two runs with one path do not damage each other, and --force replaces only negpipe's output."""
 
 import os
 import shutil
@@ -13,17 +13,17 @@ from program import (OK, PROGRAM, SHAPE, SMALL, SYSTEM, USAGE, as_ordinary_user,
 
 @pytest.fixture(scope="session")
 def as_in_a_container():
-    """What to put before a command so that its pid is 1, as it is in any other container."""
+    """Returns a command prefix that gives the command pid 1, as in a container."""
     prefix = ["unshare", "--pid", "--fork"] if os.geteuid() == 0 else ["unshare", "--pid", "--fork", "--map-root-user"]
     if not works(*prefix, "true"):
         pytest.skip("processes among which pids count anew need root or user namespaces, which are not to be had here")
     return prefix
 
 
-# ---- two runs in one place
+# ---- two runs with one path
 
 def test_two_runs_of_one_pid(as_in_a_container, dataset, tmp_path):
-    # Cycles that take seconds, of two seeds: what is published must be all of one, and the other must say so.
+    # Two runs of several seconds with different seeds: the output must be that of one run, and the other must fail.
     out = tmp_path / "run"
     long = ("--epochs-per-cycle", 300, "--threads", 1, "--no-eval", "--compression", "gzip", *SMALL)
     runs = []
@@ -56,7 +56,7 @@ def test_the_second_of_two_runs_is_refused(what, flags, places, until_it_appears
     theirs = {}
 
     def happen():
-        # Another run comes first, whole: the same command with another seed, which does not find what is not there yet.
+        # Another run with another seed finishes first; the path does not exist yet when it starts.
         other = [tmp_path / "another" if word == tmp_path / "own" else word for word in arguments]
         if what == "evaluation":
             other = [*other[:-1], 1, "--first-cycle", 2]
@@ -71,11 +71,11 @@ def test_the_second_of_two_runs_is_refused(what, flags, places, until_it_appears
     assert not (tmp_path / "own").exists(), "of a dataset and its ratings there are both or neither"
 
 
-# ---- what is replaced
+# ---- replacement
 
 @pytest.mark.parametrize("what", ["prepare", "synth", "cycle", "evaluation"])
 def test_killed_while_it_replaces(what, made, renames):
-    # After whatever rename the blow falls: there is a whole folder, the old one or the new one.
+    # Killed after any rename: there is a complete folder, the old one or the new one.
     arguments, place = made(what)
     before = digests(place)
     process = start(*arguments, env={**renames, "RENAME_PLACE": str(place), "RENAME_KILLS": "1"})
@@ -99,7 +99,7 @@ def test_replacing_leaves_nothing_of_the_old(what, flags, made, renames, tmp_pat
 
 @pytest.mark.parametrize("flags", [{}, {"NO_RENAME_FLAGS": "1"}], ids=["flags", "no flags"])
 @pytest.mark.parametrize("what", ["prepare", "cycle"])
-def test_what_was_to_be_replaced_goes_or_comes_meanwhile(what, flags, made, until_it_appears, tmp_path):
+def test_the_folder_to_replace_disappears_or_appears_during_the_run(what, flags, made, until_it_appears, tmp_path):
     arguments, place = made(what)
     whole = set(digests(place))
     status, said = until_it_appears(arguments, place, lambda: shutil.rmtree(place), **flags)
@@ -138,7 +138,7 @@ def test_a_folder_with_a_foreign_file_is_not_replaced(what, made):
 @pytest.mark.parametrize("flags", [{}, {"NO_RENAME_FLAGS": "1"}], ids=["flags", "no flags"])
 @pytest.mark.parametrize("comes", ["a folder", "a file", "a file in the old folder"])
 @pytest.mark.parametrize("what", ["prepare", "cycle"])
-def test_what_comes_between_the_look_and_the_exchange_is_given_back(what, comes, flags, made, until_it_appears,
+def test_a_folder_that_appears_between_check_and_exchange_is_put_back(what, comes, flags, made, until_it_appears,
                                                                     tmp_path):
     arguments, place = made(what)
     old = digests(place)
@@ -160,7 +160,7 @@ def test_what_comes_between_the_look_and_the_exchange_is_given_back(what, comes,
     assert leftovers(tmp_path) == []
 
 
-def test_records_do_not_go_into_the_dataset(dataset, tmp_path):
+def test_records_are_not_written_into_the_dataset(dataset, tmp_path):
     data = tmp_path / "data"
     shutil.copytree(dataset, data)
     (tmp_path / "link").symlink_to("data")
@@ -173,7 +173,7 @@ def test_records_do_not_go_into_the_dataset(dataset, tmp_path):
 
 
 def refuses_to_replace(arguments, place, *naming, **options):
-    """The run must refuse by force, too, and leave what stands in the place."""
+    """The run must fail with --force too, and keep the existing path."""
     before = {path: path.is_file() and path.read_bytes() for path in place.rglob("*")}
     refuses(USAGE, *arguments, "--force", naming=["--force" if naming else "working directory", place, *naming],
             **options)
@@ -183,7 +183,7 @@ def refuses_to_replace(arguments, place, *naming, **options):
 
 
 @pytest.mark.parametrize("what", ["prepare", "synth", "cycle", "evaluation"])
-def test_by_force_only_what_is_ours_is_replaced(what, places, tmp_path):
+def test_force_replaces_only_negpipe_output(what, places, tmp_path):
     arguments, place = places[what]
     mark = "dataset.json" if what in ("prepare", "synth") else "ready.json"
     place.mkdir(parents=True)
@@ -206,7 +206,7 @@ def test_by_force_only_what_is_ours_is_replaced(what, places, tmp_path):
     assert (place / mark).exists()
 
 
-def test_a_cycle_further_on_is_looked_at_before_the_first_byte(places):
+def test_later_cycles_are_checked_before_the_first_byte(places):
     arguments, place = places["cycle"]
     foreign = place.parent / "cycle_00003"
     foreign.mkdir(parents=True)
@@ -232,7 +232,7 @@ def test_the_working_directory_by_its_short_name(ratings, tmp_path):
 
 
 @pytest.mark.parametrize("what", ["prepare", "synth", "cycle"])
-def test_below_a_link_that_leads_nowhere(what, places, tmp_path):
+def test_below_a_dangling_link(what, places, tmp_path):
     arguments, place = places[what]
     out = arguments[arguments.index("--out") + 1]
     (tmp_path / "link").symlink_to("nowhere")
@@ -242,7 +242,7 @@ def test_below_a_link_that_leads_nowhere(what, places, tmp_path):
 
 
 @pytest.mark.parametrize("what", ["prepare", "synth", "cycle"])
-def test_above_a_link_is_the_folder_that_the_system_means(what, places, tmp_path):
+def test_dot_dot_after_a_link_is_resolved_like_by_the_system(what, places, tmp_path):
     (tmp_path / "other/folder").mkdir(parents=True)
     (tmp_path / "link").symlink_to("other/folder")
     arguments, place = places[what]
@@ -254,7 +254,7 @@ def test_above_a_link_is_the_folder_that_the_system_means(what, places, tmp_path
     assert set(digests(tmp_path / "other" / out.name)) == set(before)
 
 
-def test_what_a_run_reads_or_writes_besides_is_not_replaced(ratings, tmp_path):
+def test_other_inputs_and_outputs_of_a_run_are_not_replaced(ratings, tmp_path):
     data = tmp_path / "data"
     negpipe("prepare", ratings, "--out", data)
     shutil.copy(ratings, data / "r.csv")
@@ -275,7 +275,7 @@ def test_what_a_run_reads_or_writes_besides_is_not_replaced(ratings, tmp_path):
 # ---- names and permissions
 
 @pytest.mark.parametrize("umask", [0o022, 0o077, 0o002], ids=oct)
-def test_permissions_are_those_that_the_umask_leaves(umask, dataset, tmp_path):
+def test_permissions_follow_the_umask(umask, dataset, tmp_path):
     run = tmp_path / "run"
     negpipe("synth", *SHAPE, "--out", tmp_path / "data", "--csv", tmp_path / "r.csv", umask=umask)
     negpipe("generate", dataset, "--out", run, *SMALL, umask=umask)
@@ -283,7 +283,7 @@ def test_permissions_are_those_that_the_umask_leaves(umask, dataset, tmp_path):
         assert stat.S_IMODE(path.stat().st_mode) == (0o777 if path.is_dir() else 0o666) & ~umask, path
 
 
-def test_a_name_as_long_as_names_may_be(dataset, tmp_path):
+def test_a_name_of_maximum_length(dataset, tmp_path):
     out = tmp_path / ("n" * 255)
     negpipe("synth", *SHAPE, "--out", out, "--csv", tmp_path / ("c" * 255))
     assert len(digests(tmp_path)) == 7

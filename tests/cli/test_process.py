@@ -15,7 +15,7 @@ CLOSED = [closed for count in (1, 2, 3) for closed in itertools.combinations(ran
 
 
 def run_closed(closed, *arguments):
-    """Runs the program with some of its standard descriptors closed; returns its status."""
+    """Runs the program with some standard descriptors closed. Returns its status."""
     redirections = " ".join(f"{number}{'<' if number == 0 else '>'}&-" for number in closed)
     command = ["sh", "-c", f'exec "$0" "$@" {redirections}', PROGRAM, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, check=False, timeout=60).returncode
@@ -23,7 +23,7 @@ def run_closed(closed, *arguments):
 
 @pytest.mark.parametrize("closed", CLOSED, ids=str)
 def test_nothing_is_printed_into_a_file_of_the_run(closed, ratings, dataset, run, tmp_path):
-    # Not --quiet: what is printed must go nowhere.
+    # Without --quiet: printed output must be discarded.
     expected = {"data": digests(dataset), "run": digests(run)}
     assert run_closed(closed, "prepare", ratings, "--out", tmp_path / "data") == OK
     assert run_closed(closed, "generate", dataset, "--out", tmp_path / "run", "--cycles", 3, "--seed", 42, *SMALL) == OK
@@ -47,7 +47,7 @@ def test_nothing_is_printed_into_a_file_of_the_run(closed, ratings, dataset, run
         assert run_closed(closed, *reader) == OK
 
 
-# Signals whose default action ends a process, faults of the program and SIGKILL excepted.
+# Signals whose default action ends a process, without faults of the program and SIGKILL.
 ENDING = [number for number in signal.valid_signals()
           if number not in (signal.SIGKILL, signal.SIGSTOP, signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL,
                             signal.SIGABRT, signal.SIGTRAP, signal.SIGSYS, signal.SIGCHLD, signal.SIGCONT,
@@ -72,7 +72,7 @@ def test_a_signal_ends_every_run_and_leaves_nothing(number, dataset, tmp_path):
     assert leftovers(tmp_path) == [] and not (cache / "subproc.alive").exists()
 
 
-def test_a_reader_of_progress_that_goes_away_ends_the_run(dataset, tmp_path):
+def test_a_closed_progress_pipe_ends_the_run(dataset, tmp_path):
     process = start("generate", dataset, "--out", tmp_path / "run", "--epochs-per-cycle", 100000, "--threads", 1,
                     "--no-eval")
     process.stderr.close()
@@ -81,7 +81,7 @@ def test_a_reader_of_progress_that_goes_away_ends_the_run(dataset, tmp_path):
 
 
 @pytest.mark.parametrize("command", ["prepare", "synth", "generate", "produce"])
-def test_a_limit_on_the_size_of_files_is_an_error_of_the_system(command, places, dataset, tmp_path):
+def test_a_file_size_limit_is_a_system_error(command, places, dataset, tmp_path):
     arguments = places["cycle" if command == "generate" else command][0] if command != "produce" else (
         "produce", dataset, "--data-dir", tmp_path, "--cache-id", "c", "--parent", 0, *SMALL)
     limit = 100 if command in ("prepare", "synth") else 2000
@@ -91,7 +91,7 @@ def test_a_limit_on_the_size_of_files_is_an_error_of_the_system(command, places,
     assert leftovers(tmp_path) == []
 
 
-def test_a_hang_up_that_is_ignored_stays_ignored(dataset, tmp_path):
+def test_an_ignored_sighup_stays_ignored(dataset, tmp_path):
     process = start("generate", dataset, "--out", tmp_path / "run", "--epochs-per-cycle", 400, "--no-eval", "--quiet",
                     prefix=["sh", "-c", 'trap "" HUP; exec "$0" "$@"'])
     wait_until(lambda: in_the_making(tmp_path / "run/training_epochs") or process.poll() is not None, "the beginning")
@@ -123,7 +123,7 @@ def open_files(pid):
 def test_memory_does_not_grow_with_the_number_of_batches(dataset, sanitized, tmp_path):
     if sanitized:
         pytest.skip("a sanitizer needs more address space than the limit of this test")
-    limit = 1 << 30  # a number of four bytes for each of these batches would take 4 GB
+    limit = 1 << 30  # four bytes per batch would take 4 GB
     process = start("generate", dataset, "--out", tmp_path / "run", "--batch-size", 1, "--epochs-per-cycle", 100_000,
                     "--no-eval", "--threads", 1, "--quiet",
                     preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)))

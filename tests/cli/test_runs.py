@@ -21,7 +21,7 @@ def test_layout(run):
     assert leftovers(run) == []
 
 
-def test_ready_records_what_made_it(run):
+def test_ready_json_records_the_options(run):
     for cycle in range(3):
         made = ready(run / f"training_epochs/cycle_{cycle:05}")
         assert (made["batch_size"], int(made["seed"]), made["cycle"], made["stream_version"]) == (512, 42, cycle, 1)
@@ -76,13 +76,13 @@ def test_any_cycle_alone_gives_the_same_bytes(dataset, run, tmp_path):
     assert digests(tmp_path / "run" / cycle, "*.tfrecords") == digests(run / cycle, "*.tfrecords")
 
 
-def test_the_last_cycle_that_the_counter_holds(dataset, tmp_path):
+def test_the_last_cycle_of_the_counter(dataset, tmp_path):
     negpipe("generate", dataset, "--out", tmp_path / "run", "--first-cycle", 2**32 - 1, *SMALL)
     assert (tmp_path / f"run/training_epochs/cycle_{2**32 - 1}/ready.json").exists()
     negpipe("verify", dataset, tmp_path / "run")
 
 
-def test_what_exists_is_refused_without_force(dataset, run, tmp_path):
+def test_existing_output_is_refused_without_force(dataset, run, tmp_path):
     out = tmp_path / "run"
     options = ("generate", dataset, "--out", out, *SMALL)
     negpipe(*options, "--seed", 1)
@@ -96,11 +96,11 @@ def test_what_exists_is_refused_without_force(dataset, run, tmp_path):
     assert leftovers(out) == []
 
 
-def test_only_cycles_that_would_be_written_are_in_the_way(dataset, tmp_path):
+def test_only_cycles_that_would_be_written_conflict(dataset, tmp_path):
     out = tmp_path / "run"
     options = ("generate", dataset, "--out", out, "--seed", 1, "--no-eval", *SMALL)
     negpipe(*options, "--first-cycle", 5, "--cycles", 2)
-    (out / "training_epochs/cycle_3").mkdir()  # not how a cycle is named
+    (out / "training_epochs/cycle_3").mkdir()  # not the name of a cycle
     (out / "training_epochs/cycle_00009").symlink_to("nowhere")
     refuses(USAGE, *options, "--first-cycle", 2, "--cycles", 6, naming=["cycle_00005", "--force"])
     refuses(USAGE, *options, "--first-cycle", 6, "--cycles", 1, naming=["cycle_00006"])
@@ -134,7 +134,7 @@ def test_mlperf_says_when_ties_were_not_shuffled(ratings, dataset, tmp_path):
 
     negpipe("prepare", ratings, "--out", tmp_path / "shuffled", "--mlperf", "--seed", 1)
     negpipe("synth", "--users", 50, "--items", 100, "--positives", 1500, "--out", tmp_path / "synthetic")
-    (tmp_path / "synth").symlink_to(ratings)  # ratings whose file bears the name that synth gives its source
+    (tmp_path / "synth").symlink_to(ratings)  # a file of ratings with the name that synth records as its source
     negpipe("prepare", tmp_path / "synth", "--out", tmp_path / "named")
     assert told(dataset, "--mlperf") and told(tmp_path / "named", "--mlperf")
     assert not told(dataset)
@@ -142,11 +142,11 @@ def test_mlperf_says_when_ties_were_not_shuffled(ratings, dataset, tmp_path):
     assert not told(tmp_path / "synthetic", "--mlperf"), "synthetic data has no ties"
 
 
-def test_auto_says_what_it_chose(dataset, tmp_path):
+def test_auto_prints_its_choice(dataset, tmp_path):
     assert "backend: c" in negpipe("generate", dataset, "--out", tmp_path / "run", *SMALL).stderr
 
 
-def test_cuda_that_is_not_there_is_refused_with_its_reason(dataset, tmp_path):
+def test_missing_cuda_is_refused_with_a_reason(dataset, tmp_path):
     if "backend: cuda" in negpipe("generate", dataset, "--out", tmp_path / "probe", *SMALL).stderr:
         pytest.skip("this machine has CUDA")
     refuses(BACKEND, "generate", dataset, "--out", tmp_path / "run", "--device", "cuda", *SMALL,
@@ -178,7 +178,7 @@ def test_synth_is_reproducible_and_its_csv_prepares_to_the_same_arrays(tmp_path)
     assert digests(tmp_path / "a", "*.npy") == digests(tmp_path / "c", "*.npy")
 
 
-def test_verify_finds_a_flipped_byte(dataset, run, tmp_path):
+def test_verify_detects_a_flipped_byte(dataset, run, tmp_path):
     negpipe("generate", dataset, "--out", tmp_path / "run", "--cycles", 3, "--seed", 42, *SMALL)
     broken = tmp_path / "run/training_epochs/cycle_00001/train_1.tfrecords"
     content = bytearray(broken.read_bytes())

@@ -1,4 +1,4 @@
-"""The operating system gets in the way: no space, no permission, a signal. Nothing half-made stays."""
+"""Errors of the operating system (no space, no permission, a signal) leave nothing incomplete."""
 
 import os
 import pathlib
@@ -22,7 +22,7 @@ def start(*arguments, **options):
 # ---- space
 
 def on_full_disk(size, arguments, folder):
-    """Runs the program with a file system of its own, so many bytes large, on folder; what it left is listed last."""
+    """Runs the program with a file system of the given size mounted on folder. Lists the remaining entries last."""
     unshare = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "--map-root-user"]
     if not works(*unshare, "mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", "/mnt"):
         pytest.skip("a file system of a test's own needs root or user namespaces, which are not to be had here")
@@ -117,8 +117,8 @@ def large_ratings(tmp_path_factory):
 
 @pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_preparation_leaves_nothing(which, large_ratings, tmp_path):
-    # How long it takes to come to the middle depends on the machine: later and later, until one attempt meets it.
-    # Before the program listens the signal simply ends it; after its end there is a dataset.
+    # The time to reach the middle depends on the machine: tries later and later moments until one is right.
+    # Before the handlers are installed the signal ends the program; after its end there is a dataset.
     statuses = []
     for attempt in range(200):
         out = tmp_path / f"data{attempt}"
@@ -136,7 +136,7 @@ def test_interrupted_preparation_leaves_nothing(which, large_ratings, tmp_path):
     pytest.fail(f"no attempt was interrupted in the middle: {statuses}")
 
 
-def test_interrupted_generation_keeps_whole_cycles_only(dataset, tmp_path):
+def test_interrupted_generation_keeps_complete_cycles_only(dataset, tmp_path):
     run = tmp_path / "run"
     process = start("generate", dataset, "--out", run, "--cycles", 100_000, "--seed", 42, *SMALL)
     while not (run / "training_epochs/cycle_00002/ready.json").exists():
@@ -151,14 +151,14 @@ def test_interrupted_generation_keeps_whole_cycles_only(dataset, tmp_path):
     assert all((cycle / "ready.json").exists() for cycle in cycles)
     negpipe("verify", dataset, run)
 
-    # And the run is continued where it stopped.
+    # Continues the run where it stopped.
     evaluation = () if not (run / "eval_data").exists() else ("--no-eval",)
     negpipe("generate", dataset, "--out", run, "--first-cycle", len(cycles), "--seed", 42, *SMALL, *evaluation)
     negpipe("verify", dataset, run)
 
 
 @pytest.mark.parametrize("mine", [".", "run", "run/training_epochs"])
-def test_a_run_that_comes_to_nothing_leaves_no_folders_that_it_made(mine, dataset, tmp_path):
+def test_a_failed_run_removes_the_folders_it_created(mine, dataset, tmp_path):
     (tmp_path / mine).mkdir(parents=True, exist_ok=True)
     before = sorted(tmp_path.rglob("*"))
     process = start("generate", dataset, "--out", tmp_path / "run", "--epochs-per-cycle", 100_000, *SMALL)
@@ -171,8 +171,8 @@ def test_a_run_that_comes_to_nothing_leaves_no_folders_that_it_made(mine, datase
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_as_many_cycles_as_there_are_begin_at_once(dataset, tmp_path):
-    # All names are looked up by one listing: asking for each would take hours before the first byte.
+def test_the_maximum_number_of_cycles_starts_at_once(dataset, tmp_path):
+    # All names are checked by one listing: checking each would take hours.
     run = tmp_path / "run"
     process = start("generate", dataset, "--out", run, "--cycles", 2**32, "--seed", 42, *SMALL, "--no-eval")
     deadline = time.monotonic() + 60
@@ -194,14 +194,14 @@ def test_killed_generation_leaves_no_ready_json_without_its_records(dataset, tmp
         time.sleep(0.002)
     process.kill()
     process.communicate()
-    # The unfinished cycle stays under a hidden name, where nobody looks for it; what can be seen is whole.
+    # The unfinished cycle keeps its hidden name; all visible folders are complete.
     assert list(run.glob("training_epochs/cycle_*"))
     negpipe("verify", dataset, run)
 
 
 # ---- threads
 
-def test_fewer_threads_than_were_asked_for(sanitized, dataset, tmp_path):
+def test_threads_that_cannot_be_started(sanitized, dataset, tmp_path):
     if sanitized:
         pytest.skip("a sanitizer needs more address space than this test leaves")
     limit = 2 * 10**9  # thousands of stacks do not fit
@@ -243,7 +243,7 @@ def test_peak_memory_does_not_grow_with_cycles(sanitized, large_ratings, tmp_pat
         shutil.rmtree(out)
         return bytes_used
 
-    # A cycle is 14 MB of records: ten more of them held would be seen.
+    # A cycle is 14 MB of records: ten more in memory would show.
     assert peak(12) < peak(2) + 16e6
 
 
@@ -254,7 +254,7 @@ def test_peak_memory_is_that_of_the_dataset_the_bitsets_and_200_megabytes(budget
                                                                           tmp_path):
     if sanitized:
         pytest.skip("sanitizers keep freed memory")
-    # The bitsets take 50 MB; five cycles are 350 MB of records, and would be seen if they were held.
+    # The bitsets take 50 MB; five cycles are 350 MB of records, which would show if they were in memory.
     dataset_bytes = sum(path.stat().st_size for path in medium.iterdir())
     used = peak_memory_bytes("generate", medium, "--out", tmp_path / "run", "--cycles", cycles, "--quiet", "--seed", 1,
                              "--bitset-budget", budget, "--eval-negatives", 99, "--eval-batch-size", 100_000,

@@ -1,4 +1,4 @@
-"""README.md holds: its commands run as they stand, its program reads what they wrote, its paths and options exist."""
+"""README.md is correct: its commands run unchanged, its programs read their output, its paths and options exist."""
 
 import os
 import pathlib
@@ -31,7 +31,7 @@ def run(command, folder):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Where README's shell blocks have run, one after the other."""
+    """A folder in which README's shell blocks were run in order."""
     folder = tmp_path_factory.mktemp("readme")
     for block in blocks("sh"):
         run(["sh", "-eu", "-c", block], folder)
@@ -42,20 +42,20 @@ def test_there_are_blocks():
     assert len(blocks("sh")) >= 2 and len(blocks("python")) == 3 and len(blocks("python", PYTHON_README)) == 2
 
 
-def test_the_lines_for_devices_stand_in_their_example():
+def test_the_device_snippet_is_part_of_its_example():
     example = {line.strip() for line in (ROOT / "examples/device_batches.cpp").read_text().splitlines()}
     (block,) = [block for block in blocks("cpp") if "device_sampler" in block]
     assert {line.strip() for line in block.splitlines()} <= example
 
 
-def test_commands_run_as_they_stand(folder):
+def test_commands_run_unchanged(folder):
     cycles = sorted(path.name for path in folder.glob("run/training_epochs/*"))
     assert cycles == [f"cycle_{cycle:05}" for cycle in range(5)]
 
 
-def test_tensorflow_reads_what_the_commands_wrote(folder):
+def test_tensorflow_reads_the_output_of_the_commands(folder):
     pytest.importorskip("tensorflow")
-    # The numbers of the shape: each positive once, four negatives for each, the last batch filled up.
+    # Counts of the shape: each positive once, four negatives for each, and padding of the last batch.
     check = """
 seen = [int(tf.size(batch["labels"])) for batch in batches.map(columns)]
 assert seen == [ready["batch_size"]] * ready["batch_count"], seen
@@ -66,7 +66,7 @@ assert positives >= ready["dataset"]["positive_count"] == 1000209 - 6040, positi
     run([sys.executable, "-c", blocks("python")[0] + check], folder)
 
 
-def test_the_reader_of_the_format_page_reads_it_too(folder):
+def test_the_reader_in_format_md_reads_it(folder):
     pytest.importorskip("tensorflow")
     page = (ROOT / "host/record/FORMAT.md").read_text()
     lines = re.search(r"^TensorFlow:\n\n((?:    .*\n|\n)+)", page, re.MULTILINE).group(1).splitlines()
@@ -86,14 +86,14 @@ assert positives >= ready["dataset"]["positive_count"], positives
 
 @pytest.fixture(scope="module")
 def ratings_folder(tmp_path_factory):
-    """Where a ratings.csv lies whose users have 999 items left."""
+    """A folder with a ratings.csv whose users have 999 items left."""
     folder = tmp_path_factory.mktemp("ratings")
     shape = ["--users", "100", "--items", "2000", "--positives", "6000", "--seed", "1"]
     run([PROGRAM, "synth", *shape, "--out", "dataset", "--csv", "ratings.csv"], folder)
     return folder
 
 
-def test_a_trainer_is_fed_as_the_readme_says(ratings_folder):
+def test_the_trainer_of_the_readme_runs(ratings_folder):
     pytest.importorskip("tensorflow")
     check = """
 assert cycle.number == 9
@@ -103,9 +103,9 @@ assert not ncf_dataset.cache_root.exists()
     run([sys.executable, "-c", blocks("python")[1] + check], ratings_folder)
 
 
-def test_a_training_loop_runs_as_the_packages_readme_says(ratings_folder):
-    told = run([sys.executable, "-c", blocks("python", PYTHON_README)[0]], ratings_folder)
-    assert re.fullmatch(r"(epoch [012]: 1 batches, then 0\n){3}", told), told
+def test_the_training_loop_of_the_python_readme_runs(ratings_folder):
+    output = run([sys.executable, "-c", blocks("python", PYTHON_README)[0]], ratings_folder)
+    assert re.fullmatch(r"(epoch [012]: 1 batches, then 0\n){3}", output), output
 
 
 def test_a_training_loop_runs_as_the_readme_says(ratings_folder):
@@ -113,10 +113,10 @@ def test_a_training_loop_runs_as_the_readme_says(ratings_folder):
     run([sys.executable, "-c", blocks("python")[2] + check], ratings_folder)
 
 
-def test_a_trainer_is_fed_as_the_packages_readme_says(ratings_folder):
+def test_the_trainer_of_the_python_readme_runs(ratings_folder):
     pytest.importorskip("tensorflow")
-    told = run([sys.executable, "-c", blocks("python", PYTHON_README)[1]], ratings_folder)
-    assert re.fullmatch(r"(Iteration [123]: HR = 0\.\d{4}, NDCG = 0\.\d{4}\n){3}", told), told
+    output = run([sys.executable, "-c", blocks("python", PYTHON_README)[1]], ratings_folder)
+    assert re.fullmatch(r"(Iteration [123]: HR = 0\.\d{4}, NDCG = 0\.\d{4}\n){3}", output), output
 
 
 def test_the_table_lists_every_subcommand(folder):
@@ -129,7 +129,7 @@ def test_options_exist():
              for option in re.findall(r"--[a-z][a-z-]+", subprocess.run([PROGRAM, subcommand, "--help"],
                                                                         capture_output=True, text=True).stdout)}
     ours = {"--help", "--version"} | known
-    # Options of other programs, in the lines that name those.
+    # Ignores options of other programs, in the lines that name these programs.
     lines = [line for line in README.splitlines() if not re.search(r"cmake|scripts/|\bpip\b|bench/", line)]
     used = {option for line in lines for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", line)}
     assert used - ours == set()

@@ -27,7 +27,7 @@ def test_the_site_builds_without_network(tmp_path):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Where a ratings.csv lies whose users have 999 items left."""
+    """A folder with a ratings.csv whose users have 999 items left."""
     folder = tmp_path_factory.mktemp("ratings")
     shape = ["--users", "100", "--items", "2000", "--positives", "6000", "--seed", "1"]
     subprocess.run([PROGRAM, "synth", *shape, "--out", "dataset", "--csv", "ratings.csv"], cwd=folder, check=True,

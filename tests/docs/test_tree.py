@@ -1,4 +1,4 @@
-"""The form of the tree: what an editor should have settled, and links between documents."""
+"""Rules of the tree: text format, links between documents, and includes."""
 
 import json
 import pathlib
@@ -25,7 +25,7 @@ def is_code(path):
 
 
 def complaints(text, code):
-    """What is wrong with the form of a text file, by line."""
+    """Returns format errors of a text file, by line."""
     found = []
     if text and not text.endswith("\n"):
         found.append("no newline at its end")
@@ -41,7 +41,7 @@ def complaints(text, code):
     return found
 
 
-def test_the_checks_complain():
+def test_the_checks_detect_violations():
     assert len(complaints("a \n\tb\n" + "c" * 121 + "\nTO" + "DO", code=True)) == 5
 
 
@@ -88,14 +88,14 @@ def includes(path):
 
 
 def place_of(include, folder):
-    """The folder of MAY_INCLUDE that an include comes from."""
+    """Returns the folder of MAY_INCLUDE that an include belongs to."""
     if include.startswith("negpipe/"):
         return str(pathlib.Path(include).parent)
     rooms = [room for room in MAY_INCLUDE if (ROOT / room / include).is_file() and not room.startswith("include")]
     return folder if folder in rooms else rooms[0] if rooms else f"nowhere ({include})"
 
 
-def test_who_includes_whom():
+def test_includes_follow_the_layers():
     wrong = []
     for folder, allowed in MAY_INCLUDE.items():
         sources = [path for path in (ROOT / folder).iterdir() if path.suffix in CODE]
@@ -108,7 +108,7 @@ def test_who_includes_whom():
     assert not wrong, "\n".join(wrong)
 
 
-# Of std::filesystem, what throws its own exception unless it is given an error_code; by this name, in host.
+# Functions of std::filesystem that throw its own exceptions unless they get an error_code.
 ASKS_THE_SYSTEM = ("absolute|canonical|copy|copy_file|copy_symlink|create_directories|create_directory|create_symlink|"
                    "current_path|directory_iterator|equivalent|exists|file_size|hard_link_count|is_directory|is_empty|"
                    "is_regular_file|is_symlink|last_write_time|permissions|proximate|read_symlink|"
@@ -118,7 +118,7 @@ ERROR_CODES = {"failure", "ignored", "unknown", "gone"}
 
 
 def careless_calls(text):
-    """Calls of std::filesystem whose failure would come as an exception that is not of our tree."""
+    """Returns calls of std::filesystem that throw an exception other than negpipe::error."""
     found = []
     for call in re.finditer(rf"\b(?:fs|filesystem)::(?:{ASKS_THE_SYSTEM})\b(?: \w+)?([({{])", text):
         end = depth = 0
@@ -132,14 +132,14 @@ def careless_calls(text):
     return found
 
 
-def test_careless_calls_are_found():
+def test_throwing_calls_are_detected():
     assert careless_calls("if (fs::exists(path / f(1, failure))) std::filesystem::remove(path);") == [
         "fs::exists(path / f(1, failure))", "filesystem::remove(path)"]
     assert careless_calls("for (fs::directory_iterator i(folder); ; ) {}") == ["fs::directory_iterator i(folder)"]
     assert careless_calls("fs::remove(a(b), ignored); support::exists(path); fs::path(path);") == []
 
 
-def test_the_file_system_is_asked_with_an_error_code():
+def test_filesystem_calls_use_an_error_code():
     sources = [path for path in tracked() if path.is_relative_to(ROOT / "host") and path.suffix in CODE]
     assert sources
     wrong = [f"{path.relative_to(ROOT)}: {call}" for path in sources for call in careless_calls(path.read_text())]

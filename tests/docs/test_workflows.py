@@ -45,7 +45,7 @@ def test_workflows_pass(check, path):
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-def test_the_checks_complain(tmp_path):
+def test_the_checks_detect_violations(tmp_path):
     folder = tmp_path / ".github/workflows"
     folder.mkdir(parents=True)
     unpinned = folder / "unpinned.yml"

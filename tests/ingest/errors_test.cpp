@@ -56,19 +56,19 @@ TEST(refusal, of_numbers_that_do_not_fit_depends_on_the_whole_column) {
   std::string long_way;  // several blocks
   for (int i = 0; long_way.size() < (5U << 20); ++i) long_way += "7," + std::to_string(i) + ",3,5\n";
   for (const std::string& between : {std::string("7,8,3,5\n7,9,3,5\n"), long_way}) {
-    const auto told = [&](const std::string& first, const std::string& last) {
+    const auto outcome = [&](const std::string& first, const std::string& last) {
       return refusal(header + first + between + last, keep_everyone(), 2);
     };
-    EXPECT_EQ(told(wide + ",1,3,5\n", "9,1,3,5\n"), ":2:1: " + user_refused);
-    EXPECT_EQ(told("1," + wide + ",3,5\n", "x,1,3,5\n"), ":2:3: " + item_refused) << "the other column is text";
-    EXPECT_EQ(told(wide + ",1,3,5\n", "x,1,3,5\n"), "accepted");
-    EXPECT_EQ(told("x,1,3,5\n", wide + ",1,3,5\n"), "accepted");
-    EXPECT_EQ(told("1," + wide + ",3,5\n", "1,x,3,5\n"), "accepted");
-    EXPECT_EQ(told("1,x,3,5\n", "1," + wide + ",3,5\n"), "accepted");
-    EXPECT_EQ(told("1," + wide + ",3,5\n", wide + ",1,3,5\n"), ":2:3: " + item_refused);
-    EXPECT_EQ(told(wide + "," + wide + ",3,5\n", "7,x,3,5\n"), ":2:1: " + user_refused);
-    EXPECT_EQ(told(wide + ",1,3,5\n", "9,1,3,soon\n"), ":2:1: " + user_refused);
-    EXPECT_EQ(told("x,1,3,5\n" + wide + ",1,3,soon\n", "9,1,3,5\n").substr(0, 3), ":3:");
+    EXPECT_EQ(outcome(wide + ",1,3,5\n", "9,1,3,5\n"), ":2:1: " + user_refused);
+    EXPECT_EQ(outcome("1," + wide + ",3,5\n", "x,1,3,5\n"), ":2:3: " + item_refused) << "the other column is text";
+    EXPECT_EQ(outcome(wide + ",1,3,5\n", "x,1,3,5\n"), "accepted");
+    EXPECT_EQ(outcome("x,1,3,5\n", wide + ",1,3,5\n"), "accepted");
+    EXPECT_EQ(outcome("1," + wide + ",3,5\n", "1,x,3,5\n"), "accepted");
+    EXPECT_EQ(outcome("1,x,3,5\n", "1," + wide + ",3,5\n"), "accepted");
+    EXPECT_EQ(outcome("1," + wide + ",3,5\n", wide + ",1,3,5\n"), ":2:3: " + item_refused);
+    EXPECT_EQ(outcome(wide + "," + wide + ",3,5\n", "7,x,3,5\n"), ":2:1: " + user_refused);
+    EXPECT_EQ(outcome(wide + ",1,3,5\n", "9,1,3,soon\n"), ":2:1: " + user_refused);
+    EXPECT_EQ(outcome("x,1,3,5\n" + wide + ",1,3,soon\n", "9,1,3,5\n").substr(0, 3), ":3:");
   }
   EXPECT_EQ(refusal(header + wide + ",1,3,5\nx,1,3,soon\n").substr(0, 3), ":3:");
 }
@@ -96,8 +96,8 @@ TEST(refusal, of_repeats_names_both_lines) {
   auto options = keep_everyone();
   options.duplicates = duplicate_policy::first;
   EXPECT_EQ(refusal(text, options), "accepted");
-  EXPECT_EQ(refusal(header + "a,x,3,5\nb,x,3,5\nb,x,3,6\n").rfind(":4: user \"b\" and item \"x\" are already in line 3", 0),
-            0U);
+  const std::string repeated = refusal(header + "a,x,3,5\nb,x,3,5\nb,x,3,6\n");
+  EXPECT_EQ(repeated.rfind(":4: user \"b\" and item \"x\" are already in line 3", 0), 0U) << repeated;
 }
 
 TEST(refusal, of_repeats_counts_users_that_would_be_dropped) {

@@ -40,7 +40,7 @@ inline std::string gzipped(std::string_view text) {
   return out;
 }
 
-/// Options for small files: nobody is dropped.
+/// Options for small files: no user is dropped.
 inline prepare_options keep_everyone() {
   prepare_options options;
   options.min_ratings = 1;

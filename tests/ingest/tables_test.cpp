@@ -210,7 +210,7 @@ TEST(tables, of_item_lists_have_a_row_for_each_item) {
   const std::string lists = "0 3 5 7\n1 2 5\n2 \n3 1 2 3 4\n";
   const std::string found = "3 users, 6 items, 6 positives; 0->7 1->5 3->4";
   expect_outcomes({
-      {"refused", lists, "refused: :1: a line holds a user and the user's items, and no times"},
+      {"refused", lists, "refused: :1: a line holds a user and its items, and no times"},
       {"LightGCN", lists, found, ordered},
       {"equal lengths", "0 3 5\n1 2 5\n", "2 users, 3 items, 2 positives; 0->5 1->5",
        with({.layout = row_layout::item_lists, .order = row_order::file})},

@@ -8,12 +8,12 @@ import pytest
 
 INCLUDE = pathlib.Path(__file__).parents[2] / "include"
 HEADERS = sorted(str(path.relative_to(INCLUDE)) for path in INCLUDE.rglob("*.hpp"))
-# Where the headers of what the library uses privately would come from, if one slipped into a public header.
+# Folders of the headers of private dependencies, which no public header may include.
 FOREIGN = ("fmt/", "nlohmann/", "isa-l/", "openssl/", "CLI/", "gtest/", "Random123/", "cuda", "curand", "zlib.h")
 
 
 def dependencies(header, text, folder):
-    """Compiles text and returns the files that it included."""
+    """Compiles text and returns the included files."""
     source = folder / "alone.cpp"
     source.write_text(text)
     rule = folder / "alone.d"
@@ -40,5 +40,5 @@ def test_compiles_alone(header, tmp_path):
     assert foreign(files) == []
 
 
-def test_a_foreign_header_would_be_noticed(tmp_path):
+def test_a_foreign_header_is_detected(tmp_path):
     assert foreign(dependencies("zlib.h", "#include <zlib.h>\n", tmp_path)) != []

@@ -1,4 +1,4 @@
-"""What prepare should make of ratings, said in pandas: the oracle of the tests and a peer of the benchmarks."""
+"""prepare in pandas: the reference of the tests, and a comparison for the benchmarks."""
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ def read_ratings(path):
 
 
 def prepare(ratings, min_ratings=20, duplicates="error"):
-    """Arrays by the names of their files."""
+    """Returns arrays by the names of their files."""
     pairs = ratings[["user_id", "item_id"]]
     if duplicates == "error":
         assert not pairs.duplicated().any()

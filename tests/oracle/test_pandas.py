@@ -59,7 +59,7 @@ def test_random_ratings(tmp_path, text, duplicates, min_ratings):
     assert_equal(found, pandas_oracle.prepare(ratings, min_ratings, duplicates))
 
 
-def test_the_oracle_sees_another_order(tmp_path):
+def test_the_reference_detects_another_order(tmp_path):
     ratings = random_ratings(6, 30_000, users=400, items=900, times=40).drop_duplicates(["user_id", "item_id"])
     ratings.to_csv(tmp_path / "r.csv", index=False)
     found = prepare(tmp_path / "r.csv", tmp_path / "out", "--ties", "shuffled", "--seed", "1")

@@ -26,7 +26,7 @@ def folders_of(run):
 
 
 def read_with_tensorflow(folder, ready):
-    """The arrays of all batches in reading order, by feature name."""
+    """Returns the arrays of all batches in reading order, by feature name."""
     spec = {key: tf.io.FixedLenFeature([], tf.string) for key in ready["dtypes"]}
     files = [str(folder / file["name"]) for file in ready["files"]]
     compression = {"none": "", "gzip": "GZIP"}[ready["compression"]]
@@ -58,7 +58,7 @@ def test_arrays_are_equal(runs):
 
 
 def test_bytes_are_what_protobuf_makes(runs):
-    """Not only the same meaning: the same bytes as protobuf's deterministic serialization."""
+    """The bytes equal protobuf's deterministic serialization."""
     for run in runs:
         for folder, _ in folders_of(run):
             ready = json.loads((folder / "ready.json").read_text())
@@ -97,8 +97,8 @@ def test_file_checksums_are_plain_crc32c(runs):
                 assert f"{crc32c.crc32c(content):08x}" == file["crc32c"], f"{run.name} {file['name']}"
 
 
-def test_tensorflow_notices_damage(runs, tmp_path):
-    """The oracle rejects damaged files."""
+def test_tensorflow_detects_damage(runs, tmp_path):
+    """The reference rejects damaged files."""
     folder = next(run for run in runs if run.name == "uint16-resample-none-1") / "run/eval_data"
     content = bytearray((folder / "eval_0.tfrecords").read_bytes())
     content[len(content) // 2] ^= 1

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-# The program is run, and its leavings are looked at, as the tests of the other subcommands do it.
+# Uses the helpers of the tests of the other subcommands.
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "cli"))
 
 from program import SMALL, negpipe, preloading, write_ratings  # noqa: E402
@@ -11,7 +11,7 @@ from program import SMALL, negpipe, preloading, write_ratings  # noqa: E402
 
 @pytest.fixture(scope="session")
 def dataset(tmp_path_factory):
-    """A small dataset, prepared; not to be changed."""
+    """A small prepared dataset. Must not be changed."""
     folder = tmp_path_factory.mktemp("dataset")
     write_ratings(folder / "ratings.csv")
     negpipe("prepare", folder / "ratings.csv", "--out", folder / "small")
@@ -28,5 +28,5 @@ def undisturbed(dataset, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def preload():
-    """The environment of a producer whose clock and disk a test controls."""
+    """Environment of a producer whose clock and disk a test controls."""
     return preloading("NEGPIPE_PRELOAD")

@@ -1,4 +1,4 @@
-"""Starts producers and watches what they do."""
+"""Starts and observes producers."""
 
 import contextlib
 import json
@@ -11,7 +11,7 @@ import subprocess
 from program import PATIENCE_SECONDS, PROGRAM, SMALL, digests, wait_until
 
 CACHE_ID = "test"
-# How soon a producer must end that is told to. A sanitizer makes everything slower, by no known factor.
+# Time limit for a requested end. Sanitizers slow everything down by an unknown factor.
 PROMPT_SECONDS = 20 if os.environ.get("NEGPIPE_SANITIZED") == "1" else 2
 
 
@@ -42,7 +42,7 @@ class Producer:
 
     @property
     def cycles(self):
-        """Published cycles, ascending by name."""
+        """Returns the published cycles, ascending by name."""
         folder = self.cache / "training_epochs"
         try:
             return sorted(path for path in folder.iterdir())
@@ -71,19 +71,19 @@ class Producer:
         return self.process.wait(PATIENCE_SECONDS)
 
     def status(self):
-        """The exit status, waiting for it."""
+        """Waits for the end and returns the exit status."""
         return self.process.wait(PATIENCE_SECONDS)
 
 
     def makes(self, name):
-        """Whether a folder is in the making, such as "cycle_00001"."""
+        """Returns whether a folder, such as "cycle_00001", is being written."""
         return any(name in path.name for path in (self.cache / ".partial").glob(".*"))
 
     def wait_until_it_makes(self, name):
         wait_until(lambda: self.makes(name), f"{name}; {self.said()}")
 
     def bytes_made(self, name):
-        """The size so far of a folder in the making; all there will be if it was published before this looked."""
+        """Returns the current size of a folder that is being written, or its final size once it is published."""
         if any(cycle.name == name for cycle in self.cycles):
             return math.inf
         total = 0
@@ -93,11 +93,11 @@ class Producer:
         return total
 
 
-# Work that takes longer than any test waits, or at least some seconds: a billion points, and thirty million.
+# Work that takes longer than any test waits (a billion points), or at least some seconds (thirty million).
 ENDLESS_CYCLE = ("--epochs-per-cycle", 100_000, "--compression", "gzip")
 ENDLESS_EVALUATION = ("--mlperf", "--eval-negatives", 499_999, "--eval-batch-size", 500_000, "--compression", "gzip")
 
-# What a producer may be at: the arguments that let it stay there, and how to wait for it.
+# Phases of a producer: arguments that keep it in a phase, and how to wait for the phase.
 PHASES = {
     "first_cycle": (ENDLESS_CYCLE, lambda producer: producer.wait_until_it_makes("cycle_00000")),
     "evaluation": (ENDLESS_EVALUATION, lambda producer: producer.wait_until_it_makes("eval_data")),
@@ -107,7 +107,7 @@ PHASES = {
 
 @contextlib.contextmanager
 def producing(data_dir, *arguments, **options):
-    """A producer that is killed at the end if a test left it alive."""
+    """A producer that is killed at the end of the test if it still runs."""
     producer = Producer(data_dir, *arguments, **options)
     try:
         yield producer
@@ -117,14 +117,14 @@ def producing(data_dir, *arguments, **options):
 
 
 def small(dataset, *arguments):
-    """The arguments of a producer that suits the small dataset; those given here go before the usual ones."""
+    """Returns the arguments of a producer for the small dataset. Given arguments precede the default ones."""
     usual = (*SMALL, "--seed", 42)
     pairs = zip(usual[::2], usual[1::2])
     return (dataset, *arguments, *(word for pair in pairs if pair[0] not in arguments for word in pair))
 
 
 def require_equal(cycle, undisturbed):
-    """A published folder must be the one that generate makes, byte for byte."""
+    """Checks that a published folder equals that of generate, byte for byte."""
     same = undisturbed / cycle.relative_to(cycle.parents[1] if cycle.name != "eval_data" else cycle.parent)
     assert digests(cycle) == digests(same), f"{cycle} differs from {same}"
     assert json.loads((cycle / "ready.json").read_text())["batch_count"] > 0

@@ -10,7 +10,7 @@ from producing import producing, require_equal, small, wait_until
 from program import INTERRUPTED, OK, SMALL, USAGE, digests, leftovers, negpipe
 
 
-def test_what_is_made_is_what_generate_makes(dataset, undisturbed, tmp_path):
+def test_cycles_equal_those_of_generate(dataset, undisturbed, tmp_path):
     negpipe("produce", *small(dataset, "--cycles", 2, "--cycles-ahead", 3), "--data-dir", tmp_path, "--cache-id", "x")
     cache = tmp_path / "x_ncf_recommendation_cache"
     for part in ("cycle_00000", "cycle_00001"):
@@ -37,7 +37,7 @@ def test_a_consumer_gets_every_cycle_in_order(how, dataset, undisturbed, tmp_pat
 
 
 def test_a_consumer_reads_while_the_next_cycle_is_written(dataset, tmp_path):
-    # A large cycle is in the making all the while; what is published must be whole at any moment.
+    # A large cycle is written meanwhile; published folders must be complete at any moment.
     big = small(dataset, "--epochs-per-cycle", 100, "--cycles-ahead", 50)
     with producing(tmp_path / "data", *big) as producer:
         producer.wait_for_cycles(1)
@@ -85,14 +85,14 @@ def wait_until_it_rests(producer, cycles_made):
     wait_until(lambda: producer.said().count("waiting for one to be consumed") == cycles_made, "the producer to wait")
 
 
-def test_it_is_woken_rather_than_looks(dataset, tmp_path, preload):
-    # One who looks would not come back at all here, however often: only a wake-up ends its sleep.
+def test_inotify_wakes_the_producer(dataset, tmp_path, preload):
+    # Polling never returns here: only an event ends the wait.
     environment = {**preload, "ONLY_WOKEN": "1"}
     with producing(tmp_path / "data", *small(dataset, "--cycles-ahead", 1), env=environment) as producer:
         for cycle in range(3):
             wait_until_it_rests(producer, cycle + 1)
             shutil.rmtree(producer.cycles[0])
-        # The folder above it, too, may go and come back: whichever bears the name is watched.
+        # The parent folder may be removed and created again too: the current folder of that path is watched.
         wait_until_it_rests(producer, 4)
         (producer.cache / "training_epochs").rename(tmp_path / "moved")
         wait_until_it_rests(producer, 5)
@@ -102,8 +102,8 @@ def test_it_is_woken_rather_than_looks(dataset, tmp_path, preload):
         assert producer.stop() == INTERRUPTED
 
 
-def test_one_who_looks_is_not_woken(dataset, tmp_path, preload):
-    # What the test above stands on.
+def test_polling_is_not_woken_by_events(dataset, tmp_path, preload):
+    # The assumption of the test above.
     environment = {**preload, "ONLY_WOKEN": "1"}
     with producing(tmp_path / "data", *small(dataset, "--cycles-ahead", 1, "--poll"), env=environment) as producer:
         wait_until_it_rests(producer, 1)
@@ -114,7 +114,7 @@ def test_one_who_looks_is_not_woken(dataset, tmp_path, preload):
 
 
 def test_a_consumed_cycle_is_replaced_soon(dataset, tmp_path):
-    # Looking would take up to 5 s, being woken takes as long as making a cycle.
+    # Polling would take up to 5 s; an event takes as long as making a cycle.
     with producing(tmp_path / "data", *small(dataset, "--cycles-ahead", 1)) as producer:
         for cycle in range(3):
             wait_until_it_rests(producer, cycle + 1)
@@ -125,7 +125,7 @@ def test_a_consumed_cycle_is_replaced_soon(dataset, tmp_path):
         assert "twice a second" not in producer.said()
 
 
-def test_without_inotify_it_looks(dataset, undisturbed, tmp_path, preload):
+def test_without_inotify_it_polls(dataset, undisturbed, tmp_path, preload):
     environment = {**preload, "NO_INOTIFY": "1"}
     with producing(tmp_path / "data", *small(dataset, "--cycles-ahead", 1), env=environment) as producer:
         for _ in range(3):
@@ -138,7 +138,7 @@ def test_without_inotify_it_looks(dataset, undisturbed, tmp_path, preload):
 
 
 def delete_half(cycle):
-    """What a trainer leaves that dies in the middle of a deletion."""
+    """Makes a cycle look like after an interrupted deletion by a trainer."""
     (cycle / "ready.json").unlink()
     (cycle / "train_0.tfrecords").unlink()
 
@@ -154,7 +154,7 @@ def test_a_half_deleted_cycle_counts_as_consumed(dataset, undisturbed, tmp_path)
         wait_until(lambda: f"{half} has no ready.json" in producer.said(), "it to be named")
         assert producer.stop() == INTERRUPTED
         assert producer.said().count("has no ready.json") == 1
-    # The next producer clears it, but not what holds something else.
+    # The next producer removes it, but no folder with other files.
     theirs = producer.cache / "training_epochs/cycle_00007"
     theirs.mkdir()
     (theirs / "mine.txt").touch()
@@ -211,7 +211,7 @@ def test_later_cycles_leave_threads_to_the_trainer(arguments, first, later, data
             require_equal(cycle, undisturbed)
 
 
-def test_a_line_on_the_terminal_tells_how_things_stand(dataset, tmp_path):
+def test_a_terminal_gets_a_status_line(dataset, tmp_path):
     terminal, program_side = pty.openpty()
     log = tmp_path / "log"
     log.touch()
@@ -226,7 +226,7 @@ def test_a_line_on_the_terminal_tells_how_things_stand(dataset, tmp_path):
     assert " made, " in shown and " ahead, " in shown and " consumed, " in shown and "points/s" in shown
 
 
-def test_the_log_tells_what_happens(dataset, tmp_path):
+def test_the_log_has_the_events(dataset, tmp_path):
     log = tmp_path / "log"
     negpipe("produce", *small(dataset, "--cycles", 2, "--log-file", log), "--data-dir", tmp_path, "--cache-id", "x")
     lines = log.read_text().splitlines()

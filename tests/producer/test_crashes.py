@@ -1,4 +1,4 @@
-"""Struck at any change of a directory: no cycle is made twice or left out, and no folder is half there."""
+"""Killed at any change of a directory: no cycle is made twice or left out, and no visible folder is incomplete."""
 
 import errno
 import itertools
@@ -13,7 +13,7 @@ from program import OK, PROGRAM, SYSTEM, USAGE, digests, leftovers, preloading
 
 TINY = ("--batch-size", 512, "--eval-negatives", 20, "--eval-batch-size", 210, "--readers", 1, "--threads", 1)
 CYCLES = 3
-# All moments in turn take minutes, which the nightly run has; else one of so many in a row.
+# The nightly run tries all moments, which takes minutes; by default every n-th.
 STRIDE = int(os.environ.get("NEGPIPE_STRIDE", "13"))
 KILLED = -9
 
@@ -49,11 +49,11 @@ class Run:
         return [*sorted((self.cache / "training_epochs").glob("cycle_*")), *self.cache.glob("eval_data")]
 
     def content(self):
-        """The digests of each visible folder's files, by the folder's name."""
+        """Returns the digests of the files of each visible folder, by its name."""
         return {folder.name: digests(folder) for folder in self.folders()}
 
     def consume(self):
-        """Deletes all cycles as a trainer does; returns their numbers."""
+        """Deletes all cycles like a trainer. Returns their numbers."""
         cycles = [folder for folder in self.folders() if folder.name != "eval_data"]
         for cycle in cycles:
             shutil.rmtree(cycle)
@@ -62,7 +62,7 @@ class Run:
 
 @pytest.fixture
 def scratch(tmp_path):
-    """A folder where a sync costs nothing, if there is such a place."""
+    """A folder in which syncs are free, if there is one."""
     memory = pathlib.Path("/dev/shm")
     if not os.access(memory, os.W_OK):
         yield tmp_path
@@ -74,7 +74,7 @@ def scratch(tmp_path):
 
 @pytest.fixture(scope="module")
 def made(dataset, tmp_path_factory, strike):
-    """What undisturbed producers make, by seed."""
+    """Output of undisturbed producers, by seed."""
     content = {}
     for seed in (1, 42):
         run = Run(dataset, tmp_path_factory.mktemp("made") / "data", strike)
@@ -84,7 +84,7 @@ def made(dataset, tmp_path_factory, strike):
 
 
 def moments():
-    """The numbers at which to strike, without end."""
+    """Yields the numbers of the system calls to fail, endlessly."""
     return itertools.count(1, STRIDE)
 
 
@@ -117,7 +117,7 @@ def test_each_cycle_is_made_exactly_once(how, dataset, made, strike, scratch):
 
 
 @pytest.mark.parametrize("how", HOW)
-def test_force_leaves_whole_folders_or_none(how, dataset, made, strike, scratch):
+def test_force_leaves_complete_folders_or_none(how, dataset, made, strike, scratch):
     both = [made[1], made[42]]
     for at in moments():
         run = Run(dataset, scratch / f"{at}" / "data", strike)
@@ -127,7 +127,7 @@ def test_force_leaves_whole_folders_or_none(how, dataset, made, strike, scratch)
             break
         where = f"{how} at call {at}: status {status}, {run.said}"
         assert all(files in [run_made.get(name) for run_made in both] for name, files in run.content().items()), where
-        # It is either the run that was begun, which goes on, or a mixture, which is refused.
+        # Either the new run, which continues, or a mixture of both, which is refused.
         resumed = run.produce("--resume")[0]
         assert resumed in (OK, USAGE), f"{where}; then {run.said}"
         if resumed == OK:
@@ -140,7 +140,7 @@ def test_force_leaves_whole_folders_or_none(how, dataset, made, strike, scratch)
 
 @pytest.mark.parametrize("cycle", range(CYCLES))
 def test_starts_that_are_refused_do_not_lose_an_unpublished_cycle(cycle, dataset, made, strike, scratch):
-    # Killed after the note, before the publication; and a cycle of an earlier producer is still there to be counted.
+    # Killed after the note and before publication, with a cycle of an earlier producer still present.
     run = Run(dataset, scratch / "data", strike)
     publication = {"STRIKE_WITH": "KILL", "STRIKE_CALL": "renameat2"}
     assert run.produce("--no-eval", struck_at=cycle + 1, **publication) == (KILLED, True)
@@ -149,7 +149,7 @@ def test_starts_that_are_refused_do_not_lose_an_unpublished_cycle(cycle, dataset
         assert run.produce("--no-eval", *arguments)[0] == USAGE
     seen = run.consume()
     assert seen == list(range(cycle))
-    # Killed once more, where the next producer takes the number back.
+    # Killed again while the next producer takes the number back.
     assert run.produce("--no-eval", "--resume", struck_at=1, **{**publication, "STRIKE_CALL": "rename"})[0] == KILLED
     assert run.produce("--no-eval", "--resume")[0] == OK
     assert run.consume() == list(range(cycle, CYCLES))

@@ -1,4 +1,4 @@
-"""Every way in which a producer ends: in time, with nothing unfinished, and subproc.alive gone."""
+"""All ends of a producer: in time, without unfinished work, and without subproc.alive."""
 
 import json
 import os
@@ -31,7 +31,7 @@ def test_a_signal_ends_any_phase(which, phase, dataset, tmp_path):
         require_clean(producer)
 
 
-# All others that end a process, but for those that report a fault of the program, and SIGKILL.
+# All other signals that end a process, except faults of the program and SIGKILL.
 OTHER_SIGNALS = ("QUIT", "PIPE", "ALRM", "USR1", "USR2", "VTALRM", "PROF", "XCPU", "XFSZ", "IO", "PWR", "STKFLT")
 
 
@@ -43,7 +43,7 @@ def test_every_signal_ends_it_cleanly(which, dataset, tmp_path):
         require_clean(producer)
 
 
-def test_a_log_that_nobody_reads_any_more_ends_it_cleanly(dataset, tmp_path):
+def test_a_log_without_a_reader_ends_it_cleanly(dataset, tmp_path):
     read_side, write_side = os.pipe()
     arguments = small(dataset, "--cycles-ahead", 1)
     with producing(tmp_path / "data", *arguments, terminal=write_side) as producer:
@@ -69,7 +69,7 @@ def test_a_signal_while_a_later_cycle_is_made(dataset, tmp_path):
 def test_a_signal_while_it_starts(which, delay, dataset, tmp_path):
     with producing(tmp_path / "data", *small(dataset)) as producer:
         time.sleep(delay)
-        # Before main() has set its handlers, the system's own ends the process, with nothing made yet.
+        # Before main() installs handlers, the default action ends the process, without any output yet.
         assert producer.stop(which) in (INTERRUPTED, -which)
         require_clean(producer)
 
@@ -82,7 +82,7 @@ def test_no_consumption_until_the_timeout(dataset, tmp_path):
         require_clean(producer)
 
 
-def test_consumption_puts_the_timeout_off(dataset, tmp_path):
+def test_consumption_restarts_the_timeout(dataset, tmp_path):
     with producing(tmp_path / "data", *small(dataset, "--timeout", 2, "--cycles-ahead", 1)) as producer:
         for _ in range(4):
             producer.wait_for_cycles(1)
@@ -115,12 +115,12 @@ def test_time_while_the_process_is_stopped_does_not_count(dataset, tmp_path):
         assert "nothing was consumed" in producer.said()
 
 
-def test_an_error_of_stat_is_not_taken_for_a_removal(dataset, tmp_path, preload):
+def test_an_error_of_stat_is_not_a_removal(dataset, tmp_path, preload):
     flag = tmp_path / "failing"
     with producing(tmp_path / "data", *small(dataset), env={**preload, "STAT_FAILS_FLAG": str(flag)}) as producer:
         producer.wait_until_idle()
         flag.touch()
-        time.sleep(0.5)  # it looks ten times a second
+        time.sleep(0.5)  # it polls ten times a second
         flag.unlink()
         assert producer.process.poll() is None, producer.said()
         assert producer.stop() == INTERRUPTED
@@ -128,7 +128,7 @@ def test_an_error_of_stat_is_not_taken_for_a_removal(dataset, tmp_path, preload)
 
 
 @pytest.mark.parametrize("threads", [1, 4])
-def test_threads_that_cannot_be_started_are_an_error_of_the_system(threads, dataset, tmp_path, preload):
+def test_threads_that_cannot_be_started_are_a_system_error(threads, dataset, tmp_path, preload):
     environment = {**preload, "NO_THREADS": "1"}
     with producing(tmp_path / "data", *small(dataset, "--threads", threads), env=environment) as producer:
         assert producer.status() == SYSTEM, producer.said()
@@ -136,7 +136,7 @@ def test_threads_that_cannot_be_started_are_an_error_of_the_system(threads, data
         assert not producer.alive_file.exists()
 
 
-def test_it_says_at_start_with_which_process_it_ends(dataset, tmp_path):
+def test_the_log_names_the_parent_process_at_start(dataset, tmp_path):
     with producing(tmp_path / "data", *small(dataset, "--cycles", 1)) as producer:
         assert producer.status() == OK
         first = producer.said().splitlines()[0]
@@ -188,14 +188,14 @@ def test_the_death_of_the_parent(arguments, dataset, tmp_path):
     assert leftovers(cache) == []
 
 
-def test_a_parent_that_is_none_already(dataset, tmp_path):
+def test_a_parent_that_has_ended_already(dataset, tmp_path):
     with producing(tmp_path / "data", *small(dataset, "--parent", 1 << 22)) as producer:
         assert producer.status() == OK
         assert "the parent process ended" in producer.said()
         require_clean(producer)
 
 
-def test_it_goes_on_without_a_parent_where_that_is_asked_for(dataset, tmp_path):
+def test_it_continues_without_a_parent_on_request(dataset, tmp_path):
     with producing(tmp_path / "data", *small(dataset, "--parent", 0)) as producer:
         producer.wait_until_idle()
         assert producer.process.poll() is None

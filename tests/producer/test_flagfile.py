@@ -1,4 +1,4 @@
-"""The call and the flag file of 2018."""
+"""The command line and the flag file of the 2018 pipeline."""
 
 import json
 import re
@@ -27,7 +27,7 @@ FLAGS = {
 
 @pytest.fixture
 def data_dir(dataset, tmp_path):
-    """A data folder as a trainer leaves it: the dataset in the cache folder, and no flag file yet."""
+    """A data folder of a trainer: the dataset in the cache folder, and no flag file yet."""
     cache = tmp_path / "data" / "test_ncf_recommendation_cache"
     cache.mkdir(parents=True)
     (cache / "dataset").symlink_to(dataset)
@@ -51,7 +51,7 @@ def write_flags(folder, **changed):
     staging.rename(folder / "test_ncf_recommendation_cache/flagfile")
 
 
-def test_the_old_call_works(data_dir, undisturbed):
+def test_the_2018_command_line_works(data_dir, undisturbed):
     with producing(data_dir, "--eval-negatives", 20) as producer:
         wait_until(lambda: "waiting for the flag file" in producer.said(), "the producer to wait")
         assert producer.process.poll() is None and not producer.cycles
@@ -69,7 +69,7 @@ def test_old_spelling_of_options(data_dir):
         assert producer.status() == OK, producer.said()
 
 
-def test_the_command_line_goes_first(data_dir):
+def test_the_command_line_takes_precedence(data_dir):
     write_flags(data_dir)
     with producing(data_dir, "--eval-negatives", 20, "--cycles", 1, "--batch-size", 256) as producer:
         assert producer.status() == OK, producer.said()
@@ -99,7 +99,7 @@ def test_redirected_logs(data_dir):
         ({"data_dir": "/tmp"}, ["--data_dir=/tmp", "data"]),
     ],
 )
-def test_what_is_wrong_is_refused_by_name(changed, named, data_dir):
+def test_errors_name_the_flag(changed, named, data_dir):
     write_flags(data_dir, **changed)
     with producing(data_dir, "--eval-negatives", 20, "--cycles", 1) as producer:
         assert producer.status() == USAGE
@@ -108,8 +108,8 @@ def test_what_is_wrong_is_refused_by_name(changed, named, data_dir):
 
 
 @pytest.mark.parametrize("way", ["--log-file", "redirect_logs"])
-def test_what_is_wrong_is_in_the_log_too(way, data_dir, tmp_path):
-    # The faulty line stands before the one that redirects the logs.
+def test_errors_are_in_the_log_too(way, data_dir, tmp_path):
+    # The wrong line precedes the one that redirects the logs.
     write_flags(data_dir, num_neg="four", redirect_logs=str(way == "redirect_logs"))
     log = tmp_path / "log" if way == "--log-file" else data_dir / "data_gen_proc_test.log"
     with producing(data_dir, *(["--log-file", log] if way == "--log-file" else [])) as producer:
@@ -126,7 +126,7 @@ def test_the_same_data_folder_by_another_name(spelling, data_dir):
         assert producer.status() == OK, producer.said()
 
 
-def test_truth_values_without_a_value(data_dir):
+def test_booleans_without_a_value(data_dir):
     cache = data_dir / "test_ncf_recommendation_cache"
     write_flags(data_dir)
     text = (
@@ -141,7 +141,7 @@ def test_truth_values_without_a_value(data_dir):
 
 
 @pytest.mark.parametrize("text", ["true", "TRUE", "t", "Yes", "y", "1", "false", "f", "NO", "n", "0"])
-def test_truth_values_in_any_spelling(text, data_dir):
+def test_booleans_in_any_spelling(text, data_dir):
     write_flags(data_dir, ml_perf=text)
     with producing(data_dir, "--eval-negatives", 20, "--cycles", 1) as producer:
         assert producer.status() == OK, producer.said()
@@ -177,14 +177,14 @@ def test_the_death_of_the_parent_while_it_waits_for_the_flag_file(data_dir, tmp_
 
 
 def alive(pid):
-    """Whether a process runs; one that nobody has asked for its status does not."""
+    """Returns whether a process runs; a zombie does not."""
     try:
         return open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
 
 
-def test_a_flag_file_that_never_comes(tmp_path):
+def test_a_flag_file_that_never_appears(tmp_path):
     with producing(tmp_path / "data", "--timeout", 1) as producer:
         assert producer.status() == USAGE
         assert "did not appear" in producer.said()

@@ -1,4 +1,4 @@
-"""Removal of folders that a producer uses: it ends with its cache, and goes on without its cycles."""
+"""Removal of folders that a producer uses: it ends without its cache, and continues without its cycles."""
 
 import contextlib
 import os
@@ -11,12 +11,12 @@ import pytest
 from producing import ENDLESS_CYCLE, PHASES, PROMPT_SECONDS, producing, require_equal, small
 from program import INTERRUPTED, OK, USAGE, digests, leftovers, negpipe, works
 
-# Cycles that take a good part of a second, so that a test meets them half-made.
+# Cycles that take a large part of a second, so that a test sees them incomplete.
 LONG_CYCLE = ("--epochs-per-cycle", 150, "--compression", "gzip", "--threads", 1)
 
 
 def require_removed(producer, begin):
-    """It must have ended at once, for that reason, and left nothing."""
+    """Checks that the producer ended at once, for the given reason, and left nothing."""
     assert producer.status() == OK, producer.said()
     assert time.monotonic() - begin < PROMPT_SECONDS
     assert "subproc.alive was removed" in producer.said()
@@ -52,7 +52,7 @@ def test_the_next_producer_of_an_emptied_cache_keeps_its_cycles(dataset, undistu
 
 @pytest.mark.parametrize("trial", range(5))
 def test_the_cache_is_removed_while_cycle_follows_cycle(trial, dataset, tmp_path):
-    # Whatever comes into the folder while it is being removed must go as well.
+    # Files written into the folder during its removal must be removed too.
     with producing(tmp_path / "data", *small(dataset, "--cycles-ahead", 100_000)) as producer:
         producer.wait_for_cycles(2 + 3 * trial)
         shutil.rmtree(producer.cache, ignore_errors=True)
@@ -114,7 +114,7 @@ def test_what_is_mounted_in_a_replaced_cycle_is_not_emptied(dataset, tmp_path):
     assert (theirs / "precious").exists() and digests(producer.cache) == before
 
 
-def test_another_cache_in_its_place_is_let_alone(dataset, tmp_path):
+def test_another_cache_at_its_path_is_not_touched(dataset, tmp_path):
     with producing(tmp_path / "data", *small(dataset, *ENDLESS_CYCLE)) as producer:
         producer.wait_until_it_makes("cycle_00000")
         producer.cache.rename(tmp_path / "data/moved")

@@ -1,4 +1,4 @@
-"""After a crash the next producer continues, with the bytes that there would have been."""
+"""After a crash the next producer continues with the same bytes."""
 
 import json
 import random
@@ -12,8 +12,8 @@ from program import BAD_DATA, INTERRUPTED, OK, SMALL, USAGE, leftovers, negpipe
 
 
 def resume_and_compare(producer, arguments, whole):
-    """Starts over where a producer was killed: in the end everything is as if nothing had happened."""
-    for published in producer.cycles:  # what was published before the crash is whole
+    """Resumes after a kill. The result must equal that of an uninterrupted run."""
+    for published in producer.cycles:  # cycles published before the crash are complete
         require_equal(published, whole)
     resumed = Producer(producer.data_dir, *arguments, "--resume")
     assert resumed.status() == OK, resumed.said()
@@ -26,7 +26,7 @@ def resume_and_compare(producer, arguments, whole):
 
 @pytest.mark.parametrize("form", [("none", 80), ("gzip", 15)], ids=["plain", "gzip"])
 def test_killed_at_ten_moments_of_a_cycle(form, dataset, tmp_path):
-    # A moment is a share of the cycle's bytes: time would mean another moment wherever the machine is slower.
+    # A moment is a share of the cycle's bytes, so it does not depend on the machine's speed.
     compression, epochs = form
     options = (*SMALL, "--seed", 7, "--epochs-per-cycle", epochs, "--compression", compression, "--threads", 1)
     arguments = (dataset, *options, "--cycles", 3)
@@ -48,7 +48,7 @@ def test_killed_at_ten_moments_of_a_cycle(form, dataset, tmp_path):
 
 
 def test_killed_at_any_moment(dataset, tmp_path):
-    # While it starts, between cycles, while it notes what it did.
+    # At the start, between cycles, and while it writes its note.
     options = (*SMALL, "--seed", 7, "--epochs-per-cycle", 5)
     arguments = (dataset, *options, "--cycles", 3)
     negpipe("generate", dataset, "--out", tmp_path / "whole", "--cycles", 3, *options)
@@ -64,7 +64,7 @@ def test_killed_at_any_moment(dataset, tmp_path):
 
 
 def test_notes_of_version_0_1_are_read(dataset, undisturbed, tmp_path):
-    # They named options by flag, and did not say what was being published.
+    # They named options by flag, and had no name of the folder to publish.
     with producing(tmp_path / "data", *small(dataset, "--cycles", 1)) as producer:
         assert producer.status() == OK
         note = producer.cache / "producer.json"
@@ -85,7 +85,7 @@ def test_notes_of_version_0_1_are_read(dataset, undisturbed, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["../x", ".cycle_00000/../../eval_data", "eval_data", ".cycle_0\0", 7, ""])
-def test_a_note_is_not_followed_elsewhere(name, dataset, tmp_path):
+def test_a_note_cannot_name_other_folders(name, dataset, tmp_path):
     with producing(tmp_path / "data", *small(dataset, "--cycles", 1)) as producer:
         assert producer.status() == OK
         note = producer.cache / "producer.json"
@@ -134,7 +134,7 @@ def test_other_options_are_refused_by_name(dataset, tmp_path):
             producer.messages.unlink()
 
 
-def test_an_earlier_run_is_not_touched_unasked(dataset, undisturbed, tmp_path):
+def test_an_earlier_run_is_not_changed_without_options(dataset, undisturbed, tmp_path):
     Producer(tmp_path / "data", *small(dataset, "--cycles", 2)).status()
     with producing(tmp_path / "data", *small(dataset, "--cycles", 1)) as producer:
         assert producer.status() == USAGE
@@ -147,7 +147,7 @@ def test_an_earlier_run_is_not_touched_unasked(dataset, undisturbed, tmp_path):
         assert len(producer.cycles) == 1
 
 
-def test_resume_of_nothing_is_a_beginning(dataset, undisturbed, tmp_path):
+def test_resume_without_an_earlier_run_starts_a_new_one(dataset, undisturbed, tmp_path):
     with producing(tmp_path / "data", *small(dataset, "--resume")) as producer:
         producer.wait_for_cycles(3)
         require_equal(producer.cycles[0], undisturbed)

@@ -1,4 +1,4 @@
-"""Two producers, a full disk, folders that may not be written, files that are not there."""
+"""Two producers, a full disk, folders without write permission, missing files."""
 
 import os
 import pathlib
@@ -35,20 +35,20 @@ def test_two_that_start_at_once(dataset, tmp_path):
 
 
 def on_small_disk(size, folder, files=100_000, taken=0):
-    """What to put before a command so that a file system of its own lies on a folder.
+    """Returns a command prefix that mounts a file system on a folder.
 
     It has room for so many bytes and files; files named taken_1, taken_2 and so on are there already.
     """
     unshare = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "--map-root-user"]
     if not works(*unshare, "mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", "/mnt"):
         pytest.skip("a file system of a test's own needs root or user namespaces, which are not to be had here")
-    # Its top folder counts as a file too.
+    # Its root folder counts as a file too.
     mount = f'mount -t tmpfs -o size={size},nr_inodes={files + 1} tmpfs "{folder}"'
     take = f'for i in $(seq {taken}); do touch "{folder}/taken_$i"; done'
     return [*unshare, "sh", "-c", f'{mount} && {take} && exec "$@"', "sh"]
 
 
-def test_a_full_disk_is_waited_out(dataset, undisturbed, tmp_path):
+def test_it_waits_while_the_disk_is_full(dataset, undisturbed, tmp_path):
     cycle_bytes = sum(file.stat().st_size for file in (undisturbed / "training_epochs/cycle_00000").iterdir())
     evaluation_bytes = sum(file.stat().st_size for file in (undisturbed / "eval_data").iterdir())
     folder = tmp_path / "data"
@@ -90,7 +90,7 @@ def test_a_disk_that_stays_full_is_an_error(dataset, undisturbed, tmp_path):
 
 
 def test_a_write_that_finds_no_room(dataset, undisturbed, tmp_path, preload):
-    # As with a quota, the free space does not tell.
+    # The free space does not show it, as with a quota.
     flag = tmp_path / "full"
     environment = {**preload, "FULL_DISK_FLAG": str(flag)}
     with producing(tmp_path / "data", *small(dataset, "--cycles-ahead", 1), env=environment) as producer:
@@ -107,7 +107,7 @@ def test_a_write_that_finds_no_room(dataset, undisturbed, tmp_path, preload):
 
 
 def test_an_entry_that_finds_no_room(dataset, undisturbed, tmp_path, preload):
-    # The cycle is to be seen by then, and a consumer may take it: it must not be made again, nor be in the way.
+    # The cycle is visible by then, and a consumer may use it: it must be neither made again nor conflict.
     flag = tmp_path / "full"
     environment = {**preload, "FULL_FOLDER_FLAG": str(flag)}
     with producing(tmp_path / "data", *small(dataset, "--cycles-ahead", 1), env=environment) as producer:
@@ -155,7 +155,7 @@ def test_a_signal_while_it_waits_for_room(dataset, tmp_path, preload):
 
 @pytest.fixture
 def as_others():
-    """What to put before a command so that permissions hold for it, whoever runs the tests."""
+    """Returns a command prefix under which permissions apply, also if root runs the tests."""
     return as_ordinary_user()
 
 
@@ -168,7 +168,7 @@ def test_a_folder_that_may_not_be_written(dataset, tmp_path, as_others):
     assert list(folder.iterdir()) == []
 
 
-def test_leavings_that_may_not_be_removed(dataset, tmp_path, as_others):
+def test_unfinished_work_that_cannot_be_removed(dataset, tmp_path, as_others):
     leavings = tmp_path / "data/test_ncf_recommendation_cache/.partial/.cycle_00000.partial-1"
     leavings.mkdir(parents=True)
     (leavings / "train_0.tfrecords").touch()
@@ -181,7 +181,7 @@ def test_leavings_that_may_not_be_removed(dataset, tmp_path, as_others):
 
 
 @pytest.mark.parametrize("name", ["producer.json", "eval_data", "flagfile"])
-def test_a_link_that_leads_to_itself(name, dataset, tmp_path):
+def test_a_self_referencing_link(name, dataset, tmp_path):
     cache = tmp_path / "data/test_ncf_recommendation_cache"
     cache.mkdir(parents=True)
     (cache / name).symlink_to(cache / name)
@@ -207,11 +207,11 @@ def test_a_damaged_note(seed, dataset, tmp_path):
 
 
 @pytest.mark.parametrize("depth", [40, 300_000])
-def test_a_note_that_nests_without_end(depth, dataset, tmp_path):
+def test_a_note_nested_too_deeply(depth, dataset, tmp_path):
     with producing(tmp_path / "data", *small(dataset, "--cycles", 1)) as producer:
         assert producer.status() == OK
         note = producer.cache / "producer.json"
-        # In a value that would be printed beside the other one.
+        # In a value that would be part of the message.
         nest = "[" * depth + "]" * depth
         note.write_text(note.read_text().replace('"readers": 3', f'"readers": {nest}'))
     with producing(tmp_path / "data", *small(dataset, "--resume")) as producer:
@@ -228,7 +228,7 @@ def test_a_cache_id_is_a_plain_name(cache_id, dataset, tmp_path):
     refuses(USAGE, *command, naming=["cache-id"])
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "data").mkdir()
-    (tmp_path / "flags").write_text("--redirect_logs=True\n")  # into a file that is named for the id
+    (tmp_path / "flags").write_text("--redirect_logs=True\n")  # to a file whose name contains the id
     refuses(USAGE, command[0], "--flagfile", tmp_path / "flags", *command[1:], naming=["cache-id"])
     assert list((tmp_path / "data").iterdir()) == [] and len(list(tmp_path.iterdir())) == 2
 
@@ -279,14 +279,14 @@ def test_impossible_options_leave_nothing(arguments, status, named, dataset, tmp
         assert not producer.cycles and not producer.alive_file.exists()
 
 
-def test_a_dataset_that_is_none(tmp_path):
+def test_a_folder_that_is_not_a_dataset(tmp_path):
     (tmp_path / "nothing").mkdir()
     with producing(tmp_path / "data", tmp_path / "nothing") as producer:
         assert producer.status() in (BAD_DATA, SYSTEM)
         assert str(tmp_path / "nothing") in producer.said()
 
 
-def test_a_backend_that_cannot_be_had_leaves_no_folder(dataset, tmp_path):
+def test_a_missing_backend_leaves_no_folder(dataset, tmp_path):
     with producing(tmp_path / "data", *small(dataset, "--device", "cuda:999")) as producer:
         assert producer.status() == BACKEND
     assert not (tmp_path / "data").exists()
@@ -315,7 +315,7 @@ def test_force_removes_records_only(mine, dataset, tmp_path):
     assert other.exists() and len(producer.cycles) == 2
 
 
-def test_the_lock_is_no_way_to_other_files(dataset, tmp_path):
+def test_the_lock_does_not_follow_links(dataset, tmp_path):
     theirs = tmp_path / "theirs"
     theirs.write_text("theirs")
     cache = tmp_path / "data/test_ncf_recommendation_cache"
