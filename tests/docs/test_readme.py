@@ -108,7 +108,7 @@ def test_the_training_loop_of_the_python_readme_runs(ratings_folder):
     assert re.fullmatch(r"(epoch [012]: 1 batches, then 0\n){3}", output), output
 
 
-def test_a_training_loop_runs_as_the_readme_says(ratings_folder):
+def test_the_training_loop_of_the_readme_runs(ratings_folder):
     check = "\nassert len(users) == 65_536 and len(train) == 1"
     run([sys.executable, "-c", blocks("python")[2] + check], ratings_folder)
 

@@ -1,8 +1,8 @@
-"""Changes folders of records and of datasets in ways that keep their structure, and compares what readers make of them.
+"""Changes folders of records and of datasets in ways that keep their structure, and compares their readers.
 
 A folder of records: `negpipe hash` and negpipe.records must both accept it, with the same hashes, or both refuse it;
-and `negpipe verify` must not accept what they refuse. A dataset: what `negpipe info` accepts, judge.py must find sound.
-All refusals are orderly: status 4 or 6, FormatError. Usage: folder_fuzz.py [--cases N] [--seed N]
+and `negpipe verify` must not accept what they refuse. A dataset: independent_reader.py must accept what
+`negpipe info` accepts. All refusals must have status 4 or 6, or be a FormatError. Usage: folder_fuzz.py [--cases N] [--seed N]
 """
 
 import argparse
@@ -17,10 +17,10 @@ import subprocess
 import sys
 import zlib
 
-import strikes  # makes the helpers of tests/cli importable, too
+import strikes  # also makes the helpers of tests/cli importable
 
 import crc32c
-import judge
+import independent_reader
 import numpy as np
 from negpipe import records
 from program import PROGRAM, negpipe, write_ratings
@@ -35,7 +35,7 @@ ODD = (None, True, False, 0, 1, 2, -1, 3, 255, 2**31 - 1, 2**31, 2**32, 2**53 + 
 
 
 def _paths(value, path=()):
-    """Every member and element below a JSON value, as (container, key)."""
+    """Yields every member and element below a JSON value, as (container, key)."""
     keys = value.keys() if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
     for key in list(keys):
         yield value, key
@@ -43,7 +43,7 @@ def _paths(value, path=()):
 
 
 def change_json(text, generator):
-    """A JSON text with one change, of its values or of its form."""
+    """Returns a JSON text with one change of its values or its syntax."""
     root = json.loads(text)
     container, key = generator.choice(list(_paths(root)))
     kind = generator.randrange(10)
@@ -70,7 +70,7 @@ def change_json(text, generator):
 
 
 def change_text(text, generator):
-    """What a JSON text may be wrapped in, and what it may not."""
+    """Returns a JSON text with allowed or forbidden bytes around it."""
     begin = text.index(b"{") + 1
     nest = b"[" * generator.choice((31, 32, 33, 900))
     members = b",".join(b'"m%d":0' % i for i in range(generator.choice((900, 1001))))
@@ -91,7 +91,7 @@ def change_text(text, generator):
 
 
 def frame(payload, length=None):
-    """A payload in TFRecord framing, whose header may claim another length."""
+    """Returns a payload in TFRecord framing, whose header may have another length."""
     header = struct.pack("<Q", len(payload) if length is None else length)
     masked = [((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF for crc in map(crc32c.crc32c, (header, payload))]
     return header + struct.pack("<I", masked[0]) + payload + struct.pack("<I", masked[1])
@@ -119,9 +119,10 @@ def example(columns, padded=0):
 
 
 def change_payload(payload, generator):
-    """A payload with one change of its features, or of its bytes."""
-    entries = [judge._fields(entry) for _, entry in judge._fields(judge._fields(payload)[0][1])]
-    columns = [(name, judge._fields(judge._fields(feature)[0][1])[0][1]) for (_, name), (_, feature) in entries]
+    """Returns a payload with one change of its features or bytes."""
+    fields = independent_reader._fields
+    entries = [fields(entry) for _, entry in fields(fields(payload)[0][1])]
+    columns = [(name, fields(fields(feature)[0][1])[0][1]) for (_, name), (_, feature) in entries]
     which = generator.randrange(len(columns))
     name, values = columns[which]
     kind = generator.randrange(9)
@@ -163,7 +164,7 @@ def change_payloads(payloads, generator):
 
 
 def packed(content, compression, generator):
-    """The bytes of a record file, nearly always as its compression has it."""
+    """Returns the bytes of a record file, almost always with the right compression."""
     kind = generator.randrange(12)
     if compression == "none":
         return gzip.compress(content) if kind == 0 else content + b"\0" * 16 if kind == 1 else content
@@ -183,7 +184,7 @@ def change_record_file(folder, generator):
     path = folder / listed["name"]
     raw = path.read_bytes()
     content = gzip.decompress(raw) if ready["compression"] == "gzip" else raw
-    payloads = [bytes(payload) for payload in judge._payloads(content)]
+    payloads = [bytes(payload) for payload in independent_reader._payloads(content)]
     if generator.randrange(3):
         payloads = change_payloads(payloads, generator)
     content = bytearray(b"".join(map(frame, payloads)))
@@ -201,7 +202,7 @@ def change_record_file(folder, generator):
 
 
 def change_entry(path, generator):
-    """Something else in the place of a file."""
+    """Replaces a file by something else."""
     path.unlink()
     kind = generator.randrange(6)
     if kind == 1:
@@ -259,7 +260,7 @@ def compare_records(run, dataset):
 
 
 def change_dataset(folder, generator):
-    """Changes a dataset. In most cases its checksums then fit what was changed."""
+    """Changes a dataset. In most cases updates its checksums."""
     path = folder / "dataset.json"
     kind = generator.randrange(4)
     if kind == 0:
@@ -289,15 +290,15 @@ def change_dataset(folder, generator):
             description["checksum"] = f"{crc32c.crc32c(text):08x}"
             path.write_text(json.dumps(description))
         except (ValueError, AttributeError, RecursionError):
-            pass  # no JSON object any more
+            pass  # no longer a JSON object
     return None
 
 
 def check_dataset(folder):
-    """Asserts that the program accepts a sound dataset alone. Returns whether it does."""
+    """Asserts that the program accepts only valid datasets. Returns whether it accepts this one."""
     accepted = _orderly(_program("info", folder))
     if accepted:
-        judge.Dataset(folder)
+        independent_reader.Dataset(folder)
     return accepted
 
 
@@ -305,7 +306,7 @@ def check_dataset(folder):
 
 
 class Originals:
-    """Sound folders to change, and room for the changed ones."""
+    """Valid folders to change, and a folder for the changed ones."""
 
     def __init__(self, root):
         self.root = pathlib.Path(root)
@@ -333,7 +334,7 @@ class Originals:
                     change_folder(folder, generator)
                 except (ValueError, KeyError, AssertionError, IndexError, TypeError, RecursionError, OSError,
                         EOFError, MemoryError, zlib.error):
-                    break  # what the first change left cannot be changed again
+                    break  # the result of the first change cannot be changed again
         return compare_records(work, self.dataset)
 
     def dataset_case(self, seed):
@@ -358,7 +359,7 @@ def main():
             for seed in range(options.seed, options.seed + options.cases):
                 try:
                     accepted += case(seed)
-                except Exception as failure:  # noqa: BLE001 - whatever it is, it is a finding
+                except Exception as failure:  # noqa: BLE001 - any exception is a finding
                     bad += 1
                     print(f"BAD {name} {seed}: {type(failure).__name__}: {str(failure)[:400]}", flush=True)
             print(f"{name}: {options.cases} folders, {accepted} accepted", flush=True)

@@ -1,9 +1,7 @@
-"""Cuts the power of a machine that runs the program: kills it at a system call, takes what the disk held at that
-moment, and reads it.
+"""Simulates power cuts: kills the program at a system call, copies the disk at that moment, and reads the copy.
 
-The disk is an image of a file system on a loop device. What the program wrote and did not sync is in memory alone, so
-that a copy of the image is the disk after a power cut; mounting the copy recovers it as after a crash. Needs root and
-loop devices. Usage: power_cuts.py [--every N]
+The disk is an image of a file system on a loop device. Unsynced writes of the program are only in memory, so a copy of
+the image is the disk after a power cut; mounting the copy recovers it as after a crash. Needs root and loop devices. Usage: power_cuts.py [--every N]
 """
 
 import argparse
@@ -22,7 +20,7 @@ from strikes import SCENARIOS, Strike, state
 IMAGE_BYTES = 24 << 20
 CUT = ("generate", "generate_force", "generate_gzip", "prepare", "prepare_force", "synth", "produce")
 MAKERS = {"ext4": ("mkfs.ext4", "-q", "-F"), "btrfs": ("mkfs.btrfs", "-q", "-f"), "xfs": ("mkfs.xfs", "-q", "-f")}
-# After one of these calls something new may be claimed; between them nothing is.
+# Only these calls can make new data durable or visible.
 MOMENTS = ("fsync", "rename", "renameat2", "mkdir", "pwrite64", "write")
 
 
@@ -41,7 +39,7 @@ def mounted(image, folder):
 
 
 def cannot_cut(kind="ext4"):
-    """Why this machine cannot do it, or None."""
+    """Returns the reason why this machine cannot run the test, or None."""
     if os.geteuid() != 0:
         return "mounting needs root"
     if not shutil.which(MAKERS[kind][0]) or not shutil.which("strace"):
@@ -88,17 +86,17 @@ class Machine:
         return [Strike(call, when, "KILL") for call in MOMENTS for when in range(1, calls.get(call, 0) + 1)]
 
     def cut(self, by, strike):
-        """Cuts the power at a call. Returns what is wrong with the disk afterwards."""
+        """Cuts the power at a call. Returns errors of the disk afterwards."""
         running, lost = self._root / "running", self._root / "lost"
         shutil.copyfile(self._clean, running)
         with mounted(running, self._root / "disk") as disk:
             by.strike(strike, self._scenario.arguments, disk / "work")
             take(running, lost)
         with mounted(lost, self._root / "disk") as disk:
-            return list(self._complaints(disk / "work"))
+            return list(self._problems(disk / "work"))
 
     def finish(self, prefix=()):
-        """Cuts the power right after a run that ended well. Returns which outputs are lost."""
+        """Cuts the power right after a successful run. Returns the lost outputs."""
         running, lost = self._root / "running", self._root / "lost"
         shutil.copyfile(self._clean, running)
         with mounted(running, self._root / "disk") as disk:
@@ -109,7 +107,7 @@ class Machine:
             return [f"{name} is lost, though the run had ended" for name, (_, after) in self._states.items()
                     if state(disk / "work" / name) != after]
 
-    def _complaints(self, work):
+    def _problems(self, work):
         for name, (before, after) in self._states.items():
             if state(work / name) not in (before, after):
                 yield f"{name} is neither as before nor whole"
@@ -134,10 +132,10 @@ def main():
                     machine = Machine(arena, SCENARIOS[name], scratch, kind)
                     found = [("the end", machine.finish())]
                     found += [(strike, machine.cut(by, strike)) for strike in machine.calls(by)[:: options.every]]
-                for moment, complaints in found:
-                    bad += bool(complaints)
-                    for complaint in complaints:
-                        print(f"BAD {kind} {name} {moment}: {complaint}", flush=True)
+                for moment, problems in found:
+                    bad += bool(problems)
+                    for problem in problems:
+                        print(f"BAD {kind} {name} {moment}: {problem}", flush=True)
                 cuts += len(found)
                 print(f"{kind} {name}: {len(found)} cuts", flush=True)
     finally:

@@ -1,8 +1,9 @@
-"""Runs the program again and again, each time with one system call struck, and judges what is left on disk.
+"""Runs the program repeatedly, each time with one failing system call, and checks the state on disk.
 
-A strike is a system call, which of its calls, and a fault: SIGKILL instead of it, or an error number from it. Outputs
-are pure functions of the arguments, so that each must be, byte for byte, what was there before or what an undisturbed
-run makes; and judge.py has read the latter. Usage: strikes.py [--every N] [--scenario NAME] [--fault NAME]
+A strike is a system call, the number of the call, and a fault: SIGKILL instead of it, or an error number from it.
+Outputs are pure functions of the arguments, so each must equal, byte for byte, its state before the run or the output
+of an undisturbed run, which independent_reader.py has checked. Usage: strikes.py [--every N] [--scenario NAME]
+[--fault NAME]
 """
 
 import argparse
@@ -22,23 +23,23 @@ import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "cli"))
 
-import judge  # noqa: E402
+import independent_reader  # noqa: E402
 from program import PROGRAM, digests, leftovers, negpipe, works, write_ratings  # noqa: E402
 
 FAULTS = ("KILL", "EIO", "ENOSPC", "EINTR", "ENOMEM")
 KILLED = {-signal.SIGKILL, 128 + signal.SIGKILL}
-STATUSES = {*range(9), 127, 130}  # 127: the loader of shared libraries was struck
+STATUSES = {*range(9), 127, 130}  # 127: the call of the dynamic loader failed
 PATIENCE_SECONDS = 60
 
-# Calls that belong to the start and the end of any process, or do not return.
+# Calls at the start and the end of every process, or that do not return.
 NOT_STRUCK = {"execve", "arch_prctl", "set_tid_address", "exit_group", "exit", "rt_sigreturn", "restart_syscall"}
-# The C library aborts where one of these fails in a way that no kernel knows.
+# The C library aborts if one of these fails with an error that no kernel returns.
 ONLY_KILLED = {"brk", "futex", "set_robust_list", "rseq", "rt_sigaction", "rt_sigprocmask"}
-# Where one of these fails, what it was to remove or to look at may stay behind; the next run clears it.
+# If one of these fails, the file it should remove or inspect may stay; the next run removes it.
 REMOVING = {"unlink", "unlinkat", "rmdir", "remove", "getdents64", "opendir", "openat", "open", "newfstatat", "fstat",
             "statx", "lstat", "stat", "renameat2", "rename", "close", "fcntl", "flock", "brk", "mmap", "munmap", "read"}
 
-# What a producer may leave: its next one takes it over or clears it.
+# Files that a producer may leave: the next one uses or removes them.
 KEPT = re.compile(r"_ncf_recommendation_cache/\.(partial|in-use)(/|$)")
 
 SMALL = ("--batch-size", 256, "--num-neg", 1, "--eval-negatives", 9, "--eval-batch-size", 100, "--readers", 2)
@@ -62,8 +63,8 @@ class Scenario:
     name: str
     arguments: tuple
     outputs: tuple
-    before: tuple = ()  # the command that made what is there when the program starts
-    again: tuple = ("--force",)  # what makes the outputs whole after any end
+    before: tuple = ()  # the command that makes the existing output
+    again: tuple = ("--force",)  # options that complete the outputs after any end
 
     @property
     def replaces(self):
@@ -104,7 +105,7 @@ SCENARIOS = {scenario.name: scenario for scenario in _scenarios()}
 
 
 def state(path):
-    """What stands at an output: None, or the digests of its files."""
+    """Returns the state of an output: None, or the digests of its files."""
     if path.is_dir():
         return digests(path)
     return {"": digests(path.parent, path.name)[path.name]} if path.exists() else None
@@ -116,18 +117,18 @@ def run(arguments, folder, prefix=(), environment=None):
                           text=True, timeout=PATIENCE_SECONDS, check=False)
 
 
-# ---- two ways to strike
+# ---- two ways to make system calls fail
 
 
 class Strace:
-    """By strace's injection: any system call."""
+    """Injects failures with strace: any system call."""
 
     def calls(self, arguments, folder):
-        """{call: how often it is made} of an undisturbed run."""
+        """Returns {call: number of calls} of an undisturbed run."""
         log = folder / "calls.log"
         outcome = run(arguments, folder, ("strace", "-f", "-o", log))
         assert outcome.returncode == 0, outcome.stderr
-        # strace counts the calls of each thread by themselves.
+        # strace counts per thread.
         calls = collections.Counter(re.findall(r"^(\d+) +(\w+)\(", log.read_text(errors="replace"), re.MULTILINE))
         most = {}
         for (_, name), count in calls.items():
@@ -142,7 +143,7 @@ class Strace:
 
 
 class Preload:
-    """By a preloaded library: the calls of the C library that failing_calls.c knows."""
+    """Injects failures with a preloaded library: the calls of the C library in failing_calls.c."""
 
     def __init__(self, library):
         self._environment = {**os.environ, "LD_PRELOAD": str(library)}
@@ -160,18 +161,18 @@ class Preload:
 
 
 def striker():
-    """Strace where it can trace here, else the preloaded library that NEGPIPE_FAILING_CALLS names, else None."""
+    """Returns strace if it can trace here, otherwise the library that NEGPIPE_FAILING_CALLS names, otherwise None."""
     if works("strace", "-f", "-qq", "-o", os.devnull, "-e", "trace=openat", "true"):
         return Strace()
     library = pathlib.Path(os.environ.get("NEGPIPE_FAILING_CALLS", ""))
     return Preload(library) if library.is_file() and os.environ.get("NEGPIPE_SANITIZED") != "1" else None
 
 
-# ---- judging
+# ---- checking
 
 
 class Arena:
-    """Inputs, and for each scenario what stands there before it and after it, undisturbed and judged."""
+    """Inputs, and the checked state before and after each scenario without failures."""
 
     def __init__(self, root):
         self.root = pathlib.Path(root)
@@ -181,11 +182,11 @@ class Arena:
         with gzip.GzipFile(self._inputs / "ratings.csv.gz", "wb", mtime=0) as packed:
             packed.write((self._inputs / "ratings.csv").read_bytes())
         negpipe("prepare", self._inputs / "ratings.csv", "--out", self._inputs / "dataset", "--quiet")
-        self._data = judge.Dataset(self._inputs / "dataset")
+        self._data = independent_reader.Dataset(self._inputs / "dataset")
 
     @functools.cache
     def start(self, scenario):
-        """A folder with what is there before the scenario runs; to be copied."""
+        """Returns a folder with the state before the scenario. Must be copied."""
         folder = self.root / f"{scenario.name}-start"
         shutil.copytree(self._inputs, folder)
         if scenario.before:
@@ -195,20 +196,20 @@ class Arena:
 
     @functools.cache
     def states(self, scenario):
-        """{output: (before, after)}"""
+        """Returns {output: (before, after)}."""
         start = self.start(scenario)
         after = self.fresh(scenario)
         outcome = run(scenario.arguments, after)
         assert outcome.returncode == 0, outcome.stderr
-        self._judge(after)
+        self._check_content(after)
         return {name: (state(start / name), state(after / name)) for name in scenario.outputs}
 
-    def _judge(self, folder):
+    def _check_content(self, folder):
         if (folder / "data").exists():
-            judge.Dataset(folder / "data")
+            independent_reader.Dataset(folder / "data")
         for name in ("run", "c_ncf_recommendation_cache"):
             if (folder / name).exists():
-                judge.check_run(folder / name, self._data)
+                independent_reader.check_run(folder / name, self._data)
 
     def fresh(self, scenario):
         folder = self.root / f"{scenario.name}-work"
@@ -216,8 +217,8 @@ class Arena:
         shutil.copytree(self.start(scenario), folder, symlinks=True)
         return folder
 
-    def complaints(self, scenario, strike, outcome, folder):
-        """What is wrong after a run that was struck."""
+    def problems(self, scenario, strike, outcome, folder):
+        """Returns errors after a run with a failure."""
         status = outcome.returncode
         if status not in KILLED | STATUSES:
             yield f"ended with {status}"
@@ -228,15 +229,15 @@ class Arena:
             if found == after or (found == before and status != 0):
                 continue
             consumed = scenario.name == "produce_force" and found is None and status != 0
-            if not consumed:  # a cache that is replaced is cleared before it is filled
+            if not consumed:  # a replaced cache is cleared before it is filled
                 yield f"{name} is neither as before nor whole" if status else f"{name} is not whole, but status is 0"
         if status not in KILLED and not (strike.call in REMOVING and status != 0):
             left = [path for path in leftovers(folder) if not KEPT.search(path)]
             if left:
                 yield f"left {left}"
 
-    def recovery_complaints(self, scenario, folder):
-        """What is wrong after the same command was run again, undisturbed."""
+    def recovery_problems(self, scenario, folder):
+        """Returns errors after the same command ran again without failures."""
         again = [] if set(scenario.again) <= set(scenario.arguments) else scenario.again
         outcome = run((*scenario.arguments, *again), folder)
         if outcome.returncode != 0:
@@ -246,28 +247,28 @@ class Arena:
                 yield f"{name} is not whole after the next run"
 
     def strike(self, by, scenario, strike):
-        """Strikes once. Returns (status, complaints)."""
+        """Runs once with a failure. Returns (status, errors)."""
         self.states(scenario)
         folder = self.fresh(scenario)
         try:
             outcome = by.strike(strike, scenario.arguments, folder)
         except subprocess.TimeoutExpired:
             return "hangs", [f"runs longer than {PATIENCE_SECONDS} s"]
-        found = list(self.complaints(scenario, strike, outcome, folder))
+        found = list(self.problems(scenario, strike, outcome, folder))
         if outcome.returncode != 0:
-            found += self.recovery_complaints(scenario, folder)
+            found += self.recovery_problems(scenario, folder)
         said = outcome.stderr.strip()[-200:]
-        return outcome.returncode, [f"{complaint} ({said})" for complaint in found]
+        return outcome.returncode, [f"{problem} ({said})" for problem in found]
 
     def strikes(self, by, scenario, fault):
-        """All strikes of a kind."""
+        """Runs with all failures of a kind."""
         calls = by.calls(scenario.arguments, self.fresh(scenario))
         return [Strike(call, when, fault) for call, count in sorted(calls.items()) for when in range(1, count + 1)
                 if fault == "KILL" or not (call in ONLY_KILLED or (call, when) == ("mmap", 1))]  # the loader's own
 
 
 def scratch_folder():
-    """Where a sync costs nothing, if there is such a place."""
+    """Returns a folder in which syncs are free, if there is one."""
     memory = pathlib.Path("/dev/shm")
     return tempfile.mkdtemp(prefix="negpipe-faults-", dir=memory if os.access(memory, os.W_OK) else None)
 
@@ -291,11 +292,11 @@ def main():
                 statuses = collections.Counter()
                 bad = 0
                 for strike in arena.strikes(by, SCENARIOS[name], fault)[:: options.every]:
-                    status, complaints = arena.strike(by, SCENARIOS[name], strike)
+                    status, problems = arena.strike(by, SCENARIOS[name], strike)
                     statuses[status] += 1
-                    bad += bool(complaints)
-                    for complaint in complaints:
-                        print(f"BAD {name} {strike}: {complaint}", flush=True)
+                    bad += bool(problems)
+                    for problem in problems:
+                        print(f"BAD {name} {strike}: {problem}", flush=True)
                 print(f"{name} {fault}: {statuses.total()} strikes, {bad} bad, by status "
                       f"{dict(sorted(statuses.items(), key=str))}", flush=True)
                 total, failed = total + statuses.total(), failed + bad

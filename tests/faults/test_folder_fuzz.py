@@ -1,4 +1,4 @@
-"""A sample of folder_fuzz.py: readers agree on changed folders, and refuse them in an orderly way."""
+"""A sample of folder_fuzz.py: readers agree on changed folders, and refuse them with a proper error."""
 
 import folder_fuzz
 import pytest
@@ -16,6 +16,6 @@ def test_the_program_and_python_agree_on_records(originals):
     assert 0.05 * CASES < accepted < 0.6 * CASES, "changes that are all refused, or none, compare nothing"
 
 
-def test_the_program_accepts_sound_datasets_alone(originals):
+def test_the_program_accepts_only_valid_datasets(originals):
     accepted = sum(originals.dataset_case(seed) for seed in range(CASES))
     assert accepted < 0.6 * CASES

@@ -1,7 +1,7 @@
-"""Folders that somebody made to break their reader: one table, for the program and for Python.
+"""Folders that were crafted to attack their reader: one table, for the program and for Python.
 
-Each must be refused, soon, within little memory, and in an orderly way: by `hash` and `verify` with a message and
-status 4, 6 or, of verify, 1; by negpipe.records with FormatError and nothing else."""
+Each must be refused quickly and with little memory: by `hash` and `verify` with a message and status 4 or 6 (verify
+also 1), by negpipe.records with FormatError."""
 
 import gzip
 import json
@@ -16,7 +16,7 @@ import sys
 import zlib
 
 import folder_fuzz
-import judge
+import independent_reader
 import numpy as np
 import pytest
 from folder_fuzz import crc32c, example, field, frame
@@ -38,7 +38,7 @@ except records.FormatError as failure:
 
 
 def limited(*command):
-    """Runs a command with little memory and time. Returns (status, what it said)."""
+    """Runs a command with little memory and time. Returns (status, output)."""
     outcome = subprocess.run(list(map(str, command)), stdin=subprocess.DEVNULL, capture_output=True, text=True,
                              errors="replace", timeout=PATIENCE_SECONDS, check=False,
                              env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
@@ -51,7 +51,7 @@ def originals(tmp_path_factory):
     return folder_fuzz.Originals(tmp_path_factory.mktemp("originals"))
 
 
-# Where a reader that believes the files needs more memory than there is.
+# Cases in which a reader that trusts the files needs too much memory.
 SWELLING = ("a gzip bomb", "a record of 2 GiB", "a record file of 4 TiB", "ready.json of 64 GiB")
 
 
@@ -61,7 +61,7 @@ def read_in_python(run, in_little_memory):
         status, said = limited(sys.executable, "-c", READ, run)
         assert status == 1 and said.startswith("FormatError: "), said
         return
-    signal.alarm(PATIENCE_SECONDS)  # whatever hangs ends the test
+    signal.alarm(PATIENCE_SECONDS)  # a hang ends the test
     try:
         with pytest.raises(records.FormatError):
             records.hash(run)
@@ -106,7 +106,7 @@ def text(edit):
 
 
 def content(make, **changes):
-    """A record file with other bytes, which ready.json then lists."""
+    """Writes a record file with other bytes, and lists it in ready.json."""
 
     def change(folder, ready):
         raw = make((folder / FILE).read_bytes())
@@ -154,7 +154,7 @@ def zeros(count):
 
 def first_payload(change):
     def make(raw):
-        payloads = [bytes(payload) for payload in judge._payloads(raw)]
+        payloads = [bytes(payload) for payload in independent_reader._payloads(raw)]
         return b"".join(map(frame, [change(payloads[0]), *payloads[1:]]))
 
     return make
@@ -221,15 +221,15 @@ RECORDS = {
     "ready.json of 64 GiB": grown("ready.json", 1 << 36),
     "a record file of 4 TiB": grown(FILE, 1 << 42),
     "a record of 2 GiB": content(lambda raw: frame(b"", 2**31 - 1) + bytes(4000)),
-    "an empty payload": content(lambda raw: frame(b"") + raw[len(frame(next(judge._payloads(raw)))):]),
+    "an empty payload": content(lambda raw: frame(b"") + raw[len(frame(next(independent_reader._payloads(raw)))):]),
     "a payload of empty fields": content(first_payload(lambda payload: b"\x0a\x00" * 1500)),
     "a map of empty entries": content(first_payload(lambda payload: field(1, b"\x0a\x00" * 1500))),
     "300 features": content(first_payload(lambda payload: example([(b"%d" % i, b"") for i in range(300)]))),
     "a number of 70 bits": content(first_payload(lambda payload: b"\x0a" + b"\xff" * 9 + b"\x7f")),
     "a name that is no UTF-8": content(first_payload(lambda payload: payload.replace(b"item_id", b"\xfftem_id"))),
     "a name twice": content(first_payload(lambda payload: payload.replace(b"user_id", b"item_id"))),
-    "one record too many": content(lambda raw: raw + frame(next(judge._payloads(raw)))),
-    "one record too few": content(lambda raw: raw[len(frame(next(judge._payloads(raw)))):]),
+    "one record too many": content(lambda raw: raw + frame(next(independent_reader._payloads(raw)))),
+    "one record too few": content(lambda raw: raw[len(frame(next(independent_reader._payloads(raw)))):]),
     "bytes after the last record": content(lambda raw: raw + b"\0" * 16),
     "compressed files called plain": content(gzip.compress),
     "plain files called compressed": members(compression="gzip"),
@@ -240,7 +240,7 @@ RECORDS = {
 
 
 @pytest.mark.parametrize("name", RECORDS)
-def test_records_are_refused_in_an_orderly_way(name, originals, tmp_path):
+def test_hostile_records_are_refused_with_a_format_error(name, originals, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(originals.runs[0], run)
     folder = run / "training_epochs/cycle_00000"
@@ -259,7 +259,7 @@ def test_records_are_refused_in_an_orderly_way(name, originals, tmp_path):
 
 
 def array(name, change, dtype=None):
-    """Another array, with its length and checksums as if it were meant."""
+    """Writes another array with matching length and checksums."""
 
     def edit(folder, description):
         values = change(np.load(folder / f"{name}.npy"))
@@ -318,7 +318,7 @@ DATASETS = {
 
 
 @pytest.mark.parametrize("name", DATASETS)
-def test_datasets_are_refused_in_an_orderly_way(name, originals, tmp_path):
+def test_hostile_datasets_are_refused_with_a_format_error(name, originals, tmp_path):
     folder = tmp_path / "dataset"
     shutil.copytree(originals.dataset, folder)
     description = json.loads((folder / "dataset.json").read_text())
@@ -333,14 +333,14 @@ def test_datasets_are_refused_in_an_orderly_way(name, originals, tmp_path):
     assert status in (4, 6) and not (tmp_path / "run").exists(), (status, said)
 
 
-def test_the_originals_are_sound(originals):
+def test_the_originals_are_accepted(originals):
     assert limited(PROGRAM, "info", originals.dataset)[0] == 0
     for run in originals.runs:
         assert folder_fuzz.compare_records(run, originals.dataset)
 
 
-def test_sealing_a_dataset_anew_keeps_it_sound(originals, tmp_path):
-    """The table above refuses what its checksum says was meant, not the checksum."""
+def test_updating_the_checksums_of_a_dataset_keeps_it_valid(originals, tmp_path):
+    """Datasets of the table above are refused for their content, not for their checksums."""
     folder = tmp_path / "dataset"
     shutil.copytree(originals.dataset, folder)
     description = json.loads((folder / "dataset.json").read_text())

@@ -1,4 +1,4 @@
-"""A sample of power_cuts.py: what the disk held when the power went is as before or whole."""
+"""A sample of power_cuts.py: after a power cut every output is as before or complete."""
 
 import power_cuts
 import pytest
@@ -9,7 +9,7 @@ CUTS_EACH = 3
 
 
 @pytest.mark.parametrize("name", ["generate", "generate_force", "prepare_force"])
-def test_what_the_disk_held_is_as_before_or_whole(name, arena, tmp_path):
+def test_outputs_are_as_before_or_complete_after_a_power_cut(name, arena, tmp_path):
     reason = power_cuts.cannot_cut()
     if reason:
         pytest.skip(reason)
@@ -21,7 +21,7 @@ def test_what_the_disk_held_is_as_before_or_whole(name, arena, tmp_path):
         assert machine.cut(by, strike) == [], strike
 
 
-def test_a_run_that_syncs_nothing_is_noticed(arena, tmp_path):
+def test_a_run_without_syncs_is_detected(arena, tmp_path):
     reason = power_cuts.cannot_cut()
     if reason:
         pytest.skip(reason)

@@ -1,5 +1,5 @@
-// Any bytes in place of one file of a dataset: the dataset as it was, or a format_error; never anything else. The
-// first byte chooses the file, and whether the others are its bytes or changes to it (place, place, new byte).
+// Replaces one file of a dataset: loading must give the original dataset or a format_error. The first byte chooses the
+// file, and whether the other bytes are its content or changes to it (two bytes of offset, new byte).
 #include <unistd.h>
 
 #include <array>
@@ -31,7 +31,7 @@ dataset sound() {
   return dataset(std::move(arrays), {.source = "fuzz"});
 }
 
-/// Folders of links: one for each file, in which that file is a link to the fuzzed bytes.
+/// Folders of links, one per file, in which that file is a link to the fuzzed bytes.
 class folders {
  public:
   static constexpr std::array<const char*, 4> files = {"dataset.json", "user_offsets.npy", "user_ids_bytes.npy",
@@ -66,7 +66,7 @@ std::vector<std::uint8_t> changed(std::vector<std::uint8_t> bytes, const std::ui
   for (; size >= 3; changes += 3, size -= 3) {
     bytes[(changes[0] + 256U * changes[1]) % bytes.size()] = changes[2];
   }
-  bytes.resize(bytes.size() - size);  // what is left of the changes cuts the end off
+  bytes.resize(bytes.size() - size);  // the rest of the changes truncates the file
   return bytes;
 }
 

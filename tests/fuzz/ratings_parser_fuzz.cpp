@@ -1,4 +1,4 @@
-// Any bytes as a ratings file: a dataset, the same for one thread and three, or an input_error; never anything else.
+// Any bytes as a ratings file: must give a dataset, equal for one thread and three, or an input_error.
 // The first two bytes choose options.
 #include <cstddef>
 #include <cstdint>

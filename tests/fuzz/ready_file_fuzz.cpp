@@ -1,4 +1,4 @@
-// Any bytes as ready.json: what it says, which written again reads the same, or a format_error; never anything else.
+// Any bytes as ready.json: must give content that is equal after writing and reading it again, or a format_error.
 #include <unistd.h>
 
 #include <cstddef>
@@ -14,7 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Folders in memory: one whose ready.json is a link to the fuzzed bytes, one to write to.
+/// Folders in memory: one whose ready.json is a link to the fuzzed bytes, and one to write to.
 struct folders {
   fs::path root = "/dev/shm/negpipe-fuzz-ready-" + std::to_string(::getpid());
 

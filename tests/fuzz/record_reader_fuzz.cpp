@@ -1,4 +1,4 @@
-// Any bytes as a record file, and as a payload: records and features within bounds, or a format_error; nothing else.
+// Any bytes as a record file, and as a payload: must give records and features within bounds, or a format_error.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -25,7 +25,7 @@ void parse(std::span<const std::byte> payload) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  // Checksums keep random bytes from getting far: payloads are tried by themselves too.
+  // Random bytes rarely pass the checksums, so payloads are also parsed directly.
   parse(std::as_bytes(std::span(data, size)));
   try {
     negpipe::record_reader reader(negpipe::fuzz::memory_file(data, size));

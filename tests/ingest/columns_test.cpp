@@ -1,4 +1,4 @@
-// Columns in memory give the dataset of the file that holds them.
+// Columns in memory give the same dataset as a file with the same rows.
 #include <gtest/gtest.h>
 
 #include <string>
@@ -12,7 +12,7 @@ namespace {
 
 using test::keep_everyone;
 
-/// Text ids as a column, owned.
+/// An owning column of text ids.
 struct text_column {
   std::vector<std::int64_t> offsets{0};
   std::vector<char> bytes;
@@ -42,7 +42,7 @@ const std::vector<double> ratings = {5, 3.5, 4, 1, 3.5};
 
 rating_table usual() { return {.users = raw_ids(users), .items = raw_ids(items), .times = times, .ratings = ratings}; }
 
-TEST(columns, give_the_dataset_of_the_file_that_holds_them) {
+TEST(columns, give_the_same_dataset_as_a_file) {
   const std::string file = "user_id,item_id,timestamp,rating\n1,10,5,5\n1,11,6,3.5\n2,10,7,4\n2,12,9,1\n2,11,8,3.5\n";
   prepare_options options = keep_everyone();
   for (const auto& [rating, order] : {std::pair{std::optional<double>(), row_order::time},
@@ -106,7 +106,7 @@ TEST(columns, with_missing_values_are_refused_or_lose_the_rows) {
   EXPECT_EQ(refusal(words).rfind("the columns, row 1: the user id is missing: found \"None\"", 0), 0U);
 }
 
-TEST(columns, that_do_not_fit_each_other_are_refused) {
+TEST(columns, of_different_lengths_are_refused) {
   rating_table table = usual();
   table.times = std::span(times).first(4);
   EXPECT_EQ(refusal(table), "the columns: 4 values of times for 5 users; wanted one per row");
@@ -123,7 +123,7 @@ TEST(columns, that_do_not_fit_each_other_are_refused) {
   EXPECT_EQ(refusal({}), "the columns: no ratings");
 }
 
-TEST(columns, name_repeats_by_row) {
+TEST(columns, report_repeats_by_row) {
   const std::vector<std::int64_t> same = {10, 11, 10, 10, 11};
   rating_table table = usual();
   table.items = raw_ids(same);

@@ -1,4 +1,4 @@
-// Containers of a text, made by the libraries that define them.
+// Compresses and archives a text with the reference libraries.
 #pragma once
 
 #include <bzlib.h>

@@ -1,5 +1,4 @@
-// A table is the same in whatever it comes: compressed, in an archive, in another encoding, in parts, on standard
-// input.
+// A table gives the same dataset if it is compressed, in an archive, in another encoding, split, or on standard input.
 #include "containers.hpp"
 
 #include <gtest/gtest.h>
@@ -44,7 +43,7 @@ std::string refusal(const std::filesystem::path& file, const table_options& opti
 
 bool says(const std::string& message, const std::string& part) { return message.find(part) != std::string::npos; }
 
-TEST(containers, hold_the_table_that_was_put_into_them) {
+TEST(containers, give_the_table_inside) {
   const temporary_folder folder;
   const std::string text = table();
   write_file(folder / "plain", text);
@@ -72,7 +71,7 @@ TEST(containers, hold_the_table_that_was_put_into_them) {
   }
 }
 
-TEST(archives, hold_one_table_or_name_it) {
+TEST(archives, need_one_table_or_its_name) {
   const temporary_folder folder;
   const std::string text = table();
   write_file(folder / "plain", text);
@@ -93,7 +92,7 @@ TEST(archives, hold_one_table_or_name_it) {
   EXPECT_TRUE(says(refusal(folder / "cut.zip"), "damaged or truncated"));
 }
 
-TEST(formats, that_others_read_are_named_with_the_command) {
+TEST(formats, that_are_unsupported_are_named_with_a_command) {
   const temporary_folder folder;
   std::string tar(1024, '\0');
   tar.replace(0, 11, "ratings.csv").replace(257, 5, "ustar");
@@ -139,7 +138,7 @@ TEST(encodings, give_the_same_ids) {
   EXPECT_TRUE(says(refusal(folder / "r.csv"), "the text is not UTF-16 before its byte"));
 }
 
-TEST(line_ends, may_be_those_of_old_macs) {
+TEST(line_ends, may_be_cr) {
   const dataset data = test::prepare_text("user_id,item_id,timestamp\r1,2,3\r1,3,4\r");
   EXPECT_EQ(data.item_count(), 2);
 }

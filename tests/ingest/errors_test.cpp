@@ -1,4 +1,4 @@
-// Ratings that are refused: where, what was found, what to do; and the first bad line whatever the threads.
+// Refused ratings: messages have location, cause and remedy, and name the first wrong line for any number of threads.
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -17,7 +17,7 @@ using test::write_file;
 
 const std::string header = "user_id,item_id,rating,timestamp\n";
 
-// The message without the path, or "accepted".
+// Returns the message without the path, or "accepted".
 std::string refusal(std::string_view text, const prepare_options& options = keep_everyone(), unsigned threads = 1) {
   const temporary_folder folder;
   const auto path = folder / "r";
@@ -47,8 +47,8 @@ TEST(refusal, names_line_and_column) {
             ":2:1: the user id \"99999999999999999999\" does not fit 64 bits; renumber the ids");
 }
 
-// A number beyond 64 bits is refused in a column of numbers and taken in a column of text, on either side of the text,
-// and the first line that is wrong is named.
+// A number beyond 64 bits is refused in a column of numbers and accepted in a column of text, before and after the text.
+// The first wrong line is named.
 TEST(refusal, of_numbers_that_do_not_fit_depends_on_the_whole_column) {
   const std::string wide = "99999999999999999999";
   const std::string user_refused = "the user id \"" + wide + "\" does not fit 64 bits; renumber the ids";
@@ -116,8 +116,8 @@ TEST(refusal, of_another_dataset_than_expected) {
             0U);
 }
 
-// Two bad lines far apart, a truncated end behind them: always the first line is named.
-TEST(refusal, is_of_the_first_bad_line_whatever_the_threads) {
+// Two wrong lines far apart and a truncated end: the first line is always named.
+TEST(refusal, names_the_first_wrong_line_for_any_number_of_threads) {
   std::string text = header;
   std::size_t lines = 1;
   const auto add_good = [&](std::size_t bytes) {
@@ -145,7 +145,7 @@ TEST(refusal, of_truncated_compression) {
             ": the compressed file ends early: it is truncated; fetch it again");
 }
 
-TEST(refusal, of_missing_files_is_the_systems) {
+TEST(refusal, of_missing_files_is_a_system_error) {
   const temporary_folder folder;
   EXPECT_THROW(prepare(folder / "missing.csv", {}), io_error);
   EXPECT_THROW(prepare(folder.path(), {}), io_error);

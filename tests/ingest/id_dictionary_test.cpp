@@ -29,7 +29,7 @@ TEST(id_dictionary, keeps_texts_apart) {
   EXPECT_EQ(ids.text(1), "007");
 }
 
-// Enough ids that the table grows many times, with multiples of a large power of two that a weak hash would pile up.
+// Enough ids for the table to grow many times, and multiples of a large power of two, which collide in a weak hash.
 TEST(id_dictionary, agrees_with_a_standard_map_while_it_grows) {
   id_dictionary numbers(id_kind::number);
   id_dictionary texts(id_kind::text);
@@ -44,7 +44,7 @@ TEST(id_dictionary, agrees_with_a_standard_map_while_it_grows) {
   ASSERT_EQ(expected.size(), 65'537U);
 }
 
-TEST(id_dictionary, takes_over_another) {
+TEST(id_dictionary, adds_all_ids_of_another) {
   for (const id_kind kind : {id_kind::number, id_kind::text}) {
     id_dictionary all(kind);
     id_dictionary more(kind);

@@ -1,4 +1,4 @@
-// What prepare makes of ratings that are as they should be.
+// prepare on valid ratings.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -97,7 +97,7 @@ TEST(prepare, keeps_text_ids_as_written) {
   EXPECT_EQ(texts(mixed.user_ids()), (names{"7", "007"})) << "ids that are spelled differently stay different";
 }
 
-TEST(prepare, settles_repeats_before_it_counts_and_numbers) {
+TEST(prepare, drops_repeats_before_counting_and_numbering) {
   const std::string rows = header +
                            "1,10,1,5\n"
                            "2,11,1,1\n"
@@ -119,8 +119,8 @@ TEST(prepare, settles_repeats_before_it_counts_and_numbers) {
   EXPECT_THROW(prepare_text(rows, options), input_error) << "three rows of user 2 are two pairs";
 }
 
-// A later row of a pair can be kept, and its user or item then appears later than in the file.
-TEST(prepare, numbers_by_what_is_left) {
+// If a later row of a pair is kept, its user or item appears later than in the file.
+TEST(prepare, numbers_only_kept_ids) {
   auto options = keep_everyone();
   options.duplicates = duplicate_policy::last;
   const dataset data = prepare_text(header + "1,10,1,1\n2,11,1,1\n2,12,1,2\n1,10,1,3\n1,11,1,2\n", options);
@@ -188,7 +188,7 @@ TEST(shuffled_ties, depend_on_kept_rows_alone) {
   }
 }
 
-// Random ratings over several blocks, so that threads really share the file.
+// Random ratings over several blocks, so that threads share the file.
 std::string large_file(bool text_ids) {
   std::mt19937 generator(3);
   std::uniform_int_distribution<int> user(0, 999);

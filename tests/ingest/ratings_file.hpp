@@ -1,4 +1,4 @@
-// Ratings files that a test writes.
+// Helpers that write files of ratings.
 #pragma once
 
 #include <zlib.h>
@@ -25,7 +25,7 @@ inline std::string read_file(const std::filesystem::path& path) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
-/// A gzip member.
+/// Returns a gzip member.
 inline std::string gzipped(std::string_view text) {
   z_stream stream{};
   if (deflateInit2(&stream, 6, Z_DEFLATED, 16 + MAX_WBITS, 8, Z_DEFAULT_STRATEGY) != Z_OK) throw std::bad_alloc();

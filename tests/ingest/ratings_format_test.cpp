@@ -80,7 +80,7 @@ TEST(ratings_format, prefers_common_names_to_those_of_one_domain) {
   EXPECT_EQ(refusal("user_id,track_id,artist_id,timestamp\n").rfind("r.csv:1: 2 columns may hold the item: ", 0), 0U);
 }
 
-TEST(ratings_format, takes_columns_that_are_chosen) {
+TEST(ratings_format, uses_chosen_columns) {
   expect_columns(detect("a,b,c\n1,2,3\n", {.user_column = "B", .item_column = "3", .time_column = "a"}), 1, 2, 0);
   expect_columns(detect("9,7,8\n", {.user_column = "3", .item_column = "1", .time_column = "2"}), 2, 0, 1);
   EXPECT_EQ(
@@ -104,7 +104,7 @@ TEST(ratings_format, finds_the_separator_by_names_and_by_equal_numbers_of_fields
             0U);
 }
 
-TEST(ratings_format, skips_what_stands_before_the_table) {
+TEST(ratings_format, skips_lines_before_the_table) {
   const auto excel = detect("sep=;\nuser_id;item_id;timestamp\n1;2;3\n");
   EXPECT_EQ(excel.syntax.by, separator::semicolon);
   EXPECT_EQ(excel.lines_before, 2U);
@@ -120,7 +120,7 @@ TEST(ratings_format, skips_what_stands_before_the_table) {
   EXPECT_EQ(ids.lines_before, 0U) << "ids may begin with #";
 }
 
-TEST(ratings_format, says_what_it_assumed_of_columns_without_names) {
+TEST(ratings_format, reports_assumptions_about_columns_without_names) {
   EXPECT_NE(detect("1\t2\t3\t978300760\n").assumed.find("column 1 is the user, 2 the item, 3 the rating, 4 the time"),
             std::string::npos);
   expect_columns(detect("1\t55\t1000\t5\n1\t56\t2000\t3\n"), 0, 1, 2);
@@ -129,7 +129,7 @@ TEST(ratings_format, says_what_it_assumed_of_columns_without_names) {
   expect_columns(detect("1,2268318,2520377,pv,1511544070\n1,2333346,2520771,buy,1511561733\n"), 0, 1, 4);
 }
 
-TEST(ratings_format, tells_a_header_from_a_row) {
+TEST(ratings_format, distinguishes_a_header_from_a_row) {
   EXPECT_TRUE(detect("a,b,c\n1,2,3\n", {.user_column = "1", .item_column = "2", .time_column = "3"}).has_header);
   EXPECT_FALSE(detect("u1,i1,978300760\n").has_header);
   EXPECT_FALSE(detect("u1,i1,2020-01-01\n").has_header);

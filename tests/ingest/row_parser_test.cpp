@@ -35,7 +35,7 @@ TEST(row_parser, takes_numbers_with_spaces_quotes_and_an_empty_fraction) {
   EXPECT_EQ(block.timestamps[0], 100);
 }
 
-TEST(row_parser, notes_blank_lines) {
+TEST(row_parser, counts_blank_lines) {
   const auto block = parse("\n1,1,1,1\n\n\r\n1,2,1,1\n");
   ASSERT_EQ(block.stop.why, reason::none);
   ASSERT_EQ(block.blanks.size(), 2U);
@@ -75,7 +75,7 @@ TEST(row_parser, stops_at_the_first_wrong_row) {
   }
 }
 
-// Whether it is an error depends on the rest of the column.
+// The rest of the column decides whether it is an error.
 TEST(row_parser, stops_at_a_number_that_does_not_fit) {
   const auto user = parse("5,6,7,8\n18446744073709551616,2,3,4\n");
   EXPECT_EQ(user.stop.why, reason::wide_user);
@@ -91,7 +91,7 @@ TEST(row_parser, stops_at_a_number_that_does_not_fit) {
   EXPECT_EQ(parse("1,18446744073709551615,3,4\n").stop.why, reason::text_item);
 }
 
-TEST(row_parser, says_whether_a_column_of_text_holds_any) {
+TEST(row_parser, reports_whether_a_column_of_text_has_text) {
   const auto numbers =
       parse("7,99999999999999999999,1,1\n18446744073709551615, 3 ,1,1\n", id_kind::text, id_kind::text);
   EXPECT_FALSE(numbers.text_users || numbers.text_items);
@@ -101,7 +101,7 @@ TEST(row_parser, says_whether_a_column_of_text_holds_any) {
   EXPECT_TRUE(text.text_items);
 }
 
-TEST(row_parser, says_when_a_column_of_numbers_holds_text) {
+TEST(row_parser, reports_text_in_a_column_of_numbers) {
   EXPECT_EQ(parse("a,1,1,1\n").stop.why, reason::text_user);
   EXPECT_EQ(parse("1,b,1,1\n").stop.why, reason::text_item);
   for (const char* id : {"007", "-0", "-07", "+7", "7.0", "00", "0x7"}) {
@@ -140,7 +140,7 @@ TEST(row_parser, reads_line_ends_in_quoted_fields) {
   EXPECT_EQ(block.stop.line, 6U);
 }
 
-TEST(row_parser, passes_over_lines_equal_to_the_header) {
+TEST(row_parser, skips_lines_equal_to_the_header) {
   const auto block = parse("1,1,1,5\nuser_id,item_id,rating,timestamp\r\n1,2,1,6\n");
   EXPECT_EQ(block.stop.why, reason::none);
   EXPECT_EQ(block.timestamps, (std::vector<std::int64_t>{5, 6}));

@@ -1,4 +1,4 @@
-// Which rows are left: users and items with too few ratings go.
+// Users and items with too few ratings are dropped.
 #include <gtest/gtest.h>
 
 #include <map>
@@ -18,7 +18,7 @@ using test::prepare_text;
 
 const std::string header = "user_id,item_id,timestamp\n";
 
-// User 3 keeps too few ratings once items 12 and 13 are gone, and item 11 once user 3 is.
+// User 3 has too few ratings without items 12 and 13, and item 11 without user 3.
 const std::string chain = header + "1,10,1\n1,14,2\n2,10,1\n2,14,2\n1,11,3\n3,11,1\n3,12,2\n3,13,3\n";
 
 TEST(selection, drops_items_with_too_few_ratings_after_users) {
@@ -34,7 +34,7 @@ TEST(selection, drops_items_with_too_few_ratings_after_users) {
   EXPECT_EQ(summary.rows_dropped, 2U);
 }
 
-TEST(selection, repeats_for_a_k_core_until_nothing_goes) {
+TEST(selection, repeats_for_a_k_core_until_nothing_is_dropped) {
   prepare_options options = keep_everyone();
   options.min_ratings = 2;
   options.min_item_ratings = 2;
@@ -57,7 +57,7 @@ TEST(selection, counts_users_who_lose_all_their_items) {
   EXPECT_EQ(summary.items_dropped, 1U);
 }
 
-// A core by the plainest means: sets of pairs, from which users and items go one at a time.
+// A simple k-core: sets of pairs, from which users and items are removed one at a time.
 TEST(selection, finds_the_core_that_removing_one_at_a_time_finds) {
   std::mt19937 random(7);
   for (int round = 0; round < 20; ++round) {

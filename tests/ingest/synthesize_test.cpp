@@ -85,7 +85,7 @@ TEST(synthesize, is_long_tailed_at_the_shape_of_movielens) {
   auto items = item_counts(data);
   std::sort(users.begin(), users.end());
   std::sort(items.begin(), items.end());
-  // MovieLens-1M itself: median 96 and most 2,314 of a user, median 123 and most 3,428 of an item.
+  // MovieLens-1M: median 96 and maximum 2,314 per user, median 123 and maximum 3,428 per item.
   EXPECT_LT(users[users.size() / 2], 110U);
   EXPECT_GT(users.back(), 1500U);
   EXPECT_LT(items[items.size() / 2], 150U);
@@ -141,7 +141,7 @@ TEST(save_with_ratings, publishes_both_or_neither) {
   EXPECT_THROW(save_with_ratings(data, out, folder / "file"), option_error);
   EXPECT_EQ(entries(), 1) << "a dataset whose ratings cannot be written";
 
-  // What takes the place of the ratings while they are written is met last of all.
+  // A file that appears at the path of the ratings while they are written is detected at publication.
   run_control control;
   control.on_progress = [&](const progress&) { std::filesystem::create_directory(csv); };
   EXPECT_THROW(save_with_ratings(data, out, csv, false, control), option_error);
@@ -153,7 +153,7 @@ TEST(save_with_ratings, publishes_both_or_neither) {
   EXPECT_EQ(entries(), 3);
 }
 
-TEST(synthesize, reports_how_far_it_has_come) {
+TEST(synthesize, reports_progress) {
   std::vector<std::uint64_t> done;
   run_control control = with_threads(2);
   control.on_progress = [&](const progress& now) {

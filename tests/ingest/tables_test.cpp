@@ -1,5 +1,4 @@
-// Tables as people have them: what each becomes, or why it is refused. Where the shared inputs are present, they are
-// read as well.
+// Common forms of tables: the resulting dataset, or the error. Also reads the shared inputs if they exist.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -18,7 +17,7 @@ namespace {
 using test::gzipped;
 using test::keep_everyone;
 
-/// Users, items, training positives, and "user->held-out item" by raw ids; or "refused: " and the message.
+/// Returns users, items, training positives, and "user->held-out item" by raw ids; or "refused: " and the message.
 std::string outcome(const std::function<dataset()>& make) {
   try {
     const dataset data = make();
@@ -154,7 +153,7 @@ TEST(tables, without_a_header_or_with_other_separators_are_read) {
   });
 }
 
-TEST(tables, of_other_kinds_are_named) {
+TEST(tables, of_unsupported_formats_are_named) {
   expect_outcomes({
       {"Netflix", "1:\n1488844,3,2005-09-06\n", "refused: Netflix Prize's blocks"},
       {"NCF negatives", "(0,25)\t1064\t174\n(1,133)\t1072\t3154\n", "refused: NCF's list of evaluation negatives"},
@@ -249,7 +248,7 @@ TEST(tables, may_be_limited_to_high_ratings) {
   });
 }
 
-TEST(tables, say_how_they_were_read) {
+TEST(tables, report_how_they_were_read) {
   prepare_summary summary;
   test::prepare_text("1,a,3,978300760\n1,b,3,978300761\n", keep_everyone(), 1, &summary);
   const std::string text = summary.detected.to_string();
@@ -260,7 +259,7 @@ TEST(tables, say_how_they_were_read) {
   }
 }
 
-// Rows of the shared table that need no options: file, then what it must become.
+// Rows of the shared table without options: file and expected result.
 TEST(tables, of_the_shared_inputs_give_their_right_values) {
   const char* shared = std::getenv("NEGPIPE_SHARED_DIR");
   const std::filesystem::path folder =

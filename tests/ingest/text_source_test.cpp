@@ -21,7 +21,7 @@ std::string lines(std::size_t bytes) {
   return text;
 }
 
-// All blocks joined; each must end with a line.
+// Returns all blocks joined; each must end with a complete line.
 std::string read_blocks(const std::filesystem::path& path) {
   text_source source{input_file(path)};
   block_reader reader(source);
@@ -95,7 +95,7 @@ TEST(text_source, refuses_to_expand_a_file_without_limit) {
   EXPECT_NO_THROW(read_blocks(folder / "small.gz")) << "a small file may shrink to " << small.size() << " bytes";
 }
 
-TEST(text_source, takes_zeros_after_the_last_gzip_member_for_padding) {
+TEST(text_source, ignores_zeros_after_the_last_gzip_member) {
   const temporary_folder folder;
   const std::string text = lines(1000);
   for (const std::size_t zeros : {std::size_t{1}, std::size_t{512}, std::size_t{300'000}}) {
@@ -154,7 +154,7 @@ TEST(text_source, refuses_pipes) {
   }
 }
 
-TEST(text_source, reports_what_the_system_refuses) {
+TEST(text_source, reports_system_errors) {
   const temporary_folder folder;
   EXPECT_THROW(read_blocks(folder / "missing"), io_error);
   EXPECT_THROW(read_blocks(folder.path()), io_error);

@@ -14,7 +14,7 @@ TEST(user_rows, groups_in_file_order) {
   EXPECT_TRUE(grouped.of(1).empty());
 }
 
-// Users with no rows, with one, and one with nearly all: every user in one range, in order.
+// Users without rows, with one, and with almost all rows: every user is in one range, in order.
 TEST(user_rows, splits_into_ranges_that_cover_all_users_once) {
   const std::vector<std::vector<std::uint64_t>> examples = {
       {0, 1}, {0, 0, 0, 0}, {0, 5, 5, 1000, 1001}, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}};

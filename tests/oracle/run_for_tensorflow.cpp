@@ -1,5 +1,5 @@
-// Writes runs below a folder, and beside each the arrays that its records must hold: made point by point from the core,
-// as raw little-endian files "users", "items", "flags" and "valid" of all batches in reading order.
+// Writes runs below a folder, and next to each the arrays that its records must hold: computed point by point with the
+// core, as raw little-endian files "users", "items", "flags" and "valid" of all batches in reading order.
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
@@ -112,7 +112,7 @@ int main(int count, char** arguments) {
                                                                    {compression_type::gzip, "gzip"}};
   for (const auto& [padding, padding_name] : paddings) {
     for (const auto& [compression, compression_name] : compressions) {
-      for (const std::uint32_t readers : {1U, 4U, 11U}) {  // 6 or 7 batches: some files hold none
+      for (const std::uint32_t readers : {1U, 4U, 11U}) {  // 6 or 7 batches: some files are empty
         const std::string name = std::string(padding_name) + "-" + compression_name + "-" + std::to_string(readers);
         const bool mlperf = readers == 4;
         write_run(out / ("uint16-" + name), narrow, padding, compression, readers, mlperf);

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-# The program is run as the tests of its subcommands do it.
+# Uses the helpers of the tests of the subcommands.
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "cli"))
 
 from program import SMALL, negpipe, write_ratings  # noqa: E402
@@ -25,7 +25,7 @@ def dataset(ratings, tmp_path_factory):
 
 @pytest.fixture
 def pipeline(dataset, tmp_path):
-    """Starts pipelines, and ends them when the test does."""
+    """Starts pipelines, and ends them at the end of the test."""
     from negpipe import tf as negpipe_tf  # here: not all tests need TensorFlow
     from pipelines import USUAL
 
@@ -46,7 +46,7 @@ def pipeline(dataset, tmp_path):
 
 @pytest.fixture(scope="session")
 def run(dataset, tmp_path_factory):
-    """Two cycles and the evaluation data, seed 42; not to be changed."""
+    """Two cycles and the evaluation data, seed 42. Must not be changed."""
     path = tmp_path_factory.mktemp("run") / "run"
     negpipe("generate", dataset, "--out", path, "--cycles", 2, "--seed", 42, *SMALL)
     return path

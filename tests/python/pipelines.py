@@ -1,8 +1,8 @@
-"""What the tests of pipelines share."""
+"""Helpers of the tests of pipelines."""
 
 from negpipe import tf as negpipe_tf
 
-# As the program's tests have it: 20 negatives for each evaluated user.
+# As in the program's tests: 20 negatives for each evaluated user.
 USUAL = {"batch_size": 512, "eval_batch_size": 210, "num_data_readers": 3, "eval_negatives": 20}
 PARAMS = {"batch_size": 512, "eval_batch_size": 210}
 

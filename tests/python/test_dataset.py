@@ -1,4 +1,4 @@
-"""negpipe.Dataset: what it holds, where it comes from, and what it refuses."""
+"""negpipe.Dataset: content, sources, and errors."""
 
 import pickle
 
@@ -31,7 +31,7 @@ def test_text_ids_are_kept(tmp_path):
     assert data.decode_items(data.heldout_items).tolist() == ["film 24", "film 24"]
 
 
-def test_a_table_of_another_form_is_read_as_it_is_described(tmp_path):
+def test_a_table_is_read_with_the_given_options(tmp_path):
     rows = [f"{user}|{item}|{(item % 5) + 1}" for user in (7, 3) for item in range(25)]
     (tmp_path / "ratings.txt").write_text("\n".join(["who|what|stars", *rows]) + "\n")
     columns = {"user": "who", "item": "what", "rating": "stars", "separator": "|"}
@@ -78,7 +78,7 @@ def test_unknown_ids_and_numbers_are_refused(small):
         small.positives_of(50)
 
 
-def test_a_split_that_is_made_already_is_taken_over(small):
+def test_an_existing_split_is_used(small):
     sparse = pytest.importorskip("scipy.sparse")
     matrix = sparse.csr_array((np.ones(small.num_positives), small.positive_items, small.user_offsets), shape=(50, 100))
     taken = negpipe.Dataset.from_csr(
@@ -122,7 +122,7 @@ def test_a_missing_file_is_the_built_in_error_too(make, tmp_path):
         make(tmp_path / "nothing")
 
 
-def test_refusals_name_fields_and_what_is_known(ratings, tmp_path):
+def test_errors_name_fields_and_known_values(ratings, tmp_path):
     with pytest.raises(errors.OptionError, match='ties: "no" given; expected one of file, shuffled'):
         negpipe.Dataset.from_ratings(ratings, ties="no")
     (tmp_path / "bad.csv").write_text("user_id,item_id,rating,timestamp\n1,2,3\n")

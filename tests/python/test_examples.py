@@ -1,4 +1,4 @@
-"""The example trains, stops, and makes the same run of the same seed."""
+"""The example trains, stops, and gives the same run with the same seed."""
 
 import json
 import os
@@ -33,7 +33,7 @@ def train(shape, folder, *arguments):
     return outcome.stdout
 
 
-def test_a_seed_decides_a_run(shape, tmp_path):
+def test_a_seed_determines_a_run(shape, tmp_path):
     first = train(shape, tmp_path / "first", "--train_epochs=2", "--seed=3")
     lines = re.findall(r"^Iteration (\d): HR = (0\.\d{4}), NDCG = (0\.\d{4})$", first, re.MULTILINE)
     assert [line[0] for line in lines] == ["1", "2"]
@@ -63,7 +63,7 @@ def test_waiting_for_the_first_cycle_counts(shape, tmp_path, monkeypatch):
         os.kill(pid, signal.SIGSTOP)
         while f"{pid} (negpipe) T " not in pathlib.Path(f"/proc/{pid}/stat").read_text():
             time.sleep(0.005)
-        shutil.rmtree(ncf_dataset.train_epoch_dir)  # what it had made by then
+        shutil.rmtree(ncf_dataset.train_epoch_dir)  # what it has written so far
         threading.Timer(cycles_late_seconds, os.kill, (pid, signal.SIGCONT)).start()
         return ncf_dataset, cleanup_fn
 
@@ -115,7 +115,7 @@ def test_the_rule_of_the_comparison(monkeypatch):
     arguments = train_neumf.make_parser().parse_args(["--train_epochs", "5"])
 
     def runs(feed, last_cycles):
-        """Runs of seeds 1, 2 and so on, whose first cycles are to have no weight."""
+        """Runs of seeds 1, 2 and so on, whose first cycles must have no weight."""
         return [
             {"feed": feed, "seed": seed, "hr": [0.9, 0.0, *rates], "ndcg": [0.1] * 5}
             | {"waiting_seconds": 1.0, "training_seconds": 4.0}

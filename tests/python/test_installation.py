@@ -1,4 +1,4 @@
-"""The wheel works in an environment that holds nothing but NumPy: the package, its extension module, the program."""
+"""The wheel works in an environment with only NumPy: the package, its extension module, the program."""
 
 import pathlib
 import shutil
@@ -22,7 +22,7 @@ def run(*command, **options):
 def wheel(tmp_path_factory):
     pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-build-isolation", "--no-deps", "--no-index"]
     folder = tmp_path_factory.mktemp("wheel")
-    # The presets' kind of folder and the compiler's options, so that a compiler cache knows the sources already.
+    # The same folder and compiler options as the presets, so that a compiler cache can be used.
     options = ["NEGPIPE_CUDA=OFF", "NEGPIPE_WARNINGS_AS_ERRORS=ON"]
     settings = [f"build-dir={ROOT}/build/wheel", *(f"cmake.define.{option}" for option in options)]
     run(*pip, *(f"--config-settings={setting}" for setting in settings), "-w", folder, ROOT)
@@ -32,7 +32,7 @@ def wheel(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def environment(wheel, tmp_path_factory):
-    """The bin folder of an environment with the wheel, and NumPy as the tests have it."""
+    """The bin folder of an environment with the wheel and the NumPy of the tests."""
     folder = tmp_path_factory.mktemp("environment")
     run(sys.executable, "-m", "venv", "--without-pip", folder)
     (site,) = folder.glob("lib/python*/site-packages")
@@ -61,7 +61,7 @@ def test_the_program_runs_by_both_names(environment, tmp_path):
     assert refused.returncode == 6
 
 
-def test_the_package_works_and_stands_where_it_was_installed(environment):
+def test_the_package_works_where_it_was_installed(environment):
     script = """
 import negpipe
 print(negpipe.Dataset.synthetic(users=50, items=100, interactions=1500))
@@ -71,7 +71,7 @@ print(negpipe.__file__)"""
     assert pathlib.Path(path).is_relative_to(environment.parent)
 
 
-def test_the_program_is_found_by_name_before_the_one_carried(environment, tmp_path):
+def test_a_program_in_the_path_takes_precedence_over_the_bundled_one(environment, tmp_path):
     named = tmp_path / "negpipe"
     shutil.copy("/bin/true", named)
     script = "from negpipe import program; print(program.find_program())"

@@ -41,7 +41,7 @@ def assert_equal(found, wanted):
 
 
 def joined(parts):
-    """The batches of several ranks as one sequence."""
+    """Returns the batches of several ranks as one sequence."""
     return [tuple(np.concatenate(columns) for columns in zip(*batches)) for batches in zip(*parts)]
 
 
@@ -49,7 +49,7 @@ def joined(parts):
 
 
 @pytest.mark.parametrize("padding", ["resample", "mask", "drop"])
-def test_training_batches_are_those_that_the_program_writes(data, padding, tmp_path):
+def test_training_batches_equal_those_of_the_program(data, padding, tmp_path):
     from program import negpipe as program
 
     data.save(tmp_path / "dataset")
@@ -69,7 +69,7 @@ def test_training_batches_are_those_that_the_program_writes(data, padding, tmp_p
 
 
 @pytest.mark.parametrize("mlperf", [False, True])
-def test_evaluation_batches_are_those_that_the_program_writes(data, mlperf, tmp_path):
+def test_evaluation_batches_equal_those_of_the_program(data, mlperf, tmp_path):
     from program import negpipe as program
 
     data.save(tmp_path / "dataset")
@@ -84,7 +84,7 @@ def test_evaluation_batches_are_those_that_the_program_writes(data, mlperf, tmp_
             assert column.tobytes() == np.asarray(wanted[name]).tobytes(), name
 
 
-def test_types_are_those_asked_for_and_values_the_same(data):
+def test_requested_types_do_not_change_values(data):
     plain = negpipe.TrainLoader(data, BATCH_SIZE, label_dtype="int8").batch(0, 0)
     for users in ("int32", "int64"):
         for items in ("uint16", "int32", "int64"):
@@ -121,19 +121,19 @@ def test_batches_made_ahead_change_nothing(data, loader, prefetch):
     assert_equal(negpipe.TrainLoader(data, BATCH_SIZE, seed=42, prefetch=prefetch), loader.epoch(0))
 
 
-def test_epochs_differ_and_follow_each_other(loader):
+def test_epochs_differ_and_are_consecutive(loader):
     epochs = [copied(loader) for _ in range(3)]
     for number, epoch in enumerate(epochs):
         assert_equal(loader.epoch(number), epoch)
     assert not np.array_equal(epochs[0][0][0], epochs[1][0][0])
 
 
-def test_an_epoch_that_was_left_early_is_not_begun_again(loader):
+def test_an_unfinished_epoch_is_not_started_again(loader):
     first = copied([next(iter(loader))])
     second = copied([next(iter(loader))])
     assert_equal(second, [loader.batch(1, 0)])
     assert_equal(first, [loader.batch(0, 0)])
-    iter(loader)  # delivers nothing, so epoch 2 is still to come
+    iter(loader)  # no batch was used, so epoch 2 is still the next one
     assert_equal([next(iter(loader))], [loader.batch(2, 0)])
 
 
@@ -174,7 +174,7 @@ def test_memory_that_does_not_fit_is_refused(loader):
 # ---- memory
 
 
-def test_batches_that_are_kept_do_not_change(loader):
+def test_batches_in_use_do_not_change(loader):
     kept = list(loader.epoch(0))
     assert len(kept) > 10
     for _ in loader.epoch(1):
@@ -195,20 +195,20 @@ def test_one_column_keeps_its_batch_alive(data):
     assert np.array_equal(items, wanted)
 
 
-def test_memory_that_is_let_go_is_used_again(data):
+def test_released_memory_is_reused(data):
     loader = negpipe.TrainLoader(data, BATCH_SIZE, prefetch=0)
     addresses = {loader.batch(0, i)[0].ctypes.data for i in range(len(loader))}
     assert len(addresses) == 1
     assert next(iter(addresses)) % 128 == 0
 
 
-def test_arrays_are_handed_on_without_a_copy(loader):
+def test_arrays_are_passed_on_without_a_copy(loader):
     users = loader.batch(0, 0)[0]
     taken = np.from_dlpack(users)
     assert taken.ctypes.data == users.ctypes.data
     wanted = users.copy()
     del users
-    for _ in loader:  # reuses whatever is free
+    for _ in loader:  # reuses free memory
         pass
     assert np.array_equal(taken, wanted)
 
@@ -260,7 +260,7 @@ def test_ranks_are_found_at_the_first_batch(data, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "3")
     assert len(loader.batch(0, 0)[0]) == BATCH_SIZE // 3
     monkeypatch.setenv("WORLD_SIZE", "2")
-    assert len(loader.batch(0, 0)[0]) == BATCH_SIZE // 3  # once found, they stay
+    assert len(loader.batch(0, 0)[0]) == BATCH_SIZE // 3  # not determined again
 
 
 # ---- state
@@ -388,13 +388,13 @@ def test_threads_may_share_an_iterator(data):
 
 
 def in_child(work):
-    """What work() returned in a forked process, by pickle."""
+    """Runs work() in a forked process and returns its result."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         try:
             result = work()
-        except BaseException as failure:  # the parent must hear of it, whatever it is
+        except BaseException as failure:  # any exception is passed to the parent
             result = failure
         os.write(writing, pickle.dumps(result))
         os._exit(0)
@@ -405,7 +405,7 @@ def in_child(work):
     return result
 
 
-def test_a_forked_process_goes_on_with_an_iterator_of_its_own(data):
+def test_a_forked_process_continues_with_its_own_iterator(data):
     loader = negpipe.TrainLoader(data, BATCH_SIZE, seed=42)
     iterator = iter(loader)
     kept = next(iterator)
@@ -450,7 +450,7 @@ def test_after_close_batches_stay_and_new_ones_are_refused(data):
     loader.close()
 
 
-def test_iterators_that_are_dropped_end_their_threads(data):
+def test_dropped_iterators_end_their_threads(data):
     before = len(os.listdir("/proc/self/task"))
     for _ in range(20):
         loader = negpipe.TrainLoader(data, BATCH_SIZE, prefetch=4)
@@ -473,12 +473,12 @@ def test_iterators_that_are_dropped_end_their_threads(data):
     ({"rank": 2, "world_size": 2}, "expected 0 <= rank < world_size"),
     ({"device": "cuda"}, r"negpipe\.torch"),
 ])
-def test_wrong_options_are_refused_when_the_loader_is_made(data, options, message):
+def test_wrong_options_are_refused_by_the_constructor(data, options, message):
     with pytest.raises(errors.OptionError, match=message):
         negpipe.TrainLoader(data, **options)
 
 
-def test_evaluation_that_cannot_be_had_is_refused_when_the_loader_is_made(data):
+def test_impossible_evaluation_is_refused_by_the_constructor(data):
     with pytest.raises(errors.InfeasibleError):
         negpipe.EvalLoader(data)
     with pytest.raises(errors.OptionError, match=r"expected a multiple of num_negatives \+ 1 = 21"):
@@ -487,7 +487,7 @@ def test_evaluation_that_cannot_be_had_is_refused_when_the_loader_is_made(data):
         negpipe.TrainLoader("ratings.csv")
 
 
-def test_iterators_tell_how_many_batches_are_left(loader):
+def test_iterators_have_the_number_of_remaining_batches(loader):
     iterator = loader.epoch(0)
     assert isinstance(iterator, EpochIterator)
     assert iterator.__length_hint__() == len(loader)

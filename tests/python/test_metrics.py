@@ -1,4 +1,4 @@
-"""Hit rate and NDCG against a naive oracle, with ties, duplicates, padding and scores that are no numbers."""
+"""Hit rate and NDCG against a naive reference, with ties, duplicates, padding and NaN scores."""
 
 import math
 
@@ -8,7 +8,7 @@ from negpipe import metrics
 
 
 def oracle(scores, mask, k, num_neg, match_mlperf):
-    """As the definition says it, item by item."""
+    """Follows the definition, item by item."""
     hits, gain, rows = 0, 0.0, 0
     for row, duplicates in zip(scores.reshape(-1, num_neg + 1), mask.reshape(-1, num_neg + 1)):
         if sum(duplicates) == num_neg:
@@ -25,7 +25,7 @@ def oracle(scores, mask, k, num_neg, match_mlperf):
 
 
 def random_rows(seed, rows=200, num_neg=30, levels=12):
-    """Scores of few levels, so that ties abound; masks as the format has them; padding rows; some NaN."""
+    """Returns scores with many ties, masks of the format, padding rows, and some NaN."""
     generator = np.random.default_rng(seed)
     scores = generator.integers(0, levels, (rows, num_neg + 1)).astype(np.float32)
     mask = (generator.random((rows, num_neg + 1)) < 0.2).astype(np.int8)
@@ -63,7 +63,7 @@ FRAMEWORKS = {"numpy": metrics.hit_rate_and_ndcg, "tensorflow": tensorflow_metri
 @pytest.mark.parametrize("match_mlperf", [False, True])
 @pytest.mark.parametrize("k", [1, 10, 31])
 @pytest.mark.parametrize("seed", [1, 2])
-def test_against_the_oracle(compute, match_mlperf, k, seed):
+def test_against_the_reference(compute, match_mlperf, k, seed):
     scores, mask = random_rows(seed)
     wanted = oracle(scores, mask, k, 30, match_mlperf)
     found = compute(scores, mask, k, 30, match_mlperf)
@@ -72,7 +72,7 @@ def test_against_the_oracle(compute, match_mlperf, k, seed):
     assert found.ndcg == pytest.approx(wanted.ndcg, abs=1e-6)
 
 
-def test_the_oracle_tells_conventions_apart():
+def test_the_reference_distinguishes_the_conventions():
     scores, mask = random_rows(1)
     assert oracle(scores, mask, 10, 30, False) != oracle(scores, mask, 10, 30, True)
     assert oracle(scores, mask, 10, 30, False) != oracle(scores, np.zeros_like(mask), 10, 30, False)
@@ -98,7 +98,7 @@ FRAMEWORKS = {"numpy": metrics.hit_rate_and_ndcg, "tensorflow": tensorflow_metri
     [
         ([5, 1, 2, 3], [0, 0, 0, 0], (1.0, 1.0, 1)),
         ([2, 1, 2, 3], [0, 0, 0, 0], (0.0, 0.0, 1)),  # one better, one equal: rank 2
-        ([3, 1, 2, 3], [0, 0, 0, 0], (1.0, 1 / math.log2(3), 1)),  # a tie is lost
+        ([3, 1, 2, 3], [0, 0, 0, 0], (1.0, 1 / math.log2(3), 1)),  # a tie counts as worse
         ([1, 1, 1, 1], [0, 0, 0, 0], (0.0, 0.0, 1)),  # a constant model hits nothing
         ([0, 9, 9, 9], [0, 1, 1, 1], (0.0, 0.0, 0)),  # padding
         ([math.nan, 1, 2, 3], [0, 0, 0, 0], (0.0, 0.0, 1)),
@@ -111,7 +111,7 @@ def test_single_rows(compute, scores, mask, wanted):
     assert found.ndcg == pytest.approx(wanted[1], abs=1e-6)
 
 
-def test_mlperf_lets_duplicates_not_count():
+def test_mlperf_ignores_duplicates():
     scores, mask = np.float64([2, 3, 3, 3]), [0, 0, 1, 1]
     assert metrics.hit_rate_and_ndcg(scores, mask, 2, 3).hit_rate == 0
     assert metrics.hit_rate_and_ndcg(scores, mask, 2, 3, match_mlperf=True).hit_rate == 1
@@ -148,7 +148,7 @@ FRAMEWORKS = {"numpy": metrics.hit_rate_and_ndcg, "tensorflow": tensorflow_metri
 def test_integer_scores_do_not_overflow(compute, match_mlperf, dtype):
     if compute is jax_metrics and dtype is np.int64:
         pytest.skip("JAX narrows int64 itself unless jax_enable_x64 is set")
-    # There is no integer below the positive's that a duplicate could be given. (Doubles tell whole numbers to 2^53.)
+    # No integer is lower than the positive's score. (Doubles represent whole numbers up to 2^53.)
     least, most = max(np.iinfo(dtype).min, -(2**52)), np.iinfo(dtype).max
     scores = np.array([least + 1, most, least, least], dtype)
     found = compute(scores, np.int8([0, 1, 0, 0]), 1, 3, match_mlperf)
@@ -182,7 +182,7 @@ def test_totals_of_ranks_add_up_to_those_of_all_rows():
     assert summed[10].ndcg == pytest.approx(whole.result()[10].ndcg)
 
 
-def test_tensors_are_worked_on_where_they_are():
+def test_tensors_stay_on_their_device():
     torch = pytest.importorskip("torch", reason="PyTorch is not installed; run scripts/setup-torch")
     rank, counts = metrics.ranks(torch.tensor([3, 1, 4, 1]), torch.zeros(4, dtype=torch.bool), 3)
     assert isinstance(rank, torch.Tensor) and rank.tolist() == [1] and counts.tolist() == [True]

@@ -1,4 +1,4 @@
-"""The calls of 2018, with a real producer behind them."""
+"""The functions of the 2018 pipeline, with a real producer."""
 
 import collections
 import json
@@ -17,7 +17,7 @@ from negpipe import tf as negpipe_tf
 from pipelines import PARAMS, USUAL, hashes
 from program import PROGRAM, negpipe
 
-def test_two_cycles_are_what_the_program_says(pipeline, run):
+def test_two_cycles_equal_those_of_the_program(pipeline, run):
     ncf_dataset, cleanup_fn = pipeline()
     wanted = {entry["name"]: entry for entry in json.loads(negpipe("hash", run, "--json").stdout)["folders"]}
     for name in ("cycle_00000", "cycle_00001"):
@@ -30,12 +30,12 @@ def test_two_cycles_are_what_the_program_says(pipeline, run):
     assert hashes(input_fn)[1] == wanted["eval_data"]["all_batches"]
     process = ncf_dataset.producer.process
     cleanup_fn()
-    assert process.returncode == 130  # ended by the first and mildest request
+    assert process.returncode == 130  # ended by the first signal
     assert not ncf_dataset.cache_root.exists()
     cleanup_fn()
 
 
-def test_cycles_without_ceremony(pipeline, run):
+def test_iterating_over_cycles(pipeline, run):
     wanted = [entry.all_batches for entry in records.hash(run)[:2]]
     ncf_dataset, _ = pipeline()
     with ncf_dataset:
@@ -73,7 +73,7 @@ def test_paddings(padding, pipeline):
 
 
 def test_the_checks_of_2018(ratings, pipeline):
-    """Every positive is seen once, labels are right, users differ in what they are given, negatives vary."""
+    """Every positive occurs once, labels are right, users get different items, negatives vary."""
     rows = [tuple(map(int, line.split(",")[:2])) for line in ratings.read_text().splitlines()[1:]]
     seen_pairs = set(rows)
     ncf_dataset, _ = pipeline(ratings)
@@ -115,7 +115,7 @@ def test_mlperf_with_fewer_items_than_negatives(tmp_path):
     assert (batch["duplicate_mask"].numpy().reshape(2, 1000).sum(axis=1) > 990).all()
 
 
-def test_numpys_seed_decides_a_deterministic_run(pipeline):
+def test_numpys_seed_determines_a_deterministic_run(pipeline):
     outcomes = []
     for seed in (1, 1, 2):
         np.random.seed(seed)
@@ -150,7 +150,7 @@ def test_hashes_are_logged(pipeline, run, caplog):
     assert f"[pipeline_hash] All batches hash: {wanted.all_batches}" in caplog.text
 
 
-# ---- what goes wrong
+# ---- errors
 
 
 def test_another_batch_size_is_refused(pipeline):
@@ -168,20 +168,20 @@ def test_another_step_count_is_refused(pipeline):
         negpipe_tf.make_input_fn(ncf_dataset, True)
 
 
-def test_a_dead_producer_is_told_of(pipeline):
+def test_a_dead_producer_is_reported(pipeline):
     ncf_dataset, _ = pipeline(cycles_ahead=1)
     negpipe_tf.make_input_fn(ncf_dataset, True)
-    negpipe_tf.make_input_fn(ncf_dataset, False)  # comes after what the log has of cycle 0
+    negpipe_tf.make_input_fn(ncf_dataset, False)  # after the messages about cycle 0
     ncf_dataset.producer.process.kill()
     ncf_dataset.producer.process.wait()
-    # What it had published may still be read.
+    # Published cycles can still be read.
     negpipe_tf.make_input_fn(ncf_dataset, True)
     shutil.rmtree(ncf_dataset.train_epoch_dir)
     with pytest.raises(negpipe_tf.ProducerError, match="has died.*exit status -9.*cycle 0"):
         negpipe_tf.make_input_fn(ncf_dataset, True)
 
 
-def test_waiting_has_an_end(pipeline):
+def test_waiting_times_out(pipeline):
     ncf_dataset, _ = pipeline(cycles_ahead=1)
     negpipe_tf.make_input_fn(ncf_dataset, True)
     os.kill(ncf_dataset.producer.process.pid, signal.SIGSTOP)
@@ -194,7 +194,7 @@ def test_waiting_has_an_end(pipeline):
         os.kill(ncf_dataset.producer.process.pid, signal.SIGCONT)
 
 
-def test_a_producer_that_does_not_start_says_why(pipeline, tmp_path):
+def test_a_producer_that_does_not_start_gives_the_reason(pipeline, tmp_path):
     with pytest.raises(negpipe_tf.ProducerError, match="did not start: eval_batch_size: 211 given"):
         pipeline(eval_batch_size=211)
     assert list((tmp_path / "data").glob("*_cache")) == []
@@ -203,7 +203,7 @@ def test_a_producer_that_does_not_start_says_why(pipeline, tmp_path):
 def test_a_producer_that_hangs_is_killed(pipeline):
     ncf_dataset, cleanup_fn = pipeline()
     process = ncf_dataset.producer.process
-    os.kill(process.pid, signal.SIGSTOP)  # no request but SIGKILL reaches a stopped process
+    os.kill(process.pid, signal.SIGSTOP)  # only SIGKILL ends a stopped process
     begin = time.monotonic()
     cleanup_fn()
     assert process.returncode == -signal.SIGKILL
@@ -215,7 +215,7 @@ def test_a_producer_that_hangs_is_killed(pipeline):
     ("source", "wanted"),
     [("ml-2000m", "neither a ratings file"), ("ml-1m", "found no ml-1m"), ("/dev/null", "prepare")],
 )
-def test_datasets_that_are_none(source, wanted, pipeline, tmp_path):
+def test_invalid_datasets(source, wanted, pipeline, tmp_path):
     with pytest.raises((ValueError, program.ProgramError), match=wanted):
         pipeline(source)
     assert list((tmp_path / "data").glob("*_cache")) == []
@@ -251,7 +251,7 @@ def ml_1m_shape(tmp_path_factory):
     return folder
 
 
-def test_known_names_may_be_prepared_already(ml_1m_shape, pipeline, tmp_path):
+def test_known_names_can_be_prepared_datasets(ml_1m_shape, pipeline, tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data/ml-1m").symlink_to(ml_1m_shape)
     ncf_dataset, cleanup_fn = pipeline("ml-1m")
@@ -260,7 +260,7 @@ def test_known_names_may_be_prepared_already(ml_1m_shape, pipeline, tmp_path):
     assert (tmp_path / "data/ml-1m/dataset.json").exists()
 
 
-def test_prepared_folders_too_are_checked_for_their_counts(dataset, pipeline, tmp_path):
+def test_prepared_folders_are_checked_for_their_counts(dataset, pipeline, tmp_path):
     shutil.copytree(dataset, tmp_path / "data/ml-20m")
     with pytest.raises(ValueError, match="60 users and 300 items, but ml-20m has 138493 and 26744"):
         pipeline("ml-20m")
@@ -289,14 +289,14 @@ def test_a_slash_in_the_name_is_refused(pipeline, tmp_path):
     assert not (tmp_path / "data").exists()
 
 
-def test_the_producer_keeps_off_the_trainers_gpu_unless_asked(pipeline):
+def test_the_producer_does_not_use_the_gpu_by_default(pipeline):
     def said(**options):
         ncf_dataset, _ = pipeline(**options)
         negpipe_tf.make_input_fn(ncf_dataset, True)
         return ncf_dataset.producer.log_file.read_text()
 
     text = said()
-    assert "backend: cpu" in text and "is not used" not in text  # no other device was thought of
+    assert "backend: cpu" in text and "is not used" not in text  # no other device was tried
     assert "cuda is not used" in said(device="auto")
 
 
@@ -307,7 +307,7 @@ def test_a_cache_in_use_is_refused(pipeline, tmp_path):
     assert (tmp_path / "data/mine_ncf_recommendation_cache").exists()
 
 
-def test_a_producer_that_somebody_else_starts(dataset, run, tmp_path):
+def test_a_producer_started_by_another_process(dataset, run, tmp_path):
     command = [PROGRAM, "produce", "--data_dir", tmp_path, "--cache_id", "theirs", "--eval-negatives", "20"]
     with subprocess.Popen(list(map(str, command)), stderr=subprocess.DEVNULL) as process:
         ncf_dataset, cleanup_fn = negpipe_tf.instantiate_pipeline(
@@ -318,13 +318,13 @@ def test_a_producer_that_somebody_else_starts(dataset, run, tmp_path):
         process.kill()
         process.wait()
         shutil.rmtree(ncf_dataset.train_epoch_dir)
-        # subproc.alive still lies there, but names a process that is no more.
+        # subproc.alive still exists, but names a process that has ended.
         with pytest.raises(negpipe_tf.ProducerError, match="has died"):
             negpipe_tf.make_input_fn(ncf_dataset, True)
         cleanup_fn()
 
 
-def test_the_interpreters_end_cleans_up(dataset, tmp_path):
+def test_the_end_of_the_interpreter_cleans_up(dataset, tmp_path):
     script = (
         "import sys\nfrom negpipe import tf as n\n"
         "d, _ = n.instantiate_pipeline(sys.argv[1], sys.argv[2], 512, 210, eval_negatives=20)\n"
@@ -338,7 +338,7 @@ def test_the_interpreters_end_cleans_up(dataset, tmp_path):
     assert list(tmp_path.glob("*_cache")) == []
 
 
-def test_ctrl_c_reaches_the_trainer_alone(dataset, tmp_path):
+def test_ctrl_c_reaches_only_the_trainer(dataset, tmp_path):
     script = (
         "import sys, time\nfrom negpipe import tf as n\n"
         "d, _ = n.instantiate_pipeline(sys.argv[1], sys.argv[2], 512, 210, eval_negatives=20)\n"
@@ -349,6 +349,6 @@ def test_ctrl_c_reaches_the_trainer_alone(dataset, tmp_path):
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as trainer:
         trainer.stdout.readline()
         os.killpg(trainer.pid, signal.SIGINT)
-        assert trainer.stdout.readline().strip() == "None"  # the producer did not hear it
+        assert trainer.stdout.readline().strip() == "None"  # the producer did not get the signal
         assert trainer.wait(60) == 0
     assert list(tmp_path.glob("*_cache")) == []

@@ -17,7 +17,7 @@ OPTIONS = {"--batch-size": 512, "--eval-batch-size": 210, "--readers": 3, "--eva
 
 @pytest.fixture
 def start(dataset, tmp_path):
-    """Starts producers, and ends them when the test does."""
+    """Starts producers, and ends them at the end of the test."""
     started = []
 
     def start(**changed):
@@ -32,7 +32,7 @@ def start(dataset, tmp_path):
         handle.cleanup()
 
 
-# ---- names and words
+# ---- names and messages
 
 
 NO_NAMES = ("", ".", "..", "../x", "a/b", "/x", ".hidden", "a\nb", "a\0b", "\x7f", " a", "a ", "a" * 250, "ä" * 120)
@@ -50,7 +50,7 @@ def test_other_characters_of_a_cache_id_are_allowed(cache_id, tmp_path):
     assert producer.make_cache(tmp_path, cache_id) == tmp_path / f"{cache_id}_ncf_recommendation_cache"
 
 
-def test_a_refused_start_speaks_of_python_arguments(start):
+def test_a_refused_start_names_python_arguments(start):
     for changed, words in (
         ({"eval_batch_size": 211}, "eval_batch_size: 211 given"),
         ({"readers": 0}, "num_data_readers: "),
@@ -90,7 +90,7 @@ def test_a_flag_file_takes_no_path_with_a_line_break(tmp_path):
 
 
 @pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1), (0, 1, 2)])
-def test_closed_descriptors_are_given_to_no_file(closed, dataset, tmp_path):
+def test_closed_descriptors_are_not_reused_for_files(closed, dataset, tmp_path):
     text = (
         "import sys\nfrom negpipe import producer, program\n"
         "root = producer.make_cache(sys.argv[2], 'x')\n"
@@ -113,7 +113,7 @@ def test_closed_descriptors_are_given_to_no_file(closed, dataset, tmp_path):
     assert "cycle 0: " in log and "\0" not in log
 
 
-def test_messages_go_nowhere_else_where_standard_error_is_closed():
+def test_messages_are_discarded_if_standard_error_is_closed():
     text = "from negpipe import messages\nmessages.tell('seen')\n"
     command = ["sh", "-c", 'exec "$@" 2>&-', "sh", sys.executable, "-c", text]
     assert subprocess.run(command, capture_output=True, check=True).stdout == b""
@@ -134,16 +134,16 @@ def test_time_while_the_trainer_is_stopped_does_not_count():
         process.send_signal(signal.SIGSTOP)
         time.sleep(4)
         process.send_signal(signal.SIGCONT)
-        assert float(process.stdout.readline()) > 5.5  # 4 s count as 1
+        assert float(process.stdout.readline()) > 5.5  # 4 stopped seconds count as 1
 
 
-def test_no_timeout_is_never_over():
+def test_without_a_timeout_waiting_never_ends():
     assert not producer.Patience(None).is_over()
     assert producer.Patience(0).is_over()
 
 
 @pytest.mark.parametrize("kind", ["fifo", "folder", "large", "garbage", "nested"])
-def test_a_mark_of_life_of_another_kind_blocks_nothing(kind, tmp_path):
+def test_an_unreadable_liveness_file_does_not_block(kind, tmp_path):
     handle = producer.Producer(tmp_path, "theirs")
     handle.cache_root.mkdir()
     alive = handle.cache_root / "subproc.alive"
@@ -153,19 +153,19 @@ def test_a_mark_of_life_of_another_kind_blocks_nothing(kind, tmp_path):
         alive.mkdir()
     else:
         alive.write_bytes({"large": b" " * (2 << 20), "garbage": b"\xff\0", "nested": b"[" * 100_000}[kind])
-    assert handle.is_alive()  # it is there, and names nobody who is known to have ended
+    assert handle.is_alive()  # it exists, and does not name a process that has ended
     handle.cleanup()
     assert not handle.cache_root.exists()
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[]", '{"users": "many", "items": 1, "positives": 1}', "[" * 100_000])
-def test_a_dataset_that_is_none_is_a_value_error(content, tmp_path):
+def test_an_invalid_dataset_is_a_value_error(content, tmp_path):
     (tmp_path / "dataset.json").write_text(content)
     with pytest.raises(ValueError, match="dataset.json describes no dataset"):
         producer.read_counts(tmp_path)
 
 
-def test_cleanup_takes_the_cache_out_of_sight_in_one_step(start, monkeypatch):
+def test_cleanup_hides_the_cache_in_one_step(start, monkeypatch):
     handle = start()
     handle.wait_until_alive(PATIENCE_SECONDS)
     wait_until(lambda: (handle.cache_root / "eval_data/ready.json").exists(), "some data")
@@ -182,7 +182,7 @@ def test_cleanup_takes_the_cache_out_of_sight_in_one_step(start, monkeypatch):
     assert [path.name for path in handle.data_dir.iterdir()] == ["log"]
 
 
-def test_the_cache_of_a_producer_of_somebody_else_is_removed_under_it(dataset, tmp_path):
+def test_cleanup_removes_the_cache_of_another_processs_producer(dataset, tmp_path):
     command = [program.find_program(), "produce", dataset, "--data-dir", tmp_path, "--cache-id", "theirs", "--parent=0"]
     command += [f"{name}={value}" for name, value in OPTIONS.items()]
     with subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, text=True) as process:
@@ -194,7 +194,7 @@ def test_the_cache_of_a_producer_of_somebody_else_is_removed_under_it(dataset, t
     assert list(pathlib.Path(tmp_path).iterdir()) == []
 
 
-def test_subproc_alive_is_known_by_its_content(start):
+def test_subproc_alive_is_identified_by_its_content(start):
     handle = start()
     handle.wait_until_alive(PATIENCE_SECONDS)
     assert json.loads(producer.read_small_file(handle.cache_root / "subproc.alive"))["pid"] == handle.process.pid

@@ -1,4 +1,4 @@
-"""Where rank and world size come from."""
+"""Sources of rank and world size."""
 
 import pytest
 
@@ -19,17 +19,17 @@ SLURM = {"SLURM_PROCID": "3", "SLURM_STEP_NUM_TASKS": "4"}
     ({"SLURM_PROCID": "0", "SLURM_NTASKS": "4"}, 0, 1),  # a batch script, which runs once
     ({"RANK": "1"}, 0, 1),
 ])
-def test_launchers_are_understood(environment, rank, world_size):
+def test_launchers_are_detected(environment, rank, world_size):
     found = find_ranks(None, None, environment)
     assert (found.rank, found.world_size) == (rank, world_size)
 
 
-def test_arguments_come_first():
+def test_arguments_take_precedence():
     assert find_ranks(0, 2, TORCHRUN).source == "the arguments"
     assert find_ranks(None, None, TORCHRUN).source == "RANK and WORLD_SIZE"
 
 
-def test_nonsense_is_refused_with_its_source():
+def test_invalid_values_are_refused_with_their_source():
     with pytest.raises(errors.OptionError, match="rank 4 of 4 from RANK and WORLD_SIZE"):
         find_ranks(None, None, {"RANK": "4", "WORLD_SIZE": "4"})
     with pytest.raises(errors.OptionError, match="expected integers"):

@@ -1,4 +1,4 @@
-"""The reader without TensorFlow, against the program that wrote the files and against damage."""
+"""The reader without TensorFlow: equal to the program, and robust against damaged files."""
 
 import json
 import shutil
@@ -18,7 +18,7 @@ def program_hashes(folder):
     [(), ("--compression", "gzip"), ("--padding", "mask"), ("--padding", "drop"), ("--readers", 40)],
     ids=["plain", "gzip", "mask", "drop", "empty-files"],
 )
-def test_hash_is_the_programs(options, dataset, tmp_path):
+def test_hash_equals_that_of_the_program(options, dataset, tmp_path):
     usual = [word for pair in zip(SMALL[::2], SMALL[1::2]) if pair[0] not in options for word in pair]
     negpipe("generate", dataset, "--out", tmp_path, "--cycles", 2, "--seed", 5, *usual, *options)
     ours = records.hash(tmp_path)
@@ -75,11 +75,11 @@ def test_a_flipped_byte_never_gives_other_data(compression, dataset, tmp_path):
             harmless += 1
         except records.FormatError as failure:
             assert "train_0.tfrecords" in str(failure)
-    # In a gzip header some bytes, such as the time, mean nothing; in plain records each one counts.
+    # Some bytes of a gzip header, such as the time, are unused; in plain records every byte is checked.
     assert harmless <= (len(positions) // 10 if compression == "gzip" else 0)
 
 
-def test_truncation_is_found(run, tmp_path):
+def test_truncation_is_detected(run, tmp_path):
     folder = tmp_path / "cycle"
     shutil.copytree(run / "training_epochs/cycle_00000", folder)
     path = folder / "train_1.tfrecords"
@@ -90,7 +90,7 @@ def test_truncation_is_found(run, tmp_path):
             list(records.RecordFolder(folder).batches())
 
 
-def test_a_record_is_refused_before_memory_is_spent_on_it(run):
+def test_a_record_is_refused_before_memory_is_allocated(run):
     path = run / "training_epochs/cycle_00000/train_0.tfrecords"
     size = len(next(records.read_payloads(path)))
     assert len(next(records.read_payloads(path, max_payload_bytes=size))) == size
@@ -116,7 +116,7 @@ def test_a_folder_that_was_not_finished_has_no_hash(run, tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"batch_size": "many"}'])
-def test_a_ready_file_that_is_none(text, tmp_path):
+def test_an_invalid_ready_file(text, tmp_path):
     (tmp_path / "ready.json").write_text(text)
     with pytest.raises(records.FormatError, match="ready.json"):
         records.RecordFolder(tmp_path)

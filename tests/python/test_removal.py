@@ -1,4 +1,4 @@
-"""Folders are removed as a whole, whenever the process is killed, and never across a mount."""
+"""Folders disappear in one step, also if the process is killed, and never across a mount."""
 
 import errno
 import itertools
@@ -17,7 +17,7 @@ REMOVE = "import sys\nfrom negpipe import removal\nremoval.remove_tree(*sys.argv
 
 @pytest.fixture
 def folder(tmp_path):
-    """A folder of records as a cache holds it."""
+    """A folder of records in a cache."""
     cycle = tmp_path / "cache/training_epochs/cycle_00000"
     cycle.mkdir(parents=True)
     for name in ("ready.json", "train_0.tfrecords", "train_1.tfrecords"):
@@ -50,7 +50,7 @@ def test_what_does_not_exist_is_ignored(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_hidden_place_that_is_missing_is_none(folder, tmp_path):
+def test_a_missing_hidden_folder_is_ignored(folder, tmp_path):
     removal.remove_tree(folder, tmp_path / "no/such/place")
     assert everything(tmp_path / "cache/training_epochs") == []
 
@@ -71,7 +71,7 @@ def test_long_names_fit(tmp_path):
 
 
 @pytest.mark.parametrize("in_place", [False, True], ids=["renamed", "in_place"])
-def test_killed_at_any_moment_no_half_is_taken_for_a_whole(in_place, folder, tmp_path):
+def test_killed_at_any_moment_no_incomplete_folder_is_visible(in_place, folder, tmp_path):
     preloaded = preloading("NEGPIPE_STRIKE")
     original = tmp_path / "original"
     shutil.copytree(folder, original)
@@ -98,7 +98,7 @@ def test_killed_at_any_moment_no_half_is_taken_for_a_whole(in_place, folder, tmp
 
 
 def mounting(theirs, at):
-    """What to put before a command so that a bind mount is there for it."""
+    """Returns a command prefix that gives the command a bind mount."""
     unshare = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "--map-root-user"]
     if not works(*unshare, "mount", "-t", "tmpfs", "tmpfs", "/mnt"):
         pytest.skip("a mount of a test's own needs root or user namespaces, which are not available here")

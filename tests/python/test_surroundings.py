@@ -1,4 +1,4 @@
-"""What a trainer does beside training: forks, changes folders, is interrupted; and where its producer may run."""
+"""The environment of a trainer: forks, other working directories, interrupts, and containers."""
 
 import contextlib
 import json
@@ -43,7 +43,7 @@ def run_script(text, *arguments):
     ],
     ids=["by default", "root at INFO", "root at WARNING", "switched off", "a handler that is silent"],
 )
-def test_what_is_told_can_be_switched_off(setting, times):
+def test_messages_can_be_turned_off(setting, times):
     text = f"import logging\nfrom negpipe import messages\n{setting}\nmessages.tell('%d batches', 3)\n"
     outcome = run_script(text)
     assert outcome.stderr.count("3 batches") == times
@@ -57,7 +57,7 @@ def test_hashes_and_waiting_are_seen_by_default(dataset, tmp_path):
     assert outcome.stderr.count("Waiting for the producer to make") == 1
 
 
-def test_waiting_for_a_cycle_is_told(pipeline, caplog):
+def test_waiting_for_a_cycle_is_logged(pipeline, caplog):
     caplog.set_level("INFO", "negpipe")
     ncf_dataset, _ = pipeline(cycles_ahead=1)
     shutil.rmtree(negpipe_tf.make_input_fn(ncf_dataset, True)[1])
@@ -72,13 +72,13 @@ def test_waiting_for_a_cycle_is_told(pipeline, caplog):
 # ---- the trainer's process
 
 
-def test_a_child_that_is_forked_off_and_ends_leaves_the_pipeline_alone(dataset, tmp_path):
+def test_the_end_of_a_forked_child_does_not_affect_the_pipeline(dataset, tmp_path):
     text = (
         "child = os.fork()\n"
         "if child == 0:\n"
-        "  n.make_input_fn(d, True)\n"  # the child may look at the data
+        "  n.make_input_fn(d, True)\n"  # the child may read the data
         "  cleanup()\n"
-        "  sys.exit(7)\n"  # by the normal way, which runs what atexit has inherited
+        "  sys.exit(7)\n"  # runs the inherited atexit handlers
         "assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7\n"
         "assert d.producer.process.poll() is None and d.cache_root.exists()\n"
         "assert [cycle.number for cycle in d.cycles(5)] == [0, 1, 2, 3, 4]\n"
@@ -102,7 +102,7 @@ def test_another_current_folder_does_not_matter(dataset, tmp_path, monkeypatch):
 
 
 def status_of(pid, name):
-    """A line of what the system says of a process, such as State."""
+    """Returns a field of /proc/PID/status, such as State."""
     lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(line.partition(":")[2].strip() for line in lines if line.startswith(name + ":"))
 
@@ -111,7 +111,7 @@ def has_pending(pid, which):
     return bool(int(status_of(pid, "ShdPnd"), 16) >> (which - 1) & 1)
 
 
-def test_a_cleanup_that_is_interrupted_is_done_by_the_next_call(pipeline):
+def test_an_interrupted_cleanup_is_completed_by_the_next_call(pipeline):
     ncf_dataset, cleanup_fn = pipeline()
     process = ncf_dataset.producer.process
     os.kill(process.pid, signal.SIGSTOP)  # so that cleanup has to wait
@@ -135,7 +135,7 @@ def test_a_cleanup_that_is_interrupted_is_done_by_the_next_call(pipeline):
 
 @contextlib.contextmanager
 def write_protected(folder):
-    """Lets nothing be removed from a folder, even by tests that run as root."""
+    """Prevents removals from a folder, even for root."""
     mode = folder.stat().st_mode
     user = os.geteuid()
     folder.chmod(0o555)
@@ -148,8 +148,8 @@ def write_protected(folder):
         folder.chmod(mode)
 
 
-def test_a_cycle_that_cannot_be_deleted_does_not_come_for_ever(pipeline, tmp_path):
-    for folder in (tmp_path, *tmp_path.parents[:2]):  # those that pytest made for its user alone
+def test_a_cycle_that_cannot_be_deleted_is_not_repeated_forever(pipeline, tmp_path):
+    for folder in (tmp_path, *tmp_path.parents[:2]):  # folders that pytest made private
         folder.chmod(0o755)
     ncf_dataset, _ = pipeline()
     cycles = ncf_dataset.cycles()
@@ -163,7 +163,7 @@ def test_a_cycle_that_cannot_be_deleted_does_not_come_for_ever(pipeline, tmp_pat
 # ---- the producer's process
 
 
-def test_a_producer_among_other_processes_is_alive_while_its_file_is_there(dataset, tmp_path):
+def test_a_producer_in_a_container_is_alive_while_its_file_exists(dataset, tmp_path):
     apart = ["unshare", "--pid", "--fork", "--kill-child"]
     if os.geteuid() != 0:
         apart.append("--map-root-user")
@@ -197,7 +197,7 @@ def test_a_producer_among_other_processes_is_alive_while_its_file_is_there(datas
     ],
     ids=["here", "another machine", "another container", "not known"],
 )
-def test_a_pid_is_judged_where_it_means_something(changed, alive, tmp_path):
+def test_a_pid_is_checked_only_in_its_own_namespace(changed, alive, tmp_path):
     with subprocess.Popen(["true"]) as ended:
         pass
     content = {"pid": ended.pid, "start_ticks": 1, **producer._whereabouts(), **changed}

@@ -1,4 +1,4 @@
-"""Datasets from rows in memory: arrays and Arrow tables of every maker give the dataset that a file of them gives."""
+"""Datasets from rows in memory: arrays and Arrow tables of all libraries equal the dataset of a file."""
 
 import datetime
 
@@ -12,7 +12,7 @@ COLUMNS = {"user": "who", "item": "what", "time": "when"}
 
 @pytest.fixture(scope="module")
 def rows():
-    """Users as numbers, items as text, times in seconds; in no order."""
+    """Users as numbers, items as text, times in seconds; unordered."""
     draw = np.random.default_rng(1)
     users = np.repeat(np.arange(30) * 7, 40)
     items = np.concatenate([draw.permutation(90)[:40] for _ in range(30)])
@@ -53,20 +53,20 @@ def test_arrays_of_every_kind_agree_with_the_file(rows, expected):
     assert found[5] != expected  # the same rows in the opposite order of time
 
 
-def test_arrays_of_other_frameworks_are_taken_by_dlpack(rows, expected):
+def test_arrays_of_other_frameworks_are_read_through_dlpack(rows, expected):
     jax = pytest.importorskip("jax.numpy")
     users, items, times = rows
     made = negpipe.Dataset.from_arrays(jax.asarray(users), items, jax.asarray(times))
     assert made.digest == expected
 
 
-def test_pandas_hands_over(frame, expected):
+def test_pandas_frames_are_read(frame, expected):
     assert from_frame(frame).digest == expected
     assert from_frame(frame.astype({"what": "category", "who": "Int64"})).digest == expected
     assert "source 'pandas'" in repr(from_frame(frame))
 
 
-def test_polars_hands_over_and_lazy_frames_are_told_to_collect(frame, expected):
+def test_polars_frames_are_read_and_lazy_ones_refused(frame, expected):
     polars = pytest.importorskip("polars")
     table = polars.from_pandas(frame)
     assert from_frame(table).digest == expected
@@ -75,7 +75,7 @@ def test_polars_hands_over_and_lazy_frames_are_told_to_collect(frame, expected):
         from_frame(table.lazy())
 
 
-def test_pyarrow_hands_over_in_chunks_and_slices(frame, expected):
+def test_pyarrow_chunks_and_slices_are_read(frame, expected):
     pyarrow = pytest.importorskip("pyarrow")
     table = pyarrow.Table.from_pandas(frame)
     half = len(frame) // 2
@@ -86,7 +86,7 @@ def test_pyarrow_hands_over_in_chunks_and_slices(frame, expected):
     assert from_frame(large).digest == expected
 
 
-def test_duckdb_hands_over(frame, expected):
+def test_duckdb_relations_are_read(frame, expected):
     duckdb = pytest.importorskip("duckdb")
     assert from_frame(duckdb.sql("select * from frame")).digest == expected
 
@@ -128,14 +128,14 @@ def test_missing_values_of_arrow_are_refused_or_dropped(frame):
     assert negpipe.Dataset.from_arrow(holes, **COLUMNS, missing="drop").summary["rows_missing"] == 2
 
 
-def test_words_that_a_file_would_hold_for_missing_are_ids_in_memory():
+def test_words_for_missing_values_are_ids_in_memory():
     items = ["NA", "None"] * 15
     made = negpipe.Dataset.from_arrays(np.repeat([1, 2], 15), [f"{item}{i}" if i > 1 else item for i, item in
                                        enumerate(items)], min_ratings=1)
     assert {"NA", "None"} <= set(made.item_ids.tolist())
 
 
-def test_ratings_below_a_floor_are_no_positives(rows):
+def test_ratings_below_the_minimum_are_not_positives(rows):
     users, items, times = rows
     ratings = np.where(np.arange(users.size) % 2, 1, 5)
     made = negpipe.Dataset.from_arrays(users, items, times, ratings=ratings, min_rating=3, min_ratings=1)

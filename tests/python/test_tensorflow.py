@@ -1,4 +1,4 @@
-"""What TensorFlow gets, from folders that are already there."""
+"""Reading existing folders in TensorFlow."""
 
 import collections
 
@@ -11,7 +11,7 @@ from program import SMALL, negpipe
 
 
 def rows(dataset):
-    """All points of a dataset as a multiset of tuples."""
+    """Returns all points of a dataset as a multiset of tuples."""
     counted = collections.Counter()
     for batch in dataset:
         features, labels = batch if isinstance(batch, tuple) else (batch, None)
@@ -34,7 +34,7 @@ def test_deterministic_reading_is_the_programs_order(part, run):
     assert dataset.cardinality().numpy() == folder.batch_count
 
 
-def test_more_than_ten_files_stand_in_the_order_of_their_numbers(dataset, tmp_path):
+def test_more_than_ten_files_are_read_in_the_order_of_their_numbers(dataset, tmp_path):
     usual = [word for pair in zip(SMALL[::2], SMALL[1::2], strict=True) if pair[0] != "--readers" for word in pair]
     negpipe("generate", dataset, "--out", tmp_path, "--seed", 5, *usual, "--readers", 12)
     folder = tmp_path / "training_epochs/cycle_00000"

@@ -1,4 +1,4 @@
-"""Reads datasets and records without the program and without its Python package, and checks what they promise.
+"""Reads datasets and records without the program and its Python package, and checks their promises.
 
 Every check is an assertion. Written for small data: plain Python where speed does not matter."""
 
@@ -12,7 +12,7 @@ import numpy as np
 
 
 class Dataset:
-    """The arrays of a dataset folder, checked for their order and ranges."""
+    """Returns the arrays of a dataset folder, after checks of order and ranges."""
 
     def __init__(self, folder):
         self.description = json.loads((folder / "dataset.json").read_text())
@@ -30,7 +30,7 @@ class Dataset:
         assert ((0 <= self.heldout) & (self.heldout < self.item_count)).all()
         for name, array in self.description["arrays"].items():
             if name.split("_")[0] not in ("user", "item", "positive", "heldout"):
-                continue  # what a later version may add
+                continue  # later versions may add members
             values = np.load(folder / f"{name}.npy")
             assert len(values) == array["length"] and f"{crc32c.crc32c(values.tobytes()):08x}" == array["crc32c"], name
 
@@ -86,7 +86,7 @@ def _batch(payload, dtypes, batch_size):
 
 
 def read_records(folder):
-    """(ready.json, all batches end to end as {column: array}) of a folder of records, files against ready.json."""
+    """Returns (ready.json, {column: array of all batches}) of a folder. Checks the files against ready.json."""
     ready = json.loads((folder / "ready.json").read_text())
     batches = []
     for listed in ready["files"]:
@@ -100,13 +100,13 @@ def read_records(folder):
 
 
 def check_cycle(folder, data):
-    """Every positive once an epoch with label 1, and for each of them K negatives with label 0, padding left out."""
+    """Checks that each positive occurs once per epoch with label 1, and K negatives with label 0, without padding."""
     ready, columns = read_records(folder)
     users, items, labels = columns["user_id"], columns["item_id"], columns["labels"]
     padding = len(users) - ready["point_count"]
     assert ready["padding"] == "resample" and 0 <= padding < ready["batch_size"]
     own = np.ones(len(users), bool)
-    own[ready["batch_size"] - padding : ready["batch_size"]] = False  # the last batch stands first
+    own[ready["batch_size"] - padding : ready["batch_size"]] = False  # the last batch is first
     points = list(zip(users[own].tolist(), items[own].tolist(), labels[own].tolist()))
     epochs, negatives = ready["epochs_per_cycle"], ready["num_neg"]
     found = collections.Counter((user, item) for user, item, label in points if label == 1)
@@ -118,7 +118,7 @@ def check_cycle(folder, data):
 
 
 def check_evaluation(folder, data):
-    """Each user's held-out item, then E distinct items that are neither that nor positives; padding at the end."""
+    """Checks rows: the held-out item, then E distinct items that are neither that nor positives; padding at the end."""
     ready, columns = read_records(folder)
     row_length = ready["eval_negatives"] + 1
     users = columns["user_id"].reshape(-1, row_length)[: data.user_count]
@@ -130,7 +130,7 @@ def check_evaluation(folder, data):
 
 
 def check_run(folder, data):
-    """A whole output folder of generate or produce."""
+    """Checks an output folder of generate or produce."""
     for cycle in (folder / "training_epochs").iterdir():
         check_cycle(cycle, data)
     check_evaluation(folder / "eval_data", data)
