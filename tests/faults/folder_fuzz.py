@@ -2,7 +2,9 @@
 
 A folder of records: `negpipe hash` and negpipe.records must both accept it, with the same hashes, or both refuse it;
 and `negpipe verify` must not accept what they refuse. A dataset: independent_reader.py must accept what
-`negpipe info` accepts. All refusals must have status 4 or 6, or be a FormatError. Usage: folder_fuzz.py [--cases N] [--seed N]
+`negpipe info` accepts. All refusals must have status 4 or 6, or be a FormatError.
+
+Usage: folder_fuzz.py [--cases N] [--seed N]
 """
 
 import argparse

@@ -1,7 +1,9 @@
 """Simulates power cuts: kills the program at a system call, copies the disk at that moment, and reads the copy.
 
 The disk is an image of a file system on a loop device. Unsynced writes of the program are only in memory, so a copy of
-the image is the disk after a power cut; mounting the copy recovers it as after a crash. Needs root and loop devices. Usage: power_cuts.py [--every N]
+the image is the disk after a power cut; mounting the copy recovers it as after a crash. Needs root and loop devices.
+
+Usage: power_cuts.py [--every N]
 """
 
 import argparse

@@ -47,8 +47,8 @@ TEST(refusal, names_line_and_column) {
             ":2:1: the user id \"99999999999999999999\" does not fit 64 bits; renumber the ids");
 }
 
-// A number beyond 64 bits is refused in a column of numbers and accepted in a column of text, before and after the text.
-// The first wrong line is named.
+// A number beyond 64 bits is refused in a column of numbers and accepted in a column of text, before and after the
+// text. The first wrong line is named.
 TEST(refusal, of_numbers_that_do_not_fit_depends_on_the_whole_column) {
   const std::string wide = "99999999999999999999";
   const std::string user_refused = "the user id \"" + wide + "\" does not fit 64 bits; renumber the ids";

@@ -1,5 +1,5 @@
 # cmake -D FROM=package|subdirectory|fetch -D SOURCE=... -D BUILD=... -D WORK=... -D VERSION=... -D COMPILER=... -P
-# Takes the library into the consumer project in one of three ways, builds it and runs it.
+# Builds and runs the consumer project with the library, in one of three ways.
 file(REMOVE_RECURSE ${WORK})
 file(MAKE_DIRECTORY ${WORK})
 
@@ -12,7 +12,7 @@ function(run)
 endfunction()
 
 if(FROM STREQUAL "package")
-  # Installed in one place and moved to another: the package must not remember where it was made.
+  # Installed in one folder and moved to another: the package must be relocatable.
   run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${WORK}/first)
   file(RENAME ${WORK}/first ${WORK}/prefix)
   if(NOT EXISTS ${WORK}/prefix/bin/negpipe)
@@ -30,7 +30,7 @@ run(${CMAKE_COMMAND} -S ${SOURCE}/tests/install/consumer -B ${WORK}/build -G Nin
     -D NEGPIPE_CUDA=OFF -D CMAKE_BUILD_TYPE=Debug -D CMAKE_CXX_COMPILER=${COMPILER} -D CMAKE_PREFIX_PATH=${WORK}/prefix
     -D NEGPIPE_FROM=${FROM} -D NEGPIPE_SOURCE=${SOURCE} -D NEGPIPE_VERSION=${VERSION})
 run(${CMAKE_COMMAND} --build ${WORK}/build)
-# Two users with 21 ratings each: 40 training positives, 200 points a cycle, three cycles.
+# Two users with 21 ratings each: 40 training positives, 200 points per cycle, three cycles.
 set(ratings "userId,movieId,rating,timestamp\n")
 foreach(user 1 2)
   foreach(item RANGE 1 21)

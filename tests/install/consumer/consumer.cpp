@@ -1,4 +1,4 @@
-// What a program of somebody else's does with the library: train from batches that are made on demand.
+// A user's program: trains on batches that the library makes on demand.
 #include <cstdint>
 #include <iostream>
 
