@@ -253,7 +253,7 @@ class evaluation_check final : public column_check {
     return is_sound;
   }
 
-  // Users stand at fixed places: each record says all there is to say.
+  // Each user has a fixed row, so every check concerns a single record.
   bool concludes() const override { return true; }
 
  private:

@@ -20,7 +20,7 @@ struct record_file {
   std::string name;
   std::uint64_t record_count = 0;
   std::uint64_t byte_count = 0;
-  std::uint32_t crc32c = 0;  ///< of the file's bytes as they lie on disk
+  std::uint32_t crc32c = 0;  ///< of the bytes on disk
 
   friend bool operator==(const record_file&, const record_file&) = default;
 };
