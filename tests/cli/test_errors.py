@@ -153,7 +153,7 @@ def test_users_with_too_few_items_left_are_named(ratings, dataset, tmp_path):
     left = 300 - rows.count(fullest)
     naming = [fullest, left]
     refuses_run(INFEASIBLE, dataset, tmp_path, "--eval-negatives", left + 1, "--eval-batch-size", left + 2,
-                naming=naming)
+                "--eval-infeasible", "error", naming=naming)
 
 
 def test_all_available_negatives_can_be_used(ratings, dataset, tmp_path):
