@@ -35,10 +35,13 @@ constexpr const char* alive_name = "subproc.alive";
 constexpr const char* lock_name = "producer.lock";
 constexpr const char* in_use_name = ".in-use";
 
-/// Waits up to 500 ms for a condition. Returns whether it holds.
+/// Waits up to 500 ms for a condition. Returns true as soon as it holds. The condition may have state.
 template <typename Condition>
 bool wait_briefly(Condition holds) {
-  for (int i = 0; i < 50 && !holds(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  for (int i = 0; i < 50; ++i) {
+    if (holds()) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
   return holds();
 }
 
