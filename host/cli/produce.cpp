@@ -213,9 +213,11 @@ void add_produce(CLI::App& app) {
                      "threads for all cycles but the first; 0: three quarters of --threads")
       ->capture_default_str();
   command.add_option("--log-file", arguments->log_file, "append messages to this file instead of standard error");
-  command.add_option("--parent", arguments->parent,
-                     "end when the parent process is no longer the one with this id; 0: ignore its end. By default the "
-                     "process that started the program");
+  command
+      .add_option("--parent", arguments->parent,
+                  "end when the parent process is no longer the one with this id; 0: ignore its end. By default the "
+                  "process that started the program")
+      ->check(CLI::Range(std::int64_t{0}, std::int64_t{std::numeric_limits<pid_t>::max()}));
   command.add_flag("--poll", options.poll, "look for consumed cycles twice a second instead of using inotify");
   command.add_flag("--resume", options.resume, "continue the run of an earlier producer of this cache");
   command.add_flag("--force", generation.options.replace, "remove the run of an earlier producer of this cache");

@@ -1,5 +1,7 @@
 #include "folder_writer.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -155,7 +157,8 @@ batch_shape evaluation_shape_of(const sampler& source) {
 }  // namespace
 
 void check_readers(std::uint32_t readers) {
-  if (readers == 0) throw option_error("readers", "0 given, 1 or more wanted");
+  if (readers >= 1 && readers <= max_readers) return;
+  throw option_error("readers", fmt::format("{} given, 1 to {} wanted", readers, max_readers));
 }
 
 void check_outside(const dataset& data, const fs::path& out) {

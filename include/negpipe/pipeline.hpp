@@ -14,11 +14,14 @@
 
 namespace negpipe {
 
+/// The most record files of a cycle: all are open at once.
+inline constexpr std::uint32_t max_readers = 65'536;
+
 struct generate_options {
   std::filesystem::path out;
   std::uint64_t first_cycle = 0;
   std::uint64_t cycle_count = 1;
-  std::uint32_t readers = 4;                    ///< record files per cycle (R)
+  std::uint32_t readers = 4;                    ///< record files per cycle (R), 1 to max_readers
   compression_type compression = compression_type::none;
   bool replace = false;                         ///< replace empty folders, and record folders (with a ready.json)
 };

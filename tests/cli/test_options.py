@@ -53,7 +53,8 @@ def test_wrong_usage(arguments, tmp_path):
 
 
 @pytest.mark.parametrize("option, value", [
-    ("--num-neg", "-1"), ("--num-neg", "four"), ("--batch-size", 0), ("--readers", 0), ("--cycles", 0),
+    ("--num-neg", "-1"), ("--num-neg", "four"), ("--batch-size", 0), ("--readers", 0), ("--readers", 65_537),
+    ("--cycles", 0),
     ("--cycles", "-1"), ("--epochs-per-cycle", 0), ("--padding", "zeros"), ("--compression", "zip"),
     ("--threads", "many"), ("--threads", 4097), ("--threads", 100_000), ("--seed", "18446744073709551616"),
     ("--seed", "-1"), ("--seed", "0x10"), ("--seed", ""), ("--device", "tpu"), ("--device", ""),
@@ -117,6 +118,13 @@ def test_the_json_of_produce_gives_the_seed_as_text_too(dataset, tmp_path):
     command = ("produce", dataset, "--data-dir", tmp_path, "--cache-id", 1, "--cycles", 1, *SMALL, "--parent", 0)
     found = json.loads(negpipe(*command, "--seed", 2**64 - 1, "--json").stdout)
     assert (found["seed"], found["cycles"]) == (str(2**64 - 1), 1)
+
+
+@pytest.mark.parametrize("parent", ["-1", 2**31, 2**32 - 1])
+def test_a_parent_that_no_process_can_be_is_refused(parent, dataset, tmp_path):
+    refuses(USAGE, "produce", dataset, "--data-dir", tmp_path, "--cache-id", 1, *SMALL, "--parent", parent,
+            naming=["--parent"])
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("subcommand", SUBCOMMANDS)
