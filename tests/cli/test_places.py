@@ -265,7 +265,8 @@ def test_other_inputs_and_outputs_of_a_run_are_not_replaced(ratings, tmp_path):
     refuses(USAGE, "synth", *SHAPE, "--out", data, "--csv", data / "sub/s.csv", "--force", naming=[data / "sub/s.csv"])
     assert list((tmp_path / "elsewhere").iterdir()) == []
     (tmp_path / "elsewhere").rmdir()
-    refuses(USAGE, "synth", *SHAPE, "--out", tmp_path / "new", "--csv", data, "--force", naming=[data, "is not a regular file"])
+    refuses(USAGE, "synth", *SHAPE, "--out", tmp_path / "new", "--csv", data, "--force",
+            naming=[data, "is not a regular file"])
     refuses(USAGE, "synth", *SHAPE, "--out", tmp_path / "new", "--csv", "/dev/null", "--force", naming=["/dev/null"])
     assert (data / "r.csv").read_bytes() == ratings.read_bytes()
     negpipe("info", data)

@@ -40,6 +40,7 @@ __device__ std::uint64_t call_positives(const core::positives_view& view, negpip
   sum += core::csr_view::sample_count(sum) + core::bitset_view::row_words(9);
   const auto slot = view.filter.slot_of(user, item);
   sum += core::bloom_filter_view::words_for(sum) + slot.mask() + slot.both_in(3) + view.filter.may_contain(user, item);
+  sum += static_cast<std::uint64_t>(core::csr_view::last_user_at(view.csr.user_offsets, 0, 1, sum));
   return sum + static_cast<std::uint64_t>(index(view.csr.user_of(sum)) + core::is_repeat(row.items, 7));
 }
 
