@@ -14,7 +14,7 @@ _MAX_NAME_BYTES = 200  # a hidden name is longer by 26 bytes, and a file system 
 
 
 def hidden_name(folder, aside=None):
-    """A path that nobody else has, hidden, in `aside` or beside the folder: PARENT/.NAME.partial-RANDOM."""
+    """Returns a unique hidden path in `aside`, or beside the folder: PARENT/.NAME.partial-RANDOM."""
     folder = pathlib.Path(folder)
     name = os.fsdecode(os.fsencode(folder.name)[:_MAX_NAME_BYTES])
     return pathlib.Path(aside or folder.parent) / f".{name}.partial-{secrets.token_hex(8)}"

@@ -78,20 +78,6 @@ def test_the_reference_distinguishes_the_conventions():
     assert oracle(scores, mask, 10, 30, False) != oracle(scores, np.zeros_like(mask), 10, 30, False)
 
 
-def torch_metrics(scores, mask, *options):
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed; run scripts/setup-torch")
-    return metrics.hit_rate_and_ndcg(torch.from_numpy(scores), torch.from_numpy(mask).bool(), *options)
-
-
-def jax_metrics(scores, mask, *options):
-    jax = pytest.importorskip("jax.numpy")
-    return metrics.hit_rate_and_ndcg(jax.asarray(scores), jax.asarray(mask), *options)
-
-
-FRAMEWORKS = {"numpy": metrics.hit_rate_and_ndcg, "tensorflow": tensorflow_metrics, "torch": torch_metrics,
-              "jax": jax_metrics}
-
-
 @pytest.mark.parametrize("compute", FRAMEWORKS.values(), ids=FRAMEWORKS)
 @pytest.mark.parametrize(
     ("scores", "mask", "wanted"),
@@ -126,20 +112,6 @@ def test_batches_add_up():
     found = collected.result()
     assert (found.hit_rate, found.row_count) == (whole.hit_rate, whole.row_count)
     assert found.ndcg == pytest.approx(whole.ndcg, abs=1e-12)
-
-
-def torch_metrics(scores, mask, *options):
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed; run scripts/setup-torch")
-    return metrics.hit_rate_and_ndcg(torch.from_numpy(scores), torch.from_numpy(mask).bool(), *options)
-
-
-def jax_metrics(scores, mask, *options):
-    jax = pytest.importorskip("jax.numpy")
-    return metrics.hit_rate_and_ndcg(jax.asarray(scores), jax.asarray(mask), *options)
-
-
-FRAMEWORKS = {"numpy": metrics.hit_rate_and_ndcg, "tensorflow": tensorflow_metrics, "torch": torch_metrics,
-              "jax": jax_metrics}
 
 
 @pytest.mark.parametrize("compute", FRAMEWORKS.values(), ids=FRAMEWORKS)
