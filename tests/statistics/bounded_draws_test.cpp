@@ -1,4 +1,4 @@
-// Bounded integers are uniform at 32 and 64 bits; biased methods are caught.
+// Bounded integers are uniform at 32 and 64 bits; biased methods are detected.
 #include <gtest/gtest.h>
 
 #include <functional>
@@ -13,7 +13,7 @@ namespace negpipe::test {
 namespace {
 
 // Modulo bias of 32-bit words shows only where the range is a large part of 2^32.
-TEST(bounded_draws, by_the_remainder_of_a_word_are_caught) {
+TEST(bounded_draws, detect_the_bias_of_the_remainder) {
   constexpr std::uint32_t n = 3'000'000'000;
   const auto in_bins = [&](const std::function<bool(std::uint32_t, std::uint32_t&)>& draw) {
     std::vector<std::uint64_t> counts(30, 0);
@@ -30,8 +30,7 @@ TEST(bounded_draws, by_the_remainder_of_a_word_are_caught) {
   })));
 }
 
-/// Draws are to be uniform whatever is counted of them: here by their remainder, where a multiplication without
-/// rejection gives every third value two words of four.
+/// Tests the remainder of draws by 3. Without rejection, multiplication maps two of four words to every third value.
 template <typename Word>
 p_values by_remainder(Word n, const std::function<bool(Word, Word&)>& draw) {
   std::vector<std::uint64_t> counts(3, 0);
@@ -44,7 +43,7 @@ p_values by_remainder(Word n, const std::function<bool(Word, Word&)>& draw) {
   return {uniform_test("remainder by 3 of " + std::to_string(n), counts)};
 }
 
-TEST(bounded_draws, without_rejection_are_caught) {
+TEST(bounded_draws, detect_missing_rejection) {
   constexpr std::uint32_t narrow = 3U << 30;
   constexpr std::uint64_t wide = 3ULL << 62;
   EXPECT_TRUE(consistent(by_remainder<std::uint32_t>(narrow, core::bounded32::make(narrow))));
@@ -59,7 +58,7 @@ TEST(bounded_draws, without_rejection_are_caught) {
   })));
 }
 
-/// Whether the words at both ends, and some between, give values below n, and the last one the last value.
+/// Returns whether words at both ends and some between map to values below n, and the last word to n - 1.
 template <typename Draw>
 bool stays_in_range(std::uint32_t n, const Draw& draw) {
   std::uint32_t value = 0;
@@ -72,8 +71,8 @@ bool stays_in_range(std::uint32_t n, const Draw& draw) {
   return draw(~0U, value) && value == n - 1;
 }
 
-// A floating-point generator rounds its largest words up to 1.0, whose product with n is n.
-TEST(bounded_draws, of_a_generator_that_can_return_one_are_caught) {
+// A float rounds the largest words up to 1.0, and 1.0 * n is n.
+TEST(bounded_draws, detect_a_value_past_the_range) {
   for (const std::uint32_t n : {2U, 300U, 26'744U, 65'536U, 3'000'000'000U}) {
     EXPECT_TRUE(stays_in_range(n, core::bounded32::make(n))) << n;
     EXPECT_FALSE(stays_in_range(n, [n](std::uint32_t word, std::uint32_t& value) {

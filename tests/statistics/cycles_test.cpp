@@ -21,14 +21,14 @@ namespace {
 
 using core::point;
 
-/// A dataset with a plan, and the points of its cycles with the draws of some sampler.
+/// The cycles of a dataset and a plan, with negatives from a given sampler.
 struct run {
   run(const positives_owner& owner, const plan_options& options, mutants::negative_sampler sampler)
       : data(owner.view()), plan(make_training_plan(owner, options)), sample(sampler), source{options.seed} {}
 
   core::cycle_key key(std::uint32_t cycle) const { return core::cycle_key::make(plan, cycle, source); }
 
-  /// point_at with the sampler's draws; with the core's own it is point_at, as a test below checks.
+  /// Returns point_at with the sampler's negative. Equals point_at for real_negative (tested below).
   point at(const core::cycle_key& key, std::uint64_t position) const {
     const point p = core::point_at(plan, key, data, position, source);
     if (p.label == 1 || position >= plan.point_count) return p;
@@ -45,7 +45,7 @@ positives_owner catalogue(std::int32_t users, std::int32_t degree, std::int32_t 
   return random_positives(std::vector<std::int32_t>(static_cast<std::size_t>(users), degree), items, 12);
 }
 
-TEST(cycles, draw_as_the_tests_of_negatives_do) {
+TEST(cycles, points_of_the_helper_equal_point_at) {
   const auto owner = catalogue(50, 20, 200);
   const run real(owner, {}, mutants::real_negative);
   const auto key = real.key(3);
@@ -54,8 +54,8 @@ TEST(cycles, draw_as_the_tests_of_negatives_do) {
   }
 }
 
-/// Over five cycles the number of times each (user, item) pair is a negative is binomial.
-/// with_cycle names the cycle whose points stand for each.
+/// Tests how often each (user, item) pair is a negative in five cycles: a binomial variable. with_cycle maps a cycle to
+/// the cycle whose points are used.
 p_values pair_counts(mutants::negative_sampler sample, std::uint32_t (*with_cycle)(std::uint32_t)) {
   const auto owner = catalogue(300, 20, 420);
   const run r(owner, {.negatives = 4}, sample);
@@ -68,26 +68,26 @@ p_values pair_counts(mutants::negative_sampler sample, std::uint32_t (*with_cycl
       if (p.label == 0) ++times[static_cast<std::size_t>(index(p.user) * 420 + index(p.item))];
     }
   }
-  constexpr std::uint64_t most = 7;
-  std::vector<std::uint64_t> observed(most + 1, 0);
+  constexpr std::uint64_t max_times = 7;
+  std::vector<std::uint64_t> observed(max_times + 1, 0);
   for (std::int32_t u = 0; u < 300; ++u) {
     for (std::int32_t item = 0; item < 420; ++item) {
       if (r.data.contains(user_id{u}, item)) continue;
-      ++observed[std::min<std::uint64_t>(times[static_cast<std::size_t>(u * 420 + item)], most)];
+      ++observed[std::min<std::uint64_t>(times[static_cast<std::size_t>(u * 420 + item)], max_times)];
     }
   }
-  std::vector<double> expected(most + 1, 300.0 * 400);
+  std::vector<double> expected(max_times + 1, 300.0 * 400);
   double below = 0;
-  for (std::uint64_t k = 0; k < most; ++k) {
+  for (std::uint64_t k = 0; k < max_times; ++k) {
     const double chance = binomial_pmf(k, 20 * 4 * cycles, 1.0 / 400);
     below += chance;
     expected[k] *= chance;
   }
-  expected[most] *= 1 - below;
+  expected[max_times] *= 1 - below;
   return {chi_squared_test("times a pair is drawn", observed, expected)};
 }
 
-TEST(cycles, each_negative_pair_comes_binomially_often_over_five) {
+TEST(cycles, counts_of_negative_pairs_are_binomial) {
   const auto own = [](std::uint32_t cycle) { return cycle; };
   EXPECT_TRUE(consistent(pair_counts(mutants::real_negative, own)));
   EXPECT_FALSE(consistent(pair_counts(mutants::real_negative, [](std::uint32_t cycle) {
@@ -119,15 +119,15 @@ TEST(cycles, more_than_nine_negatives_in_ten_are_distinct) {
             0.9);
 }
 
-/// Where each shuffled index stands, so that points are found by positive and slot.
+/// Returns the inverse of the shuffle: the position of each (slot, positive) index.
 std::vector<std::uint64_t> positions(const core::cycle_key& key) {
   std::vector<std::uint64_t> at(key.order.size);
   for (std::uint64_t i = 0; i < at.size(); ++i) at[key.order(i)] = i;
   return at;
 }
 
-/// Negatives of one positive (slots s, s + 1), of the rows beside each other and of one row in two cycles, in 16 x 16
-/// bins of the ranks among what users have left.
+/// Tests independence of pairs of negatives: slots s and s + 1 of one positive, neighbouring positions, one slot in two
+/// cycles. Items are binned by rank among those outside the user's positives, into 16 x 16 bins.
 p_values slots_and_rows(mutants::negative_sampler sample) {
   const auto owner = catalogue(400, 40, 200);
   const run r(owner, {.negatives = 4}, sample);
@@ -163,8 +163,8 @@ TEST(cycles, slots_rows_and_cycles_are_independent) {
   EXPECT_FALSE(consistent(slots_and_rows(mutants::word_shared_by_two)));
 }
 
-// With one order for both cycles, a draw that ignores the cycle gives each slot the same item again.
-TEST(cycles, drawing_cycle_0_again_is_caught) {
+// The order is left out: it differs between cycles, which would hide equal draws.
+TEST(cycles, detect_draws_that_ignore_the_cycle) {
   const auto owner = catalogue(400, 40, 200);
   const auto same_items = [&](mutants::negative_sampler sample) {
     const run r(owner, {}, sample);
@@ -181,19 +181,19 @@ TEST(cycles, drawing_cycle_0_again_is_caught) {
   EXPECT_FALSE(consistent(same_items(mutants::cycle_ignored)));
 }
 
-/// Which shuffled index stands at a position of a cycle.
+/// Returns the index of the point at a position of a cycle.
 using point_order = std::uint64_t (*)(const core::cycle_key& key, std::uint64_t position);
 
 std::uint64_t core_order(const core::cycle_key& key, std::uint64_t position) { return key.order(position); }
 std::uint64_t unshuffled(const core::cycle_key&, std::uint64_t position) { return position; }
-/// Mutant: no point leaves its fiftieth of the cycle.
+/// Mutant: each fiftieth of the cycle is shuffled by itself.
 std::uint64_t shuffled_within_parts(const core::cycle_key& key, std::uint64_t position) {
   const std::uint64_t part = key.order.size / 50;
   return position / part * part + (position + key.order.word[0]) % part;
 }
 
-/// How many of each user's points stand in the first half of a cycle, as z-scores: of a user's share of all points as
-/// many as a hypergeometric variable says. table[user * parts + part] counts over so many cycles.
+/// Returns the z-score of each user's number of points in the first half of a cycle, which is hypergeometric.
+/// table[user * parts + part] holds the sums over all cycles.
 std::vector<double> first_half_of_users(const std::vector<std::uint64_t>& table, std::size_t parts, double points,
                                         double cycles) {
   const std::size_t users = table.size() / parts;
@@ -208,8 +208,8 @@ std::vector<double> first_half_of_users(const std::vector<std::uint64_t>& table,
   return z;
 }
 
-/// Users and labels along the positions of a cycle: each of fifty parts sees each in proportion. And of users the ends
-/// of their numbers, and a trend along them, by the points that fall into the first half.
+/// Tests that users and labels are spread evenly over fifty parts of a cycle, and that the first and the last user, and
+/// the users in order of their ids, show no trend between its halves.
 p_values spread_over_parts(point_order order) {
   constexpr std::size_t users = 100;
   constexpr std::size_t parts = 50;
@@ -227,12 +227,12 @@ p_values spread_over_parts(point_order order) {
       positives[part] += from.is_positive;
     }
   }
-  // Both margins are fixed in each cycle. Rows are short of multinomial by (1 - 1/50)(1 - 1/100), columns likewise.
+  // Both margins are fixed in each cycle, so a cell's variance is that of a draw without replacement.
   const auto points = static_cast<double>(r.plan.point_count);
   const std::vector<double> expected(table.size(), points * cycles / (users * parts));
   const std::vector<double> even(parts, static_cast<double>(owner.positive_count()) * cycles / parts);
   const double spread = chi_squared_statistic(table, expected) * (points - 1) / points;
-  // A label is drawn without replacement: 1 in 5 points is a positive.
+  // Labels are drawn without replacement, and 1 point in 5 is a positive.
   const double labels = chi_squared_statistic(positives, even) / 0.8;
   const std::vector<double> z = first_half_of_users(table, parts, points, cycles);
   return {chi_squared_value("user x part", spread, (users - 1) * (parts - 1)),
@@ -250,12 +250,12 @@ TEST(cycles, users_and_labels_are_spread_evenly) {
   }
 }
 
-/// Mutant: users with higher numbers come a little earlier.
+/// Mutant: users with higher ids come slightly earlier.
 std::uint64_t drifting(const core::cycle_key& key, std::uint64_t position) {
   const std::uint64_t q = key.order(position);
   const std::uint64_t size = key.order.size;
   const std::uint64_t partner = key.order((position + size / 2) % size);
-  // Of two positions half a cycle apart, one pair in eight is put in the order of its users.
+  // Sorts one in eight pairs of positions half a cycle apart by user.
   const bool swapped = std::min(position, (position + size / 2) % size) % 8 == 0;
   if (!swapped) return q;
   const bool early = position < size / 2;
@@ -263,11 +263,12 @@ std::uint64_t drifting(const core::cycle_key& key, std::uint64_t position) {
   return (user_of(q) > user_of(partner)) == early ? q : partner;
 }
 
-TEST(cycles, a_trend_along_users_is_caught) {
+TEST(cycles, detect_a_trend_along_users) {
   EXPECT_FALSE(consistent(only("trend along users", spread_over_parts(drifting))));
 }
 
-/// Where padding comes from, in a thousand bins, over many cycles.
+/// Tests that the positions that padding repeats are uniform, and that neighbours are equal no more often than by
+/// chance. Sums over 25 cycles.
 p_values padding_sources(
     const std::function<std::uint64_t(const core::training_plan&, std::uint32_t, std::uint64_t)>& from) {
   const auto owner = catalogue(100, 20, 200);

@@ -1,4 +1,4 @@
-// Tests of the statistical tests: p-values against published ones, and each goodness-of-fit test on data that it must
+// Tests the statistical tests: p-values against published ones, and each goodness-of-fit test on data that it must
 // accept and on data that it must reject.
 #include "statistics/support/distributions.hpp"
 
@@ -32,7 +32,7 @@ TEST(distributions, chi_squared_has_its_tabled_quantiles) {
   expect_relative(chi_squared_upper(207.20, 119), 1e-6, 5e-3);
 }
 
-TEST(distributions, gamma_is_a_sum_of_poisson_terms) {
+TEST(distributions, gamma_equals_the_sum_of_poisson_terms) {
   for (const int a : {1, 7, 200, 20160}) {
     for (const double ratio : {0.96, 0.999, 1.0, 1.001, 1.04}) {
       const double x = a * ratio;
@@ -88,7 +88,7 @@ TEST(goodness, a_fair_die_passes_and_a_loaded_one_fails) {
   EXPECT_FALSE(consistent({uniform_g_test("loaded", die_rolls(20, 2))}));
 }
 
-TEST(goodness, an_empty_cell_and_an_impossible_one_are_seen) {
+TEST(goodness, detects_an_empty_and_an_impossible_cell) {
   auto counts = die_rolls(20, 0);
   counts[19] = 0;
   EXPECT_FALSE(consistent({uniform_test("empty cell", counts)}));
@@ -112,7 +112,7 @@ TEST(goodness, uniform_values_pass_and_squeezed_ones_fail) {
   EXPECT_FALSE(consistent({anderson_darling_test("squeezed", values)}));
 }
 
-TEST(goodness, spearman_sees_a_trend_and_no_trend_in_ties) {
+TEST(goodness, spearman_detects_a_trend_and_none_in_ties) {
   std::vector<double> values(1000);
   std::mt19937 generator(3);
   for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<double>(generator() % 3);
@@ -122,7 +122,7 @@ TEST(goodness, spearman_sees_a_trend_and_no_trend_in_ties) {
 }
 
 TEST(goodness, holm_steps_down) {
-  // 0.01 <= 0.05 / 4, 0.013 <= 0.05 / 3, 0.03 > 0.05 / 2: so the last is not rejected either, though 0.04 <= 0.05.
+  // 0.01 <= 0.05 / 4, 0.013 <= 0.05 / 3, 0.03 > 0.05 / 2: stops there, so 0.04 <= 0.05 is not rejected.
   const auto rejected = holm_rejected({{"c", 0.03}, {"a", 0.01}, {"d", 0.04}, {"b", 0.013}}, 0.05);
   ASSERT_EQ(rejected.size(), 2U);
   EXPECT_EQ(rejected[0].name, "a");

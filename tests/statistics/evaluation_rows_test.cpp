@@ -1,4 +1,4 @@
-// Evaluation rows are random subsets in random order: subsets, inclusions and columns are uniform, users independent.
+// Evaluation rows are random subsets in random order, and independent between users.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -19,7 +19,7 @@ namespace {
 
 using mutants::row_sampler;
 
-/// A row's items as ranks among those outside the positives and the held-out item.
+/// Maps a row's items to their ranks among the items outside the positives and the held-out item.
 std::vector<std::uint32_t> ranks(const core::positives_view& view, user_id user, const std::vector<std::int32_t>& row) {
   std::vector<std::uint32_t> out;
   for (const std::int32_t item : row) {
@@ -29,7 +29,7 @@ std::vector<std::uint32_t> ranks(const core::positives_view& view, user_id user,
   return out;
 }
 
-/// Which of the C(M, k) subsets a row is, over many rows.
+/// Tests that all C(m, k) subsets occur equally often.
 p_value subsets(std::uint32_t m, std::uint32_t k, std::uint64_t rows, row_sampler sample) {
   const positives_owner data = random_positives({3, 0, 5}, static_cast<std::int32_t>(m) + 4, 1);
   const core::positives_view view = data.view();  // user 0 has m items left
@@ -56,22 +56,22 @@ TEST(evaluation_rows, every_subset_is_equally_likely) {
   EXPECT_FALSE(consistent({subsets(8, 4, 100'000, mutants::consecutive_ranks)}));
 }
 
-/// k * (k - 1) * ... over m * (m - 1) * ..., `count` factors each: the chance that so many given ranks of m are all
-/// among k drawn without replacement.
+/// Returns the probability that `count` given ranks of m are all among k drawn without replacement:
+/// k * (k - 1) * ... / (m * (m - 1) * ...), `count` factors each.
 double all_drawn(double k, double m, int count) {
   double chance = 1;
   for (int i = 0; i < count; ++i) chance *= (k - i) / (m - i);
   return chance;
 }
 
-/// What is counted over many users' rows of k ranks of m, as the pipeline makes them, from one seed.
+/// Statistics of the rows of many users, each of k ranks of m.
 class row_counts {
  public:
   row_counts(std::uint32_t m, std::uint32_t k)
       : m_(m),
         k_(k),
         included_(m, 0),
-        place_(std::size_t{k} * m, 0),
+        column_(std::size_t{k} * m, 0),
         distances_{1, 2, 3, 7, m / 3, m / 2, m - 1},
         together_(distances_.size(), 0),
         before_(m, false) {}
@@ -80,29 +80,29 @@ class row_counts {
     std::vector<bool> in(m_, false);
     for (std::uint32_t j = 0; j < k_; ++j) {
       ++included_[row[j]];
-      ++place_[std::size_t{j} * m_ + row[j]];
+      ++column_[std::size_t{j} * m_ + row[j]];
       in[row[j]] = true;
     }
     for (std::size_t d = 0; d < distances_.size(); ++d) {
       for (std::uint32_t r = 0; r + distances_[d] < m_; ++r) together_[d] += in[r] && in[r + distances_[d]];
     }
-    // A shift by one user is the relation that the mutant leaves behind.
+    // Detects the mutant that shifts one permutation by the user's id.
     for (std::uint32_t r = 0; r < m_; ++r) shared_ += before_[r] && in[(r + 1) % m_];
     before_ = std::move(in);
     ++rows_;
   }
 
-  p_values judge() const {
+  p_values results() const {
     const double chance = static_cast<double>(k_) / m_;
     // Drawn without replacement within a row: a rank's count has variance rows * chance * (1 - chance).
     const std::vector<double> expected(m_, rows_ * chance);
     const double inclusion = chi_squared_statistic(included_, expected) / (1 - chance) * (m_ - 1) / m_;
-    const std::vector<double> place_expected(place_.size(), rows_ / m_);
-    // Two rows, one of them shifted, share as many ranks as a hypergeometric variable says.
+    const double columns = chi_squared_statistic(column_, std::vector<double>(column_.size(), rows_ / m_));
+    // The number of ranks that two independent rows share is hypergeometric.
     const double shared_mean = k_ * chance;
     const double shared_variance = k_ * chance * (1 - chance) * (m_ - k_) / (m_ - 1.0);
     p_values all = {chi_squared_value("inclusion", inclusion, m_ - 1),
-                    chi_squared_value("rank x place", chi_squared_statistic(place_, place_expected), k_ * (m_ - 1.0)),
+                    chi_squared_value("rank x column", columns, k_ * (m_ - 1.0)),
                     normal_test("shifted by a user",
                                 (shared_ - (rows_ - 1) * shared_mean) / std::sqrt((rows_ - 1) * shared_variance))};
     for (std::size_t d = 0; d < distances_.size(); ++d) all.push_back(pairs(distances_[d], together_[d]));
@@ -110,7 +110,8 @@ class row_counts {
   }
 
  private:
-  /// How often both of two ranks so far apart are included. Of two such pairs none, one or both ranks are the same.
+  /// Tests how often both ranks of a pair `distance` apart are included. Two such pairs share none, one or both ranks,
+  /// hence the terms of the variance.
   p_value pairs(std::uint32_t distance, double together) const {
     const double pairs = m_ - distance;
     const double chained = 2 * std::max(0.0, static_cast<double>(m_) - 2.0 * distance);
@@ -125,7 +126,7 @@ class row_counts {
   std::uint32_t k_;
   double rows_ = 0;
   std::vector<std::uint64_t> included_;
-  std::vector<std::uint64_t> place_;
+  std::vector<std::uint64_t> column_;
   std::vector<std::uint32_t> distances_;
   std::vector<double> together_;
   double shared_ = 0;
@@ -140,7 +141,7 @@ p_values inclusion(std::uint32_t m, row_sampler sample) {
   const core::positives_view view = data.view();
   row_counts counts(m, k);
   for (std::int32_t u = 0; u < users; ++u) counts.add(ranks(view, user_id{u}, sample(view, user_id{u}, k, 42)));
-  return counts.judge();
+  return counts.results();
 }
 
 TEST(evaluation_rows, every_item_is_equally_likely_in_every_column_and_users_are_independent) {
@@ -152,7 +153,7 @@ TEST(evaluation_rows, every_item_is_equally_likely_in_every_column_and_users_are
   }
 }
 
-// Ranks a stride apart, which neighbours do not show.
+// The stride mutant passes the tests of neighbours.
 TEST(evaluation_rows, distant_ranks_occur_together_as_often_as_expected) {
   for (const std::uint32_t m : {97U, 500U}) {
     const p_values strided = inclusion(m, mutants::strided_ranks);
@@ -161,7 +162,7 @@ TEST(evaluation_rows, distant_ranks_occur_together_as_often_as_expected) {
   }
 }
 
-/// The MLPerf rule: with replacement, uniform over everything outside the training positives.
+/// The MLPerf rule: drawn with replacement from all items outside the training positives.
 p_values with_replacement(const std::function<std::int32_t(const core::evaluation_plan&, const core::positives_view&,
                                                            user_id, std::uint32_t)>& sample) {
   const positives_owner data = random_positives({0, 20, 60, 99}, 100, 3);
@@ -180,7 +181,7 @@ p_values with_replacement(const std::function<std::int32_t(const core::evaluatio
   return all;
 }
 
-TEST(evaluation_rows, with_replacement_are_uniform_and_hold_the_held_out_item) {
+TEST(evaluation_rows, with_replacement_are_uniform_and_contain_the_held_out_item) {
   EXPECT_TRUE(consistent(with_replacement([](const auto& plan, const auto& view, user_id user, std::uint32_t column) {
     return index(core::eval_item_at(plan, view, user, column, core::philox_source{plan.seed}));
   })));

@@ -1,4 +1,4 @@
-// Negatives are uniform over the items outside the user's positives, alone and jointly; every mutant sampler is caught.
+// Negatives are uniform over the items outside the user's positives, alone and jointly; every mutant is detected.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -48,7 +48,7 @@ p_values per_user(negative_sampler sample) {
   p_values all;
   for (std::int32_t u = 0; u < view.user_count; ++u) {
     const std::uint64_t left = static_cast<std::uint32_t>(item_count) - view.csr.row(user_id{u}).count;
-    // Users take turns, as they do in a cycle.
+    // Positions interleave the users, as in a cycle.
     auto counts = counts_by_rank(view, user_id{u}, left * 200, [&](std::uint64_t i) {
       return sample(view, user_id{u}, 42, 0, i * users + static_cast<std::uint64_t>(u));
     });
@@ -63,7 +63,7 @@ p_values per_user(negative_sampler sample) {
 
 TEST(negatives, are_uniform_for_users_of_every_degree) { EXPECT_TRUE(consistent(per_user(mutants::real_negative))); }
 
-TEST(negatives, per_user_counts_catch_the_mutants) {
+TEST(negatives, per_user_counts_detect_the_mutants) {
   EXPECT_FALSE(consistent(per_user(mutants::last_item_never)));
   EXPECT_FALSE(consistent(per_user(mutants::exclusion_off)));
   EXPECT_FALSE(consistent(per_user(mutants::lowest_after_one_try)));
@@ -72,8 +72,8 @@ TEST(negatives, per_user_counts_catch_the_mutants) {
   EXPECT_FALSE(consistent(per_user(mutants::end_included)));
 }
 
-// The mutant never ends for a user with only the held-out item left, so this user has more.
-TEST(negatives, leaving_the_held_out_item_out_is_caught) {
+// The mutant would not end for a user with only the held-out item left.
+TEST(negatives, detect_exclusion_of_the_held_out_item) {
   const positives_owner data = random_positives({20}, 100, 4);
   const auto heldout_test = [&](negative_sampler sample) {
     auto counts = counts_by_rank(data.view(), user_id{0}, 80 * 200,
@@ -108,7 +108,7 @@ TEST(negatives, p_values_of_a_thousand_users_are_uniform) {
   EXPECT_FALSE(consistent(second_level(mutants::next_after_one_try), alpha));
 }
 
-/// Users and items at the ends of their ranges, and trends along the ids, over draws of all users together.
+/// Tests the first and last items, and a trend along item ids, over the draws of all users.
 p_values edges_and_trends(negative_sampler sample) {
   constexpr std::int32_t items = 500;
   std::vector<std::int32_t> degrees(400, 20);
@@ -135,13 +135,13 @@ p_values edges_and_trends(negative_sampler sample) {
           {"items never drawn", std::count(counts.begin(), counts.end(), 0U) == 0 ? 1.0 : 0.0}};
 }
 
-TEST(negatives, ends_and_trends_of_the_items) {
+TEST(negatives, show_no_trend_along_items_and_reach_both_ends) {
   EXPECT_TRUE(consistent(edges_and_trends(mutants::real_negative)));
   EXPECT_FALSE(consistent(edges_and_trends(mutants::last_item_never)));
   EXPECT_FALSE(consistent(edges_and_trends(mutants::lowest_after_one_try)));
 }
 
-/// A negative's rank among what its user has left, in 16 bins of exactly equal width.
+/// Maps a negative to its rank among the items outside the user's positives, in 16 bins of equal width.
 class coarse_ranks {
  public:
   explicit coarse_ranks(negative_sampler sample) : sample_(sample) {}
@@ -200,7 +200,7 @@ TEST(negatives, neighbours_cycles_and_seeds_are_independent) {
   EXPECT_FALSE(consistent(independence(mutants::short_period)));
 }
 
-/// Equal draws among many from a large catalogue: their number is a Poisson variable.
+/// Tests the number of equal draws from a large catalogue, which is Poisson.
 p_values collisions(negative_sampler sample) {
   constexpr std::int32_t items = 1 << 22;
   constexpr std::uint64_t draws = 1 << 15;
@@ -234,7 +234,7 @@ struct counting_source {
   }
 };
 
-/// How many candidates the draw at a position takes, at most max_draw_attempts.
+/// Returns the number of candidates that the draw at a position tries, at most max_draw_attempts.
 using attempt_counter = std::uint32_t (*)(const positives_view&, std::uint64_t position);
 
 std::uint32_t attempts_of_the_core(const positives_view& view, std::uint64_t position) {
@@ -244,7 +244,7 @@ std::uint32_t attempts_of_the_core(const positives_view& view, std::uint64_t pos
   return asked;
 }
 
-/// Mutant: every candidate is tried twice before the next word is taken.
+/// Mutant: tries each candidate twice before it takes the next word.
 std::uint32_t attempts_with_stale_words(const positives_view& view, std::uint64_t position) {
   for (std::uint32_t attempt = 0; attempt < core::max_draw_attempts; ++attempt) {
     const std::uint32_t item = core::mul_hi(mutants::candidate_word(42, 0, position, attempt / 2), item_count);
@@ -253,10 +253,10 @@ std::uint32_t attempts_with_stale_words(const positives_view& view, std::uint64_
   return core::max_draw_attempts;
 }
 
-/// Mutant: one try, then by rank.
+/// Mutant: draws by rank after one attempt.
 std::uint32_t attempts_that_end_after_one(const positives_view&, std::uint64_t) { return 1; }
 
-/// Counts of attempts against the geometric law of a user with so many positives, the rare long runs in one cell.
+/// Tests the number of attempts of a user with `degree` positives, which is geometric. Rare high counts share a cell.
 p_value geometric(std::int32_t degree, attempt_counter count_attempts) {
   const positives_owner data = random_positives({degree}, item_count, 10);
   const double density = degree / 300.0;
@@ -294,12 +294,12 @@ TEST(negatives, attempts_are_geometric_in_the_density) {
   EXPECT_FALSE(consistent(geometric_at_every_density(attempts_that_end_after_one)));
   const positives_owner nothing = random_positives({0}, item_count, 10);
   for (std::uint64_t i = 0; i < 100'000; ++i) {
-    // A word is refused with chance (2^32 mod 300) / 2^32, one in 16 million.
-    ASSERT_EQ(attempts_of_the_core(nothing.view(), i), 1U) << "nothing but a refused word costs a second attempt";
+    // A word is rejected with probability (2^32 mod 300) / 2^32, about 1 in 16 million.
+    ASSERT_EQ(attempts_of_the_core(nothing.view(), i), 1U) << "only a rejected word costs a second attempt";
   }
 }
 
-/// A user with 5 items of 300 left: two draws in three end by rank.
+// The user has 5 of 300 items left, so two draws in three are by rank.
 TEST(negatives, draws_by_rank_are_uniform_alone_and_in_the_mixture) {
   const positives_owner data = random_positives({295}, item_count, 11);
   const positives_view view = data.view();
@@ -316,7 +316,7 @@ TEST(negatives, draws_by_rank_are_uniform_alone_and_in_the_mixture) {
                                 [&](std::uint64_t i) { return mutants::real_negative(view, user_id{0}, 42, 0, i); });
   EXPECT_EQ(mixture.back(), 0U);
   mixture.pop_back();
-  // A draw ends by rank with chance d^16; otherwise it agrees with the draw by rank one time in five.
+  // A draw is by rank with probability d^16; any other draw equals the draw by rank in one of five cases.
   const double reached = std::pow(295.0 / 300, 16);
   const double agree = reached + (1 - reached) / 5;
   const double z = (static_cast<double>(by_rank) - draws * agree) / std::sqrt(draws * agree * (1 - agree));

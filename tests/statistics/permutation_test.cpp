@@ -12,11 +12,11 @@
 namespace negpipe::test {
 namespace {
 
-/// Beside the thresholds of rounds_for, powers of two and squares; primes; and one of each size class in between.
+/// Sizes beside the thresholds of rounds_for, powers of two and squares; primes; and some of each class in between.
 constexpr std::uint32_t sizes[] = {65,   66,   80,   81,   97,    100,   127,   128,   129,    255,      1000,
                                    1023, 1024, 1025, 4099, 10000, 65535, 65536, 65537, 100003, 1'000'003};
 
-/// Keys that compute about a million images.
+/// Returns the number of keys that gives about a million images.
 std::uint64_t keys_for(std::uint32_t size) { return std::max<std::uint64_t>(1'000'000 / size, 2); }
 
 p_values prefixed(std::uint32_t size, p_values values) {
@@ -40,7 +40,7 @@ TEST(permutation_battery, rejects_four_rounds_at_every_size) {
   }
 }
 
-// Six rounds are told from a random order where the radices are small; see the nightly search for the rest.
+// The battery detects six rounds where the radices are small; for larger sizes see the nightly search.
 TEST(permutation_battery, rejects_six_rounds_at_small_sizes) {
   for (const std::uint32_t size : {65U, 100U, 128U, 255U}) {
     EXPECT_FALSE(consistent(permutation_battery(size, 8 * keys_for(size), core_family(6)))) << "N = " << size;
@@ -57,7 +57,7 @@ TEST(permutation_battery, rejects_a_shuffle_by_swaps_with_any_element) {
   EXPECT_FALSE(consistent(permutation_battery(65, 100'000, mutants::swap_with_any)));
 }
 
-/// The core's permutation of cycle key + later.
+/// Returns the core's permutations, with `later` added to the cycle.
 permutation_family later_cycle(std::uint64_t seed, std::uint64_t later) {
   return [family = core_family(0, seed), later](std::uint64_t key, std::span<std::uint32_t> image) {
     family(key + later, image);
@@ -82,7 +82,7 @@ TEST(permutation_battery, rejects_cycles_that_share_a_key) {
   const permutation_family same_key = [](std::uint64_t, std::span<std::uint32_t> image) { core_family()(0, image); };
   EXPECT_FALSE(consistent(permutation_battery(1025, 500, relation(same_key, same_key))));
   EXPECT_FALSE(consistent(permutation_battery(1025, 500, same_key)));
-  // A cycle added to the seed: cycle 1 of one seed is cycle 0 of the next.
+  // Mutant: the cycle is added to the seed, so cycle 1 of one seed is cycle 0 of the next.
   const auto added = [](std::uint64_t seed, std::uint64_t later) {
     return permutation_family(
         [=](std::uint64_t key, std::span<std::uint32_t> image) { core_family(0, seed + key + later)(0, image); });
@@ -90,13 +90,13 @@ TEST(permutation_battery, rejects_cycles_that_share_a_key) {
   EXPECT_FALSE(consistent(permutation_battery(1025, 500, relation(added(42, 1), added(43, 0)))));
 }
 
-TEST(permutation_battery, accepts_the_core_at_sizes_that_no_one_can_enumerate) {
+TEST(permutation_battery, accepts_the_core_at_sizes_too_large_to_enumerate) {
   for (const std::uint64_t size : {100'000'007ULL, (1ULL << 32) + 1, 1'000'000'000'039ULL}) {
     EXPECT_TRUE(consistent(sampled_battery(size, 8'000'000, 0))) << "N = " << size;
   }
 }
 
-TEST(permutation_battery, rejects_four_rounds_at_sizes_that_no_one_can_enumerate) {
+TEST(permutation_battery, rejects_four_rounds_at_sizes_too_large_to_enumerate) {
   for (const std::uint64_t size : {100'000'007ULL, (1ULL << 32) + 1}) {
     EXPECT_FALSE(consistent(sampled_battery(size, 8'000'000, 4))) << "N = " << size;
   }
@@ -121,7 +121,7 @@ std::vector<double> longest_increasing(std::uint32_t size, std::uint64_t keys, c
   return lengths;
 }
 
-/// Two samples' means, as a z-score: the law of the longest increasing subsequence has no simple form.
+/// Compares the means of two samples, because the distribution of the lengths has no simple form.
 p_value same_mean_test(const std::string& name, const std::vector<double>& a, const std::vector<double>& b) {
   const auto mean_and_error = [](const std::vector<double>& v) {
     double mean = 0;
@@ -135,7 +135,7 @@ p_value same_mean_test(const std::string& name, const std::vector<double>& a, co
   return normal_test(name, (mean_a - mean_b) / std::sqrt(error_a + error_b));
 }
 
-/// Nothing leaves its half.
+/// Mutant: each half is shuffled by itself.
 void in_two_halves(std::uint64_t key, std::span<std::uint32_t> image) {
   const std::size_t half = image.size() / 2;
   core_family()(2 * key, image.first(half));

@@ -1,4 +1,4 @@
-// Small sizes, where every order can be counted, and the Mallows kernel, which weighs whole orders at any size.
+// Small sizes, where every order can be counted, and the Mallows kernel, which compares whole orders at any size.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -13,7 +13,7 @@
 namespace negpipe::test {
 namespace {
 
-/// The number of an order among all of its length: its Lehmer code, read in the factorial number system.
+/// Returns the index of an order among all orders of its length: its Lehmer code as a number in factorial base.
 std::uint64_t order_number(std::span<const std::uint32_t> order) {
   std::uint64_t number = 0;
   for (std::size_t i = 0; i < order.size(); ++i) {
@@ -43,7 +43,7 @@ permutation_family tiny_network(int rounds, std::uint32_t left_radix = 0) {
   };
 }
 
-/// An evaluation row's permutation: the user is the index, the cycle 0.
+/// The permutations of evaluation rows: the index is the user, the cycle 0.
 void by_index(std::uint64_t key, std::span<std::uint32_t> image) {
   const auto p = core::permutation::make(image.size(), core::philox_source{42}, core::tag::eval_permutation, 0, key);
   for (std::size_t x = 0; x < image.size(); ++x) image[x] = static_cast<std::uint32_t>(p(x));
@@ -62,14 +62,14 @@ TEST(small_permutation, every_one_of_40320_orders_of_8_is_equally_likely) {
   EXPECT_TRUE(consistent({all_orders(8, 8'000'000, core_family())}));
 }
 
-TEST(small_permutation, networks_on_tiny_domains_are_caught) {
+TEST(small_permutation, detects_networks_on_tiny_domains) {
   EXPECT_FALSE(consistent({all_orders(8, 1'000'000, tiny_network(4))}));
   EXPECT_FALSE(consistent({all_orders(7, 1'000'000, tiny_network(16, 3))})) << "3 x 3, however many rounds";
   EXPECT_FALSE(consistent({all_orders(5, 1'000'000, mutants::swap_with_any)}));
   EXPECT_FALSE(consistent({all_orders(5, 1'000'000, mutants::affine)}));
 }
 
-/// Each element in each position, to df (n - 1)^2.
+/// Tests that each element takes each position equally often.
 p_value position_table(std::uint32_t size, std::uint64_t keys, const permutation_family& family) {
   std::vector<std::uint64_t> table(std::size_t{size} * size, 0);
   std::vector<std::uint32_t> image(size);
@@ -101,7 +101,7 @@ p_values small_statistics(const permutation_family& family) {
   return all;
 }
 
-TEST(small_permutation, passes_the_battery_too) {
+TEST(small_permutation, passes_the_battery) {
   EXPECT_TRUE(consistent(small_statistics(textbook_family())));
   EXPECT_TRUE(consistent(small_statistics(core_family())));
   EXPECT_FALSE(consistent(small_statistics(tiny_network(8))));
@@ -139,7 +139,7 @@ TEST(parity, is_even_as_often_as_odd_at_every_size) {
   EXPECT_FALSE(consistent(parities(81, 81, 2000, tiny_network(16, 9)))) << "odd radices, all permutations even";
 }
 
-TEST(mallows, its_closed_forms_are_the_published_ones) {
+TEST(mallows, closed_forms_equal_the_published_values) {
   EXPECT_NEAR(mallows_mean(5, 5), 0.135511, 1e-6);
   EXPECT_NEAR(mallows_mean(100, 5), 0.083274, 1e-6);
   EXPECT_NEAR(mallows_mean(1000, 5), 0.082199, 1e-6);
@@ -147,7 +147,7 @@ TEST(mallows, its_closed_forms_are_the_published_ones) {
   EXPECT_NEAR(2.5758 * deviation, 3.94e-4, 1e-6) << "the threshold at alpha 0.01 for a million permutations";
 }
 
-TEST(mallows, no_discrepancy_from_the_uniform_law) {
+TEST(mallows, finds_the_core_uniform) {
   struct run {
     std::uint32_t size;
     std::uint64_t keys;
@@ -163,7 +163,7 @@ TEST(mallows, no_discrepancy_from_the_uniform_law) {
   EXPECT_TRUE(consistent(all));
 }
 
-TEST(mallows, a_local_shuffle_is_caught) {
+TEST(mallows, detects_a_local_shuffle) {
   const permutation_family in_blocks = [](std::uint64_t key, std::span<std::uint32_t> image) {
     core_family()(key, image);
     std::sort(image.begin(), image.begin() + static_cast<std::ptrdiff_t>(image.size() / 2));

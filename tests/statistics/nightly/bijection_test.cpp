@@ -16,19 +16,18 @@ void expect_bijection(std::uint64_t size) {
   for (std::uint64_t x = 0; x < size; ++x) {
     const std::uint64_t y = p(x);
     const std::uint64_t bit = std::uint64_t{1} << (y % 64);
-    // size values below size, none of them twice: every one of them once.
     if (y >= size || (seen[y / 64] & bit) != 0) FAIL() << "size " << size << ": " << x << " goes to " << y;
     seen[y / 64] |= bit;
   }
 }
 
-TEST(bijection, beside_powers_of_two_up_to_2_to_the_27) {
+TEST(permutation, is_a_bijection_beside_powers_of_two_up_to_2_to_the_27) {
   for (unsigned k = 23; k <= 27; ++k) {
     for (const std::uint64_t offset : {~0ULL, 0ULL, 1ULL}) expect_bijection((1ULL << k) + offset);
   }
 }
 
-TEST(bijection, past_2_to_the_32) { expect_bijection((1ULL << 32) + 1); }
+TEST(permutation, is_a_bijection_above_2_to_the_32) { expect_bijection((1ULL << 32) + 1); }
 
 }  // namespace
 }  // namespace negpipe::test

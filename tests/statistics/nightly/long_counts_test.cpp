@@ -13,12 +13,12 @@
 namespace negpipe::test {
 namespace {
 
-TEST(mallows, a_million_permutations) {
+TEST(mallows, a_million_permutations_are_uniform) {
   for (const std::uint32_t size : {5U, 100U, 1000U})
     EXPECT_TRUE(consistent({mmd(size, 1'000'000, core_family(0, nightly_seed()))})) << size;
 }
 
-TEST(negatives, two_hundred_million_draws_of_one_user) {
+TEST(negatives, two_hundred_million_draws_of_one_user_are_uniform) {
   const positives_owner data = random_positives({20}, 3706, 1);
   const auto view = data.view();
   const core::item_row row = view.csr.row(user_id{0});

@@ -1,5 +1,5 @@
-// Settles permutation::rounds_for: searches, at sizes on both sides of its thresholds, for the fewest half rounds that
-// pass the battery with sixty million images, and holds the choice to at least one whole round (two half rounds) more.
+// Checks permutation::rounds_for: searches, at sizes on both sides of its thresholds, for the fewest half rounds that
+// pass the battery with sixty million images. The choice must exceed them by at least one round (two half rounds).
 #include <gtest/gtest.h>
 
 #include <cstdint>
@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::uint64_t images = 60'000'000;
 
-/// The fewest half rounds from which on all pass, up to those that the core takes; more than those if they fail.
+/// Searches down from the chosen number for the fewest half rounds that pass. Returns chosen + 2 if the choice fails.
 template <typename Battery>
 int fewest_passing(int chosen, const Battery& battery) {
   int fewest = chosen + 2;
@@ -25,10 +25,10 @@ void expect_margin(std::uint64_t size, int fewest) {
   const int chosen = core::permutation::rounds_for(size);
   std::printf("| %12llu | %2d | %2d |\n", static_cast<unsigned long long>(size), fewest, chosen);
   std::fflush(stdout);
-  EXPECT_GE(chosen, fewest + 2) << "size " << size << ": " << chosen << " half rounds, " << fewest << " just pass";
+  EXPECT_GE(chosen, fewest + 2) << "size " << size << ": " << chosen << " half rounds, fewest that pass: " << fewest;
 }
 
-TEST(rounds, are_the_fewest_that_pass_and_a_margin) {
+TEST(rounds, exceed_the_fewest_that_pass) {
   std::printf("|         size | fewest half rounds that pass | chosen |\n");
   for (const std::uint32_t size :
        {65U,     66U,     81U,      100U,      128U,    129U,    255U, 521U, 1000U, 1023U,  // 16
@@ -40,7 +40,7 @@ TEST(rounds, are_the_fewest_that_pass_and_a_margin) {
   }
 }
 
-TEST(rounds, are_enough_at_sizes_too_large_to_enumerate) {
+TEST(rounds, exceed_the_fewest_that_pass_at_sizes_too_large_to_enumerate) {
   for (const std::uint64_t size : {100'000'007ULL, (1ULL << 32) + 1, (1ULL << 40) + 1}) {
     expect_margin(size, fewest_passing(core::permutation::rounds_for(size), [&](int rounds) {
                     return sampled_battery(size, images, rounds, nightly_seed());
@@ -49,7 +49,7 @@ TEST(rounds, are_enough_at_sizes_too_large_to_enumerate) {
 }
 
 // Control: the battery itself must accept a true shuffle at the same sample sizes.
-TEST(rounds, a_textbook_shuffle_passes_as_many) {
+TEST(rounds, battery_accepts_a_textbook_shuffle) {
   for (const std::uint32_t size : {65U, 1024U, 65'536U}) {
     EXPECT_TRUE(consistent(permutation_battery(size, images / size, textbook_family()))) << size;
   }

@@ -7,8 +7,8 @@
 
 namespace negpipe::test {
 
-/// NEGPIPE_NIGHTLY_SEED, which scripts/test draws afresh for each night and shows, so that a failure can be had again;
-/// 42 where it is not set. Fixed seeds say only that the streams that they name were lucky.
+/// Returns NEGPIPE_NIGHTLY_SEED, or 42 if it is not set. scripts/test draws and prints a new one for each run: a fixed
+/// seed would test the same streams every night.
 inline std::uint64_t nightly_seed() {
   static const std::uint64_t seed = [] {
     const char* given = std::getenv("NEGPIPE_NIGHTLY_SEED");

@@ -1,5 +1,5 @@
-// Writes random words without end to stdout, for dieharder: the blocks that neighbouring draws take, interleaved over
-// seeds, cycles, purposes and attempts, so that a relation between any two streams shows as one within this one.
+// Writes an endless stream of random words to stdout, for dieharder. The blocks of neighbouring draws are interleaved
+// over seeds, cycles, purposes and attempts, so that a correlation of two streams becomes one within this stream.
 #include <array>
 #include <cstdint>
 #include <cstdio>
@@ -16,7 +16,7 @@ int main() {
   constexpr std::array<tag, 3> purposes = {tag::train_draw, tag::eval_draw, tag::padding};
   constexpr std::uint32_t cycles = 3;
   constexpr std::uint32_t attempts = 2;
-  constexpr std::uint64_t indices_a_write = 256;
+  constexpr std::uint64_t indices_per_write = 256;
   std::vector<random_block> buffer;
   for (std::uint64_t index = 0;; ++index) {
     for (const std::uint64_t key : seeds) {
@@ -28,7 +28,7 @@ int main() {
         }
       }
     }
-    if (index % indices_a_write != indices_a_write - 1) continue;
+    if (index % indices_per_write != indices_per_write - 1) continue;
     if (std::fwrite(buffer.data(), sizeof(random_block), buffer.size(), stdout) != buffer.size()) return 0;
     buffer.clear();
   }

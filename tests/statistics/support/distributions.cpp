@@ -75,7 +75,7 @@ double binomial_pmf(std::uint64_t k, std::uint64_t n, double p) {
 double kolmogorov_upper(double d, std::uint64_t n) {
   const double root = std::sqrt(static_cast<double>(n));
   const double lambda = (root + 0.12 + 0.11 / root) * d;
-  if (lambda < 0.2) return 1;  // the alternating series is useless there, and the answer 1 to 12 digits
+  if (lambda < 0.2) return 1;  // the series does not converge there, and the result is 1 to 12 digits
   double sum = 0;
   for (int k = 100; k >= 1; --k) sum += (k % 2 == 1 ? 2 : -2) * std::exp(-2.0 * k * k * lambda * lambda);
   return sum;

@@ -5,8 +5,8 @@
 
 namespace negpipe::test {
 
-/// The regularised incomplete gamma functions P(a, x) and Q(a, x) = 1 - P(a, x), for a > 0, x >= 0. Each is computed
-/// without cancellation where it is small. Source: Press et al., "Numerical Recipes", section 6.2.
+/// Regularised incomplete gamma functions P(a, x) and Q(a, x) = 1 - P(a, x), for a > 0, x >= 0. Small values are
+/// computed without cancellation. Source: Press et al., "Numerical Recipes", section 6.2.
 double gamma_p(double a, double x);
 double gamma_q(double a, double x);
 
@@ -23,8 +23,8 @@ double poisson_upper(std::uint64_t k, double mean);
 /// P(X = k), X binomial.
 double binomial_pmf(std::uint64_t k, std::uint64_t n, double p);
 
-/// P(D >= d), D the Kolmogorov-Smirnov distance of n uniforms: the limiting law with Stephens' correction, good
-/// from n = 100 or so.
+/// P(D >= d), D the Kolmogorov-Smirnov distance of n uniforms: the limit with Stephens' correction, accurate from about
+/// n = 100.
 double kolmogorov_upper(double d, std::uint64_t n);
 
 /// P(A >= a), A the limiting Anderson-Darling statistic. Source: Marsaglia and Marsaglia, "Evaluating the

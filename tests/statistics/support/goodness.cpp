@@ -12,7 +12,7 @@ namespace negpipe::test {
 
 namespace {
 
-/// Twice a tail, at most 1. What is not a number stays so, for Holm to reject: std::min would hide it.
+/// Returns min(1, 2 * tail), but keeps NaN, which holm_rejected must see.
 double doubled(double tail) { return tail > 0.5 ? 1 : 2 * tail; }
 
 double two_sided(double lower, double upper) { return doubled(std::min(lower, upper)); }
@@ -60,7 +60,7 @@ p_value uniform_g_test(std::string name, std::span<const std::uint64_t> observed
   for (const std::uint64_t count : observed) {
     if (count != 0) g += 2 * static_cast<double>(count) * std::log(static_cast<double>(count) / each);
   }
-  // Williams' correction brings the statistic's mean to that of its limiting law.
+  // Williams' correction, for the mean of the statistic.
   const auto cells = static_cast<double>(observed.size());
   const double correction = 1 + (cells + 1) / (6 * total(observed));
   return chi_squared_value(std::move(name), g / correction, cells - 1);
@@ -73,8 +73,8 @@ p_value permutation_table_test(std::string name, std::span<const std::uint64_t> 
   for (const double row : widths) {
     for (const double column : widths) expected.push_back(static_cast<double>(trials) * row * column / size);
   }
-  // A cell's variance is its mean times (1 - row / size)(1 - column / size) * size / (size - 1): one trial is a draw
-  // without replacement.
+  // A trial is a draw without replacement: a cell's variance is its mean times (1 - row / size)(1 - column / size) *
+  // size / (size - 1).
   const double statistic = chi_squared_statistic(table, expected) * (size - 1) / size;
   const auto bins = static_cast<double>(widths.size());
   return chi_squared_value(std::move(name), statistic, (bins - 1) * (bins - 1));
@@ -116,7 +116,7 @@ double spearman_z(std::span<const double> values) {
   std::vector<std::size_t> order(n);
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return values[a] < values[b]; });
-  // Equal values share the mean of their ranks: broken by index, ties would themselves make a trend.
+  // Equal values share the mean of their ranks: ties broken by index would make a trend.
   std::vector<double> rank(n);
   for (std::size_t begin = 0; begin < n;) {
     std::size_t end = begin;
@@ -140,7 +140,7 @@ double spearman_z(std::span<const double> values) {
 
 p_values holm_rejected(p_values family, double alpha) {
   for (p_value& value : family) {
-    if (std::isnan(value.p)) value.p = 0;  // a test that went wrong must not pass
+    if (std::isnan(value.p)) value.p = 0;  // a failed computation must not pass
   }
   std::sort(family.begin(), family.end(), [](const p_value& a, const p_value& b) { return a.p < b.p; });
   std::size_t rejected = 0;

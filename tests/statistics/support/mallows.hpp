@@ -1,4 +1,4 @@
-// The Mallows kernel of permutations and the discrepancy from the uniform law in its space.
+// The Mallows kernel of permutations, and the discrepancy from the uniform distribution in its space.
 #pragma once
 
 #include <cmath>
@@ -11,9 +11,9 @@
 
 namespace negpipe::test {
 
-/// exp(-lambda d / C(n, 2)), d the pairs that a permutation puts out of order.
+/// Returns exp(-lambda d / C(n, 2)), d the number of inversions.
 inline double mallows_kernel(std::span<std::uint32_t> image, double lambda) {
-  // Counted from the right by a Fenwick tree.
+  // Counts inversions from the right with a Fenwick tree.
   const std::size_t n = image.size();
   std::vector<std::uint32_t> tree(n + 1, 0);
   std::uint64_t inversions = 0;
@@ -25,8 +25,8 @@ inline double mallows_kernel(std::span<std::uint32_t> image, double lambda) {
   return std::exp(-lambda * static_cast<double>(inversions) / pairs);
 }
 
-/// The kernel's mean over uniform permutations: Mitchell, Stokes, Frank and Holmes, "Bandwidth-optimal random shuffling
-/// for GPUs" (ACM TOPC 2022).
+/// Returns the kernel's mean over uniform permutations. Source: Mitchell, Stokes, Frank and Holmes, "Bandwidth-optimal
+/// random shuffling for GPUs" (ACM TOPC 2022).
 inline double mallows_mean(std::uint32_t n, double lambda) {
   const double size = n;
   const double step = lambda / (size * (size - 1) / 2);
@@ -35,7 +35,7 @@ inline double mallows_mean(std::uint32_t n, double lambda) {
   return product;
 }
 
-/// The squared maximum mean discrepancy from the uniform law, in the Mallows kernel's space, as a z-score.
+/// Tests the squared maximum mean discrepancy from the uniform distribution, as a z-score.
 inline p_value mmd(std::uint32_t size, std::uint64_t keys, const permutation_family& family) {
   constexpr double lambda = 5;
   std::vector<std::uint32_t> image(size);

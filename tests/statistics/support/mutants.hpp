@@ -1,4 +1,4 @@
-// Deliberately broken samplers, each with a defect found in real ones. A statistical test must reject its mutant.
+// Deliberately broken samplers, each with a defect found in real ones. A statistical test must reject each.
 #pragma once
 
 #include <algorithm>
@@ -8,9 +8,7 @@
 
 namespace negpipe::test::mutants {
 
-// What draw_negative computes, with one thing wrong.
-
-/// The signature that the tests of negatives take: an item for (positives, user, seed, cycle, position).
+/// Returns an item for (positives, user, seed, cycle, position).
 using negative_sampler = std::int32_t (*)(const core::positives_view&, user_id, std::uint64_t seed, std::uint32_t cycle,
                                           std::uint64_t position);
 
@@ -28,13 +26,13 @@ inline std::uint32_t candidate_word(std::uint64_t seed, std::uint32_t cycle, std
       .word[position % 4];
 }
 
-/// The core's own sampler, unbroken.
+/// The core's sampler, unbroken.
 inline std::int32_t real_negative(const core::positives_view& view, user_id user, std::uint64_t seed,
                                   std::uint32_t cycle, std::uint64_t position) {
   return core::draw_negative(view, user, all_items(view), stream_of(cycle), position, core::philox_source{seed});
 }
 
-/// The last item cannot be reached: high = item_count - 1 where the range is half open.
+/// Never draws the last item: high = item_count - 1, although the range is half open.
 inline std::int32_t last_item_never(const core::positives_view& view, user_id user, std::uint64_t seed,
                                     std::uint32_t cycle, std::uint64_t position) {
   const auto but_one = core::bounded32::make(std::max(1U, static_cast<std::uint32_t>(view.item_count) - 1));
@@ -45,7 +43,7 @@ inline std::int32_t last_item_never(const core::positives_view& view, user_id us
                                      : item;
 }
 
-/// word mod n of 16-bit words, as generators with a short output give: small ids come more often.
+/// word mod n of 16-bit words: small ids are drawn more often.
 inline std::int32_t modulo_bias(const core::positives_view& view, user_id user, std::uint64_t seed, std::uint32_t cycle,
                                 std::uint64_t position) {
   for (std::uint32_t attempt = 0;; ++attempt) {
@@ -63,14 +61,14 @@ inline std::int32_t exclusion_off(const core::positives_view& view, user_id, std
   return static_cast<std::int32_t>(item);
 }
 
-/// One try, then the lowest item that is left.
+/// One attempt, then the lowest item that is not a positive.
 inline std::int32_t lowest_after_one_try(const core::positives_view& view, user_id user, std::uint64_t seed,
                                          std::uint32_t cycle, std::uint64_t position) {
   const std::int32_t item = exclusion_off(view, user, seed, cycle, position);
   return view.contains(user, item) ? view.csr.row(user).kth_absent(0) : item;
 }
 
-/// One try, then the next item that is left: items behind a run of positives come more often.
+/// One attempt, then the next item that is not a positive: items after a run of positives are drawn more often.
 inline std::int32_t next_after_one_try(const core::positives_view& view, user_id user, std::uint64_t seed,
                                        std::uint32_t cycle, std::uint64_t position) {
   std::int32_t item = exclusion_off(view, user, seed, cycle, position);
@@ -78,7 +76,7 @@ inline std::int32_t next_after_one_try(const core::positives_view& view, user_id
   return item;
 }
 
-/// The held-out item is left out too, which tells a model the answer.
+/// Excludes the held-out item too, which leaks the answer to the model.
 inline std::int32_t heldout_left_out(const core::positives_view& view, user_id user, std::uint64_t seed,
                                      std::uint32_t cycle, std::uint64_t position) {
   for (std::uint32_t attempt = 0;; ++attempt) {
@@ -103,19 +101,19 @@ inline std::int32_t cycle_added_to_seed(const core::positives_view& view, user_i
   return real_negative(view, user, seed + cycle, 0, position);
 }
 
-/// Two neighbours take the same word.
+/// Two neighbouring positions use the same word.
 inline std::int32_t word_shared_by_two(const core::positives_view& view, user_id user, std::uint64_t seed,
                                        std::uint32_t cycle, std::uint64_t position) {
   return real_negative(view, user, seed, cycle, position / 2);
 }
 
-/// The generator has a short period: draws 4,096 apart are the same.
+/// The generator has a short period: draws 4,096 apart are equal.
 inline std::int32_t short_period(const core::positives_view& view, user_id user, std::uint64_t seed,
                                  std::uint32_t cycle, std::uint64_t position) {
   return real_negative(view, user, seed, cycle, position % 4096);
 }
 
-/// The word is scaled to [0, n] instead of [0, n): what a floating-point generator that can return 1.0 gives.
+/// Scales to [0, n] instead of [0, n), as a floating-point generator that can return 1.0 does.
 inline std::int32_t end_included(const core::positives_view& view, user_id user, std::uint64_t seed,
                                  std::uint32_t cycle, std::uint64_t position) {
   const auto past_end = static_cast<std::uint32_t>(view.item_count) + 1;

@@ -13,10 +13,10 @@ namespace negpipe::test {
 
 namespace {
 
-/// Counts of numbers from [0, range), in at most `most` bins of nearly equal width.
+/// Histogram of numbers from [0, range), with at most max_bins bins of nearly equal width.
 class histogram {
  public:
-  histogram(std::uint64_t range, std::uint64_t most) : range_(range), counts_(std::min(range, most), 0) {}
+  histogram(std::uint64_t range, std::uint64_t max_bins) : range_(range), counts_(std::min(range, max_bins), 0) {}
 
   void add(std::uint64_t value) { ++counts_[bin(value)]; }
   std::size_t bin(std::uint64_t value) const {
@@ -25,7 +25,7 @@ class histogram {
   }
   std::size_t size() const { return counts_.size(); }
 
-  /// How many numbers fall into each bin. Counted where bins are few numbers wide; equal to rounding elsewhere.
+  /// Returns the number of values per bin: exact where bins are narrow, otherwise equal up to rounding.
   std::vector<double> widths() const {
     const auto bins = static_cast<double>(counts_.size());
     if (range_ > 20'000'000) return std::vector<double>(counts_.size(), static_cast<double>(range_) / bins);
@@ -34,7 +34,7 @@ class histogram {
     return width;
   }
 
-  /// Expected shares in proportion to each bin's weight.
+  /// Tests against shares in proportion to the weights.
   p_value fits(std::string name, std::vector<double> weights) const {
     const auto total = static_cast<double>(std::accumulate(counts_.begin(), counts_.end(), std::uint64_t{0}));
     const double sum = std::accumulate(weights.begin(), weights.end(), 0.0);
@@ -48,7 +48,7 @@ class histogram {
   std::vector<std::uint64_t> counts_;
 };
 
-/// The near-square grid in which the core's network sees a size: value = left * columns + right.
+/// The near-square grid of the core's network: value = left * columns + right.
 struct radix_grid {
   explicit radix_grid(std::uint64_t n) : size(n), rows(core::isqrt(n) & ~1ULL), columns(core::ceil_div(n, rows)) {}
 
@@ -80,7 +80,7 @@ struct radix_grid {
   }
 };
 
-/// How many pairs of equal numbers there are. Sorts.
+/// Returns the number of pairs of equal values. Sorts the vector.
 std::uint64_t equal_pairs(std::vector<std::uint64_t>& values) {
   std::sort(values.begin(), values.end());
   std::uint64_t pairs = 0;
@@ -92,7 +92,8 @@ std::uint64_t equal_pairs(std::vector<std::uint64_t>& values) {
   return pairs;
 }
 
-/// Pairs of values of one column whose images share a column too and lie as far apart, modulo the number of rows.
+/// Counts pairs of values in one column whose images also share a column and have the same distance, modulo the number
+/// of rows.
 template <typename Image>
 std::uint64_t column_differentials(const radix_grid& grid, std::uint64_t column, const Image& image,
                                    std::vector<std::uint64_t>& scratch) {
@@ -130,15 +131,15 @@ constexpr std::uint64_t difference_bins = 512;
 constexpr std::uint64_t position_bins = 48;
 constexpr std::uint64_t neighbour_bins = 16;
 
-/// What the battery counts over the keys.
+/// Counts of the battery, summed over the keys.
 class whole_counts {
  public:
   explicit whole_counts(std::uint32_t size)
       : grid_(size),
         n_(size),
-        place_(size, position_bins),
+        positions_(size, position_bins),
         coarse_(size, neighbour_bins),
-        table_(place_.size() * place_.size(), 0),
+        table_(positions_.size() * positions_.size(), 0),
         neighbours_(neighbour_bins * neighbour_bins, 0),
         distances_{1, grid_.columns, grid_.rows, grid_.columns + 1},
         differences_(4, histogram(size - 1, difference_bins)),
@@ -158,7 +159,7 @@ class whole_counts {
   p_values judge() const {
     const auto keys = static_cast<double>(keys_);
     const auto n = static_cast<double>(n_);
-    p_values all = {permutation_table_test("position x element", table_, place_.widths(), keys_)};
+    p_values all = {permutation_table_test("position x element", table_, positions_.widths(), keys_)};
     for (std::size_t d = 0; d < distances_.size(); ++d) {
       all.push_back(differences_[d].uniform("difference at distance " + std::to_string(distances_[d])));
     }
@@ -185,7 +186,7 @@ class whole_counts {
  private:
   void add_positions(std::span<const std::uint32_t> p) {
     for (std::uint32_t i = 0; i < n_; ++i) {
-      ++table_[place_.bin(i) * place_.size() + place_.bin(p[i])];
+      ++table_[positions_.bin(i) * positions_.size() + positions_.bin(p[i])];
       fixed_ += p[i] == i;
     }
   }
@@ -230,8 +231,8 @@ class whole_counts {
     for (std::uint64_t r = 0; r < grid_.rows; ++r) row_hits_ += row_differentials(grid_, r, image, scratch_);
   }
 
-  // a - 2b + c = (a - b) + (c - b) = s + t, where s and t are distinct and not 0: how many such pairs sum to v depends
-  // on how many s there are with 2s = v.
+  // a - 2b + c = (a - b) + (c - b) = s + t, where s and t are distinct and not 0. The number of such pairs with sum v
+  // depends on the number of s with 2s = v.
   p_value second_differences() const {
     std::vector<double> pairs(second_.size(), 0);
     for (std::uint64_t v = 0; v < n_; ++v) {
@@ -278,7 +279,7 @@ class whole_counts {
   radix_grid grid_;
   std::uint64_t n_;
   std::uint64_t keys_ = 0;
-  histogram place_;
+  histogram positions_;
   histogram coarse_;
   std::vector<std::uint64_t> table_;
   std::vector<std::uint64_t> neighbours_;
@@ -327,10 +328,10 @@ permutation_family relation(permutation_family a, permutation_family b) {
     std::vector<std::uint32_t> second(image.size());
     a(key, first);
     b(key, second);
-    // image = first^-1 after second: where the second's x-th element stands in the first.
-    std::vector<std::uint32_t> place(image.size());
-    for (std::uint32_t x = 0; x < image.size(); ++x) place[first[x]] = x;
-    for (std::size_t x = 0; x < image.size(); ++x) image[x] = place[second[x]];
+    // image = first^-1 after second
+    std::vector<std::uint32_t> inverse(image.size());
+    for (std::uint32_t x = 0; x < image.size(); ++x) inverse[first[x]] = x;
+    for (std::size_t x = 0; x < image.size(); ++x) image[x] = inverse[second[x]];
   };
 }
 
@@ -370,7 +371,7 @@ p_values sampled_battery(std::uint64_t size, std::uint64_t points, int rounds, s
     const auto p = core_permutation(size, seed, static_cast<std::uint32_t>(i / 8), rounds);
     hits += column_differentials(grid, generator() % (size - (grid.rows - 1) * grid.columns), p, scratch);
   }
-  // A sampled column is a full one: of its rows * (rows - 1) ordered pairs each is a hit with chance column_pairs /
+  // Sampled columns are full: each of their rows * (rows - 1) ordered pairs matches with probability column_pairs /
   // pairs.
   const auto rows = static_cast<double>(grid.rows);
   const double expected = static_cast<double>(columns) * rows * (rows - 1) / 2 * grid.column_pairs() / grid.pairs();

@@ -1,4 +1,4 @@
-// Deliberately broken permutations, each with a defect found in real ones. A statistical test must reject its mutant.
+// Deliberately broken permutations, each with a defect found in real ones. A statistical test must reject each.
 #pragma once
 
 #include <cstdint>
@@ -11,9 +11,7 @@
 
 namespace negpipe::test::mutants {
 
-// Functions of (key, image) are what permutation_family has.
-
-/// A Feistel network on a domain so small that no number of rounds helps. left_radix 0 takes the even near-square one.
+/// A Feistel network on a domain so small that no number of rounds suffices. left_radix 0: the even near-square one.
 inline core::permutation tiny_network(std::uint32_t size, int rounds, std::uint64_t key, std::uint32_t left_radix = 0) {
   core::permutation p{};
   p.size = size;
@@ -26,7 +24,7 @@ inline core::permutation tiny_network(std::uint32_t size, int rounds, std::uint6
   return p;
 }
 
-/// x -> (a x + b) mod size: a bijection when a and size have no common factor, and no shuffle at all.
+/// x -> (a x + b) mod size: a bijection if a and size have no common factor, but not a shuffle.
 inline void affine(std::uint64_t key, std::span<std::uint32_t> image) {
   std::mt19937_64 generator(key);
   const std::uint64_t size = image.size();
@@ -36,14 +34,14 @@ inline void affine(std::uint64_t key, std::span<std::uint32_t> image) {
   for (std::uint64_t x = 0; x < size; ++x) image[x] = static_cast<std::uint32_t>((a * x + b) % size);
 }
 
-/// Every element swapped with any other: size^size equally likely runs cannot be shared out among size! orders.
+/// Swaps every element with any other: size^size equally likely runs cannot give size! equally likely orders.
 inline void swap_with_any(std::uint64_t key, std::span<std::uint32_t> image) {
   std::mt19937_64 generator(key);
   std::iota(image.begin(), image.end(), 0U);
   for (auto& element : image) std::swap(element, image[generator() % image.size()]);
 }
 
-/// Values past the end are folded back instead of walked on: not a bijection. Sizes above small_size.
+/// Folds values past the end back instead of walking on: not a bijection. For sizes above small_size.
 struct folded {
   core::permutation network;
 
@@ -52,8 +50,8 @@ struct folded {
   }
 };
 
-/// The core's network over the next power of two, as ciphers of bits have it: a bijection that walks over up to half of
-/// its domain.
+/// The core's network over the next power of two, as in ciphers on bits: a bijection that may skip up to half of its
+/// domain.
 inline core::permutation over_a_power_of_two(core::permutation p) {
   const unsigned bits = core::bit_width(p.size - 1);
   p.left_radix = 1U << bits / 2;

@@ -1,4 +1,4 @@
-// Deliberately broken evaluation rows, each with a defect of real ones. A statistical test must reject its mutant.
+// Deliberately broken evaluation rows, each with a defect found in real ones. A statistical test must reject each.
 #pragma once
 
 #include <algorithm>
@@ -10,11 +10,11 @@
 
 namespace negpipe::test::mutants {
 
-/// The signature that the tests of evaluation rows take.
+/// Returns the items of a user's row.
 using row_sampler = std::vector<std::int32_t> (*)(const core::positives_view&, user_id, std::uint32_t negatives,
                                                   std::uint64_t seed);
 
-/// The core's own rows, unbroken.
+/// The core's rows, unbroken.
 inline std::vector<std::int32_t> real_row(const core::positives_view& view, user_id user, std::uint32_t negatives,
                                           std::uint64_t seed) {
   const auto row = core::evaluation_row::make(view, user, core::philox_source{seed});
@@ -23,7 +23,7 @@ inline std::vector<std::int32_t> real_row(const core::positives_view& view, user
   return items;
 }
 
-/// Draws more than are wanted, sorts, drops repeats and keeps the first ones: small ids are favoured.
+/// Draws too many, sorts, drops repeats and keeps the first: small ids are more likely.
 inline std::vector<std::int32_t> sort_unique_truncate(const core::positives_view& view, user_id user,
                                                       std::uint32_t negatives, std::uint64_t seed) {
   std::vector<std::int32_t> items;
@@ -39,7 +39,7 @@ inline std::vector<std::int32_t> sort_unique_truncate(const core::positives_view
   return items;
 }
 
-/// One permutation for all users, shifted by the user's number.
+/// One permutation for all users, shifted by the user's id.
 inline std::vector<std::int32_t> one_permutation_shifted(const core::positives_view& view, user_id user,
                                                          std::uint32_t negatives, std::uint64_t seed) {
   const auto first = core::evaluation_row::make(view, user_id{0}, core::philox_source{seed});
@@ -52,7 +52,7 @@ inline std::vector<std::int32_t> one_permutation_shifted(const core::positives_v
   return items;
 }
 
-/// Ascending ranks from a random start: distinct and uniform one by one, and no random subset.
+/// Ascending ranks from a random start: distinct and each uniform, but not a random subset.
 inline std::vector<std::int32_t> consecutive_ranks(const core::positives_view& view, user_id user,
                                                    std::uint32_t negatives, std::uint64_t seed) {
   const auto row = core::evaluation_row::make(view, user, core::philox_source{seed});
@@ -64,7 +64,7 @@ inline std::vector<std::int32_t> consecutive_ranks(const core::positives_view& v
   return items;
 }
 
-/// Ranks a stride apart from a random start: no two neighbours more often than chance has it, and no random subset.
+/// Ranks a stride apart from a random start: passes tests of neighbouring ranks, but is not a random subset.
 inline std::vector<std::int32_t> strided_ranks(const core::positives_view& view, user_id user, std::uint32_t negatives,
                                                std::uint64_t seed) {
   constexpr std::uint64_t stride = 7;

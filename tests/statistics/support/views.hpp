@@ -1,4 +1,4 @@
-// Positives and plans made by hand, so that the core is tested with nothing else of the library around it.
+// Positives and plans built from core types only, so that tests of core depend on nothing else.
 #pragma once
 
 #include <algorithm>
@@ -56,7 +56,7 @@ class positives_owner {
   }
 
   std::uint64_t positive_count() const { return items_.size(); }
-  /// The user of each positive, found without any search.
+  /// Returns the user of each positive, without a search.
   const std::vector<std::int32_t>& users() const { return users_; }
   const std::vector<std::int32_t>& samples() const { return samples_; }
 
@@ -72,7 +72,7 @@ class positives_owner {
   std::uint32_t words_per_row_;
 };
 
-/// A user for each degree, with so many positives drawn at random and one more item held out.
+/// Makes one user per degree, with that many random positives and one more item held out.
 inline positives_owner random_positives(const std::vector<std::int32_t>& degrees, std::int32_t item_count,
                                         unsigned seed) {
   std::mt19937 generator(seed);
@@ -88,8 +88,7 @@ inline positives_owner random_positives(const std::vector<std::int32_t>& degrees
   return {std::move(rows), std::move(heldout), item_count};
 }
 
-/// The degrees at which samplers break: none, one, some, most, all but two, all but one; empty users first, last and
-/// in long runs.
+/// Returns degrees at the edges: none, one, some, most, all but two, all but one; empty users first, last and in runs.
 inline std::vector<std::int32_t> edge_degrees(std::int32_t item_count) {
   return {0, 0, 1, 20, 0, 0, 0, item_count / 3, 1, item_count / 2, item_count - 2, 0, item_count - 1, 5, 0, 0};
 }
