@@ -49,7 +49,7 @@ void fill(benchmark::State& state, std::string_view shape, bool with_replacement
   const evaluation_plan& plan = source.evaluation_plan();
   rows_in_memory out;
   const std::uint64_t rows = evaluation_batch_size / plan.row_length();
-  const std::uint64_t batches = plan.user_count / rows;  // whole ones
+  const std::uint64_t batches = plan.user_count / rows;  // full batches only
   source.fill_evaluation(1, out.view());
   if (!equals_core(plan, index, rows, out)) {
     state.SkipWithError("the rows differ from the core's");

@@ -1,5 +1,5 @@
-// prepare of ratings of MovieLens-20M's shape, as CSV and gzip-compressed. Before measuring, checks that the result is
-// the dataset that the ratings were written from. compare_pandas compares it with pandas.
+// prepare of ratings of MovieLens-20M's shape, as CSV and gzip-compressed. Checks first that the result is the dataset
+// from which the ratings were written. compare_pandas compares it with pandas.
 #include <benchmark/benchmark.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -59,7 +59,7 @@ void measure(benchmark::State& state, const fs::path& path) {
   }
   state.SetItemsProcessed(static_cast<std::int64_t>(summary.rows_read) * state.iterations());
   state.SetBytesProcessed(static_cast<std::int64_t>(fs::file_size(path)) * state.iterations());
-  state.counters["process_peak_GB"] = peak_gigabytes();  // making the ratings takes part in it
+  state.counters["process_peak_GB"] = peak_gigabytes();  // includes the making of the ratings
 }
 
 void prepare_csv(benchmark::State& state) { measure(state, files().plain()); }

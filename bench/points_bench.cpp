@@ -55,7 +55,7 @@ void fill(benchmark::State& state, std::string_view shape, core::membership form
   state.SetLabel(source.device());
   state.counters["points/s"] = benchmark::Counter(points, benchmark::Counter::kIsRate);
   if (form == core::membership::sorted_search) return;
-  // Every point reads one place at random: its positive's item, or the word that says whether its item is taken.
+  // Each point reads one random address: the item of its positive, or a word of the membership index.
   const std::uint64_t footprint = index.memory_bytes() + index.source().positive_items().size_bytes();
   const double ceiling = random_lines_per_second(footprint) * threads;
   state.counters["line_reads/s"] = ceiling;

@@ -1,5 +1,5 @@
-// Records: encoding with checksums in memory, and whole files in a folder. NEGPIPE_BENCH_FOLDER names another folder to
-// write to, beside /dev/shm, such as one on the target disk.
+// Records: encoding with checksums in memory, and whole files in /dev/shm. NEGPIPE_BENCH_FOLDER names a further folder,
+// such as one on the target disk.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -37,7 +37,7 @@ struct sample_batch {
     shape.encode(views, record);
   }
 
-  /// True if reading a file of this one record returns the same columns.
+  /// Writes a file of this one record and returns whether reading it gives the same columns.
   bool is_read_back(const fs::path& folder, compression_type compression) const {
     record::record_set set(folder, "check", {1, 1}, shape.record_bytes(), compression);
     set.write(0, record);
@@ -59,7 +59,7 @@ fs::path fresh_folder(const fs::path& parent) {
   return folder;
 }
 
-/// The ceiling of encoding: the same bytes, copied once.
+/// The ceiling of encoding: one copy of the same bytes.
 void copy(benchmark::State& state) {
   sample_batch batch;
   std::vector<std::byte> to(batch.record.size());
@@ -75,7 +75,7 @@ void encode(benchmark::State& state) {
   sample_batch batch;
   const fs::path folder = fresh_folder("/dev/shm");
   if (!batch.is_read_back(folder, compression_type::none))
-    state.SkipWithError("the record does not give its columns back");
+    state.SkipWithError("the record decodes to other columns");
   fs::remove_all(folder);
   for (auto _ : state) {
     batch.shape.encode(batch.views, batch.record);
@@ -88,7 +88,7 @@ BENCHMARK(encode);
 void write_files(benchmark::State& state, const fs::path& parent, compression_type compression) {
   sample_batch batch;
   if (!batch.is_read_back(fresh_folder(parent), compression)) {
-    state.SkipWithError("the file does not give its columns back");
+    state.SkipWithError("the file decodes to other columns");
     return;
   }
   const std::uint64_t batches = compression == compression_type::none ? file_batches : gzip_file_batches;

@@ -13,8 +13,8 @@ constexpr std::uint32_t reads_a_thread = 64;
 
 unsigned full_grid() { return cuda::grid_for(UINT64_MAX); }
 
-// Multiply-and-adds and exclusive ors in turn: each kind has a pipe of its own, which takes an instruction every other
-// cycle, so that one kind alone would reach half of what is issued.
+// Alternates multiply-adds and exclusive ors: each kind has its own pipe, which accepts an instruction every other
+// cycle, so one kind alone would reach half the issue rate.
 __global__ void mixed_integer(std::uint32_t* out, std::uint32_t loop_count, std::uint32_t factor, std::uint32_t mask) {
   std::uint32_t chain[8];
   for (std::uint32_t c = 0; c < 8; ++c) chain[c] = threadIdx.x + c;
@@ -27,7 +27,7 @@ __global__ void mixed_integer(std::uint32_t* out, std::uint32_t loop_count, std:
   out[blockIdx.x * blockDim.x + threadIdx.x] = sum;
 }
 
-// Of each sector one half of 16 bytes is read: memory moves sectors whole, and two reads of each would be two requests.
+// Reads 16 bytes of each sector: memory moves whole sectors, and a second read would be a second request.
 __global__ void read_sectors(const uint4* sectors, std::uint32_t sector_count, std::uint32_t* out) {
   std::uint32_t state = (blockIdx.x * blockDim.x + threadIdx.x) * 0x9E3779B1U + 1;
   std::uint32_t sum = 0;

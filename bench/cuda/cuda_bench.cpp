@@ -1,8 +1,8 @@
 // Measures the CUDA backend and the ceilings of this machine's card; prints JSON on stdout.
 //
-//   cuda_bench [--small]      --small: tiny shapes and few runs, to rehearse
+//   cuda_bench [--small]      --small: tiny shapes and few runs, to test the program
 //
-// Before anything is timed its first batch is compared with the core, byte for byte.
+// The first batch of each measurement is compared with core, byte for byte.
 #include <cuda_runtime_api.h>
 
 #include <algorithm>
@@ -33,10 +33,10 @@ namespace {
 using json = nlohmann::ordered_json;
 using cuda::membership_form;
 
-// Counted at K = 4 by bitset and by Bloom filter (README.md); a yardstick for other K.
+// Counted at K = 4 for bitset and Bloom filter (README.md); an approximation for other K.
 constexpr double instructions_a_point = 160;
 
-// What a point must read at random: its positive, and of K points in K + 1 a membership word.
+// Each point reads its positive at random, and K of K + 1 points a membership word.
 double random_sectors_a_point(std::uint32_t negatives) { return 1 + negatives / (negatives + 1.0); }
 
 struct context {
@@ -78,7 +78,7 @@ struct batch_buffers {
   item_type width;
 };
 
-// Throws unless the first batch of a cycle is the core's.
+// Throws unless the first batch of a cycle equals core's.
 void check_batch(const context& on, const training_plan& plan, const core::cycle_key& key, const positives_index& index,
                  const batch_buffers& made) {
   const std::uint64_t count = plan.batch_size;
@@ -94,12 +94,12 @@ void check_batch(const context& on, const training_plan& plan, const core::cycle
     std::int32_t item = 0;
     std::memcpy(&item, items.data() + i * item_bytes(made.width), item_bytes(made.width));
     if (users[i] != negpipe::index(wanted.user) || item != negpipe::index(wanted.item) || labels[i] != wanted.label) {
-      throw backend_error("position " + std::to_string(i) + " differs from the core: nothing is timed");
+      throw backend_error("position " + std::to_string(i) + " differs from core; nothing is measured");
     }
   }
 }
 
-// The card's ceilings for a plan's points. Sorted search has none: its reads and instructions depend on row lengths.
+// The card's ceilings for the points of a plan. Sorted search has none: its cost depends on row lengths.
 json ceilings_of(const context& on, const cuda::device_dataset& data, std::uint32_t negatives, double bytes_a_point) {
   const bool by_search = data.view().form == membership_form::sorted_search;
   const std::uint64_t rows_bytes = by_search ? sizeof(std::int32_t) * data.view().positive_count : 0;
@@ -117,7 +117,7 @@ json ceilings_of(const context& on, const cuda::device_dataset& data, std::uint3
   return result;
 }
 
-// One plan in one form of membership, by batches that are all full.
+// Times one plan with one membership form. All batches are full.
 json time_points(const context& on, const positives_index& index, const cuda::device_dataset& data,
                  const training_plan& plan) {
   const std::uint64_t batch = plan.batch_size;
@@ -147,7 +147,7 @@ json time_points(const context& on, const positives_index& index, const cuda::de
   return result;
 }
 
-// Every K and batch size that a cycle has a full batch for.
+// Times every K and batch size for which a cycle has a full batch.
 void add_points(const context& on, const positives_index& index, const cuda::device_dataset& data, json& points) {
   for (const std::uint32_t negatives : {4U, 1U, 16U}) {
     for (const std::uint64_t large : {65'536ULL, 1'048'576ULL}) {
@@ -185,7 +185,7 @@ json time_overlap(const context& on, const positives_index& index, const cuda::d
 
 constexpr std::uint64_t bitset_budget_bytes = 4ULL << 30;
 
-// The form that the backend would take for this dataset on this card.
+// Returns the form that the backend would choose for this dataset on this card.
 std::string automatic_form(const context& on, const dataset& source) {
   return cuda::name_of(cuda::device_dataset::upload_async(source, bitset_budget_bytes, membership_form::automatic,
                                                           on.memory, on.stream)
@@ -228,8 +228,7 @@ json time_shape(const context& on, const std::string& name, const dataset& sourc
 
 json time_shapes(const context& on) {
   json shapes = json::array();
-  // The last but three: one point more than 2^26 (2^18), where a permutation that walks to the next power of two would
-  // make twice the effort.
+  // 2^26 + 1 (2^18 + 1) points: the worst case of a permutation over the next power of two.
   if (on.small) {
     shapes.push_back(time_shape(on, "small", synthesize({.users = 300, .items = 2500, .interactions = 30'000})));
     shapes.push_back(time_shape(on, "wide", sparse_dataset(2000, 85'000, 20'000)));

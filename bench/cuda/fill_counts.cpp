@@ -1,8 +1,7 @@
-// Makes four batches in each form of membership, and the next of a replay, so that counters can be read of each kernel;
-// run by counts.
+// Makes four batches with each membership form, and one of a replay. counts reads the counters of their kernels.
 //
 //   fill_counts SHAPE BATCH     SHAPE: ml-1m, ml-20m, or 2m-850k (2 M users, 850,000 items, 40 M positives: a fifth
-//                               of the contract's, for the host's sake)
+//                               of those in cuda_bench, because ptxrun interprets)
 #include <cstdio>
 #include <cstdlib>
 #include <exception>

@@ -31,7 +31,7 @@ double milliseconds_between(const cuda::event& from, const cuda::event& to) {
 
 using interval = std::pair<double, double>;
 
-// The length of the union.
+// Returns the length of the union.
 double covered(std::vector<interval> intervals) {
   std::ranges::sort(intervals);
   double length = 0;
@@ -48,7 +48,7 @@ core::training_pointers columns_at(std::span<std::byte* const> column, item_type
           nullptr};
 }
 
-// The kernel's time for a piece of count points, alone on the device.
+// Returns the kernel's time for count points, without concurrent copies.
 double kernel_milliseconds(const protocol& how, const core::training_plan& plan, const core::cycle_key& key,
                            const cuda::device_view& data, std::uint64_t count, cuda::device_memory& memory) {
   const cuda::stream stream;
@@ -63,7 +63,7 @@ double kernel_milliseconds(const protocol& how, const core::training_plan& plan,
   return 1e3 * alone.median_seconds;
 }
 
-// The shares of the time line, and its first pieces.
+// Returns the shares of the time line, and its first pieces.
 json describe(const std::vector<piece>& pieces, std::uint64_t count, double piece_milliseconds) {
   std::vector<interval> kernels;
   std::vector<interval> copies;
@@ -73,7 +73,7 @@ json describe(const std::vector<piece>& pieces, std::uint64_t count, double piec
     const double filled = milliseconds_between(pieces.front().begin, p.filled);
     const double copied = milliseconds_between(pieces.front().begin, p.copied);
     const double alone = piece_milliseconds * static_cast<double>(p.count) / static_cast<double>(pieces.front().count);
-    // A stream that stands idle stamps the begin at once, before the host has launched the kernel.
+    // An idle stream records the begin at once, before the host launches the kernel.
     const double begin = std::max(given, filled - alone);
     kernels.emplace_back(begin, filled);
     copies.emplace_back(filled, copied);
@@ -116,7 +116,7 @@ json time_way_out(const protocol& how, const core::training_plan& plan, const co
         },
         [&](cudaStream_t stream) { pieces.back().copied.record(stream); });
   };
-  run();  // to warm up
+  run();  // warm-up
   run();
   return describe(pieces, count, kernel_milliseconds(how, plan, key, data, pieces.front().count, memory));
 }

@@ -1,4 +1,4 @@
-// Time line of the path from the device to the host: how far kernels and copies overlap, and when both are idle.
+// Time line of the path from device to host: overlap of kernels and copies, and idle time.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -13,10 +13,12 @@
 
 namespace negpipe::bench {
 
-/// Sends count points of a cycle to host memory through one lane with buffers of the given size, as the backend does
-/// for one calling thread. Gives the rate, the share of the time in which the device computes, in which it copies and
-/// in which it does neither, and the first pieces' times in milliseconds: kernel begins, kernel ends, copy ends.
-/// A kernel counts for no longer than it takes alone, timed as how says: the host's work before a launch is not its.
+/// Copies count points of a cycle to host memory through one double buffer, as the backend does for one calling thread.
+///
+/// - buffer_bytes: size of each buffer
+/// - Returns the rate; the shares of time in which the device computes, copies, and is idle; and for the first pieces
+///   [kernel begin, kernel end, copy end] in milliseconds. A kernel counts for no longer than it takes alone (measured
+///   by the protocol), so that the host's work before a launch is not counted.
 nlohmann::ordered_json time_way_out(const protocol& how, const core::training_plan& plan, const core::cycle_key& key,
                                     const cuda::device_view& data, std::uint64_t count, std::size_t buffer_bytes,
                                     cuda::device_memory& memory);

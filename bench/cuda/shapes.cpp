@@ -8,7 +8,7 @@ namespace negpipe::bench {
 
 namespace {
 
-// Item 0 is every user's held-out one.
+// The held-out item of every user is item 0.
 dataset finish(dataset_arrays arrays, std::int32_t users, std::int32_t items) {
   arrays.heldout_items.assign(static_cast<std::size_t>(users), 0);
   std::vector<std::int64_t> ids(static_cast<std::size_t>(users));
@@ -44,7 +44,7 @@ dataset sparse_dataset(std::int32_t users, std::int32_t items, std::uint64_t pos
   for (std::int32_t u = 0; u < users; ++u) {
     const std::uint64_t end = positives * static_cast<std::uint64_t>(u + 1) / static_cast<std::uint64_t>(users);
     const std::uint64_t count = end - arrays.positive_items.size();
-    // Steps of 1 to the longest that count of them may have: ascending, distinct, never past the last item.
+    // Steps from 1 to the maximum for which count of them stay within the items: ascending and distinct.
     const std::uint64_t longest = count == 0 ? 1 : static_cast<std::uint64_t>(items - 1) / count;
     std::uint64_t item = 0;
     for (std::uint64_t k = 0; k < count; ++k) {

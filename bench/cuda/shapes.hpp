@@ -7,10 +7,10 @@
 
 namespace negpipe::bench {
 
-/// Users who all have about the given share of the items.
+/// All users have about the given share of the items.
 dataset dense_dataset(std::int32_t users, std::int32_t items, double density);
 
-/// Exactly so many positives, spread evenly over users, each row over the lower half of the items at random.
+/// Exactly that many positives, spread evenly over users, at random over the lower half of the items.
 /// positives < users * items.
 dataset sparse_dataset(std::int32_t users, std::int32_t items, std::uint64_t positives);
 

@@ -12,18 +12,18 @@ namespace negpipe::bench {
 namespace {
 
 constexpr unsigned block_size = 256;
-constexpr std::int64_t first_hold_cycles = 100'000;  // some 50 us
+constexpr std::int64_t first_hold_cycles = 100'000;  // about 50 us
 
-// Keeps the stream busy. A look at the clock takes ten cycles or more, so that their number ends it only where a clock
-// does not advance as a device's.
+// Keeps the stream busy. Reading the clock takes ten cycles or more, so the loop's bound matters only on ptxrun, whose
+// clock is not a device's.
 __global__ void hold(std::int64_t cycles) {
   const std::int64_t begin = clock64();
-  for (std::int64_t look = 0; look < cycles / 8; ++look) {
+  for (std::int64_t i = 0; i < cycles / 8; ++i) {
     if (clock64() - begin >= cycles) return;
   }
 }
 
-// Reads zeros: nothing is written, so that no line is left to be written back while something else is timed.
+// Only reads, so that no dirty line is written back during a measurement.
 __global__ void read_zeros(const uint4* values, std::uint64_t count, std::uint32_t* other_found) {
   std::uint32_t found = 0;
   const std::uint64_t stride = static_cast<std::uint64_t>(gridDim.x) * blockDim.x;
@@ -59,7 +59,7 @@ class cache_flush {
 bool has_passed(const cuda::event& mark) {
   const cudaError_t status = cudaEventQuery(mark.get());
   if (status == cudaErrorNotReady) {
-    cuda::ignore(status);  // an answer, which is not to surface as a failure of the next launch
+    cuda::ignore(status);  // clears it, or the next launch would report it
     return false;
   }
   NEGPIPE_CUDA_CHECK(status);

@@ -13,18 +13,18 @@ namespace negpipe::bench {
 struct timing {
   double median_seconds;
   double p95_seconds;
-  int late_runs;  ///< runs whose times may hold the host's work, because the device was not held back long enough
+  int late_runs;  ///< runs whose times may include host work, because the stream was not held back long enough
 };
 
-/// How often work is run, and whether the L2 cache is emptied before each run.
+/// Number of runs, and whether the L2 cache is flushed before each.
 struct protocol {
   int warm_up = 5;
   int runs = 30;
-  std::uint64_t flush_bytes = 0;  ///< read before each run; several times the L2 cache empties it
+  std::uint64_t flush_bytes = 0;  ///< read before each run; a multiple of the L2 cache flushes it
 };
 
-/// Times work given to the stream, one event pair a run. The stream is held back until a run's events and its work are
-/// all queued, so that the time is the device's alone, without what the host does for a launch.
+/// Times work on the stream, with one pair of events per run. The stream is held back until events and work of a run are
+/// queued, so that the time excludes the work of the host for a launch.
 timing time_on_device(const protocol& how, cuda::device_memory& memory, cudaStream_t stream,
                       const std::function<void(int run)>& work);
 

@@ -1,18 +1,19 @@
 #!/usr/bin/env python3
 """The pipeline of 2018 in NumPy, with TensorFlow's record writer: the baseline of compare_numpy.
 
-The behaviour is that of TensorFlow's official NCF model after "Reorder NCF data pipeline" (2018), written anew: worker
-processes draw the negatives of shards of users (candidates uniform over all items, those among the user's positives
-drawn again) and send the points back; the parent scatters them by one random permutation of the cycle, pads the last
-batch with points drawn again, lets the first and the last batch trade places and writes every batch as a
-tf.train.Example.
+Reimplements the behaviour of TensorFlow's official NCF model after "Reorder NCF data pipeline" (2018):
 
-Two things are faster here than in the original: positives are tested in a table of flags, not in a Python set, and the
-workers are started before the clock.
+- worker processes draw the negatives of shards of users: candidates are uniform over all items, and drawn again if they
+  are among the user's positives
+- the parent scatters the points by one random permutation of the cycle, and pads the last batch with resampled points
+- it swaps the first and the last batch, and writes each batch as a tf.train.Example
+
+Faster than the original: positives are looked up in a table of flags, not in a Python set, and the workers start before
+the measured time.
 
     numpy_2018.py DATASET --out DIR [--cycles 1]
 
-DATASET is a folder that `negpipe prepare` or `negpipe synth` made. The last line is JSON: points, seconds, points/s.
+DATASET is a folder written by `negpipe prepare` or `negpipe synth`. The last line is JSON: points, seconds, points/s.
 """
 
 import argparse
@@ -26,11 +27,11 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
 import numpy as np
 
-SHARD_POINTS = 1_000_000  # points a worker sends back at a time
+SHARD_POINTS = 1_000_000  # points per message of a worker
 
 
 class Positives:
-    """Users' training positives as the dataset's arrays hold them."""
+    """The training positives of a dataset folder."""
 
     def __init__(self, folder):
         self.offsets = np.load(os.path.join(folder, "user_offsets.npy"))
@@ -38,12 +39,12 @@ class Positives:
         with open(os.path.join(folder, "dataset.json")) as f:
             self.item_count = json.load(f)["items"]
         if self.item_count > 65_536:
-            raise SystemExit(f"{folder}: {self.item_count} items, but the format of 2018 has 16 bits for them")
+            raise SystemExit(f"{folder}: {self.item_count} items; the 2018 format allows at most 65536")
         self.user_count = len(self.offsets) - 1
 
 
 def sample_outside(rng, item_count, taken, count):
-    """count items for which taken is False, uniform, with replacement."""
+    """Returns count items for which taken is False, uniform, with replacement."""
     chosen = rng.integers(0, item_count, count)
     while True:
         refused = np.flatnonzero(taken[chosen])
@@ -52,11 +53,11 @@ def sample_outside(rng, item_count, taken, count):
         chosen[refused] = rng.integers(0, item_count, len(refused))
 
 
-positives = None  # set before the workers are forked, so that they share it
+positives = None  # set before the workers fork, so that they share it
 
 
 def make_shard(task):
-    """The points of users [first, last): users, items, labels."""
+    """Returns the points of users [first, last): users, items, labels."""
     first, last, negatives, seed = task
     rng = np.random.default_rng(seed)
     taken = np.zeros(positives.item_count, dtype=bool)
@@ -73,7 +74,7 @@ def make_shard(task):
 
 
 def shards(negatives, seed):
-    """Ranges of users with about SHARD_POINTS points each."""
+    """Returns ranges of users with about SHARD_POINTS points each."""
     wanted = np.arange(0, positives.offsets[-1], max(1, SHARD_POINTS // (1 + negatives)))
     cuts = np.unique(np.append(np.searchsorted(positives.offsets, wanted), positives.user_count))
     seeds = np.random.SeedSequence(seed).spawn(len(cuts) - 1)
@@ -81,7 +82,7 @@ def shards(negatives, seed):
 
 
 def shuffled_cycle(pool, negatives, batch_size, seed):
-    """The columns of a cycle, shuffled and padded."""
+    """Returns the columns of a cycle, shuffled and padded."""
     rng = np.random.default_rng(seed)
     point_count = len(positives.items) * (1 + negatives)
     padded = -(-point_count // batch_size) * batch_size
@@ -101,7 +102,7 @@ def shuffled_cycle(pool, negatives, batch_size, seed):
 
 
 def write_files(columns, folder, batch_size, readers):
-    """Batches in their files: contiguous runs of batches, the first and the last batch swapped."""
+    """Writes contiguous runs of batches to files, with the first and the last batch swapped."""
     import tensorflow as tf
 
     os.makedirs(folder)

@@ -1,9 +1,9 @@
-"""pandas doing what negpipe prepare does, on the same file: the peer of compare_pandas.
+"""`negpipe prepare` in pandas: the peer of compare_pandas.
 
     bench/peers/pandas_prepare.py RATINGS [DATASET]
 
-With DATASET, a folder that negpipe prepare made of RATINGS, the arrays are compared before anything is said. Prints one
-JSON object: rows, seconds, of them spent reading, and peak resident memory.
+Prints one JSON object: rows, seconds, the part of them spent reading, and peak resident memory. DATASET, if given, is
+the folder that negpipe prepare made of RATINGS: its arrays are compared first.
 """
 
 import json

@@ -1,17 +1,16 @@
 #!/usr/bin/env python3
 """Training points in PyTorch, in two common ways: the baseline of the CUDA backend.
 
-unchecked  what NVIDIA's NCF loader does an epoch: negatives drawn by random_() without a look at the positives, put
-           behind the positives, and everything gathered by one randperm.
-exact      the same, but candidates that are among the user's positives (searchsorted in sorted user-item keys) are
-           drawn again until none is left.
+unchecked  like NVIDIA's NCF loader: draws negatives with random_() without checking the positives, appends them to the
+           positives, and gathers all by one randperm
+exact      also draws candidates again while they are among the user's positives (searchsorted in sorted user-item keys)
 
 Both make a whole epoch in device memory, as tensors of int64 users and items and float32 labels.
 
     pytorch_negatives.py DATASET [--device cuda] [--negatives 4] [--runs 10]
 
-DATASET is a folder that `negpipe prepare` or `negpipe synth` made. Prints one JSON object: points, and for both ways
-the median seconds and points/s.
+DATASET is a folder written by `negpipe prepare` or `negpipe synth`. Prints one JSON object: points, and for both the
+median seconds and points/s.
 """
 
 import argparse
@@ -25,7 +24,7 @@ import torch
 
 
 class Positives:
-    """Users and items of all positives, and their sorted keys, on the device."""
+    """Users, items and sorted keys of all positives, on the device."""
 
     def __init__(self, folder, device):
         offsets = np.load(os.path.join(folder, "user_offsets.npy"))
@@ -35,7 +34,7 @@ class Positives:
         users = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
         self.users = torch.from_numpy(users.astype(np.int64)).to(device)
         self.items = torch.from_numpy(items.astype(np.int64)).to(device)
-        self.keys = self.users * self.item_count + self.items  # ascending, as the dataset's rows are
+        self.keys = self.users * self.item_count + self.items  # ascending, like the rows of the dataset
 
     def contain(self, users, items):
         keys = users * self.item_count + items
@@ -73,7 +72,7 @@ def time_epochs(positives, negatives, exact, runs, device):
         if run >= 2:
             seconds.append(time.perf_counter() - start)
     if exact and positives.contain(users[labels == 0], items[labels == 0]).any():
-        raise SystemExit("a negative is a positive: nothing was compared")
+        raise SystemExit("a negative is a positive; nothing was measured")
     return {"median_seconds": statistics.median(seconds),
             "points_per_second": len(users) / statistics.median(seconds)}
 

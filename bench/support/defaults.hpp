@@ -1,4 +1,4 @@
-// Every size and axis of the benchmarks, in one place.
+// Sizes and axes of the benchmarks.
 #pragma once
 
 #include <cstdint>
@@ -6,17 +6,17 @@
 
 namespace negpipe::bench {
 
-/// The shapes of synthesize() that are measured.
+/// Measured shapes, by their names in synthesize().
 inline constexpr std::string_view shapes[] = {"ml-1m", "ml-20m"};
 
 inline constexpr std::uint64_t seed = 1;
 inline constexpr std::uint32_t negatives = 4;                   // K
 inline constexpr std::uint64_t batch_size = 65'536;             // B, points
-inline constexpr std::uint64_t points_per_call = 16 * batch_size;  // enough for every core to have several blocks
+inline constexpr std::uint64_t points_per_call = 16 * batch_size;  // several blocks per core
 inline constexpr std::uint32_t evaluation_negatives = 999;      // E
 inline constexpr std::uint64_t evaluation_batch_size = 160'000;
 
-/// The shape whose ratings are prepared.
+/// Shape of the ratings of ingest_bench.
 inline constexpr std::string_view ingest_shape = "ml-20m";
 
 /// Record files: batches in a run (about 118 MB), batches that are compressed, and number of files.

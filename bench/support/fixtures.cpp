@@ -43,11 +43,11 @@ double measure_random_lines(std::uint64_t bytes) {
     std::uint64_t sum = 0;
     const double start = thread_seconds();
     for (std::uint64_t i = 0; i < reads; ++i) {
-      state = state * 6364136223846793005ULL + 1442695040888963407ULL;  // addresses known long before their values
+      state = state * 6364136223846793005ULL + 1442695040888963407ULL;  // addresses do not depend on values read
       sum += memory.get()[((state >> 32) * (bytes / line) >> 32) * line];
     }
     best = std::max(best, static_cast<double>(reads) / (thread_seconds() - start));
-    if (sum != reads) return 0;  // keeps the reads
+    if (sum != reads) return 0;  // keeps the compiler from removing the reads
   }
   return best;
 }

@@ -1,18 +1,60 @@
-"""Runs the measured programs and reads their summaries."""
+"""What the comparisons share: their options, and running and timing of programs."""
 
+import argparse
+import dataclasses
 import json
 import os
 import subprocess
+import sys
+import time
+
+PEERS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "peers")
+
+
+def parser(doc, build, like="ml-20m", repeats=5):
+    """Returns an argument parser with the options that all comparisons have; build describes --build."""
+    options = argparse.ArgumentParser(description=doc.splitlines()[0])
+    options.add_argument("--build", required=True, help=build)
+    options.add_argument("--like", default=like, help="shape of the synthetic dataset")
+    options.add_argument("--repeats", type=int, default=repeats)
+    options.add_argument("--save", default=None, metavar="NAME", help="write bench/results/NAME.json")
+    return options
+
+
+@dataclasses.dataclass
+class Run:
+    """A finished process: elapsed and processor seconds, peak resident memory, standard output."""
+
+    seconds: float
+    processor_seconds: float
+    peak_memory_bytes: int
+    output: str
+
+
+def run(command):
+    """Runs a command to its end. Exits the program if it fails."""
+    start = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    output = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    if status != 0:
+        sys.exit(f"failed: {' '.join(command)}")
+    return Run(time.perf_counter() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, output)
 
 
 def last_json(command):
-    """The summary that a program printed: a JSON object at the end of standard output."""
-    out = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-    return json.loads(out[out.index("{"):])
+    """Runs a command and returns the JSON object at the end of its standard output."""
+    output = run(command).output
+    return json.loads(output[output.index("{"):])
+
+
+def synthesize(program, like, out, *more):
+    """Makes a synthetic dataset."""
+    run([program, "synth", "--like", like, "--out", out, "--seed", "1", "--quiet", *more])
 
 
 def points_in_memory(build, shape):
-    """Training points per second that negpipe makes in memory on all cores."""
+    """Returns the training points per second that negpipe makes in memory on all cores."""
     report = last_json([os.path.join(build, "bench", "points_bench"), "--benchmark_format=json",
                         f"--benchmark_filter=points/{shape}/bitset/all_cores"])
     return report["benchmarks"][0]["points/s"]

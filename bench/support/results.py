@@ -21,7 +21,7 @@ def commit():
 
 
 def portable(word):
-    """An argument of a command, without machine-specific paths."""
+    """Returns an argument of a command without machine-specific paths."""
     option, equals, value = word.rpartition("=")
     if not os.path.isabs(value):
         return word
@@ -30,7 +30,7 @@ def portable(word):
 
 
 def circumstances(command=None):
-    """Machine, commit, date, load and the command that was run."""
+    """Returns machine, commit, date, load and the command that was run."""
     command = command or [os.path.relpath(sys.argv[0], ROOT)] + sys.argv[1:]
     return {"date": datetime.date.today().isoformat(), "commit": commit(), "cpu": cpu_model(),
             "cores": os.cpu_count(), "load_before": os.getloadavg()[0], "command": " ".join(map(portable, command))}
