@@ -23,7 +23,7 @@ struct protocol {
   std::uint64_t flush_bytes = 0;  ///< read before each run; a multiple of the L2 cache flushes it
 };
 
-/// Times work on the stream, with one pair of events per run. The stream is held back until events and work of a run are
+/// Times work on the stream, one pair of events per run. The stream is held back until events and work of a run are
 /// queued, so that the time excludes the work of the host for a launch.
 timing time_on_device(const protocol& how, cuda::device_memory& memory, cudaStream_t stream,
                       const std::function<void(int run)>& work);

@@ -143,7 +143,7 @@ class RecordFolder:
 
 
 def _numbered_folders(training_folder):
-    """Returns the entries cycle_N of a folder `training_epochs` as [(number, path)], ascending; [] if it is missing."""
+    """Returns the entries cycle_N of a folder `training_epochs` as [(number, path)], ascending; [] if missing."""
     try:
         names = os.listdir(training_folder)
     except (FileNotFoundError, NotADirectoryError):
@@ -153,7 +153,7 @@ def _numbered_folders(training_folder):
 
 
 def cycle_folders(training_folder):
-    """Returns the published cycles of a folder `training_epochs` as [(number, path)], ascending; [] if it is missing."""
+    """Returns the published cycles of a folder `training_epochs` as [(number, path)], ascending; [] if missing."""
     return [(number, path) for number, path in _numbered_folders(training_folder) if (path / READY_FILE).exists()]
 
 
