@@ -7,6 +7,7 @@
 #include "negpipe/device.hpp"
 #include "negpipe/error.hpp"
 #include "negpipe/ingest.hpp"
+#include "negpipe/mask_positives.hpp"
 #include "negpipe/pipeline.hpp"
 #include "negpipe/plan.hpp"
 #include "negpipe/positives.hpp"

@@ -32,4 +32,5 @@ NB_MODULE(_native, module) {
   bind_dataset(module);
   bind_loader(module);
   bind_device(module);
+  bind_ranking(module);
 }

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from negpipe import _native, columns, errors
+from negpipe import _native, columns, errors, masking
 
 Path = str | os.PathLike[str]
 
@@ -324,6 +324,17 @@ class Dataset:
     def item_counts(self) -> npt.NDArray[np.int64]:
         """How many users have each item among their training positives: int64 [num_items]."""
         return np.bincount(self.positive_items, minlength=self.num_items)
+
+    def mask_positives_(self, scores, users: npt.ArrayLike):
+        """Sets the scores of each user's training positives to minus infinity, in place, and returns scores.
+
+        scores: [n, num_items], floating point; NumPy array or PyTorch tensor, on any device, of any strides. A JAX
+                array is immutable: negpipe.jax.mask_positives returns a masked copy.
+        users:  integers [n]; row i holds the scores of user users[i].
+
+        Raises OutOfRangeError (an IndexError), OptionError (a ValueError), TypeError.
+        """
+        return masking.mask_positives_(self, scores, users)
 
     # ---- ids
 

@@ -11,10 +11,34 @@ devices of a sharding.
 from __future__ import annotations
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 
-from negpipe import errors, loader
+from negpipe import errors, loader, masking
 
 Batch = loader.Batch
+
+
+def mask_positives(data, scores: jax.Array, users) -> jax.Array:
+    """Returns scores with minus infinity at each user's training positives, on the device of scores.
+
+    scores: [n, num_items], floating point. users: integers [n], known outside jit; row i holds the scores of user
+    users[i]. Compiled once for each power of two that the number of positives comes near.
+
+    Raises OutOfRangeError (an IndexError), OptionError (a ValueError).
+    """
+    if not jnp.issubdtype(scores.dtype, jnp.floating):
+        raise errors.OptionError(f"`scores` is {scores.dtype}; expected a floating-point type")
+    rows, items = masking.positions(data, masking.checked_users(data, users, scores.shape))
+    size = 1 << max(len(rows) - 1, 0).bit_length()
+    index = np.full((2, size), np.iinfo(np.int32).max, np.int32)  # what lies outside is dropped
+    index[:, : len(rows)] = rows, items
+    return _mask(scores, index)
+
+
+@jax.jit
+def _mask(scores, index):
+    return scores.at[index[0], index[1]].set(-jnp.inf, mode="drop")
 
 
 class _OnJax:

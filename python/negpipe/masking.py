@@ -1,0 +1,82 @@
+"""Full ranking: scores of all items, from which the training positives of each user are removed."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from negpipe import _native, columns, errors
+
+if TYPE_CHECKING:
+    from negpipe.dataset import Dataset
+
+
+def checked_users(data: Dataset, users, scores_shape) -> np.ndarray:
+    """users as int32 [n]. Raises OutOfRangeError, and OptionError unless scores are [n, num_items]."""
+    users = columns._as_numpy(users, "users")
+    if users.ndim != 1 or not (np.issubdtype(users.dtype, np.integer) or not users.size):
+        raise errors.OptionError(f"`users` is {users.dtype} {list(users.shape)}; expected integers of one dimension")
+    wrong = np.flatnonzero((users < 0) | (users >= data.num_users))
+    if wrong.size:
+        raise errors.OutOfRangeError(
+            f"`users`: value {wrong[0]} is {users[wrong[0]]}; expected a user in [0, {data.num_users})"
+        )
+    if tuple(scores_shape) != (len(users), data.num_items):
+        raise errors.OptionError(
+            f"`scores` has the shape {list(scores_shape)}; expected [{len(users)}, {data.num_items}], a row for each "
+            "of `users` and a column for each item"
+        )
+    return np.ascontiguousarray(users, np.int32)
+
+
+def positions(data: Dataset, users: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(rows, items) of the training positives of users in a matrix with a row for each of them: int64, int32."""
+    begins, ends = data.user_offsets[users], data.user_offsets[users + 1]
+    counts = ends - begins
+    rows = np.repeat(np.arange(len(users)), counts)
+    skipped = np.repeat(np.cumsum(counts) - counts, counts)
+    return rows, data.positive_items[np.arange(len(rows)) - skipped + begins[rows]]
+
+
+def _mask_numpy(data: Dataset, scores: np.ndarray, users: np.ndarray) -> None:
+    if not scores.flags.writeable:
+        raise errors.OptionError("`scores` is read-only; give a copy")
+    if scores.dtype.kind != "f" and scores.dtype.name != "bfloat16":
+        raise errors.OptionError(f"`scores` is {scores.dtype}; expected float16, bfloat16, float32 or float64")
+    as_bfloat16 = scores.dtype.name == "bfloat16"  # of ml_dtypes
+    _native.mask_positives(
+        data._native, scores.view(np.uint16) if as_bfloat16 else scores, users, as_bfloat16=as_bfloat16
+    )
+
+
+def _mask_torch(data: Dataset, scores, users: np.ndarray) -> None:
+    if scores.requires_grad:
+        raise errors.OptionError("`scores` requires gradients; call under torch.no_grad(), or give scores.detach()")
+    if scores.device.type == "cpu" and scores.is_floating_point():
+        _native.mask_positives(data._native, scores, users)
+    else:
+        _mask_indexed(data, scores, users)
+
+
+def _mask_indexed(data: Dataset, scores, users: np.ndarray) -> None:
+    """By PyTorch, on the tensor's device."""
+    torch = sys.modules["torch"]
+    if not scores.is_floating_point():
+        raise errors.OptionError(f"`scores` is {scores.dtype}; expected a floating-point type")
+    rows, items = (torch.from_numpy(index).to(scores.device, torch.int64) for index in positions(data, users))
+    scores[rows, items] = -torch.inf
+
+
+def mask_positives_(data: Dataset, scores, users):
+    """See Dataset.mask_positives_."""
+    maker = type(scores).__module__.partition(".")[0]
+    if maker in ("jax", "jaxlib"):
+        raise TypeError("JAX arrays are immutable; negpipe.jax.mask_positives returns a masked copy")
+    is_torch = hasattr(scores, "requires_grad") and hasattr(scores, "is_floating_point")
+    if not is_torch and not isinstance(scores, np.ndarray):
+        raise TypeError(f"scores is a {type(scores).__name__}; expected a NumPy array or a PyTorch tensor")
+    users = checked_users(data, users, scores.shape)
+    (_mask_torch if is_torch else _mask_numpy)(data, scores, users)
+    return scores
