@@ -26,6 +26,20 @@ void require_positive(std::uint64_t value, const char* field) {
   if (value == 0) throw option_error(field, "0 given, 1 or more wanted");
 }
 
+constexpr std::uint64_t limit = core::permutation::max_size;
+
+std::uint64_t count_points(std::uint64_t positive_count, const training_options& options) {
+  const std::uint64_t per_epoch = checked_product(positive_count, options.negatives + std::uint64_t{1}, limit,
+                                                  "points an epoch (training positives * (1 + `num_neg`))");
+  return checked_product(per_epoch, options.epochs_per_cycle, limit,
+                         "points a cycle (points an epoch * `epochs_per_cycle`)");
+}
+
+std::uint64_t count_rows(std::uint64_t positive_count, const training_options& options) {
+  return checked_product(positive_count, options.epochs_per_cycle, limit,
+                         "rows a cycle (training positives * `epochs_per_cycle`)");
+}
+
 }  // namespace
 
 training_plan plan_training(const dataset& data, const training_options& options) {
@@ -35,21 +49,22 @@ training_plan plan_training(const dataset& data, const training_options& options
 training_plan plan_training(std::uint64_t positive_count, std::int32_t item_count, const training_options& options) {
   require_positive(options.batch_size, "batch_size");
   require_positive(options.epochs_per_cycle, "epochs_per_cycle");
-  constexpr std::uint64_t limit = core::permutation::max_size;
-  const std::uint64_t per_epoch = checked_product(positive_count, options.negatives + std::uint64_t{1}, limit,
-                                                  "points an epoch (training positives * (1 + `num_neg`))");
-  const std::uint64_t points = checked_product(per_epoch, options.epochs_per_cycle, limit,
-                                               "points a cycle (points an epoch * `epochs_per_cycle`)");
   if (options.batch_size > limit) {
     throw option_error("batch_size", fmt::format("{} given, at most {} wanted", options.batch_size, limit));
   }
+  const bool pairwise = options.layout == batch_layout::pairwise;
+  const std::uint64_t points = pairwise ? count_rows(positive_count, options) : count_points(positive_count, options);
   const bool drop = options.padding == padding_policy::drop;
   const std::uint64_t batches = drop ? points / options.batch_size : core::ceil_div(points, options.batch_size);
   if (batches == 0) {
     throw option_error("padding",
-                       fmt::format("drop leaves no batch: a cycle has {} points, `batch_size` is {}; choose a smaller "
+                       fmt::format("drop leaves no batch: a cycle has {} {}, `batch_size` is {}; choose a smaller "
                                    "batch or another padding",
-                                   points, options.batch_size));
+                                   points, pairwise ? "rows" : "points", options.batch_size));
+  }
+  if (pairwise) {
+    checked_product(batches * options.batch_size, options.negatives, limit,
+                    "negatives a cycle (rows with padding * `num_neg`)");
   }
   return {.seed = options.seed,
           .positive_count = positive_count,
@@ -61,7 +76,8 @@ training_plan plan_training(std::uint64_t positive_count, std::int32_t item_coun
           .pad = options.padding,
           .by_positives = core::divider64::make(positive_count),
           .item_draw = core::bounded32::make(static_cast<std::uint32_t>(item_count)),
-          .padding_draw = core::bounded64::make(points)};
+          .padding_draw = core::bounded64::make(points),
+          .layout = options.layout};
 }
 
 namespace {
@@ -116,7 +132,6 @@ evaluation_plan plan_evaluation(std::span<const std::int64_t> user_offsets, std:
                        fmt::format("{} given, a multiple of {} (1 held-out item and {} negatives) wanted, such as {}",
                                    options.batch_size, row, options.negatives, nearest));
   }
-  constexpr std::uint64_t limit = core::permutation::max_size;
   if (options.batch_size > limit) {
     throw option_error("eval_batch_size", fmt::format("{} given, at most {} wanted", options.batch_size, limit));
   }

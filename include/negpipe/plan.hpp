@@ -16,17 +16,23 @@ namespace negpipe {
 using core::evaluation_plan;
 using core::training_plan;
 using padding_policy = core::padding;
+using core::batch_layout;
 
 /// Names of the padding policies in options, files and messages, in the order of the enum.
 inline constexpr std::initializer_list<std::pair<padding_policy, const char*>> padding_names{
     {padding_policy::resample, "resample"}, {padding_policy::mask, "mask"}, {padding_policy::drop, "drop"}};
 
+/// Names of the layouts in options, files and messages, in the order of the enum.
+inline constexpr std::initializer_list<std::pair<batch_layout, const char*>> layout_names{
+    {batch_layout::pointwise, "pointwise"}, {batch_layout::pairwise, "pairwise"}};
+
 struct training_options {
   std::uint64_t seed = 0;
   std::uint32_t negatives = 4;          ///< K per positive
   std::uint32_t epochs_per_cycle = 1;
-  std::uint64_t batch_size = 65'536;    ///< points
+  std::uint64_t batch_size = 65'536;    ///< points, or rows of the pairwise layout
   padding_policy padding = padding_policy::resample;
+  batch_layout layout = batch_layout::pointwise;
 };
 
 /// What to do with users who have fewer than E distinct negatives left.
@@ -42,8 +48,8 @@ struct evaluation_options {
   infeasible_policy infeasible = infeasible_policy::skip;
 };
 
-/// Plans training. Throws option_error for a count of zero, more points than core::permutation::max_size, or padding
-/// that leaves no batch.
+/// Plans training. Throws option_error for a count of zero, more points, rows or negatives in a cycle than
+/// core::permutation::max_size, or padding that leaves no batch.
 training_plan plan_training(const dataset& data, const training_options& options);
 /// Plans training for a dataset with these counts, wherever its arrays are.
 training_plan plan_training(std::uint64_t positive_count, std::int32_t item_count, const training_options& options);

@@ -7,6 +7,7 @@
 
 #include "golden_table.hpp"
 #include "negpipe/core/evaluation.hpp"
+#include "negpipe/core/pairwise.hpp"
 #include "negpipe/core/training.hpp"
 #include "statistics/support/views.hpp"
 
@@ -85,6 +86,37 @@ void add_training(golden_table& all, const positives_owner& data) {
   }
 }
 
+void add_pairwise(golden_table& all, const positives_owner& data) {
+  for (const auto& [name, pad] : {std::pair("resample", core::padding::resample),
+                                  std::pair("mask", core::padding::mask), std::pair("drop", core::padding::drop)}) {
+    for (const std::uint32_t negatives : {0U, 5U}) {
+      const auto plan = make_training_plan(data, {.seed = 0x0123456789ABCDEF,
+                                                  .negatives = negatives,
+                                                  .epochs = 2,
+                                                  .batch_size = 64,
+                                                  .pad = pad,
+                                                  .layout = core::batch_layout::pairwise});
+      hasher hash;
+      for (const std::uint32_t cycle : {0U, 1U, ~0U}) {
+        const core::philox_source source{plan.seed};
+        const auto key = core::cycle_key::make(plan, cycle, source);
+        for (std::uint64_t i = 0; i < plan.padded_count(); ++i) {
+          const std::uint64_t position = plan.first_position(i / plan.batch_size) + i % plan.batch_size;
+          const auto row = core::pair_at(plan, key, data.view(), position, source);
+          hash.add(static_cast<std::uint64_t>(index(row.user)));
+          hash.add(static_cast<std::uint64_t>(index(row.item)));
+          hash.add(static_cast<std::uint64_t>(row.valid));
+          for (std::uint32_t k = 0; k < negatives; ++k) {
+            hash.add(
+                static_cast<std::uint64_t>(index(core::pair_negative(plan, key, data.view(), row, k, source))));
+          }
+        }
+      }
+      all[std::string("pairwise ") + name + " K=" + std::to_string(negatives)] = hash.text();
+    }
+  }
+}
+
 void add_evaluation(golden_table& all) {
   const positives_owner data = fixed_data();
   for (const bool with_replacement : {false, true}) {
@@ -106,6 +138,7 @@ golden_table current() {
   golden_table all;
   add_permutations(all);
   add_training(all, fixed_data());
+  add_pairwise(all, fixed_data());
   add_evaluation(all);
   return all;
 }

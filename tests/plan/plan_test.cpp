@@ -111,6 +111,35 @@ TEST(training_plan, rejects_zeros_and_padding_that_leaves_no_batch) {
                   {"padding: drop", "15 points", "16"});
 }
 
+training_options pairwise(training_options options) {
+  options.layout = batch_layout::pairwise;
+  return options;
+}
+
+TEST(pairwise_plan, counts_rows_whatever_the_number_of_negatives) {
+  for (const std::uint32_t negatives : {0U, 1U, 64U}) {
+    const training_plan plan = plan_training(three_positives(), pairwise(options_of(negatives, 2, 4)));
+    EXPECT_EQ(plan.point_count, 6U);
+    EXPECT_EQ(plan.batch_count, 2U);
+    EXPECT_EQ(plan.padding_draw.n, 6U);
+    EXPECT_EQ(plan.layout, batch_layout::pairwise);
+  }
+  expect_mentions(training_refusal(three_positives(), pairwise(options_of(4, 1, 4, padding_policy::drop))),
+                  {"padding: drop", "3 rows", "4"});
+}
+
+// Every row, also of the padding, has K draw indices.
+TEST(pairwise_plan, allows_2_to_the_61_negatives_and_no_more) {
+  EXPECT_EQ(plan_training(one_positive(), pairwise(options_of(1U << 31, 1U << 30, 1))).point_count, 1ULL << 30);
+  expect_mentions(training_refusal(one_positive(), pairwise(options_of(1U << 31, (1U << 30) + 1, 1))),
+                  {"negatives", "num_neg", std::to_string(max_points)});
+  EXPECT_NO_THROW(plan_training(one_positive(), pairwise(options_of(2, 1, max_points / 2))));
+  expect_mentions(training_refusal(one_positive(), pairwise(options_of(2, 1, max_points / 2 + 1))),
+                  {"negatives", "num_neg"});
+  EXPECT_NO_THROW(plan_training(one_positive(), pairwise(options_of(0, 1, max_points))));
+  expect_mentions(training_refusal(one_positive(), pairwise(options_of(0, 1, max_points + 1))), {"batch_size"});
+}
+
 TEST(cycles, have_32_bit_numbers) {
   constexpr std::uint64_t most = 1ULL << 32;
   for (const auto& [first, count] : {std::pair{0ULL, 1ULL}, {0ULL, 1ULL << 32}, {most - 1, 1ULL}, {5ULL, most - 5}}) {

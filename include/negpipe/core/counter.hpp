@@ -32,6 +32,10 @@ enum class tag : std::uint32_t {
   padding = 6,           ///< the point that fills a padding position; index = position
   ties = 7,              ///< order of rows with one user and timestamp; index = row
   synth = 8,             ///< synthetic datasets
+  pair_round_keys = 9,   ///< the permutation of a cycle of pairwise rows; index 0, attempt = key block
+  pair_draw = 10,        ///< candidates of pairwise negatives; index = (row * K + k) / 4
+  pair_fallback = 11,    ///< rank in the complement, pairwise; index = row * K + k
+  pair_padding = 12,     ///< the row that fills a padding row; index = row
 };
 
 inline constexpr std::uint32_t attempt_bits = 24;

@@ -1,4 +1,5 @@
-// Definition of training points: the plan of a run, the key of a cycle, and the point at a position.
+// Definition of training points: the plan of a run, the key of a cycle, and the point at a position. pairwise.hpp
+// defines the rows of the pairwise layout, which share plan and key.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +23,26 @@ enum class padding : std::uint8_t {
   drop,      ///< the incomplete batch is dropped
 };
 
-/// One row of a training batch.
+/// What a training batch consists of. A position counts points or rows, whichever the layout has.
+enum class batch_layout : std::uint8_t {
+  pointwise,  ///< points: (user, item, label)
+  pairwise,   ///< rows: (user, positive item, K negatives)
+};
+
+/// The purposes of a layout's random blocks. No layout reads another's.
+struct layout_tags {
+  tag round_keys;
+  tag draw;
+  tag fallback;
+  tag padding;
+};
+NEGPIPE_HD constexpr layout_tags tags_of(batch_layout layout) {
+  return layout == batch_layout::pairwise
+             ? layout_tags{tag::pair_round_keys, tag::pair_draw, tag::pair_fallback, tag::pair_padding}
+             : layout_tags{tag::round_keys, tag::train_draw, tag::train_fallback, tag::padding};
+}
+
+/// One row of a pointwise training batch.
 struct point {
   user_id user;
   item_id item;
@@ -36,13 +56,14 @@ struct training_plan {
   std::uint64_t positive_count;     ///< P, at least 1
   std::uint32_t negatives;          ///< K per positive, may be 0
   std::uint32_t epochs;             ///< c per cycle, at least 1
-  std::uint64_t point_count;        ///< N = c * P * (1 + K), at most permutation::max_size
-  std::uint64_t batch_size;         ///< B
+  std::uint64_t point_count;        ///< N = c * P * (1 + K), or c * P rows if pairwise; at most permutation::max_size
+  std::uint64_t batch_size;         ///< B, points or rows
   std::uint64_t batch_count;        ///< ceil(N / B), or floor for padding::drop; at least 1
   padding pad;
   divider64 by_positives;           ///< divides by P
   bounded32 item_draw;              ///< draws from all items
-  bounded64 padding_draw;           ///< draws from all points
+  bounded64 padding_draw;           ///< draws from all points or rows
+  batch_layout layout = batch_layout::pointwise;
 
   NEGPIPE_HD std::uint64_t padded_count() const { return batch_count * batch_size; }
 
@@ -66,7 +87,7 @@ struct cycle_key {
 
   template <typename Source>
   static NEGPIPE_HD cycle_key make(const training_plan& plan, std::uint32_t cycle, Source source) {
-    return {cycle, permutation::make(plan.point_count, source, tag::round_keys, cycle, 0)};
+    return {cycle, permutation::make(plan.point_count, source, tags_of(plan.layout).round_keys, cycle, 0)};
   }
 };
 
@@ -83,20 +104,20 @@ NEGPIPE_HD inline origin origin_of(const training_plan& plan, std::uint64_t shuf
           slots == 0 || (plan.epochs > 1 && slots % (plan.negatives + 1ULL) == 0)};
 }
 
-/// Returns the position in [0, N) whose point fills the padding position (>= N) under padding::resample.
+/// Returns the position in [0, N) whose point or row fills the padding position (>= N) under padding::resample.
 template <typename Source>
 NEGPIPE_HD std::uint64_t resampled_position(const training_plan& plan, std::uint32_t cycle,
                                             std::uint64_t position, Source source) {
   std::uint64_t drawn = 0;
   for (std::uint32_t half = 0;; ++half) {
-    const auto block = source(make_counter(tag::padding, cycle, position, half / 2));
+    const auto block = source(make_counter(tags_of(plan.layout).padding, cycle, position, half / 2));
     const std::uint32_t low = block.word[2 * (half % 2)];
     const std::uint32_t high = block.word[2 * (half % 2) + 1];
     if (plan.padding_draw(static_cast<std::uint64_t>(high) << 32 | low, drawn)) return drawn;
   }
 }
 
-/// Returns the point at a position in [0, padded_count()). Pure function.
+/// Returns the point at a position in [0, padded_count()). Pure function. The plan's layout must be pointwise.
 template <typename Source>
 NEGPIPE_HD point point_at(const training_plan& plan, const cycle_key& key, const positives_view& positives,
                           std::uint64_t position, Source source) {

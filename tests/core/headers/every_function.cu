@@ -3,6 +3,7 @@
 #include "negpipe/batch.hpp"
 #include "negpipe/core/duplicate_mask.hpp"
 #include "negpipe/core/evaluation.hpp"
+#include "negpipe/core/pairwise.hpp"
 #include "negpipe/core/training.hpp"
 
 namespace core = negpipe::core;
@@ -59,6 +60,9 @@ __global__ void call_every_function(core::training_plan training, core::evaluati
   *out++ =
       static_cast<std::uint64_t>(core::draw_negative(view, user, training.item_draw, stream, position, source) +
                                  core::draw_by_rank(view.csr.row(user), view.item_count, stream, position, source));
+  const core::pair_row pair = core::pair_at(training, key, view, position, source);
+  *out++ = static_cast<std::uint64_t>(index(core::pair_negative(training, key, view, pair, 2, source)));
+  *out++ = static_cast<std::uint64_t>(core::tags_of(training.layout).draw == core::pair_stream(1).candidates);
   std::int32_t item = 0;
   *out++ = core::try_candidate(view, user, training.item_draw, stream, position, 1, source, item);
   const auto row = core::evaluation_row::make(view, user, source);

@@ -99,10 +99,12 @@ struct plan_options {
   std::uint32_t epochs = 1;
   std::uint64_t batch_size = 64;
   core::padding pad = core::padding::resample;
+  core::batch_layout layout = core::batch_layout::pointwise;
 };
 
 inline core::training_plan make_training_plan(const positives_owner& data, const plan_options& options) {
-  const std::uint64_t points = data.positive_count() * (options.negatives + 1ULL) * options.epochs;
+  const bool pairwise = options.layout == core::batch_layout::pairwise;
+  const std::uint64_t points = data.positive_count() * (pairwise ? 1 : options.negatives + 1ULL) * options.epochs;
   return {.seed = options.seed,
           .positive_count = data.positive_count(),
           .negatives = options.negatives,
@@ -114,7 +116,8 @@ inline core::training_plan make_training_plan(const positives_owner& data, const
           .pad = options.pad,
           .by_positives = core::divider64::make(data.positive_count()),
           .item_draw = core::bounded32::make(static_cast<std::uint32_t>(data.view().item_count)),
-          .padding_draw = core::bounded64::make(points)};
+          .padding_draw = core::bounded64::make(points),
+          .layout = options.layout};
 }
 
 inline core::evaluation_plan make_evaluation_plan(const positives_owner& data, std::uint32_t negatives,
