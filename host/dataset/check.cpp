@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <limits>
 
 #include "negpipe/error.hpp"
@@ -43,46 +44,65 @@ struct checker {
     }
   }
 
-  void row(std::size_t user, std::size_t begin, std::span<const std::int32_t> items, std::int32_t heldout,
+  void row(std::string_view array, std::size_t user, std::size_t begin, std::span<const std::int32_t> items,
            std::size_t item_count) const {
     std::int32_t before = -1;
     for (std::size_t k = 0; k < items.size(); ++k) {
-      item("positive_items", begin + k, items[k], item_count);
+      item(array, begin + k, items[k], item_count);
       if (items[k] <= before) {
-        fail("positive_items", fmt::format("values {} and {}, items of user {}, are not ascending: {} and {}",
-                                           begin + k - 1, begin + k, user, before, items[k]));
-      }
-      if (items[k] == heldout) {
-        fail("heldout_items",
-             fmt::format("the held-out item {} of user {} is also a training positive", heldout, user));
+        fail(array, fmt::format("values {} and {}, items of user {}, are not ascending: {} and {}", begin + k - 1,
+                                begin + k, user, before, items[k]));
       }
       before = items[k];
+    }
+  }
+
+  void shape(std::string_view array, std::span<const std::int64_t> values, std::size_t user_count,
+             std::size_t item_count) const {
+    if (values.size() != user_count + 1) {
+      fail(array, fmt::format("{} values, wanted one more than {} users", values.size(), user_count));
+    }
+    offsets(array, values, item_count);
+  }
+
+  /// Checks that no item of a row is in another row of the user.
+  void apart(std::string_view array, std::string_view name, std::size_t user, std::span<const std::int32_t> items,
+             std::span<const std::int32_t> others, std::string_view other_name) const {
+    for (const std::int32_t item : items) {
+      if (!std::ranges::binary_search(others, item)) continue;
+      fail(array, fmt::format("the {} item {} of user {} is also a {}", name, item, user, other_name));
     }
   }
 };
 
 }  // namespace
 
-void check_dataset(const array_location& location, std::span<const std::int64_t> user_offsets,
-                   std::span<const std::int32_t> positive_items, std::span<const std::int32_t> heldout_items,
-                   const raw_ids& user_ids, const raw_ids& item_ids) {
+void check_dataset(const array_location& location, const array_views& arrays) {
   const checker check{location};
-  check.ids("user_ids", user_ids);
-  check.ids("item_ids", item_ids);
-  if (heldout_items.size() != user_ids.size()) {
-    check.fail("heldout_items", fmt::format("{} values for {} users", heldout_items.size(), user_ids.size()));
+  check.ids("user_ids", arrays.user_ids);
+  check.ids("item_ids", arrays.item_ids);
+  const std::size_t users = arrays.user_ids.size();
+  const std::size_t items = arrays.item_ids.size();
+  const user_items training{arrays.user_offsets, arrays.positive_items};
+  const bool has_validation = !arrays.validation.offsets.empty();
+  if (training.items.empty()) check.fail("positive_items", "there are no training positives");
+  check.shape("user_offsets", training.offsets, users, training.items.size());
+  check.shape("test_offsets", arrays.test.offsets, users, arrays.test.items.size());
+  if (has_validation) {
+    check.shape("validation_offsets", arrays.validation.offsets, users, arrays.validation.items.size());
   }
-  if (user_offsets.size() != user_ids.size() + 1) {
-    check.fail("user_offsets",
-               fmt::format("{} values, wanted one more than {} users", user_offsets.size(), user_ids.size()));
-  }
-  if (positive_items.empty()) check.fail("positive_items", "there are no training positives");
-  check.offsets("user_offsets", user_offsets, positive_items.size());
-  for (std::size_t user = 0; user < heldout_items.size(); ++user) {
-    const auto begin = static_cast<std::size_t>(user_offsets[user]);
-    const auto end = static_cast<std::size_t>(user_offsets[user + 1]);
-    check.item("heldout_items", user, heldout_items[user], item_ids.size());
-    check.row(user, begin, positive_items.subspan(begin, end - begin), heldout_items[user], item_ids.size());
+  const auto row = [&](std::string_view array, const user_items& set, std::size_t user) {
+    check.row(array, user, static_cast<std::size_t>(set.offsets[user]), set.of(user), items);
+    return set.of(user);
+  };
+  for (std::size_t user = 0; user < users; ++user) {
+    const auto positives = row("positive_items", training, user);
+    const auto test = row("test_items", arrays.test, user);
+    check.apart("test_items", "test", user, test, positives, "training positive");
+    if (!has_validation) continue;
+    const auto validation = row("validation_items", arrays.validation, user);
+    check.apart("validation_items", "validation", user, validation, positives, "training positive");
+    check.apart("validation_items", "validation", user, validation, test, "test item");
   }
 }
 

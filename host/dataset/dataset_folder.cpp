@@ -120,10 +120,11 @@ json read_description(const fs::path& folder) {
   if (!fields.contains("format") || fields.text("format") != format_name) {
     fields.fail("it does not describe a dataset");
   }
-  if (const auto version = fields.number<std::uint32_t>("format_version"); version != dataset_format_version) {
+  const auto version = fields.number<std::uint32_t>("format_version");
+  if (version == 0 || version > dataset_format_version) {
     throw format_error(
-        fmt::format("{}: its format is version {}, this program reads version {}; prepare the dataset again with this "
-                    "program, or use the program that wrote it",
+        fmt::format("{}: its format is version {}, this program reads versions 1 to {}; prepare the dataset again with "
+                    "this program, or use the program that wrote it",
                     path.string(), version, dataset_format_version));
   }
   if (const std::string wanted = checksum_of(description); hex(fields.checksum("checksum")) != wanted) {
@@ -154,6 +155,12 @@ class folder_reader {
                                      path.string(), hex(crc), entry.text("crc32c"), remedy));
     }
     return {reinterpret_cast<const T*>(bytes.data()), static_cast<std::size_t>(count)};
+  }
+
+  bool has(const std::string& name) const { return arrays_.contains(name); }
+
+  user_items get_rows(const std::string& name) {
+    return {get<std::int64_t>(name + "_offsets"), get<std::int32_t>(name + "_items")};
   }
 
   raw_ids get_ids(const std::string& name) {
@@ -204,7 +211,12 @@ void dataset::save(const fs::path& folder, bool replace) const {
   folder_writer writer(staging.path());
   writer.add("user_offsets", user_offsets_);
   writer.add("positive_items", positive_items_);
-  writer.add("heldout_items", heldout_items_);
+  writer.add("test_offsets", test_.offsets);
+  writer.add("test_items", test_.items);
+  if (has_validation()) {
+    writer.add("validation_offsets", validation_.offsets);
+    writer.add("validation_items", validation_.items);
+  }
   writer.add_ids("user_ids", user_ids_);
   writer.add_ids("item_ids", item_ids_);
   json description = describe(*this);
@@ -220,19 +232,26 @@ dataset dataset::load(const fs::path& folder) {
   auto loaded = std::make_shared<storage>();
   loaded->folder = support::full_path(folder);
   folder_reader reader(folder, fields.object("arrays"), loaded->contents);
-  loaded->user_offsets = reader.get<std::int64_t>("user_offsets");
-  loaded->positive_items = reader.get<std::int32_t>("positive_items");
-  loaded->heldout_items = reader.get<std::int32_t>("heldout_items");
-  loaded->user_ids = reader.get_ids("user_ids");
-  loaded->item_ids = reader.get_ids("item_ids");
+  array_views& arrays = loaded->arrays_in_use;
+  arrays.user_offsets = reader.get<std::int64_t>("user_offsets");
+  arrays.positive_items = reader.get<std::int32_t>("positive_items");
+  if (fields.number<std::uint32_t>("format_version") == 1) {
+    arrays.test.items = reader.get<std::int32_t>("heldout_items");
+    loaded->one_per_user = one_item_per_user(arrays.test.items.size());
+    arrays.test.offsets = loaded->one_per_user;
+  } else {
+    arrays.test = reader.get_rows("test");
+    if (reader.has("validation_offsets")) arrays.validation = reader.get_rows("validation");
+  }
+  arrays.user_ids = reader.get_ids("user_ids");
+  arrays.item_ids = reader.get_ids("item_ids");
   const support::json_fields origin = fields.object("origin");
   (void)origin.object("options");
   loaded->origin = read_origin(origin, description["origin"]["options"]);
   loaded->digest = fields.text("digest");
-  check_dataset({(folder / "").string(), std::string(remedy)}, loaded->user_offsets, loaded->positive_items,
-                loaded->heldout_items, loaded->user_ids, loaded->item_ids);
-  check_counts(fields, loaded->heldout_items.size(), loaded->item_ids.size(), loaded->positive_items.size());
-  return dataset(std::shared_ptr<const storage>(std::move(loaded)));
+  check_dataset({(folder / "").string(), std::string(remedy)}, arrays);
+  check_counts(fields, arrays.user_ids.size(), arrays.item_ids.size(), arrays.positive_items.size());
+  return dataset(std::move(loaded));
 }
 
 }  // namespace negpipe

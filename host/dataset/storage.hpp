@@ -18,6 +18,16 @@ struct owned_ids {
   raw_ids view() const { return is_text ? raw_ids(numbers_or_offsets, bytes) : raw_ids(numbers_or_offsets); }
 };
 
+/// The arrays of a dataset, wherever they are.
+struct array_views {
+  std::span<const std::int64_t> user_offsets;
+  std::span<const std::int32_t> positive_items;
+  user_items test;
+  user_items validation;  ///< empty offsets: none
+  raw_ids user_ids{std::span<const std::int64_t>{}};
+  raw_ids item_ids{std::span<const std::int64_t>{}};
+};
+
 struct dataset::storage {
   // Owners: the vectors of a dataset made in memory, or the files of a loaded one.
   dataset_arrays arrays;
@@ -25,12 +35,10 @@ struct dataset::storage {
   owned_ids owned_item_ids;
   std::vector<support::file_contents> contents;
   std::filesystem::path folder;
+  std::vector<std::int64_t> one_per_user;  // offsets of a test set that is given without them
+  std::vector<std::int32_t> single_items;  // heldout_items, unless each user has one test item
 
-  std::span<const std::int64_t> user_offsets;
-  std::span<const std::int32_t> positive_items;
-  std::span<const std::int32_t> heldout_items;
-  raw_ids user_ids{std::span<const std::int64_t>{}};
-  raw_ids item_ids{std::span<const std::int64_t>{}};
+  array_views arrays_in_use;
   dataset_origin origin;
   std::string digest;
 };
@@ -43,14 +51,21 @@ struct array_location {
   std::string operator()(std::string_view array) const { return prefix + std::string(array); }
 };
 
-/// Throws format_error unless offsets, positives, held-out items and ids form a valid dataset (see negpipe::dataset)
-/// with at least one training positive.
-void check_dataset(const array_location& location, std::span<const std::int64_t> user_offsets,
-                   std::span<const std::int32_t> positive_items, std::span<const std::int32_t> heldout_items,
-                   const raw_ids& user_ids, const raw_ids& item_ids);
+/// Throws format_error unless the arrays form a valid dataset (see negpipe::dataset) with at least one training
+/// positive.
+void check_dataset(const array_location& location, const array_views& arrays);
 
-/// Returns the MD5 of the counts and of the arrays that affect outputs.
-std::string digest_of(std::span<const std::int64_t> user_offsets, std::span<const std::int32_t> positive_items,
-                      std::span<const std::int32_t> heldout_items, std::uint64_t item_count);
+/// Returns the MD5 of the counts and of the arrays that affect outputs. Leaves out the offsets of a test set with one
+/// item per user, as format 1 did.
+std::string digest_of(const array_views& arrays);
+
+/// Returns the offsets of rows of one item each: 0 .. user_count.
+std::vector<std::int64_t> one_item_per_user(std::size_t user_count);
+
+/// Returns whether each user has exactly one item.
+bool has_one_item_per_user(const user_items& set);
+
+/// Returns the item of each user, or -1 for a user who has none or several.
+std::vector<std::int32_t> single_items(const user_items& set);
 
 }  // namespace negpipe

@@ -35,6 +35,21 @@ class raw_ids {
   bool is_text_;
 };
 
+/// Items of every user as compressed sparse rows (CSR): those of user u are items[offsets[u] .. offsets[u + 1]),
+/// ascending and distinct. Non-owning.
+struct user_items {
+  std::span<const std::int64_t> offsets;  ///< [user_count + 1]; empty if there is no such set
+  std::span<const std::int32_t> items;
+
+  std::span<const std::int32_t> of(std::size_t user) const {
+    const auto begin = static_cast<std::size_t>(offsets[user]);
+    return items.subspan(begin, static_cast<std::size_t>(offsets[user + 1]) - begin);
+  }
+};
+
+/// The sets of held-out items. Their items are never trained on.
+enum class heldout_set : std::uint8_t { test, validation };
+
 /// The origin of a dataset, as recorded in dataset.json.
 struct dataset_origin {
   std::string source;             ///< file name of the ratings, or "synth"
@@ -49,32 +64,40 @@ struct dataset_origin {
 struct dataset_arrays {
   std::vector<std::int64_t> user_offsets;
   std::vector<std::int32_t> positive_items;
-  std::vector<std::int32_t> heldout_items;
+  std::vector<std::int32_t> heldout_items;  ///< the test set: one item per user, unless test_offsets are given
   std::variant<std::vector<std::int64_t>, std::vector<std::string>> user_ids;
   std::variant<std::vector<std::int64_t>, std::vector<std::string>> item_ids;
+  std::vector<std::int64_t> test_offsets = {};        ///< rows of heldout_items; empty: one item per user
+  std::vector<std::int64_t> validation_offsets = {};  ///< empty: no validation set
+  std::vector<std::int32_t> validation_items = {};
 };
 
 /// A dataset. Immutable and thread-safe; copies share the arrays.
 ///
 /// Users are 0 .. user_count()-1, items 0 .. item_count()-1. User u's training positives are
-/// positive_items()[user_offsets()[u] .. user_offsets()[u + 1]), ascending and distinct; heldout_items()[u] is not
-/// among them.
+/// positive_items()[user_offsets()[u] .. user_offsets()[u + 1]), ascending and distinct. Test and validation items have
+/// the same form. The three sets of a user have no item in common.
 class dataset {
  public:
-  /// Checks the arrays like load() and takes them over. Throws format_error: which array, what was found and wanted.
-  dataset(dataset_arrays arrays, dataset_origin origin);
+  /// Takes the arrays over, checked as by load(). Throws format_error: which array, what was found and wanted.
+  dataset(dataset_arrays given, dataset_origin origin);
 
-  std::int32_t user_count() const { return static_cast<std::int32_t>(heldout_items_.size()); }
+  std::int32_t user_count() const { return static_cast<std::int32_t>(user_ids_.size()); }
   std::int32_t item_count() const { return static_cast<std::int32_t>(item_ids_.size()); }
   std::uint64_t positive_count() const { return positive_items_.size(); }
 
   std::span<const std::int64_t> user_offsets() const { return user_offsets_; }      ///< [user_count + 1]
   std::span<const std::int32_t> positive_items() const { return positive_items_; }  ///< [positive_count]
-  std::span<const std::int32_t> heldout_items() const { return heldout_items_; }    ///< [user_count]
+  /// Returns the items of a held-out set. The validation set may be absent: then its offsets are empty.
+  const user_items& heldout(heldout_set set) const { return set == heldout_set::test ? test_ : validation_; }
+  bool has_validation() const { return !validation_.offsets.empty(); }
+  /// Returns [user_count] the test item of each user, or -1 for a user who has none or several.
+  std::span<const std::int32_t> heldout_items() const { return heldout_items_; }
   const raw_ids& user_ids() const { return user_ids_; }
   const raw_ids& item_ids() const { return item_ids_; }
   const dataset_origin& origin() const { return origin_; }
-  /// Returns a hexadecimal digest of the counts and training arrays: equal digests mean equal outputs.
+  /// Returns a hexadecimal digest of the counts, training positives and held-out items: equal digests mean equal
+  /// outputs.
   const std::string& digest() const { return digest_; }
   /// Returns the absolute path of the folder that load() read; empty for arrays in memory.
   const std::filesystem::path& folder() const;
@@ -90,17 +113,19 @@ class dataset {
   /// - Never replaces the working directory or a parent of it, a mount point, or a folder that contains one.
   /// - Throws option_error if anything else exists at the path, even if it appeared during the call; io_error.
   void save(const std::filesystem::path& folder, bool replace = false) const;
-  /// Reads a folder's arrays into memory: later changes of its files have no effect. Checks version, shapes, ranges,
-  /// order and checksums. Throws format_error, io_error.
+  /// Reads a folder's arrays into memory: later changes of its files have no effect. Reads formats 1 and 2. Checks
+  /// version, shapes, ranges, order and checksums. Throws format_error, io_error.
   static dataset load(const std::filesystem::path& folder);
 
  private:
   struct storage;
-  explicit dataset(std::shared_ptr<const storage> owner);
+  explicit dataset(std::shared_ptr<storage> made);
 
   std::shared_ptr<const storage> owner_;
   std::span<const std::int64_t> user_offsets_;
   std::span<const std::int32_t> positive_items_;
+  user_items test_;
+  user_items validation_;
   std::span<const std::int32_t> heldout_items_;
   raw_ids user_ids_;
   raw_ids item_ids_;

@@ -13,6 +13,6 @@ inline constexpr const char* library_version = "0.1.0";
 using core::stream_version;
 
 /// Raised when older versions can no longer read a new dataset folder.
-inline constexpr std::uint32_t dataset_format_version = 1;
+inline constexpr std::uint32_t dataset_format_version = 2;
 
 }  // namespace negpipe

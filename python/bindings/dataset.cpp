@@ -59,11 +59,22 @@ nb::object ids_of(nb::handle owner, const raw_ids& ids) {
   return nb::object(texts);
 }
 
+/// Offsets [user_count + 1] and items.
+using heldout_arrays = std::pair<input_array<std::int64_t>, input_array<std::int32_t>>;
+
 dataset from_parts(const input_array<std::int64_t>& user_offsets, const input_array<std::int32_t>& positive_items,
-                   const input_array<std::int32_t>& heldout_items, const id_input& user_ids, const id_input& item_ids,
-                   const std::string& source) {
-  dataset_arrays arrays{copied(user_offsets), copied(positive_items), copied(heldout_items),
-                        copied_ids(user_ids), copied_ids(item_ids)};
+                   const heldout_arrays& test, const std::optional<heldout_arrays>& validation,
+                   const id_input& user_ids, const id_input& item_ids, const std::string& source) {
+  dataset_arrays arrays{.user_offsets = copied(user_offsets),
+                        .positive_items = copied(positive_items),
+                        .heldout_items = copied(test.second),
+                        .user_ids = copied_ids(user_ids),
+                        .item_ids = copied_ids(item_ids),
+                        .test_offsets = copied(test.first)};
+  if (validation) {
+    arrays.validation_offsets = copied(validation->first);
+    arrays.validation_items = copied(validation->second);
+  }
   dataset_origin origin{.source = source, .options = "{}"};
   const nb::gil_scoped_release released;
   return dataset(std::move(arrays), std::move(origin));
@@ -246,13 +257,22 @@ void bind_dataset(nb::module_& module) {
                    [](nb::handle_t<dataset> self) {
                      return view(self, nb::cast<const dataset&>(self).heldout_items());
                    })
+      .def(
+          "heldout",
+          [](nb::handle_t<dataset> self, bool validation) {
+            const user_items& set = nb::cast<const dataset&>(self).heldout(validation ? heldout_set::validation
+                                                                                      : heldout_set::test);
+            return nb::make_tuple(view(self, set.offsets), view(self, set.items));
+          },
+          nb::arg("validation"))
+      .def_prop_ro("has_validation", &dataset::has_validation)
       .def("user_ids",
            [](nb::handle_t<dataset> self) { return ids_of(self, nb::cast<const dataset&>(self).user_ids()); })
       .def("item_ids",
            [](nb::handle_t<dataset> self) { return ids_of(self, nb::cast<const dataset&>(self).item_ids()); })
       .def("save", &save, nb::arg("folder"), nb::arg("overwrite"));
-  module.def("from_parts", &from_parts, nb::arg("user_offsets"), nb::arg("positive_items"), nb::arg("heldout_items"),
-             nb::arg("user_ids"), nb::arg("item_ids"), nb::arg("source"));
+  module.def("from_parts", &from_parts, nb::arg("user_offsets"), nb::arg("positive_items"), nb::arg("test"),
+             nb::arg("validation").none(), nb::arg("user_ids"), nb::arg("item_ids"), nb::arg("source"));
   module.def("load", &load, nb::arg("folder"));
   module.def("from_ratings", &from_ratings, nb::arg("ratings"), nb::arg("options"),
              "Returns the dataset and a dict of what preparation did.");

@@ -216,35 +216,26 @@ class Dataset:
         return cls(native, summary=summary)
 
     @classmethod
-    def from_csr(cls, matrix: Any, heldout: npt.ArrayLike, *, user_ids=None, item_ids=None) -> Dataset:
-        """A split that is made already: training positives as a SciPy sparse matrix, and one held-out item a user.
+    def from_csr(
+        cls, matrix: Any, heldout: Any, *, validation: Any = None, user_ids=None, item_ids=None
+    ) -> Dataset:
+        """A split that is made already: training positives as a SciPy sparse matrix, and held-out items.
 
-        matrix:   [num_users, num_items]; each stored entry is a positive, whatever its value; an explicit zero too.
-        heldout:  integers [num_users]: the item of each user that is evaluated; not among the user's positives.
+        matrix:     [num_users, num_items]; each stored entry is a positive, whatever its value; an explicit zero too.
+        heldout:    the test set: integers [num_users], one item a user, or a sparse matrix of matrix's shape with any
+                    number of items a user.
+        validation: the validation set in the same form, or None.
         user_ids, item_ids: integers or str, [num_users] and [num_items]; without them the numbers themselves.
 
-        Raises OptionError or FormatError (both ValueErrors).
+        The sets of a user may not have an item in common. Raises OptionError or FormatError (both ValueErrors).
         """
-        if not hasattr(matrix, "tocsr"):
-            raise TypeError(f"matrix is a {type(matrix).__name__}; expected a SciPy sparse matrix or array")
-        csr = matrix.tocsr(copy=True)
-        try:
-            csr.check_format(full_check=True)
-        except ValueError as failure:
-            raise errors.OptionError(f"matrix is not a sparse matrix in good order: {failure}") from None
-        csr.sum_duplicates()
-        csr.sort_indices()
-        users, items = csr.shape
-        heldout = np.asarray(heldout)
-        if heldout.shape != (users,) or not np.issubdtype(heldout.dtype, np.integer):
-            raise errors.OptionError(
-                f"heldout is {heldout.dtype} {list(heldout.shape)}; expected integers [{users}], one item a user"
-            )
-        _checked_indices(heldout, items, "item")
+        offsets, positives = _sorted_rows(matrix, "matrix")
+        users, items = matrix.shape
         native = _native.from_parts(
-            np.ascontiguousarray(csr.indptr, np.int64),
-            np.ascontiguousarray(csr.indices, np.int32),
-            np.ascontiguousarray(heldout, np.int32),
+            offsets,
+            positives,
+            _heldout_rows(heldout, users, items, "heldout"),
+            None if validation is None else _heldout_rows(validation, users, items, "validation"),
             _as_ids(user_ids, users, "user_ids"),
             _as_ids(item_ids, items, "item_ids"),
             "from_csr",
@@ -312,8 +303,32 @@ class Dataset:
 
     @property
     def heldout_items(self) -> npt.NDArray[np.int32]:
-        """int32 [num_users]: the item of each user that is evaluated and never trained on."""
+        """int32 [num_users]: the test item of each user, or -1 for a user who has none or several."""
         return self._native.heldout_items
+
+    @property
+    def test_offsets(self) -> npt.NDArray[np.int64]:
+        """int64 [num_users + 1]: user u's test items are test_items[test_offsets[u]:test_offsets[u + 1]]."""
+        return self._native.heldout(validation=False)[0]
+
+    @property
+    def test_items(self) -> npt.NDArray[np.int32]:
+        """int32: the test items, ascending and distinct for each user. Never trained on. Read-only, no copy."""
+        return self._native.heldout(validation=False)[1]
+
+    @property
+    def has_validation(self) -> bool:
+        return self._native.has_validation
+
+    @property
+    def validation_offsets(self) -> npt.NDArray[np.int64]:
+        """int64 [num_users + 1], like test_offsets; empty without a validation set."""
+        return self._native.heldout(validation=True)[0]
+
+    @property
+    def validation_items(self) -> npt.NDArray[np.int32]:
+        """int32, like test_items; empty without a validation set."""
+        return self._native.heldout(validation=True)[1]
 
     def positives_of(self, user: int) -> npt.NDArray[np.int32]:
         """The training positives of a user, ascending: int32, read-only, no copy. Raises OutOfRangeError."""
@@ -385,8 +400,42 @@ class Dataset:
     def __reduce__(self):
         if self._path is not None:
             return _reload, (self._path, self.digest)
-        arrays = self.user_offsets, self.positive_items, self.heldout_items
+        arrays = (
+            self.user_offsets,
+            self.positive_items,
+            self._native.heldout(validation=False),
+            self._native.heldout(validation=True) if self.has_validation else None,
+        )
         return _rebuild, (arrays, self._native.user_ids(), self._native.item_ids(), self._native.source, self.summary)
+
+
+def _sorted_rows(matrix, what: str) -> tuple[np.ndarray, np.ndarray]:
+    """Offsets int64 and ascending items int32 of a SciPy sparse matrix."""
+    if not hasattr(matrix, "tocsr"):
+        raise TypeError(f"{what} is a {type(matrix).__name__}; expected a SciPy sparse matrix or array")
+    csr = matrix.tocsr(copy=True)
+    try:
+        csr.check_format(full_check=True)
+    except ValueError as failure:
+        raise errors.OptionError(f"{what} is not a sparse matrix in good order: {failure}") from None
+    csr.sum_duplicates()
+    csr.sort_indices()
+    return np.ascontiguousarray(csr.indptr, np.int64), np.ascontiguousarray(csr.indices, np.int32)
+
+
+def _heldout_rows(heldout, users: int, items: int, what: str) -> tuple[np.ndarray, np.ndarray]:
+    if hasattr(heldout, "tocsr"):
+        if heldout.shape != (users, items):
+            raise errors.OptionError(f"{what} has the shape {list(heldout.shape)}; expected [{users}, {items}]")
+        return _sorted_rows(heldout, what)
+    heldout = np.asarray(heldout)
+    if heldout.shape != (users,) or not np.issubdtype(heldout.dtype, np.integer):
+        raise errors.OptionError(
+            f"{what} is {heldout.dtype} {list(heldout.shape)}; expected integers [{users}], one item a user, or a "
+            "sparse matrix"
+        )
+    _checked_indices(heldout, items, "item")
+    return np.arange(users + 1, dtype=np.int64), np.ascontiguousarray(heldout, np.int32)
 
 
 def _as_ids(ids, count: int, what: str):

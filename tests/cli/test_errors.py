@@ -75,8 +75,8 @@ def test_ratings_of_a_dataset_that_cannot_be_saved(tmp_path):
 
 # ---- datasets
 
-DATASET_FILES = ("dataset.json", "user_offsets.npy", "positive_items.npy", "heldout_items.npy", "user_ids.npy",
-                 "item_ids.npy")
+DATASET_FILES = ("dataset.json", "user_offsets.npy", "positive_items.npy", "test_offsets.npy", "test_items.npy",
+                 "user_ids.npy", "item_ids.npy")
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_a_dataset_of_another_version(copied):
     description = json.loads((copied / "dataset.json").read_text())
     description["format_version"] += 1
     (copied / "dataset.json").write_text(json.dumps(description))
-    refuses_dataset(copied, naming=["version 2", "version 1", "dataset.json"])
+    refuses_dataset(copied, naming=["version 3", "versions 1 to 2", "dataset.json"])
 
 
 @pytest.mark.parametrize("name", DATASET_FILES)

@@ -44,10 +44,30 @@ dataset text_dataset() {
                                      .row_count = 5});
 }
 
+dataset dataset_with_sets() {
+  dataset_arrays arrays;
+  arrays.user_offsets = {0, 2, 3};
+  arrays.positive_items = {0, 2, 1};
+  arrays.heldout_items = {1};
+  arrays.test_offsets = {0, 1, 1};
+  arrays.validation_items = {0, 2};
+  arrays.validation_offsets = {0, 0, 2};
+  arrays.user_ids = std::vector<std::int64_t>{1, 2};
+  arrays.item_ids = std::vector<std::int64_t>{5, -6, 7};
+  return dataset(std::move(arrays), {});
+}
+
+void expect_equal(const user_items& a, const user_items& b) {
+  EXPECT_TRUE(std::ranges::equal(a.offsets, b.offsets));
+  EXPECT_TRUE(std::ranges::equal(a.items, b.items));
+}
+
 void expect_equal(const dataset& a, const dataset& b) {
   EXPECT_TRUE(std::ranges::equal(a.user_offsets(), b.user_offsets()));
   EXPECT_TRUE(std::ranges::equal(a.positive_items(), b.positive_items()));
   EXPECT_TRUE(std::ranges::equal(a.heldout_items(), b.heldout_items()));
+  expect_equal(a.heldout(heldout_set::test), b.heldout(heldout_set::test));
+  expect_equal(a.heldout(heldout_set::validation), b.heldout(heldout_set::validation));
   EXPECT_EQ(a.user_ids().is_text(), b.user_ids().is_text());
   EXPECT_TRUE(std::ranges::equal(a.user_ids().numbers_or_offsets(), b.user_ids().numbers_or_offsets()));
   EXPECT_TRUE(std::ranges::equal(a.user_ids().bytes(), b.user_ids().bytes()));
@@ -77,7 +97,7 @@ std::string refusal(const fs::path& folder, const std::string& file) {
 
 TEST(dataset_folder, loads_what_was_saved) {
   const test::temporary_folder folder;
-  for (const dataset& data : {text_dataset(), test::edge_dataset()}) {
+  for (const dataset& data : {text_dataset(), dataset_with_sets(), test::edge_dataset()}) {
     data.save(folder / "data", true);
     const dataset loaded = dataset::load(folder / "data");
     expect_equal(loaded, data);
@@ -161,7 +181,8 @@ TEST_P(damaged_dataset, is_rejected_if_the_file_is_missing) {
 }
 
 INSTANTIATE_TEST_SUITE_P(files, damaged_dataset,
-                         testing::Values("dataset.json", "user_offsets.npy", "positive_items.npy", "heldout_items.npy",
+                         testing::Values("dataset.json", "user_offsets.npy", "positive_items.npy", "test_offsets.npy",
+                                         "test_items.npy",
                                          "user_ids_offsets.npy", "user_ids_bytes.npy", "item_ids.npy"),
                          [](const auto& instance) {
                            std::string name = instance.param;
@@ -183,16 +204,42 @@ TEST(dataset_folder, reads_a_seed_written_as_a_json_number) {
   expect_equal(dataset::load(folder / "data"), text_dataset());
 }
 
+/// Turns a folder of format 2 with one test item per user into one of format 1, as version 0.1.0 wrote it.
+void make_format_1(const fs::path& folder) {
+  auto description = nlohmann::ordered_json::parse(read_file(folder / "dataset.json"));
+  description["format_version"] = 1;
+  description["arrays"].erase("test_offsets");
+  description["arrays"]["heldout_items"] = description["arrays"]["test_items"];
+  description["arrays"].erase("test_items");
+  description.erase("checksum");
+  const std::string text = description.dump();
+  description["checksum"] = fmt::format("{:08x}", support::crc32c(std::as_bytes(std::span(text))));
+  write_file(folder / "dataset.json", description.dump(2));
+  fs::remove(folder / "test_offsets.npy");
+  fs::rename(folder / "test_items.npy", folder / "heldout_items.npy");
+}
+
+TEST(dataset_folder, reads_and_replaces_format_1) {
+  const test::temporary_folder folder;
+  text_dataset().save(folder / "data");
+  make_format_1(folder / "data");
+  const dataset loaded = dataset::load(folder / "data");
+  expect_equal(loaded, text_dataset());
+  loaded.save(folder / "data", true);
+  EXPECT_TRUE(fs::exists(folder / "data" / "test_offsets.npy"));
+  EXPECT_FALSE(fs::exists(folder / "data" / "heldout_items.npy"));
+}
+
 TEST(dataset_folder, rejects_another_version_by_number) {
   const test::temporary_folder folder;
   text_dataset().save(folder / "data");
   std::string text = read_file(folder / "data" / "dataset.json");
-  const std::string version = "\"format_version\": 1";
+  const std::string version = "\"format_version\": 2";
   ASSERT_NE(text.find(version), std::string::npos);
-  text.replace(text.find(version), version.size(), "\"format_version\": 2");
+  text.replace(text.find(version), version.size(), "\"format_version\": 3");
   write_file(folder / "data" / "dataset.json", text);
-  EXPECT_NE(refusal(folder / "data", "dataset.json").find("its format is version 2, this program reads version 1"),
-            std::string::npos);
+  const std::string message = refusal(folder / "data", "dataset.json");
+  EXPECT_NE(message.find("its format is version 3, this program reads versions 1 to 2"), std::string::npos);
 }
 
 // Nesting deeper than the stack, in a field whose value would be printed, and deeper than the limit in valid JSON.

@@ -18,9 +18,10 @@ class Dataset:
         self.description = json.loads((folder / "dataset.json").read_text())
         self.offsets = np.load(folder / "user_offsets.npy")
         self.items = np.load(folder / "positive_items.npy")
-        self.heldout = np.load(folder / "heldout_items.npy")
+        self.heldout = np.load(folder / "test_items.npy")
         self.user_count = len(self.heldout)
         self.item_count = self.description["items"]
+        assert (np.load(folder / "test_offsets.npy") == np.arange(self.user_count + 1)).all()
         assert self.description["users"] == self.user_count and self.description["positives"] == len(self.items)
         assert self.offsets[0] == 0 and self.offsets[-1] == len(self.items) and (np.diff(self.offsets) >= 0).all()
         self.positives = [self.items[begin:end].tolist() for begin, end in zip(self.offsets[:-1], self.offsets[1:])]
@@ -29,7 +30,7 @@ class Dataset:
         assert ((0 <= self.items) & (self.items < self.item_count)).all()
         assert ((0 <= self.heldout) & (self.heldout < self.item_count)).all()
         for name, array in self.description["arrays"].items():
-            if name.split("_")[0] not in ("user", "item", "positive", "heldout"):
+            if name.split("_")[0] not in ("user", "item", "positive", "test"):
                 continue  # later versions may add members
             values = np.load(folder / f"{name}.npy")
             assert len(values) == array["length"] and f"{crc32c.crc32c(values.tobytes()):08x}" == array["crc32c"], name

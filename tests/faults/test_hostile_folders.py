@@ -302,9 +302,9 @@ DATASETS = {
     "an offset below zero": array("user_offsets", replaced(1, -1)),
     "an item out of range": array("positive_items", replaced(0, 2**31 - 1)),
     "a negative item": array("positive_items", replaced(0, -1)),
-    "a held-out item out of range": array("heldout_items", replaced(0, 2**31 - 1)),
-    "a user too few": array("heldout_items", lambda values: values[:-1]),
-    "another type": array("heldout_items", lambda values: values, "<i8"),
+    "a held-out item out of range": array("test_items", replaced(0, 2**31 - 1)),
+    "a user too few": array("test_offsets", lambda values: values[:-1]),
+    "another type": array("test_items", lambda values: values, "<i8"),
     **{f"{name} is {what}": entry(name, put) for name in ("dataset.json", "positive_items.npy") for what, put in {
         "missing": lambda path: None,
         "a FIFO": os.mkfifo,

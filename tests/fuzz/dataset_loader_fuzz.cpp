@@ -26,6 +26,8 @@ dataset sound() {
   arrays.user_offsets = {0, 2, 3};
   arrays.positive_items = {0, 2, 1};
   arrays.heldout_items = {1, 2};
+  arrays.validation_offsets = {0, 0, 1};
+  arrays.validation_items = {0};
   arrays.user_ids = std::vector<std::string>{"a", "bc"};
   arrays.item_ids = std::vector<std::int64_t>{5, -6, 7};
   return dataset(std::move(arrays), {.source = "fuzz"});
@@ -34,8 +36,8 @@ dataset sound() {
 /// Folders of links, one per file, in which that file is a link to the fuzzed bytes.
 class folders {
  public:
-  static constexpr std::array<const char*, 4> files = {"dataset.json", "user_offsets.npy", "user_ids_bytes.npy",
-                                                       "item_ids.npy"};
+  static constexpr std::array<const char*, 5> files = {"dataset.json", "user_offsets.npy", "user_ids_bytes.npy",
+                                                       "item_ids.npy", "validation_offsets.npy"};
 
   explicit folders(const fs::path& fuzzed) : root_("/dev/shm/negpipe-fuzz-" + std::to_string(::getpid())) {
     sound().save(root_ / "sound", true);

@@ -35,16 +35,16 @@ def test_a_drawn_seed_is_shown_and_recorded_and_makes_the_same_dataset(ratings, 
     assert f"seed {recorded['seed']} was drawn" in shown.stderr
     negpipe("prepare", ratings, "--out", tmp_path / "b", "--ties", "shuffled", "--seed", recorded["seed"])
     assert origin(tmp_path / "b") == recorded
-    assert (tmp_path / "a/heldout_items.npy").read_bytes() == (tmp_path / "b/heldout_items.npy").read_bytes()
+    assert (tmp_path / "a/test_items.npy").read_bytes() == (tmp_path / "b/test_items.npy").read_bytes()
     negpipe("prepare", ratings, "--out", tmp_path / "c", "--mlperf")
-    assert (tmp_path / "a/heldout_items.npy").read_bytes() != (tmp_path / "c/heldout_items.npy").read_bytes()
+    assert (tmp_path / "a/test_items.npy").read_bytes() != (tmp_path / "c/test_items.npy").read_bytes()
 
 
 def test_file_order_needs_no_seed(ratings, tmp_path):
     told = negpipe("prepare", ratings, "--out", tmp_path / "a", "--seed", 3)
     assert "--seed has no effect without --ties shuffled" in told.stderr
     assert origin(tmp_path / "a")["seed"] == "0"
-    assert set(np.load(tmp_path / "a/heldout_items.npy")) == {24}
+    assert set(np.load(tmp_path / "a/test_items.npy")) == {24}
 
 
 def test_force_replaces(ratings, tmp_path):

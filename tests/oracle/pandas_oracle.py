@@ -29,7 +29,8 @@ def prepare(ratings, min_ratings=20, duplicates="error"):
     return {
         "user_offsets": np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
         "positive_items": training["item"].to_numpy(),
-        "heldout_items": dense["item"][last].to_numpy(),
+        "test_offsets": np.arange(len(user_ids) + 1),
+        "test_items": dense["item"][last].to_numpy(),
         "user_ids": np.asarray(user_ids),
         "item_ids": np.asarray(item_ids),
     }

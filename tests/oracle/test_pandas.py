@@ -12,7 +12,7 @@ import pandas_oracle
 
 PROGRAM = os.environ["NEGPIPE_PROGRAM"]
 SHARED = Path(os.environ["NEGPIPE_SHARED_DIR"])
-DTYPES = {"user_offsets": "<i8", "positive_items": "<i4", "heldout_items": "<i4"}
+DTYPES = {"user_offsets": "<i8", "positive_items": "<i4", "test_offsets": "<i8", "test_items": "<i4"}
 
 
 def prepare(ratings, out, *options):

@@ -95,6 +95,34 @@ def test_an_existing_split_is_used(small):
         negpipe.Dataset.from_csr([[1]], [0])
 
 
+def test_held_out_items_are_rows_in_memory_on_disk_and_in_pickles(tmp_path):
+    sparse = pytest.importorskip("scipy.sparse")
+
+    def matrix(*rows):
+        users = [user for user, items in enumerate(rows) for _ in items]
+        return sparse.coo_array((np.ones(len(users)), (users, sum(rows, []))), shape=(len(rows), 6))
+
+    made = negpipe.Dataset.from_csr(
+        matrix([0, 5], [1], [2]), matrix([3, 1], [], [4]), validation=matrix([4], [0, 5], [])
+    )
+    assert made.heldout_items.tolist() == [-1, -1, 4]
+    made.save(tmp_path / "dataset")
+    for data in (made, negpipe.Dataset.load(tmp_path / "dataset"), pickle.loads(pickle.dumps(made))):
+        assert data.digest == made.digest and data.has_validation
+        assert data.test_offsets.tolist() == [0, 2, 2, 3] and data.test_items.tolist() == [1, 3, 4]
+        assert data.validation_offsets.tolist() == [0, 1, 3, 3] and data.validation_items.tolist() == [4, 0, 5]
+    with pytest.raises(ValueError, match="the validation item 3 of user 0 is also a test item"):
+        negpipe.Dataset.from_csr(matrix([0, 5], [1], [2]), matrix([3, 1], [], [4]), validation=matrix([3], [], []))
+    with pytest.raises(ValueError, match=r"heldout has the shape \[2, 6\]; expected \[3, 6\]"):
+        negpipe.Dataset.from_csr(matrix([0, 5], [1], [2]), matrix([3], []))
+
+
+def test_one_test_item_a_user_has_no_validation(small):
+    assert not small.has_validation and small.validation_offsets.size == small.validation_items.size == 0
+    assert small.test_offsets.tolist() == list(range(51))
+    assert small.test_items.tolist() == small.heldout_items.tolist()
+
+
 def test_folders_are_saved_once_and_opened_again(small, tmp_path):
     small.save(tmp_path / "dataset")
     assert negpipe.Dataset.load(tmp_path / "dataset").digest == small.digest
