@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cctype>
 #include <cerrno>
-#include <charconv>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
@@ -11,6 +10,7 @@
 #include <string_view>
 
 #include "negpipe/error.hpp"
+#include "numbers.hpp"
 #include "process.hpp"
 #include "progress_display.hpp"
 
@@ -19,14 +19,6 @@ namespace negpipe::cli {
 namespace {
 
 progress_display display;
-
-/// Removes a decimal number from the front of text. Returns false if there is none or it does not fit the type.
-template <typename Number>
-bool take_number(std::string_view& text, Number& number) {
-  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), number);
-  text.remove_prefix(static_cast<std::size_t>(end - text.data()));
-  return failure == std::errc();
-}
 
 /// Replaces text by the plain form of its decimal number; returns an error message otherwise. CLI11 uses strtoull in
 /// any base, which reads -1 as 2^64 - 1, saturates on overflow, and reads 010 as 8.

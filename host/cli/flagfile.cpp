@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <cstring>
 #include <initializer_list>
 #include <sstream>
@@ -17,6 +16,7 @@
 #include <variant>
 
 #include "negpipe/error.hpp"
+#include "numbers.hpp"
 
 namespace negpipe::cli {
 
@@ -122,8 +122,8 @@ class flag_line {
     const std::string_view digits = wanted("a number");
     if (digits == "None") return out.reset();
     std::uint64_t number = 0;
-    const auto [end, failure] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
-    if (failure != std::errc() || end != digits.data() + digits.size()) {
+    std::string_view rest = digits;
+    if (!take_number(rest, number) || !rest.empty()) {
       fail(fmt::format("--{} is \"{}\", a whole number from 0 to 2^64 - 1 wanted", name_, digits));
     }
     out = number;

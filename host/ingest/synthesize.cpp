@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <mutex>
+#include <nlohmann/json.hpp>
 #include <numeric>
 #include <span>
 #include <string_view>
@@ -244,7 +245,7 @@ dataset synthesize(const synth_options& options, const run_control& control, con
   arrays.item_ids = ids_from_one(options.items);
   dataset made(std::move(arrays),
                {.source = "synth",
-                .options = fmt::format(R"({{"command":"synth","min_ratings":{}}})", options.min_ratings),
+                .options = nlohmann::ordered_json{{"command", "synth"}, {"min_ratings", options.min_ratings}}.dump(),
                 .seed = options.seed,
                 .row_count = options.interactions});
   if (!csv.empty()) staged_ratings(csv, made, control).publish(/*replace=*/true);

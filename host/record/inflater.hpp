@@ -1,4 +1,5 @@
-// Reads gzip members (RFC 1952) from memory.
+// Reads gzip members (RFC 1952) from memory. ingest's gzip_decompressor would copy the mapped file, and accepts padding
+// that a record file must not have.
 #pragma once
 
 #include <cstddef>

@@ -89,7 +89,7 @@ def check_cache_id(cache_id):
     if not cache_id:
         reason = "it is empty"
     elif "/" in cache_id:
-        reason = "it becomes part of a file's name, which has no place for a /"
+        reason = "it becomes part of a file name, which cannot contain a /"
     elif cache_id[0] == ".":
         reason = "it starts with a dot"
     elif any(ord(character) < 0x20 or ord(character) == 0x7F for character in cache_id):

@@ -51,9 +51,9 @@ def renames():
 @pytest.fixture
 def until_it_appears(renames, tmp_path):
     """Runs the program up to the rename that publishes a path, calls a function there, and continues."""
-    def run(arguments, place, happen, **environment):
+    def run(arguments, path, happen, **environment):
         flag = tmp_path.parent / f"{tmp_path.name}.waits"
-        environment = {**renames, "RENAME_PLACE": str(place), "RENAME_WAITS": str(flag), **environment}
+        environment = {**renames, "RENAME_PATH": str(path), "RENAME_WAITS": str(flag), **environment}
         process = start(*arguments, env=environment)
         try:
             wait_until(lambda: flag.exists() or process.poll() is not None, "the rename")
@@ -68,8 +68,8 @@ def until_it_appears(renames, tmp_path):
 
 
 @pytest.fixture
-def places(ratings, dataset, tmp_path):
-    """By subcommand: its arguments without --seed, and the path that it publishes first."""
+def commands(ratings, dataset, tmp_path):
+    """By subcommand: its arguments without --seed, and the first path that it publishes."""
     data = tmp_path / "data"
     run = tmp_path / "run"
     return {"prepare": (("prepare", ratings, "--ties", "shuffled", "--out", data), data),
@@ -80,10 +80,10 @@ def places(ratings, dataset, tmp_path):
 
 
 @pytest.fixture
-def made(places):
+def made(commands):
     """Path of a subcommand with existing output of seed 1, and the arguments that replace it."""
     def make(what):
-        arguments, place = places[what]
+        arguments, path = commands[what]
         negpipe(*arguments, "--seed", 1)
-        return [*arguments, "--force", "--seed", 2], place
+        return [*arguments, "--force", "--seed", 2], path
     return make

@@ -1,9 +1,13 @@
-/* Preloaded into the program: stops it at a rename, as the system might between any two of its steps. What is renamed
-   to or from the path in RENAME_PLACE is meant, the first RENAME_SKIPS times excepted. If RENAME_WAITS names a file,
-   it is made before the first such rename, which waits until somebody removes it. With RENAME_KILLS the program is
-   killed after the first one that succeeds. With RENAME_ERROR all such renames fail, for the reason of that number.
-   With NO_RENAME_FLAGS the file system knows none. With SYNC_ERROR it is the sync of SYNC_PLACE that fails; every
-   sync is interrupted once with SYNC_INTERRUPTED. */
+/* Preloaded into the program: controls its renames and syncs by environment variables.
+
+   RENAME_PATH       the renames that the others concern: those from or to this path
+   RENAME_SKIPS      the first so many of these are not affected
+   RENAME_WAITS      creates this file before the first of these, and waits until it is removed
+   RENAME_KILLS      kills the program after the first of these that succeeds
+   RENAME_ERROR      these fail with this error number
+   NO_RENAME_FLAGS   the file system supports no flags of renameat2
+   SYNC_PATH, SYNC_ERROR   fsync of this path fails with this error number
+   SYNC_INTERRUPTED  each fsync is interrupted once (EINTR) */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -15,9 +19,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static int is_meant(const char* path) {
-  const char* place = getenv("RENAME_PLACE");
-  return place != NULL && strcmp(path, place) == 0;
+static int is_affected(const char* path) {
+  const char* wanted = getenv("RENAME_PATH");
+  return wanted != NULL && strcmp(path, wanted) == 0;
 }
 
 static int is_due(void) {
@@ -53,26 +57,26 @@ int fsync(int file) {
   if (is_interrupted()) return -1;
   char link[64];
   char path[PATH_MAX];
-  const char* place = getenv("SYNC_PLACE");
+  const char* wanted = getenv("SYNC_PATH");
   snprintf(link, sizeof link, "/proc/self/fd/%d", file);
   const ssize_t length = readlink(link, path, sizeof path - 1);
-  if (place != NULL && length >= 0) {
+  if (wanted != NULL && length >= 0) {
     path[length] = '\0';
-    if (strcmp(path, place) == 0 && fails("SYNC_ERROR")) return -1;
+    if (strcmp(path, wanted) == 0 && fails("SYNC_ERROR")) return -1;
   }
   return (int)syscall(SYS_fsync, file);
 }
 
 int renameat2(int from_folder, const char* from, int to_folder, const char* to, unsigned flags) {
-  const int meant = (is_meant(from) || is_meant(to)) && is_due();
-  if (meant) wait_once();
-  if (meant && fails("RENAME_ERROR")) return -1;
+  const int affected = (is_affected(from) || is_affected(to)) && is_due();
+  if (affected) wait_once();
+  if (affected && fails("RENAME_ERROR")) return -1;
   if (flags != 0 && getenv("NO_RENAME_FLAGS") != NULL) {
     errno = EINVAL;
     return -1;
   }
   const int outcome = (int)syscall(SYS_renameat2, from_folder, from, to_folder, to, flags);
-  if (meant && outcome == 0 && getenv("RENAME_KILLS") != NULL) raise(SIGKILL);
+  if (affected && outcome == 0 && getenv("RENAME_KILLS") != NULL) raise(SIGKILL);
   return outcome;
 }
 

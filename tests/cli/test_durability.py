@@ -90,10 +90,10 @@ def test_records_are_on_disk_before_their_folder_appears(options, traced, datase
     folders = folders[:2] if "--no-eval" in options else folders
     assert [path for path in renamed_to(events) if path in folders] == folders
     # ready.json is last: nothing below a folder is written after it is published.
-    for place, (action, _, target) in enumerate(events):
+    for index, (action, _, target) in enumerate(events):
         if action == "rename" and target.endswith("/ready.json"):
             folder = os.path.dirname(target)
-            assert not any(what == "write" and below(path, folder) for what, path, _ in events[place:])
+            assert not any(what == "write" and below(path, folder) for what, path, _ in events[index:])
     assert leftovers(run) == []
 
 
@@ -110,10 +110,10 @@ def test_datasets_and_ratings_are_on_disk_before_they_appear(traced, tmp_path):
 
 def test_a_missing_or_late_sync_is_detected(traced, dataset, tmp_path):
     events = traced("generate", dataset, "--out", tmp_path / "run", "--seed", 42, *SMALL, "--no-eval")
-    syncs = [place for place, event in enumerate(events) if event[0] == "sync"]
+    syncs = [index for index, event in enumerate(events) if event[0] == "sync"]
     assert len(syncs) >= 3 + 3 + 1 + 3, "record files, their index files, ready.json, and folders"
     # An unpublished folder may be synced more often than needed; all other syncs are needed.
-    unnoticed = {events[place][1] for place in syncs if not complaints(events[:place] + events[place + 1:])}
+    unnoticed = {events[index][1] for index in syncs if not complaints(events[:index] + events[index + 1:])}
     assert unnoticed <= {source for action, source, _ in events if action == "rename"}, unnoticed
     assert complaints([event for event in events if event[:2] != ("sync", next(iter(unnoticed), ""))])
     write = next(event for event in events if event[0] == "write" and event[1].endswith("train_0.tfrecords"))

@@ -110,10 +110,10 @@ def test_a_truncated_file(name, copied):
 
 
 @pytest.mark.parametrize("name", DATASET_FILES)
-@pytest.mark.parametrize("place", [0.0, 0.5, 0.999])
-def test_a_flipped_byte(name, place, copied):
+@pytest.mark.parametrize("position", [0.0, 0.5, 0.999])
+def test_a_flipped_byte(name, position, copied):
     content = bytearray((copied / name).read_bytes())
-    content[int(place * len(content))] ^= 4
+    content[int(position * len(content))] ^= 4
     (copied / name).write_bytes(content)
     refuses_dataset(copied, naming=[name])
 
@@ -249,11 +249,11 @@ def test_a_path_that_the_system_refuses(kind, arguments, ratings, dataset, run, 
                                   "training_epochs/cycle_00000/train_0.tfrecords"])
 def test_a_self_referencing_link_among_records(name, dataset, run, tmp_path):
     shutil.copytree(run, tmp_path / "run")
-    place = tmp_path / "run" / name
-    shutil.rmtree(place) if place.is_dir() else place.unlink()
-    place.symlink_to(place)
+    path = tmp_path / "run" / name
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    path.symlink_to(path)
     for arguments in (("verify", dataset, tmp_path / "run"), ("hash", tmp_path / "run")):
-        refuses(SYSTEM, *arguments, naming=[place, "Too many levels"])
+        refuses(SYSTEM, *arguments, naming=[path, "Too many levels"])
 
 
 @pytest.mark.parametrize("name", DATASET_FILES)

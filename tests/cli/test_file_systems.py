@@ -14,12 +14,12 @@ from program import (OK, PROGRAM, SHAPE, SMALL, SYSTEM, USAGE, as_ordinary_user,
 # ---- renames
 
 def test_killed_between_the_two_renames_of_a_file_system_without_exchange(made, renames, tmp_path):
-    arguments, place = made("prepare")
-    before = digests(place)
-    environment = {**renames, "RENAME_PLACE": str(place), "RENAME_KILLS": "1", "NO_RENAME_FLAGS": "1"}
+    arguments, path = made("prepare")
+    before = digests(path)
+    environment = {**renames, "RENAME_PATH": str(path), "RENAME_KILLS": "1", "NO_RENAME_FLAGS": "1"}
     process = start(*arguments, env=environment)
     process.communicate(timeout=60)
-    assert process.returncode == -signal.SIGKILL and not place.exists()
+    assert process.returncode == -signal.SIGKILL and not path.exists()
     old, = tmp_path.glob(".data.partial-*-old")
     assert digests(old) == before
 
@@ -27,30 +27,30 @@ def test_killed_between_the_two_renames_of_a_file_system_without_exchange(made, 
 @pytest.mark.parametrize("what", ["prepare", "cycle"])
 def test_another_run_comes_between_the_two_steps(what, made, until_it_appears, tmp_path):
     # The old folder was moved aside and cannot be moved back: the message must name its path.
-    arguments, place = made(what)
-    before = digests(place)
+    arguments, path = made(what)
+    before = digests(path)
     theirs = {}
 
     def happen():
         negpipe(*arguments[:-1], 3)
-        theirs.update(digests(place))
+        theirs.update(digests(path))
 
-    status, said = until_it_appears(arguments, place, happen, NO_RENAME_FLAGS="1", RENAME_SKIPS="2")
+    status, said = until_it_appears(arguments, path, happen, NO_RENAME_FLAGS="1", RENAME_SKIPS="2")
     assert status == USAGE, said
-    assert digests(place) == theirs
-    old, = in_the_making(place.parent)
-    assert str(place) in said and "exists already" in said and str(old) in said
+    assert digests(path) == theirs
+    old, = in_the_making(path.parent)
+    assert str(path) in said and "exists already" in said and str(old) in said
     assert digests(old) == before
 
 
 def test_an_old_folder_that_cannot_be_moved_back_is_reported(made, renames, tmp_path):
-    arguments, place = made("prepare")
-    before = digests(place)
-    environment = {**renames, "RENAME_PLACE": str(place), "RENAME_ERROR": str(errno.EIO), "RENAME_SKIPS": "2",
+    arguments, path = made("prepare")
+    before = digests(path)
+    environment = {**renames, "RENAME_PATH": str(path), "RENAME_ERROR": str(errno.EIO), "RENAME_SKIPS": "2",
                    "NO_RENAME_FLAGS": "1"}
     said = negpipe(*arguments, expect=SYSTEM, env=environment).stderr
     old, = in_the_making(tmp_path)
-    assert str(place) in said and str(old) in said
+    assert str(path) in said and str(old) in said
     assert digests(old) == before
 
 
@@ -66,17 +66,17 @@ def test_ratings_that_cannot_be_published_keep_existing_files(before, flags, mad
         csv.unlink()
     there = sorted(tmp_path.rglob("*"))
     contents = digests(tmp_path)
-    environment = {**renames, **flags, "RENAME_PLACE": str(csv), "RENAME_ERROR": str(errno.EIO)}
+    environment = {**renames, **flags, "RENAME_PATH": str(csv), "RENAME_ERROR": str(errno.EIO)}
     naming = "cannot replace" if before == "both" else "cannot rename to"
     refuses(SYSTEM, *arguments, naming=[naming, csv], env=environment)
     assert digests(tmp_path) == contents
     assert sorted(tmp_path.rglob("*")) == there
 
 
-def test_published_output_stays_if_it_cannot_be_synced(places, renames, tmp_path):
-    arguments, csv = places["csv"]
+def test_published_output_stays_if_it_cannot_be_synced(commands, renames, tmp_path):
+    arguments, csv = commands["csv"]
     refuses(SYSTEM, *arguments, naming=["cannot sync", tmp_path],
-            env={**renames, "SYNC_PLACE": str(tmp_path), "SYNC_ERROR": str(errno.EIO)})
+            env={**renames, "SYNC_PATH": str(tmp_path), "SYNC_ERROR": str(errno.EIO)})
     negpipe("prepare", csv, "--out", tmp_path / "again")
     assert not (tmp_path / "own").exists(), "the ratings appear first"
     assert leftovers(tmp_path) == []
@@ -86,18 +86,18 @@ def test_published_output_stays_if_it_cannot_be_synced(places, renames, tmp_path
 
 @pytest.mark.parametrize("reason", [errno.EINVAL, errno.ENOTSUP], ids=errno.errorcode.get)
 @pytest.mark.parametrize("what", ["prepare", "csv", "cycle"])
-def test_a_file_system_that_cannot_sync_folders(what, reason, places, renames, tmp_path):
-    arguments, place = places[what]
-    negpipe(*arguments, env={**renames, "SYNC_PLACE": str(place.parent), "SYNC_ERROR": str(reason)})
-    assert place.exists()
+def test_a_file_system_that_cannot_sync_folders(what, reason, commands, renames, tmp_path):
+    arguments, path = commands[what]
+    negpipe(*arguments, env={**renames, "SYNC_PATH": str(path.parent), "SYNC_ERROR": str(reason)})
+    assert path.exists()
     assert leftovers(tmp_path) == []
 
 
 @pytest.mark.parametrize("what", ["prepare", "csv", "cycle"])
-def test_an_interrupted_sync_is_repeated(what, places, renames, tmp_path):
-    arguments, place = places[what]
+def test_an_interrupted_sync_is_repeated(what, commands, renames, tmp_path):
+    arguments, path = commands[what]
     negpipe(*arguments, "--threads", 1, env={**renames, "SYNC_INTERRUPTED": "1"})
-    assert place.exists()
+    assert path.exists()
     assert leftovers(tmp_path) == []
 
 
@@ -128,24 +128,24 @@ def in_a_mount_namespace():
 
 @pytest.mark.parametrize("mount", ["mount -t tmpfs none", "mount --bind {}"], ids=["another file system", "the same"])
 @pytest.mark.parametrize("what", ["prepare", "synth", "cycle"])
-def test_a_mount_point_is_not_replaced(what, mount, places, in_a_mount_namespace, tmp_path):
-    arguments, place = places[what]
-    place.mkdir(parents=True)
+def test_a_mount_point_is_not_replaced(what, mount, commands, in_a_mount_namespace, tmp_path):
+    arguments, path = commands[what]
+    path.mkdir(parents=True)
     (tmp_path / "shown").mkdir()
-    script = f'{mount.format(tmp_path / "shown")} {place} && exec "$@"'
+    script = f'{mount.format(tmp_path / "shown")} {path} && exec "$@"'
     result = subprocess.run([*in_a_mount_namespace, "sh", "-c", script, "sh", PROGRAM, *map(str, arguments), "--force"],
                             capture_output=True, text=True, check=False)
     assert result.returncode == USAGE, result.stderr
-    assert f"{place} is a mount point" in result.stderr and "choose a folder inside it" in result.stderr
+    assert f"{path} is a mount point" in result.stderr and "choose a folder inside it" in result.stderr
     assert leftovers(tmp_path) == []
 
 
 @pytest.mark.parametrize("reason", [errno.EBUSY, errno.EXDEV], ids=errno.errorcode.get)
 @pytest.mark.parametrize("skips", [{}, {"NO_RENAME_FLAGS": "1", "RENAME_SKIPS": "1"}], ids=["flags", "no flags"])
 def test_a_folder_that_cannot_be_moved(reason, skips, made, renames, tmp_path):
-    arguments, place = made("prepare")
+    arguments, path = made("prepare")
     before = digests(tmp_path)
-    refuses(USAGE, *arguments, naming=[place, "choose a folder inside it"],
-            env={**renames, **skips, "RENAME_PLACE": str(place), "RENAME_ERROR": str(reason)})
+    refuses(USAGE, *arguments, naming=[path, "choose a folder inside it"],
+            env={**renames, **skips, "RENAME_PATH": str(path), "RENAME_ERROR": str(reason)})
     assert digests(tmp_path) == before
     assert leftovers(tmp_path) == []

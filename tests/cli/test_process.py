@@ -81,8 +81,8 @@ def test_a_closed_progress_pipe_ends_the_run(dataset, tmp_path):
 
 
 @pytest.mark.parametrize("command", ["prepare", "synth", "generate", "produce"])
-def test_a_file_size_limit_is_a_system_error(command, places, dataset, tmp_path):
-    arguments = places["cycle" if command == "generate" else command][0] if command != "produce" else (
+def test_a_file_size_limit_is_a_system_error(command, commands, dataset, tmp_path):
+    arguments = commands["cycle" if command == "generate" else command][0] if command != "produce" else (
         "produce", dataset, "--data-dir", tmp_path, "--cache-id", "c", "--parent", 0, *SMALL)
     limit = 100 if command in ("prepare", "synth") else 2000
     result = subprocess.run([PROGRAM, *map(str, arguments)], capture_output=True, text=True, check=False, timeout=60,

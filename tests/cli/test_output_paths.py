@@ -16,13 +16,13 @@ def as_in_a_container():
     """Returns a command prefix that gives the command pid 1, as in a container."""
     prefix = ["unshare", "--pid", "--fork"] if os.geteuid() == 0 else ["unshare", "--pid", "--fork", "--map-root-user"]
     if not works(*prefix, "true"):
-        pytest.skip("processes among which pids count anew need root or user namespaces, which are not to be had here")
+        pytest.skip("a pid namespace needs root or user namespaces, which are not available here")
     return prefix
 
 
 # ---- two runs with one path
 
-def test_two_runs_of_one_pid(as_in_a_container, dataset, tmp_path):
+def test_two_runs_of_one_pid_do_not_mix(as_in_a_container, dataset, tmp_path):
     # Two runs of several seconds with different seeds: the output must be that of one run, and the other must fail.
     out = tmp_path / "run"
     long = ("--epochs-per-cycle", 300, "--threads", 1, "--no-eval", "--compression", "gzip", *SMALL)
@@ -37,7 +37,7 @@ def test_two_runs_of_one_pid(as_in_a_container, dataset, tmp_path):
     assert leftovers(out) == []
 
 
-def test_two_datasets_of_one_pid(as_in_a_container, tmp_path):
+def test_two_datasets_of_one_pid_do_not_mix(as_in_a_container, tmp_path):
     out = tmp_path / "data"
     runs = []
     for seed in (1, 2):
@@ -51,8 +51,8 @@ def test_two_datasets_of_one_pid(as_in_a_container, tmp_path):
 
 @pytest.mark.parametrize("flags", [{}, {"NO_RENAME_FLAGS": "1"}], ids=["flags", "no flags"])
 @pytest.mark.parametrize("what", ["prepare", "synth", "csv", "cycle", "evaluation"])
-def test_the_second_of_two_runs_is_refused(what, flags, places, until_it_appears, tmp_path):
-    arguments, place = places[what]
+def test_the_second_of_two_runs_is_refused(what, flags, commands, until_it_appears, tmp_path):
+    arguments, path = commands[what]
     theirs = {}
 
     def happen():
@@ -61,78 +61,77 @@ def test_the_second_of_two_runs_is_refused(what, flags, places, until_it_appears
         if what == "evaluation":
             other = [*other[:-1], 1, "--first-cycle", 2]
         negpipe(*other, "--seed", 2)
-        theirs.update(digests(place.parent, f"{place.name}/**/*") or digests(place.parent, place.name))
+        theirs.update(digests(path.parent, f"{path.name}/**/*") or digests(path.parent, path.name))
 
-    status, said = until_it_appears([*arguments, "--seed", 1], place, happen, **flags)
+    status, said = until_it_appears([*arguments, "--seed", 1], path, happen, **flags)
     assert status == USAGE, said
-    assert str(place) in said and "exists already" in said and "--force" in said
-    assert theirs and theirs == (digests(place.parent, f"{place.name}/**/*") or digests(place.parent, place.name))
+    assert str(path) in said and "exists already" in said and "--force" in said
+    assert theirs and theirs == (digests(path.parent, f"{path.name}/**/*") or digests(path.parent, path.name))
     assert leftovers(tmp_path) == []
-    assert not (tmp_path / "own").exists(), "of a dataset and its ratings there are both or neither"
+    assert not (tmp_path / "own").exists(), "the dataset was published without its ratings"
 
 
 # ---- replacement
 
 @pytest.mark.parametrize("what", ["prepare", "synth", "cycle", "evaluation"])
-def test_killed_while_it_replaces(what, made, renames):
-    # Killed after any rename: there is a complete folder, the old one or the new one.
-    arguments, place = made(what)
-    before = digests(place)
-    process = start(*arguments, env={**renames, "RENAME_PLACE": str(place), "RENAME_KILLS": "1"})
+def test_a_kill_during_replacement_leaves_a_complete_folder(what, made, renames):
+    arguments, path = made(what)
+    before = digests(path)
+    process = start(*arguments, env={**renames, "RENAME_PATH": str(path), "RENAME_KILLS": "1"})
     process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL
-    assert set(digests(place)) == set(before)
-    assert digests(place) != before, "the blow fell after the replacement"
+    assert set(digests(path)) == set(before)
+    assert digests(path) != before, "killed before the replacement"
     negpipe(*arguments)
 
 
 @pytest.mark.parametrize("flags", [{}, {"NO_RENAME_FLAGS": "1"}], ids=["flags", "no flags"])
 @pytest.mark.parametrize("what", ["prepare", "synth", "cycle", "evaluation"])
 def test_replacing_leaves_nothing_of_the_old(what, flags, made, renames, tmp_path):
-    arguments, place = made(what)
-    before = digests(place)
+    arguments, path = made(what)
+    before = digests(path)
     negpipe(*arguments, env={**renames, **flags})
-    after = digests(place)
+    after = digests(path)
     assert set(after) == set(before) and after != before
     assert leftovers(tmp_path) == []
 
 
 @pytest.mark.parametrize("flags", [{}, {"NO_RENAME_FLAGS": "1"}], ids=["flags", "no flags"])
 @pytest.mark.parametrize("what", ["prepare", "cycle"])
-def test_the_folder_to_replace_disappears_or_appears_during_the_run(what, flags, made, until_it_appears, tmp_path):
-    arguments, place = made(what)
-    whole = set(digests(place))
-    status, said = until_it_appears(arguments, place, lambda: shutil.rmtree(place), **flags)
+def test_a_folder_may_disappear_or_appear_during_the_run(what, flags, made, until_it_appears, tmp_path):
+    arguments, path = made(what)
+    whole = set(digests(path))
+    status, said = until_it_appears(arguments, path, lambda: shutil.rmtree(path), **flags)
     assert status == OK, said
-    assert set(digests(place)) == whole
-    shutil.rmtree(place)
-    status, said = until_it_appears(arguments, place, lambda: negpipe(*arguments), **flags)
+    assert set(digests(path)) == whole
+    shutil.rmtree(path)
+    status, said = until_it_appears(arguments, path, lambda: negpipe(*arguments), **flags)
     assert status == OK, said
-    assert set(digests(place)) == whole
+    assert set(digests(path)) == whole
     assert leftovers(tmp_path) == []
 
 
 @pytest.mark.parametrize("what", ["prepare", "synth", "cycle", "evaluation"])
 def test_an_old_folder_that_may_not_be_removed_is_refused_before_the_work(what, made, tmp_path):
-    arguments, place = made(what)
+    arguments, path = made(what)
     before = digests(tmp_path)
-    place.chmod(0o555)
+    path.chmod(0o555)
     command = [*as_ordinary_user(), PROGRAM, *map(str, arguments)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == SYSTEM, result.stderr
-    assert f"cannot remove the contents of {place}" in result.stderr
+    assert f"cannot remove the contents of {path}" in result.stderr
     assert digests(tmp_path) == before and leftovers(tmp_path) == []
 
 
 @pytest.mark.parametrize("what", ["prepare", "synth", "cycle", "evaluation"])
 def test_a_folder_with_a_foreign_file_is_not_replaced(what, made):
-    arguments, place = made(what)
+    arguments, path = made(what)
     arguments.remove("--force")
-    (place / "thesis.tex").write_text("years of work")
-    refuses_to_replace(arguments, place, "holds thesis.tex", "does not list")
-    (place / "thesis.tex").unlink()
-    (place / "notes").mkdir()
-    refuses_to_replace(arguments, place, "holds notes")
+    (path / "thesis.tex").write_text("years of work")
+    refuses_to_replace(arguments, path, "holds thesis.tex", "does not list")
+    (path / "thesis.tex").unlink()
+    (path / "notes").mkdir()
+    refuses_to_replace(arguments, path, "holds notes")
 
 
 @pytest.mark.parametrize("flags", [{}, {"NO_RENAME_FLAGS": "1"}], ids=["flags", "no flags"])
@@ -140,22 +139,22 @@ def test_a_folder_with_a_foreign_file_is_not_replaced(what, made):
 @pytest.mark.parametrize("what", ["prepare", "cycle"])
 def test_a_folder_that_appears_between_check_and_exchange_is_put_back(what, comes, flags, made, until_it_appears,
                                                                     tmp_path):
-    arguments, place = made(what)
-    old = digests(place)
+    arguments, path = made(what)
+    old = digests(path)
 
     def happen():
         if comes != "a file in the old folder":
-            place.rename(tmp_path / "saved")
+            path.rename(tmp_path / "saved")
         if comes == "a file":
-            place.write_text("years of work")
+            path.write_text("years of work")
         else:
-            place.mkdir(exist_ok=True)
-            (place / "thesis.tex").write_text("years of work")
+            path.mkdir(exist_ok=True)
+            (path / "thesis.tex").write_text("years of work")
 
-    status, said = until_it_appears(arguments, place, happen, **flags)
-    assert status == USAGE and str(place) in said and "was left there" in said, said
-    assert (place if comes == "a file" else place / "thesis.tex").read_text() == "years of work"
-    assert {**digests(place), **(digests(tmp_path / "saved") if (tmp_path / "saved").exists() else {})}.items() >= (
+    status, said = until_it_appears(arguments, path, happen, **flags)
+    assert status == USAGE and str(path) in said and "was left there" in said, said
+    assert (path if comes == "a file" else path / "thesis.tex").read_text() == "years of work"
+    assert {**digests(path), **(digests(tmp_path / "saved") if (tmp_path / "saved").exists() else {})}.items() >= (
         old.items())
     assert leftovers(tmp_path) == []
 
@@ -172,59 +171,59 @@ def test_records_are_not_written_into_the_dataset(dataset, tmp_path):
     assert digests(data) == before
 
 
-def refuses_to_replace(arguments, place, *naming, **options):
+def refuses_to_replace(arguments, path, *naming, **options):
     """The run must fail with --force too, and keep the existing path."""
-    before = {path: path.is_file() and path.read_bytes() for path in place.rglob("*")}
-    refuses(USAGE, *arguments, "--force", naming=["--force" if naming else "working directory", place, *naming],
+    before = {file: file.is_file() and file.read_bytes() for file in path.rglob("*")}
+    refuses(USAGE, *arguments, "--force", naming=["--force" if naming else "working directory", path, *naming],
             **options)
-    assert {path: path.is_file() and path.read_bytes() for path in place.rglob("*")} == before
-    assert place.exists() or place.is_symlink()
-    assert leftovers(place.parent) == []
+    assert {file: file.is_file() and file.read_bytes() for file in path.rglob("*")} == before
+    assert path.exists() or path.is_symlink()
+    assert leftovers(path.parent) == []
 
 
 @pytest.mark.parametrize("what", ["prepare", "synth", "cycle", "evaluation"])
-def test_force_replaces_only_negpipe_output(what, places, tmp_path):
-    arguments, place = places[what]
+def test_force_replaces_only_negpipe_output(what, commands, tmp_path):
+    arguments, path = commands[what]
     mark = "dataset.json" if what in ("prepare", "synth") else "ready.json"
-    place.mkdir(parents=True)
-    (place / "thesis.tex").write_text("years of work")
-    refuses_to_replace(arguments, place, "thesis.tex", f"no {mark}")
+    path.mkdir(parents=True)
+    (path / "thesis.tex").write_text("years of work")
+    refuses_to_replace(arguments, path, "thesis.tex", f"no {mark}")
     for text in ('{"format": "pictures"}', '{"comment": "not a negpipe dataset"}', "{}", "[]", "", "negpipe dataset",
                  '{"format": "negpipe dataset", "format_version": 1, "arrays": {"thesis": {}}}'):  # common names
-        (place / mark).write_text(text)
-        refuses_to_replace(arguments, place, mark)
-    shutil.rmtree(place)
-    place.write_text("years of work")
-    refuses_to_replace(arguments, place, "is not a folder")
-    place.unlink()
-    place.symlink_to(tmp_path / "nowhere")
-    refuses_to_replace(arguments, place, "is not a folder")
-    place.unlink()
-    place.mkdir()
+        (path / mark).write_text(text)
+        refuses_to_replace(arguments, path, mark)
+    shutil.rmtree(path)
+    path.write_text("years of work")
+    refuses_to_replace(arguments, path, "is not a folder")
+    path.unlink()
+    path.symlink_to(tmp_path / "nowhere")
+    refuses_to_replace(arguments, path, "is not a folder")
+    path.unlink()
+    path.mkdir()
     negpipe(*arguments, "--force")  # an empty folder
     negpipe(*arguments, "--force")  # and what that wrote
-    assert (place / mark).exists()
+    assert (path / mark).exists()
 
 
-def test_later_cycles_are_checked_before_the_first_byte(places):
-    arguments, place = places["cycle"]
-    foreign = place.parent / "cycle_00003"
+def test_later_cycles_are_checked_before_the_first_byte(commands):
+    arguments, path = commands["cycle"]
+    foreign = path.parent / "cycle_00003"
     foreign.mkdir(parents=True)
     (foreign / "thesis.tex").touch()
     refuses(USAGE, *arguments, "--cycles", 5, "--force", naming=[foreign, "thesis.tex"])
-    assert list(place.parent.iterdir()) == [foreign]
+    assert list(path.parent.iterdir()) == [foreign]
 
 
 @pytest.mark.parametrize("where", [".", "below", "below/further"])
 def test_the_working_directory_is_not_replaced(where, made):
     for what in ("prepare", "cycle"):
-        arguments, place = made(what)
-        (place / where).mkdir(parents=True, exist_ok=True)
-        refuses_to_replace([word for word in arguments if word != "--force"], place, cwd=place / where)
-        shutil.rmtree(place)
+        arguments, path = made(what)
+        (path / where).mkdir(parents=True, exist_ok=True)
+        refuses_to_replace([word for word in arguments if word != "--force"], path, cwd=path / where)
+        shutil.rmtree(path)
 
 
-def test_the_working_directory_by_its_short_name(ratings, tmp_path):
+def test_the_working_directory_is_recognized_as_dot(ratings, tmp_path):
     for where in (".", "./", "..", "/"):
         refuses(USAGE, "synth", *SHAPE, "--out", where, "--force", cwd=tmp_path, naming=["working directory"])
     (tmp_path / "file").touch()
@@ -232,8 +231,8 @@ def test_the_working_directory_by_its_short_name(ratings, tmp_path):
 
 
 @pytest.mark.parametrize("what", ["prepare", "synth", "cycle"])
-def test_below_a_dangling_link(what, places, tmp_path):
-    arguments, place = places[what]
+def test_a_path_below_a_dangling_link_is_refused(what, commands, tmp_path):
+    arguments, path = commands[what]
     out = arguments[arguments.index("--out") + 1]
     (tmp_path / "link").symlink_to("nowhere")
     inside = [tmp_path / "link" / out.name if word == out else word for word in arguments]
@@ -242,10 +241,10 @@ def test_below_a_dangling_link(what, places, tmp_path):
 
 
 @pytest.mark.parametrize("what", ["prepare", "synth", "cycle"])
-def test_dot_dot_after_a_link_is_resolved_like_by_the_system(what, places, tmp_path):
+def test_dot_dot_after_a_link_is_resolved_like_by_the_system(what, commands, tmp_path):
     (tmp_path / "other/folder").mkdir(parents=True)
     (tmp_path / "link").symlink_to("other/folder")
-    arguments, place = places[what]
+    arguments, path = commands[what]
     out = arguments[arguments.index("--out") + 1]
     negpipe(*arguments, "--seed", 1)
     before = digests(out)
@@ -284,7 +283,7 @@ def test_permissions_follow_the_umask(umask, dataset, tmp_path):
         assert stat.S_IMODE(path.stat().st_mode) == (0o777 if path.is_dir() else 0o666) & ~umask, path
 
 
-def test_a_name_of_maximum_length(dataset, tmp_path):
+def test_a_name_of_maximum_length_is_accepted(dataset, tmp_path):
     out = tmp_path / ("n" * 255)
     negpipe("synth", *SHAPE, "--out", out, "--csv", tmp_path / ("c" * 255))
     assert len(digests(tmp_path)) == 7
