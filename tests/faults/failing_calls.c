@@ -1,5 +1,5 @@
-/* Preloaded where strace cannot be used: the call FAULT_CALL, the FAULT_WHEN-th time, fails with the error number
-   FAULT_ERROR, or kills the process when that is 0. With FAULT_LOG set, notes the name of every call instead. */
+/* Preloaded where strace cannot be used. Call number FAULT_WHEN of function FAULT_CALL fails with the error number
+   FAULT_ERROR, or kills the process if that is 0. With FAULT_LOG set, logs the name of every call instead. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <dlfcn.h>
@@ -18,7 +18,7 @@
 
 static atomic_long calls;
 
-/* Whether this call is the one to be struck; errno is set then. */
+/* Returns whether this call must fail; sets errno if so. */
 static int strikes(const char* name) {
   const char* log = getenv("FAULT_LOG");
   const char* wanted = getenv("FAULT_CALL");

@@ -251,7 +251,7 @@ def compare_records(run, dataset):
     except records.FormatError as failure:
         assert theirs is None, f"the program accepts, Python does not: {failure}"
         verified = _program("verify", dataset, run, "--quiet")
-        assert verified.returncode in (1, *REFUSALS), "verify accepts what no reader reads"
+        assert verified.returncode in (1, *REFUSALS), "verify accepts what no reader accepts"
         return False
     assert theirs is not None, f"Python accepts, the program does not: {outcome.stderr}"
     assert [vars(one).items() <= other.items() for one, other in zip(ours, theirs, strict=True)] == [True] * len(ours)

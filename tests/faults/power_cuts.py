@@ -41,7 +41,7 @@ def mounted(image, folder):
 
 
 def cannot_cut(kind="ext4"):
-    """Returns the reason why this machine cannot run the test, or None."""
+    """Returns why this machine cannot run the test, or None."""
     if os.geteuid() != 0:
         return "mounting needs root"
     if not shutil.which(MAKERS[kind][0]) or not shutil.which("strace"):
@@ -62,12 +62,12 @@ def make_image(kind, path):
 
 
 def take(image, to):
-    """Copies an image as it is at one moment: a commit of the journal in the middle of it would tear the copy."""
+    """Copies an image in one consistent state: repeats the copy if the journal was committed meanwhile."""
     for _ in range(10):
         shutil.copyfile(image, to)
         if filecmp.cmp(image, to, shallow=False):
             return
-    raise RuntimeError(f"{image} does not come to rest")
+    raise RuntimeError(f"{image} changes during every copy")
 
 
 class Machine:
@@ -112,12 +112,12 @@ class Machine:
     def _problems(self, work):
         for name, (before, after) in self._states.items():
             if state(work / name) not in (before, after):
-                yield f"{name} is neither as before nor whole"
+                yield f"{name} is neither as before nor complete"
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--every", type=int, default=1, help="of so many moments, one")
+    parser.add_argument("--every", type=int, default=1, help="test one in this number of moments")
     options = parser.parse_args()
     by = strikes.striker()
     cuts = bad = 0

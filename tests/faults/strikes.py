@@ -230,7 +230,7 @@ class Arena:
                 continue
             consumed = scenario.name == "produce_force" and found is None and status != 0
             if not consumed:  # a replaced cache is cleared before it is filled
-                yield f"{name} is neither as before nor whole" if status else f"{name} is not whole, but status is 0"
+                yield f"{name} is neither as before nor complete" if status else f"{name} is incomplete, status 0"
         if status not in KILLED and not (strike.call in REMOVING and status != 0):
             left = [path for path in leftovers(folder) if not KEPT.search(path)]
             if left:
@@ -244,7 +244,7 @@ class Arena:
             yield f"the next run ended with {outcome.returncode}: {outcome.stderr.strip()[-300:]}"
         for name, (_, after) in self.states(scenario).items():
             if outcome.returncode == 0 and state(folder / name) != after:
-                yield f"{name} is not whole after the next run"
+                yield f"{name} is not complete after the next run"
 
     def strike(self, by, scenario, strike):
         """Runs once with a failure. Returns (status, errors)."""
@@ -275,7 +275,7 @@ def scratch_folder():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--every", type=int, default=1, help="of so many strikes, one")
+    parser.add_argument("--every", type=int, default=1, help="make one in this number of strikes")
     parser.add_argument("--scenario", choices=SCENARIOS, action="append")
     parser.add_argument("--fault", choices=FAULTS, action="append")
     options = parser.parse_args()

@@ -51,7 +51,7 @@ def originals(tmp_path_factory):
     return folder_fuzz.Originals(tmp_path_factory.mktemp("originals"))
 
 
-# Cases in which a reader that trusts the files needs too much memory.
+# Cases in which a reader that trusts the files would need too much memory.
 SWELLING = ("a gzip bomb", "a record of 2 GiB", "a record file of 4 TiB", "ready.json of 64 GiB")
 
 

@@ -66,7 +66,7 @@ def test_an_incomplete_folder_is_detected(arena):
         assert list(arena.problems(scenario, strike, killed, folder))
         (cycle / name).write_bytes(whole)
     finished = subprocess.CompletedProcess((), 0, "", "")
-    assert list(arena.problems(scenario, strike, finished, folder)), "status 0 over the old output"
+    assert list(arena.problems(scenario, strike, finished, folder)), "status 0, but the output is the old one"
     (cycle.parent / ".cycle_00000.partial-0123").mkdir()
     failed = subprocess.CompletedProcess((), 6, "", "")
     assert list(arena.problems(scenario, Strike("write", 1, "EIO"), failed, folder))

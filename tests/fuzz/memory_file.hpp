@@ -11,7 +11,7 @@
 
 namespace negpipe::fuzz {
 
-/// Writes the bytes to a file and returns its path, which is the same for all calls of a process.
+/// Writes the bytes to the file and returns its path, which is the same for all calls in a process.
 inline std::filesystem::path memory_file(const std::uint8_t* data, std::size_t size) {
   static const int descriptor = ::memfd_create("fuzz", MFD_CLOEXEC);
   if (descriptor < 0 || ::ftruncate(descriptor, 0) != 0 ||

@@ -1,5 +1,5 @@
 # cmake -D FROM=package|subdirectory|fetch -D SOURCE=... -D BUILD=... -D WORK=... -D VERSION=... -D COMPILER=... -P
-# Builds and runs the consumer project with the library, in one of three ways.
+# Builds and runs the consumer project, which uses the library in one of three ways.
 file(REMOVE_RECURSE ${WORK})
 file(MAKE_DIRECTORY ${WORK})
 
@@ -16,11 +16,11 @@ if(FROM STREQUAL "package")
   run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${WORK}/first)
   file(RENAME ${WORK}/first ${WORK}/prefix)
   if(NOT EXISTS ${WORK}/prefix/bin/negpipe)
-    message(FATAL_ERROR "the program is not among what is installed")
+    message(FATAL_ERROR "the program was not installed")
   endif()
   if(EXISTS ${WORK}/prefix/include/negpipe/backend_factory.hpp OR
      EXISTS ${WORK}/prefix/include/negpipe/column_checks.hpp OR NOT EXISTS ${WORK}/prefix/include/negpipe/negpipe.hpp)
-    message(FATAL_ERROR "what is installed are the public headers, all of them and no internal one")
+    message(FATAL_ERROR "the installed headers differ from the public headers of the tree")
   endif()
   run(${WORK}/prefix/bin/negpipe --version)
 endif()

@@ -29,12 +29,12 @@ def foreign(files):
     return [file for file in files for name in FOREIGN if f"/include/{name}" in file]
 
 
-def test_there_are_headers():
+def test_the_tree_has_public_headers():
     assert len(HEADERS) > 10
 
 
 @pytest.mark.parametrize("header", HEADERS)
-def test_compiles_alone(header, tmp_path):
+def test_every_public_header_compiles_alone(header, tmp_path):
     # Twice: a header without a guard fails.
     files = dependencies(header, f'#include "{header}"\n#include "{header}"\n', tmp_path)
     assert foreign(files) == []

@@ -1,4 +1,4 @@
-"""prepare in pandas: the reference of the tests, and a comparison for the benchmarks."""
+"""`prepare` in pandas: the reference of the tests, and the peer of bench/compare_pandas."""
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ def prepare(ratings, min_ratings=20, duplicates="error"):
         ratings = ratings[~pairs.duplicated(keep=duplicates)]
     counts = ratings.groupby("user_id")["user_id"].transform("size")
     ratings = ratings[counts >= min_ratings]
-    users, user_ids = pd.factorize(ratings["user_id"])  # ids as unique() has them, in the order of first appearance
+    users, user_ids = pd.factorize(ratings["user_id"])  # in the order of first appearance
     items, item_ids = pd.factorize(ratings["item_id"])
     dense = pd.DataFrame({"user": users, "item": items.astype(np.int32), "timestamp": ratings["timestamp"].to_numpy()})
     dense = dense.sort_values(["user", "timestamp"], kind="stable")

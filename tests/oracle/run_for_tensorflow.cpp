@@ -1,5 +1,5 @@
-// Writes runs below a folder, and next to each the arrays that its records must hold: computed point by point with the
-// core, as raw little-endian files "users", "items", "flags" and "valid" of all batches in reading order.
+// Writes runs to a folder, and beside each the arrays that its records must contain, computed point by point with core:
+// raw little-endian files "users", "items", "flags" and "valid" of all batches in reading order.
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>

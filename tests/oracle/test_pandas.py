@@ -1,4 +1,4 @@
-"""prepare against pandas: equal ids, order, held-out items and positives, read from the dataset folder by NumPy."""
+"""`prepare` equals pandas: ids, order, held-out items and positives. NumPy reads the dataset folder."""
 
 import os
 import subprocess
@@ -52,7 +52,7 @@ def random_ratings(seed, rows, users, items, times, text=False):
 @pytest.mark.parametrize("text", [False, True], ids=["numbers", "text"])
 @pytest.mark.parametrize("duplicates", ["first", "last"])
 @pytest.mark.parametrize("min_ratings", [1, 2, 20])
-def test_random_ratings(tmp_path, text, duplicates, min_ratings):
+def test_random_ratings_give_equal_datasets(tmp_path, text, duplicates, min_ratings):
     ratings = random_ratings(5, 30_000, users=400, items=900, times=40, text=text)
     ratings.to_csv(tmp_path / "r.csv", index=False)
     found = prepare(tmp_path / "r.csv", tmp_path / "out", "--duplicates", duplicates, "--min-ratings", str(min_ratings))
@@ -72,7 +72,7 @@ def test_the_reference_detects_another_order(tmp_path):
 
 @pytest.mark.parametrize("name", ["movielens-small/ratings.csv", "ml-1m-graph/ratings.csv.gz"])
 @pytest.mark.parametrize("min_ratings", [20, 200])
-def test_real_ratings(tmp_path, name, min_ratings):
+def test_real_ratings_give_equal_datasets(tmp_path, name, min_ratings):
     path = SHARED / "data" / name
     if not path.exists():
         pytest.skip(f"there is no {path}: real ratings are not shipped with the project")

@@ -1,4 +1,4 @@
-"""TensorFlow reads every record file, with checksums on, and finds the expected arrays."""
+"""TensorFlow reads all record files, with checksums on, and finds the expected arrays."""
 
 import json
 import os
@@ -40,7 +40,7 @@ def read_with_tensorflow(folder, ready):
     return {key: np.concatenate([batch[key] for batch in batches]) for key in ready["dtypes"]}
 
 
-def test_arrays_are_equal(runs):
+def test_tensorflow_reads_the_expected_arrays(runs):
     assert len(runs) == 24
     for run in runs:
         for folder, meant in folders_of(run):
@@ -57,8 +57,7 @@ def test_arrays_are_equal(runs):
                 np.testing.assert_array_equal(found[key], wanted, err_msg=f"{run.name} {meant.name} {key}")
 
 
-def test_bytes_are_what_protobuf_makes(runs):
-    """The bytes equal protobuf's deterministic serialization."""
+def test_bytes_equal_deterministic_protobuf(runs):
     for run in runs:
         for folder, _ in folders_of(run):
             ready = json.loads((folder / "ready.json").read_text())
@@ -98,7 +97,6 @@ def test_file_checksums_are_plain_crc32c(runs):
 
 
 def test_tensorflow_detects_damage(runs, tmp_path):
-    """The reference rejects damaged files."""
     folder = next(run for run in runs if run.name == "uint16-resample-none-1") / "run/eval_data"
     content = bytearray((folder / "eval_0.tfrecords").read_bytes())
     content[len(content) // 2] ^= 1

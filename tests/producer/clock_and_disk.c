@@ -1,11 +1,11 @@
-/* Preloaded into a producer. Each fault is switched on by an environment variable:
-   CLOCK_JUMP_SECONDS  the wall clock jumps so far forwards and back with every look
-   FULL_DISK_FLAG      while this file exists, no write finds space
-   FULL_FOLDER_FLAG    while this file exists, the entries of training_epochs cannot be synced for lack of space
+/* Preloaded into a producer. Environment variables enable faults:
+   CLOCK_JUMP_SECONDS  each read of the wall clock jumps this far, forwards and backwards in turn
+   FULL_DISK_FLAG      while this file exists, writes fail for lack of space
+   FULL_FOLDER_FLAG    while this file exists, syncs of the folder training_epochs fail for lack of space
    STAT_FAILS_FLAG     while this file exists, fstat fails with EIO
-   NO_INOTIFY          there is no inotify
+   NO_INOTIFY          inotify is not available
    NO_THREADS          no thread can be started
-   ONLY_WOKEN          poll() of two descriptors has no timeout */
+   ONLY_WOKEN          poll() of two descriptors ignores its timeout */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>

@@ -75,12 +75,12 @@ class Producer:
         return self.process.wait(PATIENCE_SECONDS)
 
 
-    def makes(self, name):
+    def is_making(self, name):
         """Returns whether a folder, such as "cycle_00001", is being written."""
         return any(name in path.name for path in (self.cache / ".partial").glob(".*"))
 
-    def wait_until_it_makes(self, name):
-        wait_until(lambda: self.makes(name), f"{name}; {self.said()}")
+    def wait_until_making(self, name):
+        wait_until(lambda: self.is_making(name), f"{name}; {self.said()}")
 
     def bytes_made(self, name):
         """Returns the current size of a folder that is being written, or its final size once it is published."""
@@ -93,14 +93,14 @@ class Producer:
         return total
 
 
-# Work that takes longer than any test waits (a billion points), or at least some seconds (thirty million).
+# Work that takes longer than any test waits (a billion points), or some seconds (thirty million).
 ENDLESS_CYCLE = ("--epochs-per-cycle", 100_000, "--compression", "gzip")
 ENDLESS_EVALUATION = ("--mlperf", "--eval-negatives", 499_999, "--eval-batch-size", 500_000, "--compression", "gzip")
 
 # Phases of a producer: arguments that keep it in a phase, and how to wait for the phase.
 PHASES = {
-    "first_cycle": (ENDLESS_CYCLE, lambda producer: producer.wait_until_it_makes("cycle_00000")),
-    "evaluation": (ENDLESS_EVALUATION, lambda producer: producer.wait_until_it_makes("eval_data")),
+    "first_cycle": (ENDLESS_CYCLE, lambda producer: producer.wait_until_making("cycle_00000")),
+    "evaluation": (ENDLESS_EVALUATION, lambda producer: producer.wait_until_making("eval_data")),
     "waiting": ((), Producer.wait_until_idle),
 }
 

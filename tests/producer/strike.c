@@ -1,6 +1,9 @@
-/* Preloaded into a producer: strikes at call number STRIKE_AT of those that change a directory or sync, counted over
-   all functions below, or over the one that STRIKE_CALL names. STRIKE_WITH is KILL, or the number of an error with
-   which the call fails: once, or with STRIKE_ON set from then on. The file STRIKE_MARK is created when it strikes. */
+/* Preloaded into a producer: makes one call fail that changes a directory or syncs.
+
+   STRIKE_AT    number of the call, counted over all functions below, or over the one named by STRIKE_CALL
+   STRIKE_WITH  KILL, or the error number with which the call fails
+   STRIKE_ON    if set, all later calls fail too
+   STRIKE_MARK  this file is created at the first failure */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>

@@ -45,7 +45,7 @@ def test_a_consumer_reads_while_the_next_cycle_is_written(dataset, tmp_path):
         for _ in range(30):
             for cycle in producer.cycles:
                 ready = cycle / "ready.json"
-                assert ready.exists(), f"{cycle} was to be seen before it was whole"
+                assert ready.exists(), f"{cycle} was visible before it was complete"
                 if cycle not in seen and len(seen) < 3:
                     assert {file.name for file in cycle.iterdir()} >= {f"train_{i}.tfrecords" for i in range(3)}
                     seen.add(cycle)
@@ -62,13 +62,13 @@ def test_a_consumer_verifies_a_cycle_while_the_next_is_written(dataset, tmp_path
         for number in range(5):
             producer.wait_for_cycles(1)
             cycle, following = producer.cycles[0], f"cycle_{number + 1:05}"
-            wait_until(lambda: producer.makes(following) or len(producer.cycles) == 2, f"{following} to be begun")
+            wait_until(lambda: producer.is_making(following) or len(producer.cycles) == 2, f"the start of {following}")
             for _ in range(3):
                 require_equal(cycle, tmp_path / "whole")
-                side_by_side += producer.makes(following)
+                side_by_side += producer.is_making(following)
             shutil.rmtree(cycle)
         assert producer.stop() == INTERRUPTED
-    assert side_by_side >= 3, "the next cycle was mostly there before this one was read: the test tests little"
+    assert side_by_side >= 3, "most reads did not overlap with a write: the test tests little"
 
 
 def test_without_a_consumer_it_keeps_as_many_as_asked(dataset, tmp_path):
@@ -81,32 +81,32 @@ def test_without_a_consumer_it_keeps_as_many_as_asked(dataset, tmp_path):
         assert producer.stop() == INTERRUPTED
 
 
-def wait_until_it_rests(producer, cycles_made):
+def wait_until_idle_after(producer, cycles_made):
     wait_until(lambda: producer.said().count("waiting for one to be consumed") == cycles_made, "the producer to wait")
 
 
 def test_inotify_wakes_the_producer(dataset, tmp_path, preload):
-    # Polling never returns here: only an event ends the wait.
+    # ONLY_WOKEN: the wait has no timeout, so only an event ends it.
     environment = {**preload, "ONLY_WOKEN": "1"}
     with producing(tmp_path / "data", *small(dataset, "--cycles-ahead", 1), env=environment) as producer:
         for cycle in range(3):
-            wait_until_it_rests(producer, cycle + 1)
+            wait_until_idle_after(producer, cycle + 1)
             shutil.rmtree(producer.cycles[0])
-        # The parent folder may be removed and created again too: the current folder of that path is watched.
-        wait_until_it_rests(producer, 4)
+        # The parent folder may be removed and created again: the folder that is now at that path is watched.
+        wait_until_idle_after(producer, 4)
         (producer.cache / "training_epochs").rename(tmp_path / "moved")
-        wait_until_it_rests(producer, 5)
+        wait_until_idle_after(producer, 5)
         shutil.rmtree(producer.cycles[0])
-        wait_until_it_rests(producer, 6)
+        wait_until_idle_after(producer, 6)
         assert [cycle.name for cycle in producer.cycles] == ["cycle_00005"]
         assert producer.stop() == INTERRUPTED
 
 
 def test_polling_is_not_woken_by_events(dataset, tmp_path, preload):
-    # The assumption of the test above.
+    # Checks the premise of the test above.
     environment = {**preload, "ONLY_WOKEN": "1"}
     with producing(tmp_path / "data", *small(dataset, "--cycles-ahead", 1, "--poll"), env=environment) as producer:
-        wait_until_it_rests(producer, 1)
+        wait_until_idle_after(producer, 1)
         shutil.rmtree(producer.cycles[0])
         time.sleep(1)
         assert producer.cycles == []
@@ -117,7 +117,7 @@ def test_a_consumed_cycle_is_replaced_soon(dataset, tmp_path):
     # Polling would take up to 5 s; an event takes as long as making a cycle.
     with producing(tmp_path / "data", *small(dataset, "--cycles-ahead", 1)) as producer:
         for cycle in range(3):
-            wait_until_it_rests(producer, cycle + 1)
+            wait_until_idle_after(producer, cycle + 1)
             begin = time.monotonic()
             shutil.rmtree(producer.cycles[0])
             producer.wait_for_cycles(1)
@@ -151,7 +151,7 @@ def test_a_half_deleted_cycle_counts_as_consumed(dataset, undisturbed, tmp_path)
         delete_half(half)
         producer.wait_for_cycles(2)
         require_equal(producer.cycles[1], undisturbed)
-        wait_until(lambda: f"{half} has no ready.json" in producer.said(), "it to be named")
+        wait_until(lambda: f"{half} has no ready.json" in producer.said(), "the message")
         assert producer.stop() == INTERRUPTED
         assert producer.said().count("has no ready.json") == 1
     # The next producer removes it, but no folder with other files.

@@ -55,7 +55,7 @@ def test_a_log_without_a_reader_ends_it_cleanly(dataset, tmp_path):
         require_clean(producer)
 
 
-def test_a_signal_while_a_later_cycle_is_made(dataset, tmp_path):
+def test_a_signal_ends_it_while_a_later_cycle_is_made(dataset, tmp_path):
     with producing(tmp_path / "data", *small(dataset, "--epochs-per-cycle", 300, "--cycles-ahead", 1000)) as producer:
         producer.wait_for_cycles(2)
         begin = time.monotonic()
@@ -66,15 +66,15 @@ def test_a_signal_while_a_later_cycle_is_made(dataset, tmp_path):
 
 @pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("delay", [0, 0.01, 0.03])
-def test_a_signal_while_it_starts(which, delay, dataset, tmp_path):
+def test_a_signal_ends_it_while_it_starts(which, delay, dataset, tmp_path):
     with producing(tmp_path / "data", *small(dataset)) as producer:
         time.sleep(delay)
-        # Before main() installs handlers, the default action ends the process, without any output yet.
+        # Before main() installs handlers, the default action ends the process; nothing is on disk yet.
         assert producer.stop(which) in (INTERRUPTED, -which)
         require_clean(producer)
 
 
-def test_no_consumption_until_the_timeout(dataset, tmp_path):
+def test_it_ends_if_nothing_is_consumed_until_the_timeout(dataset, tmp_path):
     with producing(tmp_path / "data", *small(dataset, "--timeout", 1)) as producer:
         producer.wait_for_cycles(3)
         assert producer.status() == OK
@@ -155,7 +155,7 @@ def test_closed_descriptors_damage_nothing(closed, dataset, undisturbed, tmp_pat
 
 
 @pytest.mark.parametrize("arguments", [(), ENDLESS_CYCLE], ids=["waiting", "making"])
-def test_the_death_of_the_parent(arguments, dataset, tmp_path):
+def test_it_ends_with_its_parent(arguments, dataset, tmp_path):
     command = [
         PROGRAM,
         "produce",
@@ -188,7 +188,7 @@ def test_the_death_of_the_parent(arguments, dataset, tmp_path):
     assert leftovers(cache) == []
 
 
-def test_a_parent_that_has_ended_already(dataset, tmp_path):
+def test_it_ends_if_its_parent_has_ended_before(dataset, tmp_path):
     with producing(tmp_path / "data", *small(dataset, "--parent", 1 << 22)) as producer:
         assert producer.status() == OK
         assert "the parent process ended" in producer.said()

@@ -63,7 +63,7 @@ def test_the_2018_command_line_works(data_dir, undisturbed):
         assert "use_tf_logging" in producer.said()
 
 
-def test_old_spelling_of_options(data_dir):
+def test_options_in_the_old_spelling_work(data_dir):
     write_flags(data_dir)
     with producing(data_dir, "--eval-negatives", 20, "--cycles", 1, spelled=("--data_dir", "--cache_id")) as producer:
         assert producer.status() == OK, producer.said()
@@ -76,7 +76,7 @@ def test_the_command_line_takes_precedence(data_dir):
         assert json.loads((producer.cycles[0] / "ready.json").read_text())["batch_size"] == 256
 
 
-def test_redirected_logs(data_dir):
+def test_redirected_logs_go_to_a_file(data_dir):
     write_flags(data_dir, redirect_logs="True")
     with producing(data_dir, "--eval-negatives", 20, "--cycles", 1) as producer:
         assert producer.status() == OK
@@ -119,14 +119,14 @@ def test_errors_are_in_the_log_too(way, data_dir, tmp_path):
 
 
 @pytest.mark.parametrize("spelling", ["{}", "{}/", "{}/../data/.", "{}/../link", "data"])
-def test_the_same_data_folder_by_another_name(spelling, data_dir):
+def test_another_spelling_of_the_data_folder_is_equal(spelling, data_dir):
     (data_dir.parent / "link").symlink_to(data_dir)
     write_flags(data_dir, data_dir=spelling.format(data_dir))
     with producing(data_dir, "--eval-negatives", 20, "--cycles", 1, cwd=data_dir.parent) as producer:
         assert producer.status() == OK, producer.said()
 
 
-def test_booleans_without_a_value(data_dir):
+def test_booleans_without_a_value_are_accepted(data_dir):
     cache = data_dir / "test_ncf_recommendation_cache"
     write_flags(data_dir)
     text = (
@@ -141,7 +141,7 @@ def test_booleans_without_a_value(data_dir):
 
 
 @pytest.mark.parametrize("text", ["true", "TRUE", "t", "Yes", "y", "1", "false", "f", "NO", "n", "0"])
-def test_booleans_in_any_spelling(text, data_dir):
+def test_booleans_are_accepted_in_any_spelling(text, data_dir):
     write_flags(data_dir, ml_perf=text)
     with producing(data_dir, "--eval-negatives", 20, "--cycles", 1) as producer:
         assert producer.status() == OK, producer.said()
@@ -150,7 +150,7 @@ def test_booleans_in_any_spelling(text, data_dir):
 
 
 @pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_while_it_waits_for_the_flag_file(which, data_dir, tmp_path):
+def test_a_signal_ends_the_wait_for_the_flag_file(which, data_dir, tmp_path):
     log = tmp_path / "log"
     with producing(data_dir, "--log-file", log) as producer:
         wait_until(lambda: log.exists() and "waiting for the flag file" in log.read_text(), "the producer to wait")
@@ -161,7 +161,7 @@ def test_a_signal_while_it_waits_for_the_flag_file(which, data_dir, tmp_path):
         assert sorted(path.name for path in producer.cache.iterdir()) == ["dataset"]
 
 
-def test_the_death_of_the_parent_while_it_waits_for_the_flag_file(data_dir, tmp_path):
+def test_the_end_of_the_parent_ends_the_wait_for_the_flag_file(data_dir, tmp_path):
     log = tmp_path / "log"
     command = [PROGRAM, "produce", "--data-dir", data_dir, "--cache-id", "test", "--log-file", log]
     script = "import subprocess, sys, time\nsubprocess.Popen(sys.argv[1:])\ntime.sleep(600)"
@@ -184,7 +184,7 @@ def alive(pid):
         return False
 
 
-def test_a_flag_file_that_never_appears(tmp_path):
+def test_a_flag_file_that_never_appears_is_an_error(tmp_path):
     with producing(tmp_path / "data", "--timeout", 1) as producer:
         assert producer.status() == USAGE
         assert "did not appear" in producer.said()

@@ -11,7 +11,7 @@ import pytest
 from producing import ENDLESS_CYCLE, PHASES, PROMPT_SECONDS, producing, require_equal, small
 from program import INTERRUPTED, OK, USAGE, digests, leftovers, negpipe, works
 
-# Cycles that take a large part of a second, so that a test sees them incomplete.
+# Cycles that take long enough that a test sees them incomplete.
 LONG_CYCLE = ("--epochs-per-cycle", 150, "--compression", "gzip", "--threads", 1)
 
 
@@ -24,7 +24,7 @@ def require_removed(producer, begin):
 
 
 @pytest.mark.parametrize("phase", PHASES)
-def test_the_cache_is_removed(phase, dataset, tmp_path):
+def test_it_ends_when_the_cache_is_removed(phase, dataset, tmp_path):
     arguments, reached = PHASES[phase]
     with producing(tmp_path / "data", *small(dataset, *arguments)) as producer:
         reached(producer)
@@ -51,7 +51,7 @@ def test_the_next_producer_of_an_emptied_cache_keeps_its_cycles(dataset, undistu
 
 
 @pytest.mark.parametrize("trial", range(5))
-def test_the_cache_is_removed_while_cycle_follows_cycle(trial, dataset, tmp_path):
+def test_it_ends_when_the_cache_is_removed_between_cycles(trial, dataset, tmp_path):
     # Files written into the folder during its removal must be removed too.
     with producing(tmp_path / "data", *small(dataset, "--cycles-ahead", 100_000)) as producer:
         producer.wait_for_cycles(2 + 3 * trial)
@@ -59,9 +59,9 @@ def test_the_cache_is_removed_while_cycle_follows_cycle(trial, dataset, tmp_path
         require_removed(producer, time.monotonic())
 
 
-def test_subproc_alive_is_removed_while_a_cycle_is_made(dataset, tmp_path):
+def test_it_ends_when_subproc_alive_is_removed_while_a_cycle_is_made(dataset, tmp_path):
     with producing(tmp_path / "data", *small(dataset, *ENDLESS_CYCLE)) as producer:
-        producer.wait_until_it_makes("cycle_00000")
+        producer.wait_until_making("cycle_00000")
         begin = time.monotonic()
         producer.alive_file.unlink()
         assert producer.status() == OK, producer.said()
@@ -95,7 +95,7 @@ def test_cycles_stay_where_only_files_are_removed(how, dataset, undisturbed, tmp
         assert leftovers(producer.cache) == []
 
 
-def test_what_is_mounted_in_a_replaced_cycle_is_not_emptied(dataset, tmp_path):
+def test_a_mount_in_a_replaced_cycle_is_not_emptied(dataset, tmp_path):
     theirs = tmp_path / "theirs"
     theirs.mkdir()
     (theirs / "precious").touch()
@@ -116,7 +116,7 @@ def test_what_is_mounted_in_a_replaced_cycle_is_not_emptied(dataset, tmp_path):
 
 def test_another_cache_at_its_path_is_not_touched(dataset, tmp_path):
     with producing(tmp_path / "data", *small(dataset, *ENDLESS_CYCLE)) as producer:
-        producer.wait_until_it_makes("cycle_00000")
+        producer.wait_until_making("cycle_00000")
         producer.cache.rename(tmp_path / "data/moved")
         theirs = producer.cache / "training_epochs/cycle_00007"
         theirs.mkdir(parents=True)
@@ -126,7 +126,7 @@ def test_another_cache_at_its_path_is_not_touched(dataset, tmp_path):
         assert len(list(producer.cache.iterdir())) == 2
 
 
-def test_the_folder_of_all_cycles_is_moved_away(dataset, undisturbed, tmp_path):
+def test_it_continues_when_the_folder_of_all_cycles_is_moved_away(dataset, undisturbed, tmp_path):
     with producing(tmp_path / "data", *small(dataset, "--cycles-ahead", 2)) as producer:
         producer.wait_until_idle()
         (producer.cache / "training_epochs").rename(tmp_path / "moved")
@@ -138,11 +138,11 @@ def test_the_folder_of_all_cycles_is_moved_away(dataset, undisturbed, tmp_path):
 
 
 @pytest.mark.parametrize("ahead", [1, 2], ids=["waiting", "making"])
-def test_all_cycles_are_removed(ahead, dataset, tmp_path):
+def test_it_continues_when_all_cycles_are_removed(ahead, dataset, tmp_path):
     with producing(tmp_path / "data", *small(dataset, *LONG_CYCLE, "--cycles-ahead", ahead)) as producer:
-        producer.wait_until_idle() if ahead == 1 else producer.wait_until_it_makes("cycle_00001")
+        producer.wait_until_idle() if ahead == 1 else producer.wait_until_making("cycle_00001")
         shutil.rmtree(producer.cache / "training_epochs")
-        producer.wait_until_it_makes("cycle_00001")
+        producer.wait_until_making("cycle_00001")
         producer.wait_for_cycles(1)
         assert producer.cycles[0].name == "cycle_00001"
         negpipe("verify", dataset, producer.cache)

@@ -25,7 +25,7 @@ def resume_and_compare(producer, arguments, whole):
 
 
 @pytest.mark.parametrize("form", [("none", 80), ("gzip", 15)], ids=["plain", "gzip"])
-def test_killed_at_ten_moments_of_a_cycle(form, dataset, tmp_path):
+def test_it_resumes_after_a_kill_at_ten_moments_of_a_cycle(form, dataset, tmp_path):
     # A moment is a share of the cycle's bytes, so it does not depend on the machine's speed.
     compression, epochs = form
     options = (*SMALL, "--seed", 7, "--epochs-per-cycle", epochs, "--compression", compression, "--threads", 1)
@@ -39,16 +39,16 @@ def test_killed_at_ten_moments_of_a_cycle(form, dataset, tmp_path):
         size = sum(path.stat().st_size for path in next(whole.glob(f"**/{cycle}")).iterdir())
         moment = generator.uniform(0, 0.8) * size
         producer = Producer(tmp_path / f"trial{trial}", *arguments)
-        producer.wait_until_it_makes(cycle)
+        producer.wait_until_making(cycle)
         wait_until(lambda: producer.bytes_made(cycle) >= moment, f"{moment} bytes of {cycle}", every=0.001)
         producer.stop(signal.SIGKILL)
-        struck_in_the_making += producer.makes(cycle)
+        struck_in_the_making += producer.is_making(cycle)
         resume_and_compare(producer, arguments, whole)
-    assert struck_in_the_making >= 6, "most blows fell between two cycles: the test tests little"
+    assert struck_in_the_making >= 6, "most kills were between two cycles: the test tests little"
 
 
-def test_killed_at_any_moment(dataset, tmp_path):
-    # At the start, between cycles, and while it writes its note.
+def test_it_resumes_after_a_kill_at_any_moment(dataset, tmp_path):
+    # Including the start, between cycles, and while it writes its note.
     options = (*SMALL, "--seed", 7, "--epochs-per-cycle", 5)
     arguments = (dataset, *options, "--cycles", 3)
     negpipe("generate", dataset, "--out", tmp_path / "whole", "--cycles", 3, *options)
@@ -64,7 +64,7 @@ def test_killed_at_any_moment(dataset, tmp_path):
 
 
 def test_notes_of_version_0_1_are_read(dataset, undisturbed, tmp_path):
-    # They named options by flag, and had no name of the folder to publish.
+    # Notes of 0.1 name options by flag, and do not name the folder to publish.
     with producing(tmp_path / "data", *small(dataset, "--cycles", 1)) as producer:
         assert producer.status() == OK
         note = producer.cache / "producer.json"

@@ -26,10 +26,10 @@ def test_a_second_producer_is_refused(dataset, tmp_path):
         assert first.process.poll() is None
 
 
-def test_two_that_start_at_once(dataset, tmp_path):
+def test_one_of_two_that_start_at_once_is_refused(dataset, tmp_path):
     with producing(tmp_path / "data", *small(dataset)) as one, producing(tmp_path / "data", *small(dataset)) as two:
         both = (one.process, two.process)
-        wait_until(lambda: any(process.poll() is not None for process in both), "one to give way")
+        wait_until(lambda: any(process.poll() is not None for process in both), "one of them to end")
         one.wait_until_idle()
         assert sorted(process.poll() is None for process in both) == [False, True]
 
@@ -37,11 +37,11 @@ def test_two_that_start_at_once(dataset, tmp_path):
 def on_small_disk(size, folder, files=100_000, taken=0):
     """Returns a command prefix that mounts a file system on a folder.
 
-    It has room for so many bytes and files; files named taken_1, taken_2 and so on are there already.
+    size and files: its capacity in bytes and files. taken: number of files taken_N that it contains already.
     """
     unshare = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "--map-root-user"]
     if not works(*unshare, "mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", "/mnt"):
-        pytest.skip("a file system of a test's own needs root or user namespaces, which are not to be had here")
+        pytest.skip("mounting a file system needs root or user namespaces, which are not available here")
     # Its root folder counts as a file too.
     mount = f'mount -t tmpfs -o size={size},nr_inodes={files + 1} tmpfs "{folder}"'
     take = f'for i in $(seq {taken}); do touch "{folder}/taken_$i"; done'
@@ -89,7 +89,7 @@ def test_a_disk_that_stays_full_is_an_error(dataset, undisturbed, tmp_path):
         assert "there is no room for cycle 1" in producer.said() and "for 2 s" in producer.said()
 
 
-def test_a_write_that_finds_no_room(dataset, undisturbed, tmp_path, preload):
+def test_it_waits_when_a_write_finds_no_room(dataset, undisturbed, tmp_path, preload):
     # The free space does not show it, as with a quota.
     flag = tmp_path / "full"
     environment = {**preload, "FULL_DISK_FLAG": str(flag)}
@@ -106,7 +106,7 @@ def test_a_write_that_finds_no_room(dataset, undisturbed, tmp_path, preload):
         assert producer.stop() == INTERRUPTED
 
 
-def test_an_entry_that_finds_no_room(dataset, undisturbed, tmp_path, preload):
+def test_it_waits_when_an_entry_finds_no_room(dataset, undisturbed, tmp_path, preload):
     # The cycle is visible by then, and a consumer may use it: it must be neither made again nor conflict.
     flag = tmp_path / "full"
     environment = {**preload, "FULL_FOLDER_FLAG": str(flag)}
@@ -125,7 +125,7 @@ def test_an_entry_that_finds_no_room(dataset, undisturbed, tmp_path, preload):
 
 
 @pytest.mark.parametrize("left", [0, 1], ids=["folder", "lock"])
-def test_a_disk_without_room_for_the_cache_folder(left, dataset, undisturbed, tmp_path):
+def test_it_waits_for_room_for_the_cache_folder(left, dataset, undisturbed, tmp_path):
     folder = tmp_path / "data"
     folder.mkdir()
     prefix = on_small_disk("8m", folder, files=100, taken=100 - left)
@@ -141,7 +141,7 @@ def test_a_disk_without_room_for_the_cache_folder(left, dataset, undisturbed, tm
         assert producer.stop() == INTERRUPTED
 
 
-def test_a_signal_while_it_waits_for_room(dataset, tmp_path, preload):
+def test_a_signal_ends_the_wait_for_room(dataset, tmp_path, preload):
     flag = tmp_path / "full"
     flag.touch()
     environment = {**preload, "FULL_DISK_FLAG": str(flag)}
@@ -159,7 +159,7 @@ def as_others():
     return as_ordinary_user()
 
 
-def test_a_folder_that_may_not_be_written(dataset, tmp_path, as_others):
+def test_a_folder_without_write_permission_is_an_error(dataset, tmp_path, as_others):
     folder = tmp_path / "locked"
     folder.mkdir(mode=0o555)
     with producing(folder / "data", *small(dataset), prefix=as_others, messages=tmp_path / "messages") as producer:
@@ -168,7 +168,7 @@ def test_a_folder_that_may_not_be_written(dataset, tmp_path, as_others):
     assert list(folder.iterdir()) == []
 
 
-def test_unfinished_work_that_cannot_be_removed(dataset, tmp_path, as_others):
+def test_unfinished_work_that_cannot_be_removed_is_an_error(dataset, tmp_path, as_others):
     leavings = tmp_path / "data/test_ncf_recommendation_cache/.partial/.cycle_00000.partial-1"
     leavings.mkdir(parents=True)
     (leavings / "train_0.tfrecords").touch()
@@ -181,7 +181,7 @@ def test_unfinished_work_that_cannot_be_removed(dataset, tmp_path, as_others):
 
 
 @pytest.mark.parametrize("name", ["producer.json", "eval_data", "flagfile"])
-def test_a_self_referencing_link(name, dataset, tmp_path):
+def test_a_self_referencing_link_is_an_error(name, dataset, tmp_path):
     cache = tmp_path / "data/test_ncf_recommendation_cache"
     cache.mkdir(parents=True)
     (cache / name).symlink_to(cache / name)
@@ -194,7 +194,7 @@ def test_a_self_referencing_link(name, dataset, tmp_path):
 
 
 @pytest.mark.parametrize("seed", ['"many"', '"-1"', '"18446744073709551616"', '""', "7", "null"])
-def test_a_damaged_note(seed, dataset, tmp_path):
+def test_a_damaged_note_is_an_error(seed, dataset, tmp_path):
     with producing(tmp_path / "data", *small(dataset, "--cycles", 1)) as producer:
         assert producer.status() == OK
         note = producer.cache / "producer.json"
@@ -207,7 +207,7 @@ def test_a_damaged_note(seed, dataset, tmp_path):
 
 
 @pytest.mark.parametrize("depth", [40, 300_000])
-def test_a_note_nested_too_deeply(depth, dataset, tmp_path):
+def test_a_note_nested_too_deeply_is_an_error(depth, dataset, tmp_path):
     with producing(tmp_path / "data", *small(dataset, "--cycles", 1)) as producer:
         assert producer.status() == OK
         note = producer.cache / "producer.json"
@@ -256,7 +256,7 @@ def test_a_log_that_is_a_fifo_without_a_reader_is_refused_at_once(dataset, tmp_p
         assert producer.status() == SYSTEM, producer.said()
 
 
-def test_a_log_that_cannot_be_written(dataset, tmp_path):
+def test_a_log_that_cannot_be_written_is_an_error(dataset, tmp_path):
     with producing(tmp_path / "data", *small(dataset, "--log-file", tmp_path / "no/such/log")) as producer:
         assert producer.status() == SYSTEM
         assert "no/such/log" in producer.said()
@@ -279,7 +279,7 @@ def test_impossible_options_leave_nothing(arguments, status, named, dataset, tmp
         assert not producer.cycles and not producer.alive_file.exists()
 
 
-def test_a_folder_that_is_not_a_dataset(tmp_path):
+def test_a_folder_that_is_not_a_dataset_is_an_error(tmp_path):
     (tmp_path / "nothing").mkdir()
     with producing(tmp_path / "data", tmp_path / "nothing") as producer:
         assert producer.status() in (BAD_DATA, SYSTEM)

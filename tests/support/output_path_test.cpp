@@ -139,7 +139,7 @@ TEST_F(output_path, rejects_a_mount_point) {
   EXPECT_FALSE(is_mount_point("/proc/self"));
   EXPECT_FALSE(is_mount_point(folder_.path()));
   fs::create_symlink("/proc", folder_ / "link");
-  EXPECT_FALSE(is_mount_point(folder_ / "link")) << "a link can be renamed";
+  EXPECT_FALSE(is_mount_point(folder_ / "link")) << "a link to a mount point can be renamed";
   EXPECT_FALSE(is_mount_point(folder_ / "nothing"));
   EXPECT_NE(refusal("/proc", kind).find("choose a folder inside it"), std::string::npos);
 }
@@ -161,7 +161,7 @@ TEST_F(output_path, full_path_resolves_parents_of_links_like_the_system) {
   EXPECT_EQ(full_path(folder_ / "link/.././out/."), root / "other/out");
   EXPECT_EQ(full_path(folder_ / "link/.."), root / "other");
   EXPECT_EQ(full_path(folder_ / "link/../"), root / "other");
-  EXPECT_EQ(full_path(folder_ / "out/../end/"), root / "end") << "a link at the end stays one";
+  EXPECT_EQ(full_path(folder_ / "out/../end/"), root / "end") << "a link at the end is not followed";
   EXPECT_EQ(full_path(folder_ / "out/not/../there"), root / "out/there");
   EXPECT_EQ(full_path(folder_ / "./link//"), folder_ / "link");
   EXPECT_EQ(full_path("/"), "/");
@@ -207,7 +207,7 @@ TEST_F(output_path, rejects_a_path_below_a_dangling_link) {
   EXPECT_EQ(refusal(folder_ / "link/below", {}), "");
 }
 
-TEST_F(output_path, lies_in_follows_any_path_to_the_folder) {
+TEST_F(output_path, lies_in_resolves_links) {
   fs::create_symlink("out", folder_ / "link");
   EXPECT_TRUE(lies_in(folder_ / "out", folder_ / "out"));
   EXPECT_TRUE(lies_in(folder_ / "out/not/there", folder_ / "out/"));

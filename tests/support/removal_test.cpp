@@ -109,7 +109,7 @@ TEST_F(removal, rejects_a_mount_at_any_depth_before_removing_anything) {
 }
 
 TEST_F(removal, rejects_a_read_only_folder_before_removing_anything) {
-  if (::geteuid() == 0) GTEST_SKIP() << "root changes every folder";
+  if (::geteuid() == 0) GTEST_SKIP() << "root may write to every folder";
   for (const char* where : {"old", "old/a/b"}) {
     fs::permissions(folder_ / where, fs::perms::owner_read | fs::perms::owner_exec);
     EXPECT_THROW(check_removable(folder_ / "old"), io_error);

@@ -97,7 +97,7 @@ TEST(staged_folder, survives_others_that_remove_their_parents) {
     const std::jthread one([&] { begin_and_fail("one"); });
     const std::jthread other([&] { begin_and_fail("other"); });
   }
-  // A parent that one run made while another still used it may be left behind.
+  // A parent that one run made while another used it may remain.
   for (const auto& entry : fs::recursive_directory_iterator(folder.path())) {
     EXPECT_TRUE(entry.path() == folder / "out" || entry.path() == folder / "out/training") << entry.path();
   }
@@ -111,7 +111,7 @@ TEST(staged_folder, is_exchanged_for_what_it_replaces) {
     write_file(staged.path() / turn, turn);
     staged.publish();
     EXPECT_EQ(names(folder / "made"), (std::set<std::string>{turn, "mark"}));
-    EXPECT_EQ(names(folder.path()), std::set<std::string>{"made"}) << "what was replaced is gone by then";
+    EXPECT_EQ(names(folder.path()), std::set<std::string>{"made"}) << "the replaced folder was not removed";
   }
 }
 

@@ -72,7 +72,7 @@ TEST(thread_pool, runs_loops_of_several_callers_in_turn) {
   EXPECT_EQ(sum, 4U * 50 * 190);
 }
 
-// Runs in a child process with a limited address space, of which each thread's stack takes some.
+// Runs in a child process whose limited address space is too small for the threads' stacks.
 TEST(thread_pool, throws_if_the_system_starts_fewer_threads) {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
   GTEST_SKIP() << "a sanitizer needs more address space than this test leaves";

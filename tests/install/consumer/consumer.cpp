@@ -9,7 +9,7 @@ namespace {
 std::uint64_t points = 0;
 std::uint64_t positives = 0;
 
-// Stands for a training step.
+// Placeholder for a training step.
 void train(std::span<const std::int32_t> users, negpipe::item_view items, std::span<const std::int8_t> labels) {
   for (std::size_t i = 0; i < users.size(); ++i) {
     std::cout << users[i] << ' ' << items[i] << ' ' << int{labels[i]} << '\n';
