@@ -1,4 +1,4 @@
-# Intel's storage acceleration library, for CRC-32C. Defines ISAL::ISAL.
+# Intel ISA-L, for CRC-32C. Defines ISAL::ISAL.
 find_path(ISAL_INCLUDE_DIR isa-l/crc.h)
 find_library(ISAL_LIBRARY isal)
 include(FindPackageHandleStandardArgs)

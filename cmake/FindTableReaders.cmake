@@ -1,6 +1,6 @@
-# The libraries that open what tables come in: JSON lines, zstd, zip. Defines TableReaders::simdjson, TableReaders::zstd
-# and TableReaders::zip. (CMake has modules of its own for zlib, bzip2 and liblzma.) The packages' own CMake files are
-# not used: Debian's of libzip fails where its programs are not installed.
+# Libraries that read tables: JSON lines, zstd, zip. Defines TableReaders::simdjson, TableReaders::zstd and
+# TableReaders::zip. CMake has modules for zlib, bzip2 and liblzma. The packages' CMake files are not used: that of
+# libzip in Debian fails if its programs are not installed.
 include(FindPackageHandleStandardArgs)
 set(_table_readers_variables)
 foreach(_pair simdjson:simdjson.h zstd:zstd.h zip:zip.h)

@@ -1,5 +1,5 @@
-# The CUDA backend: AUTO builds it where a toolkit is found, ON insists, OFF leaves it out. The program that results
-# needs neither a driver nor a device to start.
+# The CUDA backend: AUTO builds it if a toolkit is found, ON requires one, OFF omits it. The resulting program starts
+# without a driver and without a device.
 #
 # NEGPIPE_CUDA_RUNTIME  Static (default) or Shared: which libcudart is linked.
 # NEGPIPE_CUDA_REQUIRE_DEVICE  ON: a test that finds no device fails instead of being skipped; for GPU runners.
@@ -7,14 +7,14 @@
 set(NEGPIPE_CUDA AUTO CACHE STRING "Build the CUDA backend: AUTO, ON or OFF")
 set_property(CACHE NEGPIPE_CUDA PROPERTY STRINGS AUTO ON OFF)
 set(NEGPIPE_CUDA_RUNTIME Static CACHE STRING "The CUDA runtime that is linked: Static or Shared")
-option(NEGPIPE_CUDA_REQUIRE_DEVICE "Let the CUDA tests fail, not skip, where there is no device" OFF)
+option(NEGPIPE_CUDA_REQUIRE_DEVICE "Let the CUDA tests fail, not skip, if there is no device" OFF)
 set(NEGPIPE_HAS_CUDA OFF)
 set(NEGPIPE_CUDART)
 if(NEGPIPE_CUDA STREQUAL "OFF")
   return()
 endif()
 
-# nvcc is often installed but not in PATH; scripts/setup --cuda puts a toolkit into .venv.
+# nvcc is often not in PATH; scripts/setup --cuda installs a toolkit into .venv.
 include(CheckLanguage)
 if(NOT CMAKE_CUDA_COMPILER AND NOT DEFINED ENV{CUDACXX})
   file(GLOB wheel_toolkits ${PROJECT_SOURCE_DIR}/.venv/lib/python3*/site-packages/nvidia/cu1[0-9]/bin)
@@ -32,12 +32,12 @@ if(NOT CMAKE_CUDA_COMPILER)
     message(FATAL_ERROR "NEGPIPE_CUDA=ON, but no nvcc was found in PATH, CUDA_PATH, /usr/local/cuda or .venv: "
                         "install a CUDA toolkit, run scripts/setup --cuda, or set CMAKE_CUDA_COMPILER")
   endif()
-  message(STATUS "CUDA backend: left out, no toolkit found (NEGPIPE_CUDA=${NEGPIPE_CUDA})")
+  message(STATUS "CUDA backend: omitted, no toolkit found (NEGPIPE_CUDA=${NEGPIPE_CUDA})")
   return()
 endif()
 
-# A release names every generation from Turing on that the toolkit knows, and PTX of two: of 9.0, which later devices of
-# every family can compile, and of the newest. Other builds name one.
+# A Release build has code for each generation from Turing on that the toolkit supports, and PTX for two: 9.0, which
+# drivers can compile for all later devices, and the newest. Other builds have one architecture.
 if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
   if(CMAKE_BUILD_TYPE STREQUAL "Release")
     execute_process(COMMAND ${CMAKE_CUDA_COMPILER} --list-gpu-code OUTPUT_VARIABLE known_codes)
@@ -57,7 +57,7 @@ if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
 endif()
 enable_language(CUDA)
 find_package(CUDAToolkit REQUIRED)
-# The compiler's own CCCL, never one of another toolkit that happens to lie in the search path; wheels keep it in cccl.
+# The CCCL of the compiler's toolkit, not of another in the search path; wheels have it in cccl.
 find_package(CCCL CONFIG REQUIRED NO_DEFAULT_PATH
              PATHS ${CUDAToolkit_LIBRARY_DIR}/cmake ${CUDAToolkit_TARGET_DIR}/lib/cmake ${CUDAToolkit_LIBRARY_ROOT}
                    ${CUDAToolkit_LIBRARY_ROOT}/cccl ${CUDAToolkit_TARGET_DIR} ${CUDAToolkit_TARGET_DIR}/cccl)
@@ -65,9 +65,9 @@ set(NEGPIPE_HAS_CUDA ON)
 message(STATUS "CUDA backend: ${CMAKE_CUDA_COMPILER} ${CMAKE_CUDA_COMPILER_VERSION}, "
                "architectures ${CMAKE_CUDA_ARCHITECTURES}, CCCL ${CCCL_VERSION}")
 
-# What every target with CUDA sources shares.
+# Settings of all targets with CUDA sources.
 add_library(negpipe_cuda_options INTERFACE)
-# By its flag: CMake 3.25 does not know that nvcc speaks C++20.
+# As a flag, because CMake 3.25 does not know C++20 for nvcc.
 target_compile_options(negpipe_cuda_options INTERFACE
   $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20 -lineinfo -Xcompiler=-Wall,-Wextra,-Wshadow,-Wno-unused-parameter>
   $<$<AND:$<COMPILE_LANGUAGE:CUDA>,$<BOOL:${NEGPIPE_WARNINGS_AS_ERRORS}>>:-Werror=all-warnings>)

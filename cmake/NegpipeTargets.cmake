@@ -1,18 +1,18 @@
-# What all targets of the project share, and how its components are declared.
+# Settings of all targets, and the function that declares components.
 
-# Private to our own targets: a consumer's warnings are the consumer's.
+# Private to our targets: warnings must not apply to a consumer's code.
 add_library(negpipe_warnings INTERFACE)
 target_compile_options(negpipe_warnings INTERFACE
   $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor
     -Woverloaded-virtual -Wcast-align -Wformat=2
-    # Designated initializers name what differs and leave the rest at its defaults, on purpose.
+    # Designated initializers leave members at their defaults on purpose.
     -Wno-missing-field-initializers>
-  # GCC 12 warns of overlap in its own std::string operator+ (GCC bug 105651).
+  # GCC 12 warns about its own std::string operator+ (GCC bug 105651).
   $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CXX_COMPILER_ID:GNU>>:-Wno-restrict>
   $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<BOOL:${NEGPIPE_WARNINGS_AS_ERRORS}>>:-Werror>)
 
 # negpipe_component(NAME SOURCES file... [USES component...] [LINKS library...])
-# A component is an object library whose folder only the components that name it under USES can include from.
+# Declares an object library. Only components that list it under USES can include its headers.
 function(negpipe_component name)
   cmake_parse_arguments(arg "" "" "SOURCES;USES;LINKS" ${ARGN})
   add_library(negpipe_${name} OBJECT ${arg_SOURCES})

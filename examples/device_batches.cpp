@@ -1,4 +1,4 @@
-// Trains on batches that never leave the device: a captured CUDA graph makes and uses the next batch at every launch.
+// Trains on batches that never leave the device: each launch of a captured CUDA graph makes and uses the next batch.
 //
 //   device_batches [STEPS]
 #include <cuda_runtime_api.h>
@@ -28,7 +28,7 @@ std::span<T> allocate(std::uint64_t count) {
   return {static_cast<T*>(pointer), count};
 }
 
-// A stand-in for the step of a trainer: copies the labels out.
+// Placeholder for a training step: copies the labels to the host.
 void train(const negpipe::training_columns& batch, std::int8_t* labels, cudaStream_t stream) {
   check(cudaMemcpyAsync(labels, batch.labels.data(), batch.labels.size(), cudaMemcpyDeviceToHost, stream));
 }
@@ -47,7 +47,7 @@ void run(int steps) {
   const negpipe::device_replay replay = sampler.make_replay();
   cudaGraph_t graph = nullptr;
   check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal));
-  replay.fill_next(batch, stream);  // the next batch at every launch, cycle after cycle
+  replay.fill_next(batch, stream);  // each launch makes the next batch, across cycles
   train(batch, static_cast<std::int8_t*>(labels), stream);
   check(cudaStreamEndCapture(stream, &graph));
   cudaGraphExec_t step = nullptr;
@@ -70,7 +70,7 @@ void run(int steps) {
                        static_cast<void*>(batch.labels.data())}) {
     check(cudaFree(column));
   }
-  // The stream is left to the end of the process: the sampler gives its memory back in its order.
+  // The stream is not destroyed here: the sampler frees its memory in stream order.
 }
 
 }  // namespace

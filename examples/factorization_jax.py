@@ -1,4 +1,4 @@
-"""Matrix factorisation on MovieLens in JAX.
+"""Matrix factorization on MovieLens in JAX.
 
     python examples/factorization_jax.py ratings.csv
 """

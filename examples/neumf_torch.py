@@ -3,8 +3,8 @@
     python examples/neumf_torch.py ratings.csv --checkpoint neumf.pt
     torchrun --nproc-per-node 2 examples/neumf_torch.py ratings.csv --checkpoint neumf.pt
 
-Run it again after an interruption: it goes on after the last checkpoint, with the batches that would have come next,
-on any number of processes that divides the batch size.
+After an interruption, run it again: it resumes from the last checkpoint with the next batches, on any number of
+processes that divides the batch size.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from negpipe.metrics import RankingMetrics
 
 
 class NeuMF(nn.Module):
-    """He et al. 2017: generalised matrix factorisation beside a perceptron."""
+    """Neural matrix factorization (He et al. 2017): generalized matrix factorization and a perceptron."""
 
     def __init__(self, users, items, factors=8, layers=(64, 32, 16, 8)):
         super().__init__()
@@ -44,19 +44,19 @@ def parse():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("ratings", help="a file of ratings, or a folder that negpipe prepare wrote")
     parser.add_argument("--epochs", type=int, default=8)
-    parser.add_argument("--batch-size", type=int, default=16_384, help="points of all processes together")
+    parser.add_argument("--batch-size", type=int, default=16_384, help="points per batch, over all processes")
     parser.add_argument("--eval-negatives", type=int, default=999)
     parser.add_argument("--learning-rate", type=float, default=0.002)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--checkpoint", type=pathlib.Path)
     parser.add_argument("--checkpoint-every", type=int, default=100, metavar="STEPS")
-    parser.add_argument("--max-steps", type=int, default=0, help="stop after so many steps of this run")
+    parser.add_argument("--max-steps", type=int, default=0, help="stop this run after so many steps; 0: no limit")
     return parser.parse_args()
 
 
 def save(path, model, optimizer, train):
-    """Written beside and renamed, so that an interruption leaves the last one."""
+    """Writes a new file and renames it, so that an interruption keeps the previous checkpoint."""
     state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "train": train.state_dict()}
     staging = path.with_suffix(".new")
     torch.save(state, staging)

@@ -1,4 +1,4 @@
-"""Puts the results of scripts/gpu-check together: gpu_report.py FOLDER COMMIT. Needs Python 3 alone."""
+"""gpu_report.py FOLDER COMMIT: writes the report of scripts/gpu-check. Needs only the standard library."""
 
 import datetime
 import json
@@ -7,17 +7,17 @@ import statistics
 import sys
 
 
-# Bits of nvidia-smi's reasons why clocks are below the highest.
+# Bits of nvidia-smi's reasons for reduced clocks.
 IDLE = 0x1
 THROTTLE_REASONS = {0x2: "application clocks", 0x4: "power cap (software)", 0x8: "slowdown (hardware)",
                     0x10: "sync boost", 0x20: "heat (software)", 0x40: "heat (hardware)",
                     0x80: "power brake (hardware)", 0x100: "display clocks"}
 
-PEER_BYTES_A_POINT = 8 + 8 + 4  # bench/peers/pytorch_negatives.py: int64 users and items, float32 labels
+PEER_BYTES_PER_POINT = 8 + 8 + 4  # bench/peers/pytorch_negatives.py: int64 users and items, float32 labels
 
 
 def read_json(path):
-    """The first JSON object in a file, behind whatever else a program said; None when there is none."""
+    """Returns the first JSON object in a file, after any other output; None if there is none."""
     try:
         text = path.read_text()
         return json.JSONDecoder().raw_decode(text, text.index("{"))[0]
@@ -30,7 +30,7 @@ def giga(value):
 
 
 def ceiling_cells(row):
-    """The lower ceiling and the share of it that was reached; sorted search has none."""
+    """Returns the lower ceiling and the reached share of it. Sorted search has none."""
     ceilings = (row["memory_ceiling_points_per_second"], row["instruction_ceiling_points_per_second"])
     if None in ceilings:
         return "-", "-"
@@ -88,30 +88,30 @@ def bench_lines(bench):
 
 
 def late_line(bench):
-    """How far the times can be trusted to be the device's alone."""
+    """Says how many times may include host work."""
     timings = [row[cache] for s in bench["shapes"] for row in s["points"] for cache in ("warm", "cold")]
     timings += [row for s in bench["shapes"] for row in s["evaluation"]]
     late = sum(t["late_runs"] != 0 for t in timings)
-    return f"Of {len(timings)} timings {late} hold runs that the host gave to the device late."
+    return f"{late} of {len(timings)} timings include runs that the host queued late."
 
 
 def clocks_line(clocks):
     if clocks is None:
         return "No clocks were sampled during the benchmark."
-    return (f"Clocks during the benchmark, {clocks['at_work']} samples at work of {clocks['samples']}: "
-            f"SM {clocks['sm_mhz']['min']:.0f} MHz at least, median {clocks['sm_mhz']['median']:.0f}; "
-            f"memory {clocks['memory_mhz']['min']:.0f} at least, median {clocks['memory_mhz']['median']:.0f}; "
-            f"slowed down by: {', '.join(clocks['throttled_by']) or 'nothing'}.")
+    return (f"Clocks during the benchmark ({clocks['at_work']} of {clocks['samples']} samples under load): "
+            f"SM {clocks['sm_mhz']['min']:.0f} MHz minimum, {clocks['sm_mhz']['median']:.0f} median; "
+            f"memory {clocks['memory_mhz']['min']:.0f} MHz minimum, {clocks['memory_mhz']['median']:.0f} median; "
+            f"throttled by: {', '.join(clocks['throttled_by']) or 'nothing'}.")
 
 
 def read_clocks(path):
-    """What gpu-check sampled, or None: min and median of the samples at work, and all reasons to throttle."""
+    """Returns minimum and median of the clocks under load, and all reasons for throttling; None without samples."""
     samples = []
     for line in path.read_text().splitlines() if path.exists() else []:
         try:
             sm, memory, reasons = line.split(",")
             samples.append((float(sm), float(memory), int(reasons, 16)))
-        except ValueError:  # a message, a value that the card does not tell, or the last line, cut off
+        except ValueError:  # a message, a value the card does not report, or a truncated last line
             continue
     at_work = [sample for sample in samples if not sample[2] & IDLE]
     if not at_work:
@@ -124,19 +124,19 @@ def read_clocks(path):
 
 
 def generate_lines(report):
-    """Whole runs of generate, and where to."""
+    """Returns the rates of whole runs of generate, and the kind of file system."""
     runs = report["generate"]
     rows = [(device, giga(cycle["points"] / cycle["seconds"]), f"{cycle['bytes'] / cycle['seconds'] / 1e9:.2f} GB")
             for device, run in runs.items() if run for cycle in run["cycles"]]
     if not rows:
         return ["No whole run of generate."]
     return [f"Written to {report['scratch'].strip()}.", ""] + table(
-        ("generate, device", "points/s", "written a second"), rows)
+        ("generate, device", "points/s", "written per second"), rows)
 
 
 def peer_lines(report):
-    """PyTorch's epochs beside ours on the same dataset: the first shape, four negatives, the form that the backend
-    would choose, large batches."""
+    """Compares with PyTorch on the same dataset: first shape, four negatives, large batches, and the membership form
+    that the backend would choose."""
     peer = report["peer"]
     if peer is None:
         return []
@@ -144,10 +144,10 @@ def peer_lines(report):
     row = max((row for row in shape["points"] if row["negatives"] == 4 and row["form"] == shape["automatic_form"]),
               key=lambda row: row["batch"])
     ours = row["warm"]["per_second"]
-    rows = [(f"PyTorch {peer['torch']}, {way}", giga(peer[way]["points_per_second"]), PEER_BYTES_A_POINT,
+    rows = [(f"PyTorch {peer['torch']}, {way}", giga(peer[way]["points_per_second"]), PEER_BYTES_PER_POINT,
              f"{ours / peer[way]['points_per_second']:.1f}") for way in ("unchecked", "exact")]
-    rows.append((f"ours, {row['form']}, batches of {row['batch']}", giga(ours), row["bytes_a_point"], ""))
-    return [""] + table(("the same shape", "points/s", "bytes a point", "ours is so many times as fast"), rows)
+    rows.append((f"negpipe, {row['form']}, batches of {row['batch']}", giga(ours), row["bytes_a_point"], ""))
+    return [""] + table(("the same shape", "points/s", "bytes per point", "speedup of negpipe"), rows)
 
 
 def main(folder, commit):
