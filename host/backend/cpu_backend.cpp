@@ -56,7 +56,9 @@ class cpu_backend final : public backend {
  public:
   /// options.threads must be resolved: at least 1.
   cpu_backend(const positives_index& index, const cpu_backend_options& options)
-      : index_(index), counts_(dataset_counts::of(index.source())), options_(options), pool_(options.threads) {}
+      : index_(index), counts_(dataset_counts::of(index.source())), options_(options), pool_(options.threads) {
+    index_.view();  // deferred structures are built here, not by the first fill
+  }
 
   std::string description() const override {
     const unsigned threads = pool_.thread_count();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <mutex>
 
 #include "huge_array.hpp"
 #include "negpipe/core/arith.hpp"
@@ -41,6 +42,11 @@ struct positives_index::storage {
   huge_array<std::int32_t> user_samples;
   huge_array<std::uint32_t> bitset_words;
   huge_array<std::uint32_t> filter_words;
+  core::positives_view view;
+  std::mutex mutex;  // held while deferred structures are built
+  std::atomic<bool> is_built = false;
+
+  void build(const dataset& data, core::membership form, const run_control& control);
 };
 
 std::uint64_t bitset_bytes(std::int32_t user_count, std::int32_t item_count) {
@@ -59,30 +65,23 @@ core::membership choose_membership(std::int32_t user_count, std::int32_t item_co
   return core::membership::sorted_search;
 }
 
-positives_index::positives_index(const dataset& data, std::uint64_t budget_bytes, const run_control& control,
-                                 std::optional<core::membership> form)
-    : data_(data) {
-  auto built = std::make_shared<storage>();
+void positives_index::storage::build(const dataset& data, core::membership form, const run_control& control) {
   const std::int32_t users = data.user_count();
   const std::uint32_t row_words = core::bitset_view::row_words(static_cast<std::uint32_t>(data.item_count()));
-  const core::membership chosen =
-      form.value_or(choose_membership(users, data.item_count(), data.positive_count(), budget_bytes));
-  const bool with_bitset = chosen == core::membership::bitset;
-  const std::uint32_t filter_words =
-      chosen == core::membership::bloom_filter ? core::bloom_filter_view::words_for(data.positive_count()) : 0;
-  built->user_samples = huge_array<std::int32_t>(core::csr_view::sample_count(data.positive_count()));
-  built->user_samples[built->user_samples.size() - 1] = users - 1;
-  if (with_bitset) {
-    built->bitset_words = huge_array<std::uint32_t>(static_cast<std::uint64_t>(users) * row_words);
-  }
-  built->filter_words = huge_array<std::uint32_t>(filter_words);
-  view_ = {{data.user_offsets().data(), data.positive_items().data(), built->user_samples.data()},
-           {built->bitset_words.data(), with_bitset ? row_words : 0},
-           {built->filter_words.data(), filter_words},
-           data.heldout_items().data(),
-           users,
-           data.item_count(),
-           chosen};
+  const bool with_bitset = form == core::membership::bitset;
+  const std::uint32_t filter_count =
+      form == core::membership::bloom_filter ? core::bloom_filter_view::words_for(data.positive_count()) : 0;
+  user_samples = huge_array<std::int32_t>(core::csr_view::sample_count(data.positive_count()));
+  user_samples[user_samples.size() - 1] = users - 1;
+  if (with_bitset) bitset_words = huge_array<std::uint32_t>(static_cast<std::uint64_t>(users) * row_words);
+  filter_words = huge_array<std::uint32_t>(filter_count);
+  view = {{data.user_offsets().data(), data.positive_items().data(), user_samples.data()},
+          {bitset_words.data(), with_bitset ? row_words : 0},
+          {filter_words.data(), filter_count},
+          data.heldout_items().data(),
+          users,
+          data.item_count(),
+          form};
 
   // Every user writes separate samples and bitset words, and sets filter bits atomically, so users need no order.
   support::thread_pool pool(control.thread_count());
@@ -91,21 +90,46 @@ positives_index::positives_index(const dataset& data, std::uint64_t budget_bytes
     const auto first = static_cast<std::int32_t>(block * users_per_block);
     const std::int32_t last = std::min(users, first + static_cast<std::int32_t>(users_per_block));
     for (std::int32_t user = first; user < last; ++user) {
-      note_samples(user, static_cast<std::uint64_t>(view_.csr.user_offsets[user]),
-                   static_cast<std::uint64_t>(view_.csr.user_offsets[user + 1]), built->user_samples.data());
+      note_samples(user, static_cast<std::uint64_t>(view.csr.user_offsets[user]),
+                   static_cast<std::uint64_t>(view.csr.user_offsets[user + 1]), user_samples.data());
       if (with_bitset) {
-        set_bits(view_.csr.row(user_id{user}),
-                 built->bitset_words.data() + static_cast<std::uint64_t>(user) * row_words);
+        set_bits(view.csr.row(user_id{user}), bitset_words.data() + static_cast<std::uint64_t>(user) * row_words);
       }
-      if (filter_words != 0) {
-        add_to_filter(user_id{user}, view_.csr.row(user_id{user}), filter_words, built->filter_words.data());
+      if (filter_count != 0) {
+        add_to_filter(user_id{user}, view.csr.row(user_id{user}), filter_count, filter_words.data());
       }
     }
   });
-  owner_ = std::move(built);
+  is_built.store(true, std::memory_order_release);
 }
 
+positives_index::positives_index(const dataset& data, core::membership form)
+    : data_(data), form_(form), owner_(std::make_shared<storage>()) {}
+
+positives_index::positives_index(const dataset& data, std::uint64_t budget_bytes, const run_control& control,
+                                 std::optional<core::membership> form)
+    : positives_index(deferred(data, budget_bytes, form)) {
+  owner_->build(data_, form_, control);
+}
+
+positives_index positives_index::deferred(const dataset& data, std::uint64_t budget_bytes,
+                                          std::optional<core::membership> form) {
+  return {data, form.value_or(choose_membership(data.user_count(), data.item_count(), data.positive_count(),
+                                                budget_bytes))};
+}
+
+core::positives_view positives_index::view() const {
+  if (!is_built()) {
+    const std::lock_guard lock(owner_->mutex);
+    if (!is_built()) owner_->build(data_, form_, {});
+  }
+  return owner_->view;
+}
+
+bool positives_index::is_built() const { return owner_->is_built.load(std::memory_order_acquire); }
+
 std::uint64_t positives_index::memory_bytes() const {
+  if (!is_built()) return 0;
   return owner_->user_samples.size_bytes() + owner_->bitset_words.size_bytes() + owner_->filter_words.size_bytes();
 }
 

@@ -19,6 +19,13 @@ std::optional<evaluation_plan> evaluation_part(const dataset& data, const sample
   return plan_evaluation(data, *options.evaluation, options.seed);
 }
 
+// A CUDA backend builds the membership structures on the device, so the host's wait until a CPU backend needs them.
+positives_index index_for(const dataset& data, const sampler_options& options, const run_control& control) {
+  const bool may_use_cuda = options.device != "cpu" && list_backends().front().available;
+  if (may_use_cuda) return positives_index::deferred(data, options.bitset_budget);
+  return {data, options.bitset_budget, control};
+}
+
 void check_batch(const char* what, std::uint64_t batch, std::uint64_t batch_count) {
   if (batch < batch_count) return;
   throw option_error(fmt::format("{}: {} given, 0 to {} wanted", what, batch, batch_count - 1));
@@ -38,7 +45,7 @@ struct sampler::state {
       : options(given),
         plan(plan_training(data, training_part(given))),
         evaluation(evaluation_part(data, given)),
-        index(data, given.bitset_budget, control) {}
+        index(index_for(data, given, control)) {}
 
   state(const positives_index& made, const sampler_options& given)
       : options(given),

@@ -37,17 +37,26 @@ class positives_index {
   positives_index(const dataset& data, std::uint64_t budget_bytes = default_bitset_budget_bytes,
                   const run_control& control = {}, std::optional<core::membership> form = {});
 
-  core::positives_view view() const { return view_; }
-  core::membership form() const { return view_.form; }
-  /// Returns the bytes held in addition to the dataset's arrays.
+  /// Like the constructor, but builds the structures at the first view(), on all cores. A CUDA backend never asks for
+  /// it: it builds its own on the device.
+  static positives_index deferred(const dataset& data, std::uint64_t budget_bytes = default_bitset_budget_bytes,
+                                  std::optional<core::membership> form = {});
+
+  /// Builds the structures if they were deferred; throws what the constructor throws, and may be called again then.
+  core::positives_view view() const;
+  bool is_built() const;
+  core::membership form() const { return form_; }
+  /// Returns the bytes held in addition to the dataset's arrays; 0 before deferred structures are built.
   std::uint64_t memory_bytes() const;
   const dataset& source() const { return data_; }
 
  private:
   struct storage;
+  positives_index(const dataset& data, core::membership form);
+
   dataset data_;
-  std::shared_ptr<const storage> owner_;
-  core::positives_view view_;
+  core::membership form_;
+  std::shared_ptr<storage> owner_;
 };
 
 }  // namespace negpipe

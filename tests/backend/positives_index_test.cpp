@@ -3,8 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <atomic>
+#include <thread>
+#include <vector>
 
+#include "negpipe/backend.hpp"
 #include "negpipe/error.hpp"
 #include "support/datasets.hpp"
 
@@ -48,6 +52,32 @@ TEST(positives_index, finds_users_across_long_runs_without_positives) {
   for (const std::size_t user : {0U, 1U, 700U, 701U, 2500U}) degrees[user] = 33;
   const dataset data = random_dataset(degrees, 64, 1);
   expect_equal_to_dataset(data, positives_index(data));
+}
+
+TEST(positives_index, deferred_structures_are_built_once_by_whichever_thread_asks_first) {
+  const dataset data = edge_dataset(97);
+  for (const core::membership form :
+       {core::membership::sorted_search, core::membership::bitset, core::membership::bloom_filter}) {
+    const positives_index index = positives_index::deferred(data, 0, form);
+    const positives_index copy = index;
+    EXPECT_EQ(index.form(), form);
+    EXPECT_FALSE(index.is_built());
+    EXPECT_EQ(index.memory_bytes(), 0U);
+    std::array<const std::int32_t*, 4> samples{};
+    {
+      std::vector<std::jthread> threads;
+      for (auto& seen : samples) threads.emplace_back([&] { seen = copy.view().csr.user_samples; });
+    }
+    for (const std::int32_t* seen : samples) EXPECT_EQ(seen, index.view().csr.user_samples);
+    EXPECT_TRUE(index.is_built());
+    expect_equal_to_dataset(data, index);
+  }
+}
+
+TEST(positives_index, the_cpu_backend_builds_deferred_structures_before_it_fills) {
+  const positives_index index = positives_index::deferred(edge_dataset(97));
+  const auto backend = make_backend("cpu", index, 1);
+  EXPECT_TRUE(index.is_built());
 }
 
 TEST(positives_index, the_budget_determines_the_form) {

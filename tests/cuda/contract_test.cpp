@@ -85,6 +85,18 @@ TEST(cuda_contract, locates_memory) {
 }
 
 // On a machine without a device, this test reports that the suite was skipped, and why.
+TEST(cuda_contract, fills_without_the_membership_structures_of_the_host) {
+  const backend_status status = cuda_status();
+  if (!status.available) GTEST_SKIP() << status.reason;
+  const dataset data = dataset_with_positives(100);
+  const positives_index index = positives_index::deferred(data);
+  const auto filler = make_backend("cuda", index, 1);
+  const training_plan plan = plan_training(data, {1, 4, 1, 8, padding_policy::resample});
+  point_buffer points(8, item_type::int32, false);
+  filler->fill_training(plan, make_cycle_key(plan, 0), 0, 8, points.columns());
+  EXPECT_FALSE(index.is_built());
+}
+
 TEST(cuda_contract, has_a_device) {
   const backend_status status = cuda_status();
   if (!status.available) GTEST_SKIP() << status.reason;
