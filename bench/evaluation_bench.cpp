@@ -1,9 +1,7 @@
 // Evaluation rows with masks, in values per second (E + 1 values per user).
 #include <benchmark/benchmark.h>
 
-#include <algorithm>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "negpipe/core/duplicate_mask.hpp"
@@ -11,6 +9,7 @@
 #include "negpipe/sampler.hpp"
 #include "support/defaults.hpp"
 #include "support/fixtures.hpp"
+#include "support/registration.hpp"
 
 namespace negpipe::bench {
 namespace {
@@ -66,17 +65,13 @@ void fill(benchmark::State& state, std::string_view shape, bool with_replacement
 }
 
 void register_all() {
-  const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
   for (const std::string_view shape : shapes) {
     for (const bool with_replacement : {false, true}) {
       const std::string name =
           std::string("evaluation/") + std::string(shape) + (with_replacement ? "/mlperf" : "/distinct");
-      benchmark::RegisterBenchmark((name + "/one_core").c_str(),
-                                   [=](benchmark::State& state) { fill(state, shape, with_replacement, 1); });
-      if (cores == 1) continue;
-      benchmark::RegisterBenchmark((name + "/all_cores").c_str(),
-                                   [=](benchmark::State& state) { fill(state, shape, with_replacement, cores); })
-          ->UseRealTime();
+      register_by_threads(name, [=](benchmark::State& state, unsigned threads) {
+        fill(state, shape, with_replacement, threads);
+      });
     }
   }
 }
@@ -85,8 +80,6 @@ void register_all() {
 }  // namespace negpipe::bench
 
 int main(int argc, char** argv) {
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
   negpipe::bench::register_all();
-  benchmark::RunSpecifiedBenchmarks();
+  return negpipe::bench::run(argc, argv);
 }

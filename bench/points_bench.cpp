@@ -1,15 +1,14 @@
 // Training points per second into reused memory, beside the random-read ceiling.
 #include <benchmark/benchmark.h>
 
-#include <algorithm>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "negpipe/core/training.hpp"
 #include "negpipe/sampler.hpp"
 #include "support/defaults.hpp"
 #include "support/fixtures.hpp"
+#include "support/registration.hpp"
 
 namespace negpipe::bench {
 namespace {
@@ -63,18 +62,14 @@ void fill(benchmark::State& state, std::string_view shape, core::membership form
 }
 
 void register_all() {
-  const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
   for (const std::string_view shape : shapes) {
     for (const auto& [form, form_name] : {std::pair{core::membership::bitset, "/bitset"},
                                           {core::membership::bloom_filter, "/filter"},
                                           {core::membership::sorted_search, "/search"}}) {
       const std::string name = "points/" + std::string(shape) + form_name;
-      benchmark::RegisterBenchmark((name + "/one_core").c_str(),
-                                   [=, form = form](benchmark::State& state) { fill(state, shape, form, 1); });
-      if (cores == 1) continue;
-      benchmark::RegisterBenchmark((name + "/all_cores").c_str(), [=, form = form](benchmark::State& state) {
-        fill(state, shape, form, cores);
-      })->UseRealTime();
+      register_by_threads(name, [=, form = form](benchmark::State& state, unsigned threads) {
+        fill(state, shape, form, threads);
+      });
     }
   }
 }
@@ -83,8 +78,6 @@ void register_all() {
 }  // namespace negpipe::bench
 
 int main(int argc, char** argv) {
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
   negpipe::bench::register_all();
-  benchmark::RunSpecifiedBenchmarks();
+  return negpipe::bench::run(argc, argv);
 }

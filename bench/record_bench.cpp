@@ -1,5 +1,5 @@
-// Records: encoding with checksums in memory, and whole files in /dev/shm. NEGPIPE_BENCH_FOLDER names a further folder,
-// such as one on the target disk.
+// Records: encoding with checksums in memory, and whole files in /dev/shm and in NEGPIPE_BENCH_FOLDER (default: the
+// temporary folder).
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -13,6 +13,7 @@
 #include "negpipe/tfrecord.hpp"
 #include "record_set.hpp"
 #include "support/defaults.hpp"
+#include "support/registration.hpp"
 
 namespace negpipe::bench {
 namespace {
@@ -123,6 +124,5 @@ int main(int argc, char** argv) {
           ->Unit(benchmark::kMillisecond);
     }
   }
-  benchmark::Initialize(&argc, argv);
-  benchmark::RunSpecifiedBenchmarks();
+  return bench::run(argc, argv);
 }

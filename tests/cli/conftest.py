@@ -2,22 +2,8 @@ import os
 import pathlib
 
 import pytest
-from program import SHAPE, SMALL, negpipe, preloading, start, wait_until, write_ratings
-
-
-@pytest.fixture(scope="session")
-def ratings(tmp_path_factory):
-    path = tmp_path_factory.mktemp("ratings") / "ratings.csv"
-    write_ratings(path)
-    return path
-
-
-@pytest.fixture(scope="session")
-def dataset(ratings, tmp_path_factory):
-    """A small prepared dataset. Must not be changed."""
-    path = tmp_path_factory.mktemp("dataset") / "small"
-    negpipe("prepare", ratings, "--out", path)
-    return path
+from fixtures import dataset as dataset, ratings as ratings
+from program import SHAPE, SMALL, negpipe, preloading, start, wait_until
 
 
 @pytest.fixture(scope="session")

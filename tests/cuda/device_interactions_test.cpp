@@ -9,6 +9,7 @@
 #include "negpipe/error.hpp"
 #include "negpipe/plan.hpp"
 #include "support/datasets.hpp"
+#include "support/refusal.hpp"
 
 namespace negpipe::test {
 namespace {
@@ -88,15 +89,6 @@ class device_interactions_path : public device_test {
     for (std::uint64_t batch = 0; batch < sampler.evaluation_batch_count(); ++batch) {
       sampler.fill_evaluation(batch, rows.columns(), {}, stream->get());
       ASSERT_EQ(rows.difference(*sampler.evaluation_plan(), batch, index.view(), stream->get()), "") << batch;
-    }
-  }
-
-  void expect_refused(const std::string& named, const std::function<void()>& call) {
-    try {
-      call();
-      ADD_FAILURE() << "nothing was thrown about " << named;
-    } catch (const option_error& error) {
-      EXPECT_NE(std::string(error.what()).find(named), std::string::npos) << error.what();
     }
   }
 

@@ -1,5 +1,4 @@
 // device_sampler rejects invalid arguments, and preserves the caller's memory, device and pending error.
-#include <functional>
 #include <map>
 
 #include "device.hpp"
@@ -7,18 +6,10 @@
 #include "negpipe/device.hpp"
 #include "negpipe/error.hpp"
 #include "support/datasets.hpp"
+#include "support/refusal.hpp"
 
 namespace negpipe::test {
 namespace {
-
-void expect_refused(const std::string& named, const std::function<void()>& call) {
-  try {
-    call();
-    ADD_FAILURE() << "nothing was thrown about " << named;
-  } catch (const option_error& error) {
-    EXPECT_NE(std::string(error.what()).find(named), std::string::npos) << error.what();
-  }
-}
 
 class device_checks : public device_test {
  protected:

@@ -6,6 +6,7 @@
 
 #include "ingest/ratings_file.hpp"
 #include "negpipe/error.hpp"
+#include "support/refusal.hpp"
 
 namespace negpipe {
 namespace {
@@ -27,12 +28,7 @@ struct text_column {
 };
 
 std::string refusal(const rating_table& table, const prepare_options& options = keep_everyone()) {
-  try {
-    prepare(table, options);
-  } catch (const error& failure) {
-    return failure.what();
-  }
-  return "accepted";
+  return test::refusal([&] { prepare(table, options); });
 }
 
 const std::vector<std::int64_t> users = {1, 1, 2, 2, 2};

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "negpipe/error.hpp"
+#include "support/refusal.hpp"
 
 namespace negpipe::ingest {
 namespace {
@@ -16,12 +17,7 @@ ratings_format detect(std::string_view text, const table_options& table = {}) {
 }
 
 std::string refusal(std::string_view text, const table_options& table = {}) {
-  try {
-    detect(text, table);
-  } catch (const error& failure) {
-    return failure.what();
-  }
-  return "accepted";
+  return test::refusal([&] { detect(text, table); });
 }
 
 void expect_columns(const ratings_format& format, std::size_t user, std::size_t item, std::size_t timestamp) {

@@ -6,16 +6,8 @@ import pytest
 # Uses the helpers of the tests of the other subcommands.
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "cli"))
 
-from program import SMALL, negpipe, preloading, write_ratings  # noqa: E402
-
-
-@pytest.fixture(scope="session")
-def dataset(tmp_path_factory):
-    """A small prepared dataset. Must not be changed."""
-    folder = tmp_path_factory.mktemp("dataset")
-    write_ratings(folder / "ratings.csv")
-    negpipe("prepare", folder / "ratings.csv", "--out", folder / "small")
-    return folder / "small"
+from fixtures import dataset as dataset, ratings as ratings  # noqa: E402
+from program import SMALL, negpipe, preloading  # noqa: E402
 
 
 @pytest.fixture(scope="session")

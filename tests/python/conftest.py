@@ -6,21 +6,8 @@ import pytest
 # Uses the helpers of the tests of the subcommands.
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "cli"))
 
-from program import SMALL, negpipe, write_ratings  # noqa: E402
-
-
-@pytest.fixture(scope="session")
-def ratings(tmp_path_factory):
-    path = tmp_path_factory.mktemp("ratings") / "ratings.csv"
-    write_ratings(path)
-    return path
-
-
-@pytest.fixture(scope="session")
-def dataset(ratings, tmp_path_factory):
-    path = tmp_path_factory.mktemp("dataset") / "small"
-    negpipe("prepare", ratings, "--out", path)
-    return path
+from fixtures import dataset as dataset, ratings as ratings  # noqa: E402
+from program import SMALL, negpipe  # noqa: E402
 
 
 @pytest.fixture

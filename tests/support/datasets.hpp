@@ -3,10 +3,10 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <random>
 #include <vector>
 
 #include "negpipe/dataset.hpp"
+#include "support/random_rows.hpp"
 
 namespace negpipe::test {
 
@@ -33,17 +33,8 @@ inline dataset make_dataset(std::vector<std::vector<std::int32_t>> rows, std::ve
 
 /// Makes users with the given numbers of training positives, drawn with a fixed seed, and one more item held out.
 inline dataset random_dataset(const std::vector<std::int32_t>& degrees, std::int32_t item_count, unsigned seed) {
-  std::mt19937 generator(seed);
-  std::vector<std::int32_t> items(static_cast<std::size_t>(item_count));
-  for (std::int32_t i = 0; i < item_count; ++i) items[static_cast<std::size_t>(i)] = i;
-  std::vector<std::vector<std::int32_t>> rows;
-  std::vector<std::int32_t> heldout;
-  for (const std::int32_t degree : degrees) {
-    std::shuffle(items.begin(), items.end(), generator);
-    rows.emplace_back(items.begin(), items.begin() + degree);
-    heldout.push_back(items[static_cast<std::size_t>(degree)]);
-  }
-  return make_dataset(std::move(rows), std::move(heldout), item_count);
+  random_rows drawn(degrees, item_count, seed);
+  return make_dataset(std::move(drawn.rows), std::move(drawn.heldout), item_count);
 }
 
 /// Makes users with 0, 1, 20, a third, half, all but two and all but one of the items.

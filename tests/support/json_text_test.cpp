@@ -2,10 +2,10 @@
 
 #include <gtest/gtest.h>
 
-#include <functional>
 #include <string>
 
 #include "negpipe/error.hpp"
+#include "support/refusal.hpp"
 
 namespace negpipe::support {
 namespace {
@@ -49,14 +49,7 @@ TEST(parse_json, limits_levels_and_members) {
   EXPECT_FALSE(accepts(object_of(max_json_members + 1)));
 }
 
-std::string refusal(const std::function<void()>& read) {
-  try {
-    read();
-  } catch (const format_error& failure) {
-    return failure.what();
-  }
-  return "accepted";
-}
+using test::refusal;
 
 TEST(json_fields, errors_name_file_field_found_and_wanted) {
   const json root = parse_json(R"({"n": -1, "f": 2.0, "t": "07", "o": {"n": 300}, "x": "abcdefgh",

@@ -3,14 +3,13 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <numeric>
-#include <random>
 #include <set>
 #include <utility>
 #include <vector>
 
 #include "negpipe/core/evaluation.hpp"
 #include "negpipe/core/training.hpp"
+#include "support/random_rows.hpp"
 
 namespace negpipe::test {
 
@@ -75,17 +74,8 @@ class positives_owner {
 /// Makes one user per degree, with that many random positives and one more item held out.
 inline positives_owner random_positives(const std::vector<std::int32_t>& degrees, std::int32_t item_count,
                                         unsigned seed) {
-  std::mt19937 generator(seed);
-  std::vector<std::int32_t> items(static_cast<std::size_t>(item_count));
-  std::iota(items.begin(), items.end(), 0);
-  std::vector<std::vector<std::int32_t>> rows;
-  std::vector<std::int32_t> heldout;
-  for (const std::int32_t degree : degrees) {
-    std::shuffle(items.begin(), items.end(), generator);
-    rows.emplace_back(items.begin(), items.begin() + degree);
-    heldout.push_back(items[static_cast<std::size_t>(degree)]);
-  }
-  return {std::move(rows), std::move(heldout), item_count};
+  random_rows drawn(degrees, item_count, seed);
+  return {std::move(drawn.rows), std::move(drawn.heldout), item_count};
 }
 
 /// Returns degrees at the edges: none, one, some, most, all but two, all but one; empty users first, last and in runs.
