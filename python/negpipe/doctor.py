@@ -1,7 +1,7 @@
-"""`negpipe doctor`: what this installation can do here.
+"""`negpipe doctor`: checks this installation.
 
-Prints versions, backends and frameworks, and makes a small epoch on each device that is there: the batches must be
-equal. Exits with 1 when something that should work does not.
+Prints versions, backends and frameworks, and makes a small epoch on each available device: the batches must be equal.
+Exits with 1 if something that should work does not.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def _digest(batches) -> str:
 
 
 def _runs():
-    """(what, how to make its loader) of each device."""
+    """Yields (description, function that makes the loader) of each device."""
     import negpipe
 
     data = negpipe.Dataset.synthetic(users=200, items=400, interactions=8000)
@@ -59,7 +59,7 @@ def _runs():
 
 
 def main() -> int:
-    """Prints the report. Returns 1 when a device fails or differs, else 0."""
+    """Prints the report. Returns 1 if a device fails or differs, else 0."""
     try:
         from negpipe import _native
     except ImportError as failure:
@@ -76,7 +76,7 @@ def main() -> int:
     for what, make in _runs():
         try:
             found = _digest(make().epoch(0))
-        except Exception as failure:  # a report, whatever it is
+        except Exception as failure:  # any failure is part of the report
             print(f"batches on {what}: failed: {failure}")
             failed = True
             continue

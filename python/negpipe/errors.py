@@ -1,19 +1,19 @@
-"""The exceptions of negpipe. Each is also the built-in exception that callers catch for such a failure.
+"""The exceptions of negpipe. Each also derives from the matching built-in exception.
 
 Messages say what was found and where, what was expected, and what to do.
 """
 
 
 class Error(Exception):
-    """Base of all others."""
+    """Base class of all exceptions of negpipe."""
 
 
 class InputError(Error, ValueError):
-    """Ratings that cannot be read as they stand: names file, line and column."""
+    """Invalid ratings; the message names file, line and column."""
 
 
 class OptionError(Error, ValueError):
-    """An argument out of its range, or arguments that exclude each other."""
+    """An argument out of range, or arguments that exclude each other."""
 
 
 class FormatError(Error, ValueError):
@@ -21,7 +21,7 @@ class FormatError(Error, ValueError):
 
 
 class InfeasibleError(Error, ValueError):
-    """What was asked for does not exist, such as 999 distinct negatives of a user who has 10 items left."""
+    """The request cannot be met, such as 999 distinct negatives for a user with 10 items left."""
 
 
 class StateMismatchError(Error, ValueError):
@@ -31,36 +31,36 @@ class StateMismatchError(Error, ValueError):
 class UnknownIdError(Error, KeyError):
     """An id that is not in the dataset."""
 
-    __str__ = Exception.__str__  # KeyError's shows quotes around the message
+    __str__ = Exception.__str__  # that of KeyError quotes the message
 
 
 class OutOfRangeError(Error, IndexError):
-    """A number that no batch, user or item has."""
+    """A batch, user or item number that does not exist."""
 
 
 class FileError(Error, OSError):
-    """The operating system refused: no permission, not a folder, no such file."""
+    """An error of the operating system, such as no permission."""
 
 
 class MissingFileError(FileError, FileNotFoundError):
-    """There is no such file or folder."""
+    """A missing file or folder."""
 
 
 class DiskFullError(FileError):
-    """There is no room left on the disk."""
+    """The disk is full."""
 
 
 class BackendError(Error, RuntimeError):
-    """A device that is not there or failed."""
+    """A device is not available, or failed."""
 
 
 class DeviceMemoryError(BackendError, MemoryError):
-    """The device has too little memory for what was asked."""
+    """The device has too little memory for the request."""
 
 
 class DeviceLostError(BackendError):
-    """The device failed in a way that no later call of this process recovers from."""
+    """The device is lost: all later calls of this process fail too."""
 
 
 class ForkError(BackendError):
-    """An object that cannot be used in a process forked from the one that made it."""
+    """An object was used in a process forked from the one that made it."""

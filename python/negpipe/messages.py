@@ -7,9 +7,9 @@ log = logging.getLogger("negpipe")
 
 
 def tell(message, *arguments):
-    """Logs a line at level INFO, or prints it to standard error if logging is not set up, which would hide INFO.
+    """Logs a line at level INFO. Prints it to standard error if logging is not set up, because that would hide INFO.
 
-    logging.getLogger("negpipe").setLevel(logging.WARNING) turns these lines off.
+    To turn these lines off: logging.getLogger("negpipe").setLevel(logging.WARNING).
     """
     if log.hasHandlers():
         log.info(message, *arguments)

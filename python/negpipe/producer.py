@@ -20,14 +20,14 @@ from negpipe.messages import log, tell
 ALIVE_FILE = "subproc.alive"
 FLAGFILE = "flagfile"
 
-# Users and items of the data sets that are known by name, as `negpipe prepare --expect` has them.
+# Users and items of the named data sets, as in `negpipe prepare --expect`.
 _KNOWN_COUNTS = {"ml-1m": (6_040, 3_706), "ml-20m": (138_493, 26_744)}
 _PAUSE_SECONDS = 0.05
 _MAX_STEP_SECONDS = 1.0
 _MAX_SMALL_FILE_BYTES = 1 << 20
 _CACHE_SUFFIX = "_ncf_recommendation_cache"
 
-# Arguments of instantiate_pipeline by the flags of the program; see in_python_words.
+# The arguments of instantiate_pipeline by flag of the program; see with_python_names.
 _ARGUMENTS = {
     "--readers": "num_data_readers",
     "--mlperf": "match_mlperf",
@@ -42,18 +42,18 @@ _ARGUMENTS = {
 
 
 class ProducerError(ValueError):
-    """The producer did not start, or died; the message holds its last words. (In 2018 it was a ValueError.)"""
+    """The producer did not start, or ended; the message contains its last log lines. A ValueError, as in 2018."""
 
 
-def in_python_words(message):
-    """A message of the program with the flags that it names replaced by the arguments of instantiate_pipeline."""
+def with_python_names(message):
+    """Returns a message of the program with flags replaced by arguments of instantiate_pipeline."""
     return re.sub(r"--[a-z]+(?:-[a-z]+)*", lambda flag: _ARGUMENTS.get(flag[0], flag[0]), message)
 
 
 class Patience:
-    """A deadline on a clock that stands still while this process is stopped (SIGSTOP, Ctrl-Z, a debugger).
+    """A deadline that excludes time in which this process is stopped (SIGSTOP, Ctrl-Z, a debugger).
 
-    Ask is_over() at least once in a second: a longer step counts as one second.
+    Call is_over() at least once a second: a longer interval counts as one second.
     """
 
     def __init__(self, seconds):
@@ -70,10 +70,10 @@ class Patience:
 
 
 def read_small_file(path):
-    """The text of a regular file of at most 1 MiB; never blocks. Raises OSError, and ValueError for anything else."""
+    """Returns the text of a regular file of at most 1 MiB, without blocking. Raises OSError, ValueError."""
     with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise ValueError(f"{path} is no regular file")
+            raise ValueError(f"{path} is not a regular file")
         content = file.read(_MAX_SMALL_FILE_BYTES + 1)
     if len(content) > _MAX_SMALL_FILE_BYTES:
         raise ValueError(f"{path} has more than {_MAX_SMALL_FILE_BYTES} bytes")
@@ -84,7 +84,7 @@ def read_small_file(path):
 
 
 def check_cache_id(cache_id):
-    """Raises ValueError unless the id is a plain name; the program has the same rules."""
+    """Raises ValueError unless the id is a plain name. The program has the same rules."""
     reason = None
     if not cache_id:
         reason = "it is empty"
@@ -93,7 +93,7 @@ def check_cache_id(cache_id):
     elif cache_id[0] == ".":
         reason = "it starts with a dot"
     elif any(ord(character) < 0x20 or ord(character) == 0x7F for character in cache_id):
-        reason = "it holds a control character"
+        reason = "it contains a control character"
     elif cache_id[0] == " " or cache_id[-1] == " ":
         reason = "it starts or ends with a space"
     elif len(os.fsencode(cache_id + _CACHE_SUFFIX)) > 255:
@@ -103,7 +103,7 @@ def check_cache_id(cache_id):
 
 
 def make_cache(data_dir, cache_id):
-    """Creates the cache folder. Raises ValueError if it exists or cache_id is no name."""
+    """Creates the cache folder. Raises ValueError if it exists or cache_id is not a plain name."""
     check_cache_id(cache_id)
     cache_root = pathlib.Path(data_dir) / (cache_id + _CACHE_SUFFIX)
     try:
@@ -114,12 +114,12 @@ def make_cache(data_dir, cache_id):
 
 
 def settle_dataset(dataset, data_dir, cache_root, match_mlperf, min_ratings, seed, duplicates="error"):
-    """Returns the folder of a prepared dataset: the one given, or one prepared below the cache folder."""
+    """Returns the folder of a prepared dataset: the given one, or one prepared in the cache folder."""
     source, expected = _find_dataset(dataset, pathlib.Path(data_dir))
     folder = cache_root / "dataset"
     if (source / "dataset.json").exists():
         _check_counts(source, expected)
-        folder.symlink_to(source)  # the default of a producer that is started with the cache alone
+        folder.symlink_to(source)  # the default of a producer that is started with the cache only
         return source
     options = ["--min-ratings", min_ratings, "--duplicates", duplicates, "--quiet"]
     if match_mlperf:
@@ -131,7 +131,7 @@ def settle_dataset(dataset, data_dir, cache_root, match_mlperf, min_ratings, see
 
 
 def _find_dataset(dataset, data_dir):
-    """Returns the absolute path of a dataset, and its known name (ml-1m, ml-20m) if it was given by that, else None."""
+    """Returns the absolute path of a dataset, and its name if it was given by name (ml-1m, ml-20m), else None."""
     path = pathlib.Path(dataset)
     if dataset not in _KNOWN_COUNTS:
         if path.exists():
@@ -158,7 +158,7 @@ def _check_counts(folder, expected):
     if (counts.users, counts.items) != (users, items):
         raise ValueError(
             f"{folder} has {counts.users} users and {counts.items} items, but {expected} has {users} and {items}; "
-            f"for another data set of that name give its path, such as ./{expected}"
+            f"for another data set of that name, give its path, such as ./{expected}"
         )
 
 
@@ -175,11 +175,11 @@ def read_counts(folder):
         description = json.loads(read_small_file(path))
         return Counts(*(int(description[name]) for name in ("users", "items", "positives")))
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as failure:
-        raise ValueError(f"{path} describes no dataset: {failure!r}; prepare it again") from failure
+        raise ValueError(f"{path} does not describe a dataset: {failure!r}; prepare it again") from failure
 
 
 def raw_ids(folder, name):
-    """Returns the ids of a dataset as in the ratings, by dense number: ints, or strings if one is not a number.
+    """Returns the raw ids of a dataset by dense number: ints, or strings if one of them is not a number.
 
     Bytes that are not UTF-8 become surrogates: id.encode("utf-8", "surrogateescape") gives the bytes of the ratings.
     """
@@ -193,7 +193,7 @@ def raw_ids(folder, name):
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """The options of a producer by flag, and the numbers of batches that follow from them."""
+    """The options of a producer by flag, and the resulting numbers of batches."""
 
     counts: Counts
     options: dict
@@ -210,12 +210,12 @@ class Plan:
 
 
 def write_flagfile(data_dir, cache_id, plan, match_mlperf):
-    """Writes the options under their names of 2018, for a producer that somebody else starts.
+    """Writes the options under their names of 2018, for a producer that the caller starts.
 
-    Raises ValueError for a path that does not fit a line.
+    Raises ValueError for a path with a line break.
     """
     if "\n" in str(data_dir) or "\0" in str(data_dir):
-        raise ValueError(f"data_dir is {str(data_dir)!r}: a flag file takes no line break in it")
+        raise ValueError(f"data_dir is {str(data_dir)!r}: a flag file cannot contain a line break in a path")
     options = plan.options
     flags = {
         "data_dir": data_dir,
@@ -241,7 +241,7 @@ def write_flagfile(data_dir, cache_id, plan, match_mlperf):
 
 
 class Producer:
-    """The producer of one cache: a child process, or somebody else's if start() is never called."""
+    """The producer of one cache: a child process, or one that the caller starts if start() is not called."""
 
     def __init__(self, data_dir, cache_id, log_file=None):
         self.data_dir = pathlib.Path(data_dir)
@@ -249,9 +249,9 @@ class Producer:
         self.cache_root = self.data_dir / (cache_id + _CACHE_SUFFIX)
         self.log_file = pathlib.Path(log_file or self.data_dir / f"data_gen_proc_{cache_id}.log").absolute()
         self.process = None
-        self._log_start = 0  # the file may hold messages of earlier producers
+        self._log_start = 0  # the file may contain messages of earlier producers
         self._hidden_root = removal.hidden_name(self.cache_root)
-        self._owner = os.getpid()  # a forked process inherits this object, and its atexit, but no child
+        self._owner = os.getpid()  # a forked process inherits this object and its atexit handler, but not the child
         self._cleaned = False
         atexit.register(self.cleanup)
 
@@ -265,7 +265,7 @@ class Producer:
             command.append("--mlperf")
         with open(self.log_file, "ab") as log_stream:
             self._log_start = os.fstat(log_stream.fileno()).st_size
-            # A session of its own: Ctrl-C in the terminal reaches the trainer alone, which then ends the producer.
+            # In a new session, Ctrl-C in the terminal reaches only the trainer, which then ends the producer.
             try:
                 self.process = subprocess.Popen(
                     command, stdin=subprocess.DEVNULL, stdout=log_stream, stderr=log_stream, start_new_session=True
@@ -274,7 +274,7 @@ class Producer:
                 raise program.ProgramError(f"cannot start {command[0]}: {failure}") from failure
 
     def wait_until_alive(self, timeout):
-        """Waits for subproc.alive. Raises ProducerError, which says why it does not come."""
+        """Waits for subproc.alive. Raises ProducerError with the reason if it does not appear."""
         alive = self.cache_root / ALIVE_FILE
         patience = Patience(timeout)
         if not alive.exists():
@@ -289,10 +289,10 @@ class Producer:
             time.sleep(_PAUSE_SECONDS)
 
     def wait_for(self, what, look, timeout=None):
-        """Calls look() until it returns something. Raises ProducerError if nothing more can come, TimeoutError."""
+        """Calls look() until it returns something. Raises ProducerError if the producer has ended, and TimeoutError."""
         patience = Patience(timeout)
         for attempt in itertools.count():
-            dead = not self.is_alive()  # asked first: what a producer published before its end is still found
+            dead = not self.is_alive()  # before look(), so that output published just before the end is found
             found = look()
             if found is not None:
                 return found
@@ -321,11 +321,11 @@ class Producer:
             return []
 
     def _reason(self):
-        """Why a child has ended: its error message, or whatever there is."""
+        """Returns why the child ended: its error message, else its last log lines."""
         errors = [line.partition("negpipe: ")[2] for line in self._log_lines() if line.startswith("negpipe: ")]
         if not errors:
             return self._last_words()
-        return f"{in_python_words(errors[-1])} (exit status {self.process.poll()}; its log is {self.log_file})"
+        return f"{with_python_names(errors[-1])} (exit status {self.process.poll()}; its log is {self.log_file})"
 
     def _last_words(self):
         status = self.process.poll() if self._has_child() else None
@@ -334,7 +334,7 @@ class Producer:
         return f"{ending}its log {self.log_file} ends with: {said}"
 
     def cleanup(self):
-        """Ends the process and removes the cache. A second call, or one in a forked process, does nothing."""
+        """Ends the process and removes the cache. Does nothing in a second call, or in a forked process."""
         if self._cleaned or os.getpid() != self._owner:
             return
         if self.process is not None:
@@ -344,7 +344,7 @@ class Producer:
         except OSError as failure:
             log.warning("%s could not be removed: %s", self.cache_root, failure)
         atexit.unregister(self.cleanup)
-        self._cleaned = True  # last: what Ctrl-C cut short is done by the next call
+        self._cleaned = True  # last, so that the next call continues after Ctrl-C
 
     def _shut_down(self):
         for request, patience in ((signal.SIGINT, 5), (signal.SIGTERM, 1), (signal.SIGKILL, 5)):
@@ -358,10 +358,10 @@ class Producer:
 
 
 def _names_a_living_process(alive_file):
-    """Whether subproc.alive is there and does not name a process that is known to have ended.
+    """Returns whether subproc.alive exists and its process is not known to have ended.
 
-    A producer on another machine, or in another container, cannot be examined from here: its file is enough. The pid of
-    a near one may belong to another process by now, which the start time tells.
+    A process on another machine or in another container cannot be examined: the file is enough. Otherwise the start
+    time detects a pid that now belongs to another process.
     """
     try:
         content = json.loads(read_small_file(alive_file))
@@ -379,7 +379,7 @@ def _names_a_living_process(alive_file):
 
 
 def _whereabouts():
-    """Among which processes a pid counts, as subproc.alive has it. Raises OSError if that is not known."""
+    """Returns the pid namespace as in subproc.alive. Raises OSError if it is unknown."""
     return {
         "boot_id": pathlib.Path("/proc/sys/kernel/random/boot_id").read_text().strip(),
         "pid_namespace": os.readlink("/proc/self/ns/pid"),

@@ -1,4 +1,4 @@
-"""Where the program `negpipe` is, and how it is called."""
+"""Finds and runs the program `negpipe`."""
 
 import os
 import pathlib
@@ -7,20 +7,20 @@ import subprocess
 
 
 class ProgramError(RuntimeError):
-    """The program is not there, or ended with an error; the message holds what it said."""
+    """The program was not found, or ended with an error; the message contains its error message."""
 
 
 def find_program():
-    """The path of the program.
+    """Returns the path of the program.
 
-    NEGPIPE_PROGRAM if it is set; else the one that the wheel carries; else build/release/negpipe of the source tree
-    the package stands in; else what the PATH has. Raises ProgramError.
+    The first of: NEGPIPE_PROGRAM; the program in the wheel; build/release/negpipe, if the package is in a source tree;
+    `negpipe` in PATH. Raises ProgramError.
     """
     named = os.environ.get("NEGPIPE_PROGRAM")
     if named:
         if os.access(named, os.X_OK):
             return named
-        raise ProgramError(f"NEGPIPE_PROGRAM is {named}, which is no program")
+        raise ProgramError(f"NEGPIPE_PROGRAM is {named}, which is not an executable program")
     carried = pathlib.Path(__file__).with_name("bin") / "negpipe"
     if os.access(carried, os.X_OK):
         return str(carried)
@@ -37,9 +37,9 @@ def find_program():
 
 
 def open_standard_streams():
-    """Opens /dev/null on those of the descriptors 0, 1 and 2 that are closed.
+    """Opens /dev/null on each of the descriptors 0, 1 and 2 that is closed.
 
-    A file or pipe that is opened later would get such a number, and then whatever is printed, here or by a child.
+    Otherwise a file or pipe that is opened later gets that number, and receives the output of this process or a child.
     """
     for descriptor in range(3):
         try:
@@ -53,7 +53,7 @@ def open_standard_streams():
 
 
 def run(*arguments, program=None):
-    """Runs the program to its end and returns its standard output. Raises ProgramError with its error message."""
+    """Runs the program and returns its standard output. Raises ProgramError with its error message."""
     open_standard_streams()
     command = [program or find_program(), *map(str, arguments)]
     outcome = subprocess.run(

@@ -1,4 +1,4 @@
-"""Which rank of how many this process is."""
+"""Rank and world size of this process."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from negpipe import errors
 
 log = logging.getLogger("negpipe")
 
-# What launchers set: torchrun, Accelerate, Lightning; Open MPI; Slurm's srun (not SLURM_NTASKS, which a batch script
-# outside srun has too).
+# Set by torchrun, Accelerate and Lightning; Open MPI; Slurm's srun. SLURM_NTASKS is not used, because a batch script
+# outside srun has it too.
 _VARIABLES = (
     ("RANK", "WORLD_SIZE"),
     ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
@@ -26,7 +26,7 @@ class Ranks:
     rank: int
     world_size: int
     source: str
-    """Where the numbers come from: "the arguments", names of variables, "jax.distributed", or "nothing"."""
+    """Source of the numbers: "the arguments", names of variables, "jax.distributed", or "nothing"."""
 
 
 def _checked(rank, world_size, source: str) -> Ranks:
@@ -47,9 +47,9 @@ def _jax_ranks() -> Ranks | None:
 
 
 def find_ranks(rank: int | None, world_size: int | None, environment: Mapping[str, str] | None = None) -> Ranks:
-    """The arguments if both are given; else what the launcher set; else JAX's process index; else 0 of 1.
+    """Returns the first of: both arguments; the launcher's variables; JAX's process index; 0 of 1.
 
-    Raises OptionError (a ValueError) for one argument without the other and for a rank that is not below world_size.
+    Raises OptionError (a ValueError) for one argument without the other, and for a rank that is not below world_size.
     """
     if (rank is None) != (world_size is None):
         raise errors.OptionError(f"rank={rank} and world_size={world_size}: give both or neither")

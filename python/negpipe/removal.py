@@ -1,4 +1,4 @@
-"""Removal of folders: never half under their visible names, never across a mount."""
+"""Removal of folders: complete or not at all under their visible names, and never across a mount."""
 
 import contextlib
 import errno
@@ -10,7 +10,7 @@ import shutil
 
 from negpipe.records import READY_FILE
 
-_MAX_NAME_BYTES = 200  # a hidden name is longer by 26 bytes, and a file system takes 255
+_MAX_NAME_BYTES = 200  # a hidden name is 26 bytes longer, and file systems allow 255
 
 
 def hidden_name(folder, aside=None):
@@ -21,13 +21,13 @@ def hidden_name(folder, aside=None):
 
 
 def remove_tree(folder, hidden=None):
-    """Removes a folder and all that is below it: first renamed to `hidden`, then deleted there.
+    """Removes a folder with its content: renames it to `hidden` first, then deletes it there.
 
-    A crash thus leaves the whole folder, or none under its name. Where it cannot be renamed, each ready.json goes
-    before the files that it lists. Links are removed, not followed. What does not exist is ignored; what an interrupted
-    call left under the same hidden name is deleted.
+    After a crash the folder is complete or gone. If it cannot be renamed, each ready.json is deleted before the files
+    that it lists. Links are removed, not followed. A missing folder is ignored. Also deletes what an interrupted call
+    left under the same hidden name.
 
-    Raises OSError, before anything is removed, when something is mounted in the folder; and when it cannot be removed.
+    Raises OSError if something is mounted in the folder (before anything is removed), or if it cannot be removed.
     """
     folder = pathlib.Path(folder)
     hidden = pathlib.Path(hidden or hidden_name(folder))
@@ -54,7 +54,7 @@ def _remove_in_place(folder):
 def _delete(folder):
     if folder.is_symlink() or not folder.is_dir():
         return folder.unlink()
-    # Others may delete at the same time, such as a producer that ends.
+    # Another process, such as a producer that ends, may delete at the same time.
     shutil.rmtree(folder, onerror=_raise_unless_gone)
 
 
@@ -70,7 +70,7 @@ def _refuse_mounts(folder):
 
 
 def mount_points():
-    """The paths at which file systems, or parts of one (bind mounts), are mounted; [] where there is no /proc."""
+    """Returns the mount points of file systems and of bind mounts; [] without /proc."""
     try:
         lines = pathlib.Path("/proc/self/mountinfo").read_bytes().splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""Input functions for TensorFlow on the records of `negpipe produce`, with the signatures of the pipeline of 2018.
+"""TensorFlow input functions on the records of `negpipe produce`, with the signatures of the 2018 pipeline.
 
 ncf_dataset, cleanup_fn = instantiate_pipeline("ml-1m", data_dir, batch_size=65536, eval_batch_size=160000)
 for cycle in ncf_dataset.cycles(20):
@@ -42,10 +42,10 @@ class Cycle:
 
 
 class NCFDataset:
-    """A dataset and the producer that makes cycles of it. A context manager: leaving it runs cleanup.
+    """A dataset and the producer of its cycles. A context manager: leaving it calls cleanup().
 
     Attributes: num_users, num_items, num_train_positives, num_data_readers, deterministic; batch_size,
-    eval_batch_size; num_train_steps and num_eval_steps, the batches a cycle and the evaluation must have; cache_root;
+    eval_batch_size; num_train_steps and num_eval_steps (batches per cycle and of the evaluation); cache_root;
     dataset_folder.
     """
 
@@ -68,12 +68,12 @@ class NCFDataset:
 
     @property
     def user_map(self):
-        """{id in the ratings: dense number}"""
+        """{raw id: dense number}"""
         return self._map("user_ids")
 
     @property
     def item_map(self):
-        """{id in the ratings: dense number}"""
+        """{raw id: dense number}"""
         return self._map("item_ids")
 
     def _map(self, name):
@@ -92,9 +92,9 @@ class NCFDataset:
         self.cleanup()
 
     def cycles(self, count=None, *, timeout=None, params=None):
-        """Yields `count` cycles, or without end, and deletes each when the next is asked for.
+        """Yields `count` cycles (None: endlessly), and deletes each when the next is requested.
 
-        Raises what make_input_fn raises, and OSError if a cycle cannot be deleted: it would come again for ever.
+        Raises the exceptions of make_input_fn, and OSError if a cycle cannot be deleted: it would be read again.
         """
         made = 0
         while count is None or made < count:
@@ -109,20 +109,20 @@ class NCFDataset:
             made += 1
 
     def evaluation_dataset(self, *, timeout=None, params=None):
-        """The evaluation data as a tf.data.Dataset; it may be read any number of times."""
+        """Returns the evaluation data as a tf.data.Dataset, which may be read any number of times."""
         input_fn, _, _ = make_input_fn(self, False, timeout=timeout)
         return input_fn({"eval_batch_size": self.eval_batch_size, **(params or {})})
 
 
 def _delete(record_dir):
-    # Out of sight in one step: a trainer that dies in the middle leaves no half of a cycle. The producer clears the
-    # folder for unfinished work when it ends and when it starts.
+    # Renamed first, so that a trainer that is killed leaves no incomplete cycle. The producer clears the folder for
+    # unfinished work when it starts and when it ends.
     unfinished = record_dir.parent.parent / ".partial"
     try:
         hidden = removal.hidden_name(record_dir, unfinished if unfinished.is_dir() else None)
         removal.remove_tree(record_dir, hidden)
     except OSError as failure:
-        raise OSError(f"cannot delete {record_dir}, which would come again as the next cycle: {failure}") from failure
+        raise OSError(f"cannot delete {record_dir}, which would be read again: {failure}") from failure
 
 
 def instantiate_pipeline(
@@ -151,41 +151,41 @@ def instantiate_pipeline(
     threads=0,
     log_file=None,
 ):
-    """Prepares the dataset if needed and starts a producer for it.
+    """Prepares the dataset if necessary, and starts a producer for it.
 
     Args:
-      dataset: a ratings file, a folder that `negpipe prepare` made, or "ml-1m" or "ml-20m", which is looked for under
-        data_dir first (a prepared folder of that name, or NAME/ratings.csv, .csv.gz, .dat or .dat.gz) and, prepared or
-        not, checked for its numbers of users and items.
-      data_dir: where the cache folder is made. A relative path is resolved by this call.
-      batch_size: points in a training batch.
+      dataset: a ratings file, a folder made by `negpipe prepare`, or "ml-1m" or "ml-20m": then a prepared folder of
+        that name, or NAME/ratings.csv, .csv.gz, .dat or .dat.gz, is searched in data_dir first, and its numbers of
+        users and items are checked.
+      data_dir: parent of the cache folder. A relative path is resolved by this call.
+      batch_size: points per training batch.
       eval_batch_size: a multiple of eval_negatives + 1.
-      num_data_readers: record files of a cycle; half the cores by default.
-      num_neg: negatives for each positive.
+      num_data_readers: record files per cycle; default: half the number of cores.
+      num_neg: negatives per positive.
       epochs_per_cycle: epochs that are shuffled together.
       match_mlperf: prepare and evaluate as the MLPerf reference does.
-      deterministic: read in order. Without seed, NumPy's global generator gives one, so np.random.seed() decides all.
+      deterministic: read batches in order. Without seed, one is drawn from NumPy's global generator, so that
+        np.random.seed() determines everything.
       use_subprocess: if False, the caller runs `negpipe produce --data-dir D --cache-id ID`, which reads its options
-        from a file that this function writes; keyword-only arguments must be repeated there.
-      cache_id: names the cache folder, which must not exist: a plain name, without slashes, control characters, a dot
-        at its front or spaces at its ends; by default the time and a random number.
-      seed: of everything random. Drawn when neither it nor deterministic is given; ready.json records it.
-      device: as the option of the program; the CPU by default, because TensorFlow takes all memory of the GPUs it sees.
-        Use "cuda:1" for a GPU that the trainer does not use, "auto" for a trainer on the CPU.
-      eval_negatives, eval_infeasible, min_ratings, duplicates, padding, cycles_ahead, timeout, threads, log_file: as
-        the
-        options of the program; fractions of a second of the timeout count as whole ones. Messages go to log_file, by
-        default DATA_DIR/data_gen_proc_ID.log.
-      start_timeout: seconds to wait for the producer to be alive. In all waits, time for which this process is stopped
-        does not count.
+        from a file that this function writes. Keyword-only arguments must be repeated there.
+      cache_id: name of the cache folder, which must not exist. No slashes, no control characters, no leading dot, no
+        spaces at the ends. Default: the time and a random number.
+      seed: determines all random choices. Drawn if neither seed nor deterministic is given; ready.json records it.
+      device: as in the program. Default: the CPU, because TensorFlow takes all memory of the GPUs it sees. Use "cuda:1"
+        for a GPU that the trainer does not use, "auto" for a trainer on the CPU.
+      eval_negatives, eval_infeasible, min_ratings, duplicates, padding, cycles_ahead, timeout, threads, log_file: as in
+        the program. timeout is rounded up to seconds. Default of log_file: DATA_DIR/data_gen_proc_ID.log.
+      start_timeout: seconds to wait for the start of the producer. No timeout includes time in which this process is
+        stopped.
 
     Returns:
       (NCFDataset, cleanup_fn). cleanup_fn() ends the producer and removes the cache; it also runs when the interpreter
-      exits. In a process that was forked off it does nothing.
+      exits. It does nothing in a forked process.
 
     Raises:
-      ValueError for arguments; negpipe.program.ProgramError if the program is missing or cannot prepare the dataset;
-      ProducerError (a ValueError) if the producer refuses to start, with its reason in terms of these arguments.
+      ValueError for invalid arguments; negpipe.program.ProgramError if the program is missing or cannot prepare the
+      dataset;
+      ProducerError (a ValueError) if the producer does not start, with the reason in terms of these arguments.
     """
     if deterministic and seed is None:
         seed = int(np.random.randint(2**31))
@@ -217,7 +217,7 @@ def instantiate_pipeline(
         else:
             producer.write_flagfile(data_dir, cache_id, plan, match_mlperf)
             command = ("negpipe", "produce", "--data-dir", str(data_dir), "--cache-id", cache_id)
-            tell("Waiting for a producer, which is yours to start: %s", shlex.join(command))
+            tell("Waiting for a producer; start it with: %s", shlex.join(command))
         handle.wait_until_alive(start_timeout)
     except BaseException:
         handle.cleanup()
@@ -229,22 +229,21 @@ def instantiate_pipeline(
 def make_input_fn(ncf_dataset, is_training, *, timeout=None):
     """Waits for the next cycle, or for the evaluation data.
 
-    Returns (input_fn, record_dir, batch_count): input_fn(params) makes a tf.data.Dataset of ({user_id, item_id},
-    labels) or {user_id, item_id, duplicate_mask}; record_dir is to be deleted when it has been read (but not the
-    evaluation data's). With ncf_dataset None the data is synthetic.
+    Returns (input_fn, record_dir, batch_count). input_fn(params) makes a tf.data.Dataset of ({user_id, item_id},
+    labels) or {user_id, item_id, duplicate_mask}. The caller must delete record_dir of a training cycle after
+    reading it. If ncf_dataset is None, the data is synthetic.
 
-    input_fn takes params["batch_size"] or, for evaluation, params["eval_batch_size"] where it is given, and raises
-    ValueError when the records have another; params["use_tpu"] asks for int32 items, params["hash_pipeline"] logs the
-    hashes of the data first.
+    input_fn reads params["batch_size"], or for evaluation params["eval_batch_size"] if given, and raises ValueError if
+    the records have another size. params["use_tpu"]: int32 items. params["hash_pipeline"]: logs the hashes first.
 
-    Raises ProducerError when the producer has died, TimeoutError after `timeout` seconds, and ValueError when the
-    number of batches is not the one that the dataset's counts give.
+    Raises ProducerError if the producer has ended, TimeoutError after `timeout` seconds, and ValueError if the number
+    of batches does not match the counts of the dataset.
     """
     if ncf_dataset is None:
         return make_synthetic_input_fn(is_training)
     folder = _wait_for_records(ncf_dataset, is_training, timeout)
     if folder.is_training != is_training:
-        raise records.FormatError(f"{folder.path} holds data of the wrong kind: {folder.ready['kind']}")
+        raise records.FormatError(f"{folder.path} contains data of the wrong kind: {folder.ready['kind']}")
     expected = ncf_dataset.num_train_steps if is_training else ncf_dataset.num_eval_steps
     if folder.batch_count != expected:
         raise ValueError(f"Step counts do not match: {folder.path} has {folder.batch_count} batches, {expected} wanted")
@@ -274,11 +273,10 @@ def _wait_for_records(ncf_dataset, is_training, timeout):
 
 
 def read_dataset(folder, deterministic=True, int32_items=False):
-    """A tf.data.Dataset over a records.RecordFolder, batch by batch.
+    """Returns a tf.data.Dataset over a records.RecordFolder, batch by batch.
 
-    Deterministic reading takes file after file in the order of their numbers; otherwise files are read side by side,
-    and batches come in any order. Raises FormatError unless the record files are there, in the sizes that ready.json
-    lists; what they hold is TensorFlow's to check.
+    deterministic: reads the files one after the other, in order; otherwise concurrently, with batches in any order.
+    Raises FormatError unless all record files have the sizes that ready.json lists. TensorFlow checks their content.
     """
     folder.check_files()
     files = [str(path) for path in folder.files]
@@ -296,7 +294,7 @@ def read_dataset(folder, deterministic=True, int32_items=False):
     dataset = dataset.map(
         _make_deserialize(folder, int32_items), num_parallel_calls=tf.data.AUTOTUNE, deterministic=deterministic
     )
-    # A few batches suffice: the next one is to be there when the trainer asks, and batches may be large.
+    # A few batches suffice to have the next one ready, and batches may be large.
     return dataset.prefetch(8).apply(tf.data.experimental.assert_cardinality(folder.batch_count))
 
 
@@ -311,7 +309,7 @@ def _make_deserialize(folder, int32_items):
         for name, dtype in dtypes.items():
             column = tf.ensure_shape(tf.io.decode_raw(raw[name], dtype), shape)
             if name == ITEM_COLUMN and int32_items:
-                column = tf.cast(column, tf.int32)  # infeed of TPUs knows no uint16
+                column = tf.cast(column, tf.int32)  # the infeed of TPUs does not support uint16
             columns[name] = tf.cast(column, tf.bool) if dtype == tf.int8 else column
         labels = columns.pop(records.LABELS, None)
         return columns if labels is None else (columns, labels)
@@ -320,7 +318,7 @@ def _make_deserialize(folder, int32_items):
 
 
 def make_synthetic_input_fn(is_training):
-    """An input_fn of 2,000 equal batches of random points, to time a model without its data."""
+    """Returns an input_fn of 2,000 equal batches of random points, to time a model without data."""
 
     def input_fn(params):
         batch_size = params["batch_size"] if is_training else params.get("eval_batch_size") or params["batch_size"]
@@ -337,12 +335,12 @@ def make_synthetic_input_fn(is_training):
 
 
 def hash_pipeline(dataset, deterministic):
-    """Tells (and returns, as a records.RecordHash) the hashes of a dataset's users and items, as `negpipe hash` has.
+    """Logs and returns (as a records.RecordHash) the hashes of a dataset's users and items, as `negpipe hash`.
 
-    Items that were widened to int32 for a TPU hash otherwise.
+    They differ if items were widened to int32 for a TPU.
     """
     if not deterministic:
-        log.warning("The pipeline is not deterministic: its hashes mean nothing")
+        log.warning("The pipeline is not deterministic, so its hashes differ between runs")
     features = (batch[0] if isinstance(batch, tuple) else batch for batch in dataset)
     outcome = records.hash_batches("", ({name: column.numpy() for name, column in batch.items()} for batch in features))
     tell("  [pipeline_hash] Batch count: %d", outcome.batch_count)

@@ -161,7 +161,7 @@ def test_an_unreadable_liveness_file_does_not_block(kind, tmp_path):
 @pytest.mark.parametrize("content", ["", "{}", "[]", '{"users": "many", "items": 1, "positives": 1}', "[" * 100_000])
 def test_an_invalid_dataset_is_a_value_error(content, tmp_path):
     (tmp_path / "dataset.json").write_text(content)
-    with pytest.raises(ValueError, match="dataset.json describes no dataset"):
+    with pytest.raises(ValueError, match="dataset.json does not describe a dataset"):
         producer.read_counts(tmp_path)
 
 

@@ -154,7 +154,7 @@ def test_a_cycle_that_cannot_be_deleted_is_not_repeated_forever(pipeline, tmp_pa
     ncf_dataset, _ = pipeline()
     cycles = ncf_dataset.cycles()
     first = next(cycles)
-    why = "cannot delete .*cycle_00000, which would come again as the next cycle: .*Permission denied"
+    why = "cannot delete .*cycle_00000, which would be read again: .*Permission denied"
     with write_protected(ncf_dataset.train_epoch_dir), pytest.raises(OSError, match=why):
         next(cycles)
     assert os.path.isdir(first.record_dir)
