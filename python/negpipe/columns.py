@@ -1,7 +1,7 @@
-"""Columns of ratings from arrays and Arrow tables, in the form that the extension module takes.
+"""Converts arrays and Arrow tables to the columns of the extension module.
 
 An id column is int64 [n], or text as (offsets int64 [n + 1], UTF-8 bytes uint8). A time column is int64 [n] of any
-unit: only its order counts. Each comes with its valid rows, bool [n], or None where all are.
+unit: only its order matters. Each has a mask of valid rows, bool [n], or None if all are valid.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Column = tuple[Any, "np.ndarray | None"]
 
 
 def _as_numpy(values, what: str) -> np.ndarray:
-    """A NumPy array of what speaks DLPack, the buffer protocol or __array__, or of a list. Device arrays are copied."""
+    """Returns a NumPy array from DLPack, the buffer protocol, __array__ or a list. Copies device arrays."""
     if isinstance(values, np.ndarray):
         return values
     if hasattr(values, "__dlpack_device__"):
@@ -36,21 +36,21 @@ def _as_numpy(values, what: str) -> np.ndarray:
 
 
 def as_utf8(value, what: str) -> bytes:
-    """The UTF-8 of an id; surrogates stand for bytes that are not UTF-8, as os.fsencode has it. Raises OptionError."""
+    """Returns an id as UTF-8; surrogates become bytes that are not UTF-8, as in os.fsencode. Raises OptionError."""
     if isinstance(value, bytes):
         return bytes(value)
     try:
         return str(value).encode("utf-8", "surrogateescape")
     except UnicodeEncodeError as failure:
-        raise errors.OptionError(f"{what}: {value!r} has no UTF-8: {failure.reason}") from None
+        raise errors.OptionError(f"{what}: {value!r} cannot be encoded as UTF-8: {failure.reason}") from None
 
 
 def _is_missing(value) -> bool:
-    """None, NaN, NaT or pandas.NA."""
+    """Returns whether a value is None, NaN, NaT or pandas.NA."""
     try:
         return value is None or not value == value
     except TypeError:
-        return True  # pandas.NA has no truth
+        return True  # pandas.NA has no truth value
 
 
 def _pack_text(values, what: str) -> Text:
@@ -61,14 +61,14 @@ def _pack_text(values, what: str) -> Text:
 
 
 def int64_column(array: np.ndarray, what: str) -> np.ndarray:
-    """An integer array as int64. Raises OptionError for values beyond it."""
+    """Converts an integer array to int64. Raises OptionError for values out of range."""
     if array.dtype == np.uint64 and array.size and array.max() > np.iinfo(np.int64).max:
         raise errors.OptionError(f"{what}: {array.max()} does not fit int64; give such ids as str")
     return np.ascontiguousarray(array, np.int64)
 
 
 def _floats_in_order(array: np.ndarray) -> Column:
-    """int64 in the same order as the floats; NaN is not valid."""
+    """Maps floats to int64 of the same order; NaN is not valid."""
     array = np.ascontiguousarray(array, np.float64) + 0.0  # no negative zero
     bits = array.view(np.int64)
     is_number = ~np.isnan(array)
@@ -76,7 +76,7 @@ def _floats_in_order(array: np.ndarray) -> Column:
 
 
 def id_column(values, what: str) -> Column:
-    """From integers or text. Raises OptionError."""
+    """Makes an id column of integers or text. Raises OptionError."""
     array = _as_numpy(values, what)
     if array.ndim != 1:
         raise errors.OptionError(f"{what} has the shape {list(array.shape)}; expected one dimension")
@@ -90,7 +90,7 @@ def id_column(values, what: str) -> Column:
 
 
 def time_column(values, what: str = "times") -> Column:
-    """From integers, floats or datetime64. Raises OptionError."""
+    """Makes a time column of integers, floats or datetime64. Raises OptionError."""
     array = _as_numpy(values, what)
     if array.ndim != 1:
         raise errors.OptionError(f"{what} has the shape {list(array.shape)}; expected one dimension")
@@ -105,7 +105,7 @@ def time_column(values, what: str = "times") -> Column:
 
 
 def both_valid(*masks: np.ndarray | None) -> np.ndarray | None:
-    """The rows that are valid in all columns."""
+    """Returns the mask of rows that are valid in all columns."""
     found = [mask for mask in masks if mask is not None]
     return np.logical_and.reduce(found).astype(np.uint8) if found else None
 
@@ -114,7 +114,7 @@ def both_valid(*masks: np.ndarray | None) -> np.ndarray | None:
 
 
 def open_arrow(table):
-    """A pyarrow.Table of anything with __arrow_c_stream__, and of a Hugging Face Dataset. Raises TypeError."""
+    """Returns a pyarrow.Table from any object with __arrow_c_stream__, or a Hugging Face Dataset. Raises TypeError."""
     try:
         import pyarrow
     except ImportError:
@@ -125,7 +125,7 @@ def open_arrow(table):
         return pyarrow.RecordBatchReader.from_stream(table).read_all()
     datasets = sys.modules.get("datasets")
     if datasets is not None and isinstance(table, datasets.Dataset):
-        return table.with_format("arrow")[:]  # a table that minds the indices of select and shuffle
+        return table.with_format("arrow")[:]  # respects the indices of select and shuffle
     if hasattr(table, "collect"):
         raise TypeError(f"a {type(table).__name__} is not computed yet; call its collect() first")
     raise TypeError(f"a {type(table).__name__} has no __arrow_c_stream__; give a data frame, a pyarrow.Table, a "
@@ -133,17 +133,17 @@ def open_arrow(table):
 
 
 def _decoded(chunk):
-    """The values of a dictionary array."""
+    """Returns the values of a dictionary array."""
     import pyarrow
 
     values = chunk.dictionary
     if pyarrow.types.is_string_view(values.type):
-        values = values.cast(pyarrow.large_string())  # views have no take
+        values = values.cast(pyarrow.large_string())  # string views do not support take
     return values.take(chunk.indices)
 
 
 def _arrow_array(table, name: str):
-    """One chunk, without a dictionary."""
+    """Returns a column as one chunk, without a dictionary."""
     import pyarrow
 
     if name not in table.column_names:
@@ -201,7 +201,7 @@ def arrow_times(table, name: str) -> Column:
 
 
 def arrow_ratings(table, name: str) -> np.ndarray:
-    """float64, NaN where a value is missing."""
+    """Returns ratings as float64, with NaN for missing values."""
     import pyarrow
 
     column = _arrow_array(table, name)

@@ -1,4 +1,4 @@
-"""Datasets: who interacted with what, which item of each user is held out, and the ids behind the numbers."""
+"""Datasets: interactions, held-out items, and the raw ids of the dense numbers."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from negpipe import _native, columns, errors, masking
+from negpipe._ids import Ids, checked_indices
 
 Path = str | os.PathLike[str]
 
@@ -24,68 +25,6 @@ def _from_file(read, path, *arguments, **options):
         raise
 
 
-def _checked_indices(indices, count: int, what: str) -> np.ndarray:
-    indices = np.asarray(indices)
-    if not np.issubdtype(indices.dtype, np.integer):
-        raise errors.OptionError(f"{what} numbers are {indices.dtype}; expected integers")
-    wrong = indices[(indices < 0) | (indices >= count)]
-    if wrong.size:
-        raise errors.OutOfRangeError(f"there is no {what} {wrong.flat[0]}: there are {count}, numbered from 0")
-    return indices
-
-
-class _Ids:
-    """The ids of users or items by number, and the numbers by id."""
-
-    def __init__(self, what: str, values):
-        self.what = what
-        if isinstance(values, list):
-            self.values = np.empty(len(values), object)
-            self.values[:] = values
-        else:
-            self.values = values
-        self.values.flags.writeable = False
-        self._order: np.ndarray | None = None
-        self._numbers: dict[str, int] | None = None
-
-    @property
-    def is_text(self) -> bool:
-        return self.values.dtype == object
-
-    def _find_text(self, ids: np.ndarray) -> np.ndarray:
-        if self._numbers is None:
-            self._numbers = {text: number for number, text in enumerate(self.values)}
-        numbers = self._numbers
-        texts = (id.decode("utf-8", "surrogateescape") if isinstance(id, bytes) else str(id) for id in ids.flat)
-        return np.fromiter((numbers.get(text, -1) for text in texts), np.int32, ids.size)
-
-    def _find_number(self, ids: np.ndarray) -> np.ndarray:
-        if self._order is None:
-            self._order = np.argsort(self.values, kind="stable")
-        fits = ids.ravel() <= np.iinfo(np.int64).max
-        wanted = np.where(fits, ids.ravel(), 0).astype(np.int64)  # int64 and uint64 would meet as float64
-        found = np.searchsorted(self.values, wanted, sorter=self._order)
-        numbers = self._order[np.minimum(found, len(self.values) - 1)]
-        return np.where(fits & (self.values[numbers] == wanted), numbers, -1).astype(np.int32)
-
-    def encode(self, ids, unknown: int | None) -> np.ndarray:
-        ids = np.asarray(ids)
-        if not self.is_text and not np.issubdtype(ids.dtype, np.integer):
-            raise errors.OptionError(f"{self.what} ids are {ids.dtype}; this dataset's are integers")
-        numbers = (self._find_text if self.is_text else self._find_number)(ids).reshape(ids.shape)
-        missing = numbers < 0
-        if missing.any():
-            if unknown is None:
-                raise errors.UnknownIdError(
-                    f"{self.what} id {ids[missing].flat[0]} is not in the dataset; unknown=-1 numbers such ids -1"
-                )
-            numbers[missing] = unknown
-        return numbers
-
-    def decode(self, numbers) -> np.ndarray:
-        return self.values[_checked_indices(numbers, len(self.values), self.what)]
-
-
 class Dataset:
     """An immutable dataset: users' training positives and held-out items, by dense numbers.
 
@@ -94,22 +33,22 @@ class Dataset:
     """
 
     def __init__(self, native: _native.Dataset, *, summary: dict[str, Any] | None = None, path: str | None = None):
-        """Not for callers: use a class method."""
+        """Internal. Use a class method."""
         if not isinstance(native, _native.Dataset):
             raise TypeError("make a Dataset by from_ratings, from_csr, synthetic or load")
         self._native = native
         self._path = path
-        self._users: _Ids | None = None
-        self._items: _Ids | None = None
+        self._users: Ids | None = None
+        self._items: Ids | None = None
         self.summary: dict[str, Any] = dict(summary or {})
-        """What preparation did: rows_read, rows_missing, rows_below_rating, duplicates_dropped, users_dropped,
-        rows_dropped, and how the table was read (detected). Empty unless the dataset was made of rows here."""
+        """Result of the preparation: rows_read, rows_missing, rows_below_rating, duplicates_dropped, users_dropped,
+        rows_dropped, and how the table was read (detected). Empty for other datasets."""
 
-    # ---- where datasets come from
+    # ---- sources
 
     @classmethod
     def load(cls, folder: Path) -> Dataset:
-        """Opens a folder that save or `negpipe prepare` wrote. The arrays are mapped, not read.
+        """Opens a folder written by save or `negpipe prepare`. Maps the arrays, does not read them.
 
         Raises MissingFileError (a FileNotFoundError), FileError (an OSError), FormatError (a ValueError).
         """
@@ -140,15 +79,15 @@ class Dataset:
     ) -> Dataset:
         """Reads a file of ratings, as `negpipe prepare` does, and holds out the last item of each user.
 
-        user, item, time, rating: columns, by name or by number from 1. Detected when None, as the next are.
-        separator, header, comment, quotes, na_values: how the file is written.
-        order:       what orders a user's rows: the "time" column, or their order in the "file".
+        user, item, time, rating: columns, by name or by number from 1. None: detected, as the following ones.
+        separator, header, comment, quotes, na_values: the format of the file.
+        order:       order of a user's rows: by the "time" column, or as in the "file".
         missing:     rows with a missing value: "error" or "drop".
-        min_rating:  rows rated lower are dropped first. Without it ratings are not looked at.
+        min_rating:  rows rated lower are dropped first. Without it, ratings are not read.
         min_ratings: users with fewer rows are dropped.
         duplicates:  repeated (user, item) pairs: "error", or keep the "first" or the "last".
-        ties:        order of one user's rows of the same time: "file", or "shuffled" by seed as MLPerf needs it.
-        expect:      "ml-1m" or "ml-20m": raise unless the counts are that dataset's.
+        ties:        order of a user's rows of the same time: "file", or "shuffled" by seed, as in MLPerf.
+        expect:      "ml-1m" or "ml-20m": raise unless the counts equal those of that dataset.
 
         Raises InputError (a ValueError; file, line, what was found), MissingFileError, FileError, OptionError.
         """
@@ -158,14 +97,14 @@ class Dataset:
 
     @classmethod
     def from_arrays(cls, users, items, times=None, *, ratings=None, **options) -> Dataset:
-        """Rows in memory: row i says that users[i] interacted with items[i].
+        """Makes a dataset of rows in memory: users[i] interacted with items[i].
 
-        users, items: integers or str, [n]: NumPy, lists, or whatever speaks DLPack (torch, JAX, CuPy).
-        times:        integers, floats or datetime64, [n], of any unit; without it rows are in the order of time.
+        users, items: integers or str, [n]: NumPy, lists, or DLPack (torch, JAX, CuPy).
+        times:        integers, floats or datetime64, [n], of any unit. Without it, rows must be in the order of time.
         ratings:      numbers [n], read for min_rating only.
         options:      missing, min_rating, min_ratings, duplicates, ties, seed, expect as in from_ratings.
 
-        Equal rows give the dataset that from_ratings makes of them. Raises InputError, OptionError (ValueErrors).
+        Equal to from_ratings of the same rows. Raises InputError, OptionError (ValueErrors).
         """
         return cls._from_columns(
             columns.id_column(users, "users"),
@@ -180,13 +119,13 @@ class Dataset:
     def from_arrow(
         cls, table, *, user: str, item: str, time: str | None = None, rating: str | None = None, **options
     ) -> Dataset:
-        """A table in memory that speaks Arrow: pandas, Polars, DuckDB, pyarrow, cuDF, Hugging Face datasets.
+        """Makes a dataset of an Arrow table in memory: pandas, Polars, DuckDB, pyarrow, cuDF, Hugging Face datasets.
 
         user, item, time, rating: names of columns: integers or text; timestamps, dates or numbers; numbers. Without
         time rows are in the order of time. Categorical (dictionary) columns are decoded.
         options: missing, min_rating, min_ratings, duplicates, ties, seed, expect as in from_ratings.
 
-        Needs pyarrow. Raises TypeError for a table that is not computed yet, InputError, OptionError (ValueErrors).
+        Needs pyarrow. Raises TypeError for a lazy table, InputError, OptionError (ValueErrors).
         """
         opened = columns.open_arrow(table)
         return cls._from_columns(
@@ -219,7 +158,7 @@ class Dataset:
     def from_csr(
         cls, matrix: Any, heldout: Any, *, validation: Any = None, user_ids=None, item_ids=None
     ) -> Dataset:
-        """A split that is made already: training positives as a SciPy sparse matrix, and held-out items.
+        """Makes a dataset of an existing split: training positives as a SciPy sparse matrix, and held-out items.
 
         matrix:     [num_users, num_items]; each stored entry is a positive, whatever its value; an explicit zero too.
         heldout:    the test set: integers [num_users], one item a user, or a sparse matrix of matrix's shape with any
@@ -253,7 +192,7 @@ class Dataset:
         min_ratings: int | None = None,
         seed: int = 0,
     ) -> Dataset:
-        """A dataset with long-tailed users and items, a function of its arguments.
+        """Makes a dataset with long-tailed users and items. Equal arguments give equal datasets.
 
         like: "ml-1m" (the default: 6,040 users, 3,706 items, 1,000,209 interactions) or "ml-20m"; other arguments
         override its counts. interactions counts held-out items too.
@@ -265,13 +204,13 @@ class Dataset:
         )
 
     def save(self, folder: Path, overwrite: bool = False) -> None:
-        """Writes the dataset as a folder, which appears whole or not at all.
+        """Writes the dataset to a folder, which appears complete or not at all.
 
-        overwrite: replace a dataset that is there. Raises OptionError (a ValueError) if something is there, FileError.
+        overwrite: replace an existing dataset. Raises OptionError (a ValueError) if the path exists, FileError.
         """
         self._native.save(folder, overwrite)
 
-    # ---- what it holds
+    # ---- content
 
     @property
     def num_users(self) -> int:
@@ -288,7 +227,7 @@ class Dataset:
 
     @property
     def digest(self) -> str:
-        """Equal digests mean equal batches for equal options."""
+        """Hash of the content. Equal digests give equal batches for equal options."""
         return self._native.digest
 
     @property
@@ -331,13 +270,13 @@ class Dataset:
         return self._native.heldout(validation=True)[1]
 
     def positives_of(self, user: int) -> npt.NDArray[np.int32]:
-        """The training positives of a user, ascending: int32, read-only, no copy. Raises OutOfRangeError."""
-        user = int(_checked_indices(user, self.num_users, "user"))
+        """Returns the training positives of a user, ascending: int32, read-only, no copy. Raises OutOfRangeError."""
+        user = int(checked_indices(user, self.num_users, "user"))
         begin, end = self.user_offsets[user : user + 2]
         return self.positive_items[begin:end]
 
     def item_counts(self) -> npt.NDArray[np.int64]:
-        """How many users have each item among their training positives: int64 [num_items]."""
+        """Returns the number of users with each item among their training positives: int64 [num_items]."""
         return np.bincount(self.positive_items, minlength=self.num_items)
 
     def mask_positives_(self, scores, users: npt.ArrayLike):
@@ -353,40 +292,41 @@ class Dataset:
 
     # ---- ids
 
-    def _user_ids(self) -> _Ids:
+    def _user_ids(self) -> Ids:
         if self._users is None:
-            self._users = _Ids("user", self._native.user_ids())
+            self._users = Ids("user", self._native.user_ids())
         return self._users
 
-    def _item_ids(self) -> _Ids:
+    def _item_ids(self) -> Ids:
         if self._items is None:
-            self._items = _Ids("item", self._native.item_ids())
+            self._items = Ids("item", self._native.item_ids())
         return self._items
 
     @property
     def user_ids(self) -> np.ndarray:
-        """The original ids by number: int64 [num_users], or str objects."""
+        """The raw ids by number: int64 [num_users], or str objects."""
         return self._user_ids().values
 
     @property
     def item_ids(self) -> np.ndarray:
-        """The original ids by number: int64 [num_items], or str objects."""
+        """The raw ids by number: int64 [num_items], or str objects."""
         return self._item_ids().values
 
     def encode_users(self, ids: npt.ArrayLike, unknown: int | None = None) -> npt.NDArray[np.int32]:
-        """The numbers of original ids, in any shape. Raises UnknownIdError (a KeyError) unless unknown is a number."""
+        """Returns the numbers of raw ids, in the same shape. unknown: number of ids that are not in the dataset; None:
+        raises UnknownIdError (a KeyError)."""
         return self._user_ids().encode(ids, unknown)
 
     def encode_items(self, ids: npt.ArrayLike, unknown: int | None = None) -> npt.NDArray[np.int32]:
-        """The numbers of original ids, in any shape. Raises UnknownIdError (a KeyError) unless unknown is a number."""
+        """Like encode_users."""
         return self._item_ids().encode(ids, unknown)
 
     def decode_users(self, numbers: npt.ArrayLike) -> np.ndarray:
-        """The original ids of numbers, in any shape. Raises OutOfRangeError (an IndexError)."""
+        """Returns the raw ids of numbers, in the same shape. Raises OutOfRangeError (an IndexError)."""
         return self._user_ids().decode(numbers)
 
     def decode_items(self, numbers: npt.ArrayLike) -> np.ndarray:
-        """The original ids of numbers, in any shape. Raises OutOfRangeError (an IndexError)."""
+        """Returns the raw ids of numbers, in the same shape. Raises OutOfRangeError (an IndexError)."""
         return self._item_ids().decode(numbers)
 
     # ---- what Python expects of an object
@@ -434,7 +374,7 @@ def _heldout_rows(heldout, users: int, items: int, what: str) -> tuple[np.ndarra
             f"{what} is {heldout.dtype} {list(heldout.shape)}; expected integers [{users}], one item a user, or a "
             "sparse matrix"
         )
-    _checked_indices(heldout, items, "item")
+    checked_indices(heldout, items, "item")
     return np.arange(users + 1, dtype=np.int64), np.ascontiguousarray(heldout, np.int32)
 
 
