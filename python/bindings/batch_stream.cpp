@@ -59,7 +59,7 @@ struct batch_stream::state {
 
   ~state() { stop(); }
 
-  /// Ends a waiting next() and the threads, and gives their batches back. Any thread, also several at once.
+  /// Ends a waiting next() and the threads, and returns their batches to the pool. Thread-safe.
   void stop() {
     {
       const std::lock_guard lock(mutex);
@@ -124,9 +124,9 @@ struct batch_stream::state {
   buffer_pool& pool;
   const stream_range range;
   const std::uint64_t count;
-  std::mutex giving;   // held by next(): batches are given one after the other
+  std::mutex giving;   // held by next(): batches are delivered one after the other
   std::mutex joining;  // held while workers are joined
-  std::mutex mutex;    // guards all below but the workers
+  std::mutex mutex;    // guards all members below except workers
   std::condition_variable room;
   std::condition_variable ready;
   std::vector<slot> slots;
@@ -166,7 +166,7 @@ std::optional<buffer_pool::block> batch_stream::next() {
 void batch_stream::close() noexcept {
   closed_ = true;
   if (!ahead_) return;
-  // The threads are not there in a forked process, and their lock may be held for ever: leave all as it is.
+  // A forked process has no such threads, and their lock may stay locked, so nothing is touched.
   if (!belongs_to_this_process()) {
     static_cast<void>(ahead_.release());
     static_cast<void>(new std::shared_ptr(pool_));

@@ -14,13 +14,12 @@ namespace negpipe::python {
 struct stream_range {
   std::uint32_t epoch = 0;
   std::uint64_t first = 0;
-  std::uint64_t step = 1;  ///< 2 or more: every second batch and so on, for several streams side by side
+  std::uint64_t step = 1;  ///< 2: every second batch, and so on, for several concurrent streams
 };
 
-
-/// Delivers batches first, first + step, ... of an epoch. prefetch threads make batches ahead, two each, so that none
-/// waits for the caller while it could work; 0: each batch is made by the caller of next(). Any thread
-/// may call any member: callers of next() at the same time get one batch each.
+/// Delivers batches first, first + step, ... of an epoch. Thread-safe: concurrent callers of next() get one batch each.
+/// - prefetch: number of threads that make batches ahead, two each, so that none waits for the caller. 0: next() makes
+///   each batch.
 class batch_stream {
  public:
   batch_stream(std::shared_ptr<const batch_maker> maker, std::shared_ptr<buffer_pool> pool, const stream_range& range,
@@ -29,14 +28,14 @@ class batch_stream {
   batch_stream(const batch_stream&) = delete;
   batch_stream& operator=(const batch_stream&) = delete;
 
-  /// The next batch; nothing after the last one, and after close(). Waits for it; never touches Python. Throws what
-  /// making it threw, and backend_error in a forked process.
+  /// Waits for the next batch; empty after the last one and after close(). Does not use Python. Throws the exceptions
+  /// of the batch_maker, and backend_error in a forked process.
   std::optional<buffer_pool::block> next();
 
-  /// Ends the threads and waits for them, at most as long as one batch takes. A next() that waits returns nothing.
+  /// Ends the threads and waits for them, at most as long as one batch takes. A waiting next() returns empty.
   void close() noexcept;
 
-  /// False in a process forked from the one that made the stream, where it cannot go on.
+  /// Returns false in a process forked from the one that made the stream: it cannot continue there.
   bool belongs_to_this_process() const { return pool_->belongs_to_this_process(); }
 
  private:
@@ -50,9 +49,9 @@ class batch_stream {
   std::atomic<bool> closed_ = false;
 };
 
-/// A block with the columns of one batch one after the other, and the pointer to each.
+/// Returns the offset of each column in a block that holds the columns of a batch one after the other.
 std::vector<std::size_t> column_offsets(const std::vector<column>& columns);
-/// Bytes that such a block has.
+/// Returns the size of such a block.
 std::size_t block_bytes(const std::vector<column>& columns);
 /// Makes a batch in a block of the pool.
 buffer_pool::block make_block(const batch_maker& maker, buffer_pool& pool, std::uint32_t epoch, std::uint64_t batch);

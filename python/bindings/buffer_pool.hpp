@@ -1,4 +1,4 @@
-// Host memory for batches, reused when its last user has let go.
+// Host memory for batches, reused when its last user has released it.
 #pragma once
 
 #include <unistd.h>
@@ -14,20 +14,20 @@
 
 namespace negpipe::python {
 
-/// An object that cannot be used in a process forked from the one that made it.
+/// An object was used in a process forked from the one that made it.
 class fork_error : public backend_error {
  public:
   using backend_error::backend_error;
 };
 
-/// Blocks of one size, aligned to 128 bytes. A block returns to the pool when the last copy of its handle is gone, in
-/// any thread; while a handle lives, its memory is not given to anyone else. Blocks may outlive their pool. In a forked
-/// child the blocks of the parent's pool are freed, not returned: the pool's lock may have been held during the fork.
+/// Blocks of one size, aligned to 128 bytes. A block returns to the pool when the last copy of its handle is destroyed,
+/// in any thread. Blocks may outlive their pool. In a forked child the blocks of the parent's pool are freed, not
+/// returned, because the pool's lock may have been held during the fork.
 class buffer_pool : public std::enable_shared_from_this<buffer_pool> {
  public:
   using block = std::shared_ptr<std::byte>;
 
-  /// Keeps at most max_idle blocks that nobody uses.
+  /// max_idle: unused blocks that are kept; more are freed.
   buffer_pool(std::size_t block_bytes, std::size_t max_idle) : block_bytes_(block_bytes), max_idle_(max_idle) {}
   ~buffer_pool() {
     for (std::byte* memory : idle_) std::free(memory);
@@ -37,7 +37,7 @@ class buffer_pool : public std::enable_shared_from_this<buffer_pool> {
 
   bool belongs_to_this_process() const { return pid_ == ::getpid(); }
 
-  /// Throws std::bad_alloc.
+  /// Returns an unused block, or a new one. Throws std::bad_alloc.
   block take() {
     std::byte* memory = reuse();
     if (memory == nullptr) memory = allocate();

@@ -1,19 +1,17 @@
 #!/usr/bin/env python3
-"""Trains the same NeuMF on two feeds: negpipe, and the pipeline of 2018 in NumPy (bench/peers/numpy_2018.py).
+"""Trains the same NeuMF on two feeds: negpipe, and the 2018 pipeline in NumPy (bench/peers/numpy_2018.py).
 
     compare_feeds.py --dataset DATASET --out FOLDER [--first-seed 1] [--seeds 5] [--train_epochs 8]
 
-Both run as a process beside the trainer, with the same batches, initial weights and evaluation data; only what is drawn
-differs. The rule by which they are judged was fixed before the runs:
+Both run as a process beside the trainer, with the same batch size, initial weights and evaluation data; only the random
+draws differ. The criterion was fixed before the runs:
 
-- Of each run one figure counts: HR@10 averaged over its last three cycles. (From one cycle to the next a single run
-  swings by 0.01, so the last one alone says little.)
+- The figure of a run is HR@10, averaged over its last three cycles. (Between two cycles of one run it varies by 0.01.)
 - The feeds are compared by the mean of that figure over all seeds for which both were trained.
-- The statement is that the two means differ by at most 0.005. The standard error of the difference is given beside it.
+- The two means must differ by at most 0.005. The standard error of the difference is reported.
 
-NDCG@10 is reported in the same way and not judged. Leaves in FOLDER runs.json (every run, with machine, commit, load
-and options; a further call, with other seeds as well, adds what is missing), table.md, which ends with the verdict, and
-hit_rate.png.
+NDCG@10 is reported too, without a criterion. Writes to FOLDER: runs.json (all runs, with machine, commit, load and
+options; a further call adds missing runs, also of other seeds), table.md with the result, and hit_rate.png.
 """
 
 import json
@@ -26,7 +24,7 @@ import time
 import types
 
 import numpy as np
-import train_neumf  # first: it finds the package
+import train_neumf  # first, because it adds the package to the path
 import tensorflow as tf
 from negpipe import program, records
 from negpipe import tf as negpipe_tf
@@ -36,11 +34,11 @@ import results  # noqa: E402
 
 CYCLES_THAT_COUNT = 3
 GREATEST_DIFFERENCE = 0.005
-# What decides a run besides dataset, feed and seed; whatever else train_neumf.py offers is not used here.
+# Options that determine a run besides dataset, feed and seed; other options of train_neumf.py are not used.
 OPTIONS = ("train_epochs", "batch_size", "eval_batch_size", "num_factors", "layers", "learning_rate")
 PEER = train_neumf.ROOT / "bench/peers/numpy_2018.py"
 EVALUATION_SEED = 2018
-# The peer gives cycle c of seed s the generator s + c: seeds stand so far apart that no two runs share one.
+# The peer seeds cycle c of seed s with s + c: seeds are spaced so that no two runs share a generator.
 PEER_SEED_STRIDE = 1000
 
 
@@ -66,7 +64,7 @@ def peer_cycles(arguments, seed, folder):
                 assert process.poll() in (None, 0), "the peer has failed"
                 time.sleep(0.05)
             ready = json.loads((path / records.READY_FILE).read_text())
-            # As records.RecordFolder has it; the peer's ready.json holds no more than that of 2018 did.
+            # The interface of records.RecordFolder; the peer's ready.json has only the content of 2018.
             described = types.SimpleNamespace(
                 **ready,
                 files=sorted(path.glob("*.tfrecords"), key=lambda file: int(file.stem.split("_")[1])),
@@ -88,7 +86,7 @@ def train(feed, seed, arguments, counts, evaluation):
     model = train_neumf.NeuMF(*counts, arguments.num_factors, layers, 0.0, 0.0)
     trainer = train_neumf.Trainer(model, arguments.learning_rate, 0.9, 0.999, 1e-8)
     folder = arguments.out / f"{feed}_{seed}"
-    shutil.rmtree(folder, ignore_errors=True)  # of a run that was broken off
+    shutil.rmtree(folder, ignore_errors=True)  # of an interrupted run
     folder.mkdir()
     outcome = {"feed": feed, "seed": seed, "hr": [], "ndcg": []}
     cycles = FEEDS[feed](arguments, seed, folder)
@@ -106,13 +104,13 @@ def train(feed, seed, arguments, counts, evaluation):
 
 
 def read_runs(file, options):
-    """The runs of earlier calls. They must have been made with the same options."""
+    """Returns the runs of earlier calls, which must have the same options."""
     if not file.exists():
         return []
     content = json.loads(file.read_text())
     if content["options"] != options:
         raise SystemExit(
-            f"{file} holds runs with other options, {content['options']}; now {options}: give the same or another --out"
+            f"{file} has runs with other options, {content['options']}; now {options}: give these or another --out"
         )
     return content["runs"]
 
@@ -127,31 +125,31 @@ def write_runs(file, runs, circumstances, options):
 
 
 def paired(runs):
-    """{feed: its runs, by seed}, of the seeds for which all feeds were trained."""
+    """Returns {feed: runs by seed} of the seeds for which all feeds were trained."""
     by_feed = {feed: {run["seed"]: run for run in runs if run["feed"] == feed} for feed in FEEDS}
     seeds = sorted(set.intersection(*(set(of_feed) for of_feed in by_feed.values())))
     return {feed: [of_feed[seed] for seed in seeds] for feed, of_feed in by_feed.items()}
 
 
 def spread(values):
-    """The standard deviation; not known of a single value."""
+    """Returns the standard deviation; NaN for a single value."""
     return values.std(ddof=1) if len(values) > 1 else float("nan")
 
 
 def compare(first, second):
-    """The difference of two means, and its standard error."""
+    """Returns the difference of two means, and its standard error."""
     error = np.sqrt(sum(spread(values) ** 2 / len(values) for values in (first, second)))
     return float(first.mean() - second.mean()), float(error)
 
 
 def cells(of_feeds):
-    """What a table says of one figure: by feed, and the difference."""
+    """Returns the table cells of one figure: per feed, and the difference."""
     difference, error = compare(*of_feeds)
     return [f"{values.mean():.4f} ({spread(values):.4f})" for values in of_feeds] + [f"{difference:+.4f} ({error:.4f})"]
 
 
 def make_table(runs, arguments):
-    """HR@10 and NDCG@10 by cycle, the figures that count, what waiting took, and the verdict."""
+    """Returns HR@10 and NDCG@10 by cycle, the compared figures, the waiting times, and the result."""
     by_feed = paired(runs)
     curves = {key: [np.array([run[key] for run in of_feed]) for of_feed in by_feed.values()] for key in ("hr", "ndcg")}
     rows = {str(cycle + 1): (cycle, cycle + 1) for cycle in range(arguments.train_epochs)}
@@ -206,8 +204,8 @@ def main():
     parser = train_neumf.make_parser()
     parser.description = __doc__
     parser.add_argument("--out", type=pathlib.Path, required=True)
-    parser.add_argument("--seeds", type=int, default=5, help="so many of them")
-    parser.add_argument("--first_seed", type=int, default=1, help="the first; the others follow it")
+    parser.add_argument("--seeds", type=int, default=5, help="number of seeds")
+    parser.add_argument("--first_seed", type=int, default=1, help="the first seed; the others follow")
     parser.set_defaults(train_epochs=8)
     arguments = train_neumf.parse_arguments(parser, sys.argv[1:])
     arguments.dataset = str(pathlib.Path(arguments.dataset).resolve())

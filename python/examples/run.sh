@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Times whole training runs, as the pipeline of 2018 was timed: from the prepared dataset to the hit rate that counts as
-# converged. On the real ml-20m (put below DATA_DIR) with the MLPerf settings:
+# Times whole training runs like those of the 2018 pipeline: from the prepared dataset to the target hit rate. With the
+# real ml-20m (in DATA_DIR) and the MLPerf settings:
 #
 #   python/examples/run.sh ml-20m 0.635 5
 #
-# and on what scripts/demo prepared, without a threshold, once:
+# One run on the dataset of scripts/demo, without a threshold:
 #
 #   python/examples/run.sh
 #

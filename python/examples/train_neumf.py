@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Trains NeuMF (He et al., "Neural Collaborative Filtering", WWW 2017) on what negpipe makes.
+"""Trains NeuMF (He et al., "Neural Collaborative Filtering", WWW 2017) on batches of negpipe.
 
     train_neumf.py --dataset build/demo/dataset --data_dir build/neumf --train_epochs 10
 
 After each cycle it evaluates and prints "Iteration N: HR = 0.####, NDCG = 0.####": hit rate and NDCG at 10 of the
-held-out item among 999 others. It ends after --train_epochs, or once the hit rate reaches --hr_threshold. In
---model_dir it leaves metrics.json and metrics.png. Options have their names of 2018; hyphens do as well. What it says
-of waiting for data counts from the moment the producer is alive: the first cycle, which nobody made ahead, included.
+held-out item among 999 others. It ends after --train_epochs, or when the hit rate reaches --hr_threshold. Writes
+metrics.json and metrics.png to --model_dir. Options have their names of 2018, with underscores or hyphens. The reported
+time of waiting for data starts when the producer is alive, so it includes the making of the first cycle.
 """
 
 import argparse
@@ -19,7 +19,7 @@ import sys
 import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # the package, where it is not installed
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # the package, if it is not installed
 
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
@@ -35,32 +35,32 @@ def make_parser():
     )
     add = parser.add_argument
     add("--dataset", default=str(ROOT / "build/demo/dataset"), help="ratings, a prepared folder, ml-1m or ml-20m")
-    add("--data_dir", default=str(ROOT / "build/neumf"), help="where records are made, and ml-1m is looked for")
-    add("--model_dir", help="where metrics and picture go; data_dir by default")
-    add("--cache_id", help="names the folder of the records")
+    add("--data_dir", default=str(ROOT / "build/neumf"), help="folder for the records, searched for ml-1m")
+    add("--model_dir", help="folder for metrics and picture; default: data_dir")
+    add("--cache_id", help="name of the folder of the records")
     add("--train_epochs", type=int, default=10)
-    add("--epochs_between_evals", type=int, default=1, help="epochs in a cycle")
+    add("--epochs_between_evals", type=int, default=1, help="epochs per cycle")
     add("--batch_size", type=int, default=16_384)
     add("--eval_batch_size", type=int, default=160_000)
-    add("--num_neg", type=int, default=4, help="negatives for each positive")
-    add("--num_factors", type=int, default=8, help="of the matrix factorization part")
-    add("--layers", default="64,32,16,8", help="of the perceptron part; the first is split between user and item")
+    add("--num_neg", type=int, default=4, help="negatives per positive")
+    add("--num_factors", type=int, default=8, help="factors of the matrix factorization")
+    add("--layers", default="64,32,16,8", help="sizes of the perceptron; the first is split between user and item")
     add("--mf_regularization", type=float, default=0.0)
     add("--mlp_regularization", type=float, default=0.0)
     add("--learning_rate", type=float, default=0.002)
     add("--beta1", type=float, default=0.9)
     add("--beta2", type=float, default=0.999)
     add("--epsilon", type=float, default=1e-8)
-    add("--hr_threshold", type=float, help="stop once the hit rate is as high")
+    add("--hr_threshold", type=float, help="stop when the hit rate reaches this")
     add("--ml_perf", action="store_true", help="evaluate as the MLPerf reference does")
     add("--seed", type=int, help="makes the whole run deterministic")
     add("--hash_pipeline", action="store_true", help="print hashes of all data; implied by --seed")
-    add("--use_synthetic_data", action="store_true", help="time the model alone, on random points")
+    add("--use_synthetic_data", action="store_true", help="time only the model, on random points")
     return parser
 
 
 def parse_arguments(parser, words):
-    """Hyphens in names are taken for underscores; values are left alone."""
+    """Reads hyphens in option names as underscores; does not change values."""
     return parser.parse_args([_with_underscores(word) for word in words])
 
 
@@ -73,7 +73,7 @@ def _with_underscores(word):
 
 
 class NeuMF(tf.keras.Model):
-    """Matrix factorization and a perceptron side by side; the output is a logit.
+    """Matrix factorization and a perceptron in parallel; the output is a logit.
 
     User and item have one embedding each, whose first num_factors values belong to the factorization.
     """
@@ -105,12 +105,11 @@ class NeuMF(tf.keras.Model):
 
 
 class Trainer:
-    """A model with its optimizer, and what it costs to feed it."""
+    """A model, its optimizer, and the time spent waiting for data."""
 
     def __init__(self, model, learning_rate, beta1, beta2, epsilon):
         self.model = model
-        # Of all training so far: for a cycle to be there, for its batches, and for the evaluation data. Where hashes of
-        # the data are wanted, they are made in that time too.
+        # Total waiting time: for cycles, their batches, and the evaluation data. Includes the hashing of data.
         self.waiting_seconds = 0.0
         self.training_seconds = 0.0  # that included
         self._optimizer = tf.keras.optimizers.Adam(learning_rate, beta1, beta2, epsilon)
@@ -129,7 +128,7 @@ class Trainer:
         return loss
 
     def train(self, cycles):
-        """Trains on the next cycle of an iterator of datasets; returns its mean loss, or None when there is none."""
+        """Trains on the next cycle of an iterator of datasets. Returns the mean loss, or None at the end."""
         begin = time.perf_counter()
         dataset = next(cycles, None)
         if dataset is None:
@@ -149,7 +148,7 @@ class Trainer:
         return float(np.mean(losses))
 
     def wait_for(self, get):
-        """What get() answers, in time that counts as waiting."""
+        """Returns get(), and counts its time as waiting."""
         begin = time.perf_counter()
         answer = get()
         self.waiting_seconds += time.perf_counter() - begin
@@ -168,7 +167,7 @@ class Trainer:
 
 
 def synthetic_data(arguments):
-    """(counts, iterator of training datasets, call that gets the evaluation dataset): random points, ml-1m's shape."""
+    """Returns (counts, iterator of training datasets, function that returns the evaluation dataset): random points."""
     params = {**vars(arguments), "num_users": 6040, "num_items": 3706}
     train, _, _ = negpipe_tf.make_synthetic_input_fn(True)
     evaluation, _, _ = negpipe_tf.make_synthetic_input_fn(False)
@@ -177,7 +176,7 @@ def synthetic_data(arguments):
 
 
 def real_data(arguments, stack):
-    """The same from a producer, which ends with the stack."""
+    """Like synthetic_data, from a producer that ends with the stack."""
     deterministic = arguments.seed is not None
     ncf_dataset, cleanup_fn = negpipe_tf.instantiate_pipeline(
         arguments.dataset,
@@ -196,12 +195,12 @@ def real_data(arguments, stack):
     count = arguments.train_epochs // arguments.epochs_between_evals
     cycles = (cycle.dataset for cycle in ncf_dataset.cycles(count, params=params))
     counts = ncf_dataset.num_users, ncf_dataset.num_items
-    # The evaluation data is made after the first cycle: it is asked for when that has been trained on.
+    # The producer makes the evaluation data after the first cycle, so it is requested after training on that.
     return counts, cycles, lambda: ncf_dataset.evaluation_dataset(params=params)
 
 
 def run(arguments):
-    """Trains and evaluates until there is a reason to stop; returns what there was to see, a dict for each cycle."""
+    """Trains and evaluates until the end or the threshold. Returns the metrics, one dict per cycle."""
     if arguments.seed is not None:
         tf.keras.utils.set_random_seed(arguments.seed)
         tf.config.experimental.enable_op_determinism()
@@ -237,11 +236,11 @@ def run(arguments):
 
 
 def draw(history, file):
-    """A picture of hit rate and NDCG by cycle; none where there is no matplotlib."""
+    """Draws hit rate and NDCG by cycle, if matplotlib is installed."""
     try:
         import matplotlib
     except ImportError:
-        print("No picture: matplotlib is not installed")
+        print("No picture, because matplotlib is not installed")
         return
     matplotlib.use("Agg")
     from matplotlib import pyplot
@@ -250,7 +249,7 @@ def draw(history, file):
     iterations = [entry["iteration"] for entry in history]
     axes.plot(iterations, [entry["hr"] for entry in history], "o-", label="HR@10")
     axes.plot(iterations, [entry["ndcg"] for entry in history], "s-", label="NDCG@10")
-    axes.set(xlabel="cycle", ylabel="of 1,000 items a user", title="NeuMF")
+    axes.set(xlabel="cycle", ylabel="metric among 1,000 items per user", title="NeuMF")
     axes.grid(alpha=0.3)
     axes.legend()
     figure.savefig(file, dpi=120, bbox_inches="tight")
