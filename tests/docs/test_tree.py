@@ -24,7 +24,7 @@ def is_code(path):
     return path.suffix in CODE or path.name == "CMakeLists.txt"
 
 
-def complaints(text, code):
+def violations(text, code):
     """Returns format errors of a text file, by line."""
     found = []
     if text and not text.endswith("\n"):
@@ -37,20 +37,20 @@ def complaints(text, code):
         if code and len(line) > WIDTH:
             found.append(f"{number}: {len(line)} columns")
         if code and re.search(r"\b(TO" r"DO|FIX" r"ME)\b", line):
-            found.append(f"{number}: a wish; do it, or write an issue")
+            found.append(f"{number}: a note of work to do; do it, or open an issue")
     return found
 
 
 def test_the_checks_detect_violations():
-    assert len(complaints("a \n\tb\n" + "c" * 121 + "\nTO" + "DO", code=True)) == 5
+    assert len(violations("a \n\tb\n" + "c" * 121 + "\nTO" + "DO", code=True)) == 5
 
 
 def test_form():
     found = []
     for path in tracked():
         if is_code(path) or path.suffix == ".md" or path.parent == ROOT / "scripts":
-            found += [f"{path.relative_to(ROOT)}: {complaint}"
-                      for complaint in complaints(path.read_text(), is_code(path))]
+            found += [f"{path.relative_to(ROOT)}: {violation}"
+                      for violation in violations(path.read_text(), is_code(path))]
     assert not found, "\n".join(found)
 
 
@@ -64,8 +64,8 @@ def test_links_between_documents():
     assert not broken, "\n".join(broken)
 
 
-# Which folders, as they are included, the sources of a folder may include from; each may from itself. host/ROOM stands
-# for the rooms' internal headers: those that a room names under USES.
+# From which folders the sources of a folder may include headers, besides its own. host/X stands for the internal
+# headers of a component, which CMakeLists.txt lists under USES.
 MAY_INCLUDE = {
     "include/negpipe/core": {"negpipe/core"},
     "include/negpipe": {"negpipe", "negpipe/core"},
@@ -87,12 +87,12 @@ def includes(path):
     return re.findall(r'^#include "([^"]+)"', path.read_text(), re.MULTILINE)
 
 
-def place_of(include, folder):
+def folder_of(include, folder):
     """Returns the folder of MAY_INCLUDE that an include belongs to."""
     if include.startswith("negpipe/"):
         return str(pathlib.Path(include).parent)
-    rooms = [room for room in MAY_INCLUDE if (ROOT / room / include).is_file() and not room.startswith("include")]
-    return folder if folder in rooms else rooms[0] if rooms else f"nowhere ({include})"
+    found = [name for name in MAY_INCLUDE if (ROOT / name / include).is_file() and not name.startswith("include")]
+    return folder if folder in found else found[0] if found else f"nowhere ({include})"
 
 
 def test_includes_follow_the_layers():
@@ -103,7 +103,7 @@ def test_includes_follow_the_layers():
         for path in sources:
             own = folder.removeprefix("include/")
             for include in includes(path):
-                if place_of(include, folder) not in allowed | {folder, own}:
+                if folder_of(include, folder) not in allowed | {folder, own}:
                     wrong.append(f"{path.relative_to(ROOT)} includes {include}")
     assert not wrong, "\n".join(wrong)
 
