@@ -130,6 +130,8 @@ std::string flag_of(std::string_view field) {
       {"time_column", "--time-column"},
       {"rating_column", "--rating-column"},
       {"order", "--order"},
+      {"split", "--split"},
+      {"unknown", "--unknown"},
       {"separator", "--separator"},
       {"header", "--no-header"},
       {"comment", "--comment"},

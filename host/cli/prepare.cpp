@@ -1,4 +1,4 @@
-#include <fmt/core.h>
+#include <fmt/format.h>
 #include <glob.h>
 #include <unistd.h>
 
@@ -12,6 +12,7 @@
 
 #include "command.hpp"
 #include "dataset_summary.hpp"
+#include "negpipe/error.hpp"
 #include "negpipe/ingest.hpp"
 #include "negpipe/plan.hpp"
 
@@ -26,6 +27,9 @@ struct prepare_arguments {
   prepare_options options;
   std::string na_values;
   std::optional<std::uint64_t> seed;
+  std::optional<std::string> split;
+  std::vector<std::string> test;
+  std::vector<std::string> validation;
   bool header = false;
   bool no_header = false;
   bool mlperf = false;
@@ -84,6 +88,17 @@ nlohmann::ordered_json to_json(const detected_table& table) {
           {"assumed", table.assumed}};
 }
 
+std::string describe_unknown(const prepare_summary& rows) {
+  if (rows.unknown_rows == 0) return {};
+  const auto named = [](std::uint64_t count, const char* what, const std::vector<std::string>& ids) {
+    if (count == 0) return fmt::format("0 {}", what);
+    return fmt::format("{} {} ({}{})", count, what, fmt::join(ids, ", "), count > ids.size() ? ", ..." : "");
+  };
+  return fmt::format("{} held-out ratings dropped: {} and {} have no training rating; keep them with --unknown keep\n",
+                     rows.unknown_rows, named(rows.unknown_users, "users", rows.unknown_user_ids),
+                     named(rows.unknown_items, "items", rows.unknown_item_ids));
+}
+
 std::string describe_rows(const prepare_options& options, const std::string& source, const prepare_summary& rows) {
   std::string text = fmt::format("{} ratings read from {}\n", rows.rows_read, source);
   text += fmt::format("read as {}\n", rows.detected.to_string());
@@ -100,19 +115,36 @@ std::string describe_rows(const prepare_options& options, const std::string& sou
     text += fmt::format("{} users with fewer than {} ratings dropped, and their {} ratings\n", rows.users_dropped,
                         options.min_ratings, rows.rows_dropped);
   }
-  return text;
+  return text + describe_unknown(rows);
+}
+
+dataset read_and_split(prepare_arguments& arguments, const std::vector<std::filesystem::path>& files,
+                       const run_control& control, prepare_summary& rows) {
+  if (arguments.split) arguments.options.split = split_options::parse(*arguments.split);
+  if (arguments.test.empty()) {
+    if (!arguments.validation.empty()) {
+      throw option_error("--validation needs --test: both are files of a split that is made already");
+    }
+    return prepare(files, arguments.options, control, &rows);
+  }
+  if (arguments.split) throw option_error("--split and --test exclude each other: --test gives a split");
+  const std::vector<std::filesystem::path> test = expand(arguments.test);
+  const std::vector<std::filesystem::path> validation = expand(arguments.validation);
+  return prepare(split_files{files, test, validation}, arguments.options, control, &rows);
 }
 
 void run_prepare(prepare_arguments& arguments) {
   const std::vector<std::filesystem::path> files = expand(arguments.ratings);
-  for (const std::filesystem::path& file : files) {
-    dataset::check_path(arguments.out, arguments.replace, file == "-" ? std::filesystem::path() : file);
+  for (const std::vector<std::string>* names : {&arguments.ratings, &arguments.test, &arguments.validation}) {
+    for (const std::filesystem::path& file : expand(*names)) {
+      dataset::check_path(arguments.out, arguments.replace, file == "-" ? std::filesystem::path() : file);
+    }
   }
   const run_control control = make_control(arguments.common);
   settle_seed(arguments);
   if (arguments.header || arguments.no_header) arguments.options.table.header = arguments.header;
   prepare_summary rows;
-  const dataset data = prepare(files, arguments.options, control, &rows);
+  const dataset data = read_and_split(arguments, files, control, rows);
   data.save(arguments.out, arguments.replace);
 
   nlohmann::ordered_json summary = summarize(data, arguments.out);
@@ -123,6 +155,9 @@ void run_prepare(prepare_arguments& arguments) {
   summary["users_dropped"] = rows.users_dropped;
   summary["items_dropped"] = rows.items_dropped;
   summary["rows_dropped"] = rows.rows_dropped;
+  summary["unknown_rows"] = rows.unknown_rows;
+  summary["unknown_users"] = rows.unknown_users;
+  summary["unknown_items"] = rows.unknown_items;
   summary["ties"] = data.origin().ties;
   if (arguments.options.ties == tie_order::shuffled) summary["seed"] = std::to_string(arguments.options.seed);
   summary["table"] = to_json(rows.detected);
@@ -183,6 +218,26 @@ void add_format(CLI::App& command, prepare_arguments& arguments) {
       ->each([&arguments](const std::string& words) { arguments.options.table.na_values = split_words(words); });
 }
 
+void add_split(CLI::App& command, prepare_arguments& arguments) {
+  const auto add = [&](const char* flag, auto& value, const char* text) {
+    return command.add_option(flag, value, text)->group("Split");
+  };
+  add("--split", arguments.split,
+      "leave-one-out (default), leave-two-out (validation and test item), ratio:0.8,0.1,0.1 (training, validation, "
+      "test: in the order of time within each user), time:T (test from a time or date on) or time:T,U (validation from "
+      "T, test from U)")
+      ->type_name("SPLIT");
+  add("--test", arguments.test, "files with the test items of a split that is made already; RATINGS are for training")
+      ->type_name("FILE");
+  add("--validation", arguments.validation, "files with the validation items of such a split")->type_name("FILE");
+  take_one_of<unknown_policy>(
+      add("--unknown", arguments.options.unknown,
+          "held-out ratings whose user or item has no training rating, with --test or time:T: drop, keep or fail "
+          "(error)"),
+      {{"drop", unknown_policy::drop}, {"keep", unknown_policy::keep}, {"error", unknown_policy::error}})
+      ->default_str("drop");
+}
+
 void add_selection(CLI::App& command, prepare_arguments& arguments) {
   prepare_options& options = arguments.options;
   command.add_option("--min-rating", options.min_rating, "drop rows with a lower rating; by default all are kept")
@@ -232,11 +287,12 @@ void add_prepare(CLI::App& app) {
   add_columns(command, *arguments);
   add_format(command, *arguments);
   add_selection(command, *arguments);
+  add_split(command, *arguments);
   add_common_options(command, arguments->common,
                      "negpipe prepare ratings.csv --out ml-1m --expect ml-1m\n"
                      "  negpipe prepare u.data --out ml-100k\n"
                      "  negpipe prepare reviews.json.gz --out amazon --min-ratings 5 --min-item-ratings 5 --k-core\n"
-                     "  negpipe prepare train.txt --out gowalla --order file --min-ratings 1");
+                     "  negpipe prepare train.txt --test test.txt --out gowalla --min-ratings 1");
   command.callback([arguments] { run_prepare(*arguments); });
 }
 

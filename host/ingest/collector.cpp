@@ -31,6 +31,7 @@ void collector::begin_part(const std::string& name, row_locations::unit lines, s
   part_ = name;
   lines_ = lines;
   lines_before_ = lines_before;
+  result_.part_begins.push_back(result_.columns.row_count());
   result_.locations.begin_part(name, lines, result_.columns.row_count(), lines_before);
 }
 

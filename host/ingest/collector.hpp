@@ -32,6 +32,7 @@ class collector {
   const std::string& stop_message() const { return stop_message_; }
 
   ratings& result() { return result_; }
+  const ratings& result() const { return result_; }
 
  private:
   std::string part_;

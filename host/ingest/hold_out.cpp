@@ -32,6 +32,15 @@ std::uint64_t last_row(const rating_columns& columns, std::span<const std::uint6
 
 }  // namespace
 
+void sort_by_time(const rating_columns& columns, tie_order ties, std::uint64_t seed, std::vector<std::uint64_t>& rows) {
+  const auto rank = [&](std::uint64_t row) { return ties == tie_order::shuffled ? tie_rank(seed, row) : row; };
+  std::ranges::stable_sort(rows, [&](std::uint64_t a, std::uint64_t b) {
+    const instant first = columns.time_of(a);
+    const instant second = columns.time_of(b);
+    return first < second || (first == second && rank(a) < rank(b));
+  });
+}
+
 void hold_out_last(const rating_columns& columns, const user_rows& grouped, tie_order ties, std::uint64_t seed,
                    support::thread_pool& pool, dataset_arrays& arrays) {
   const std::size_t user_count = grouped.user_count();

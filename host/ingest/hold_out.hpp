@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "negpipe/dataset.hpp"
 #include "negpipe/ingest.hpp"
@@ -20,5 +21,8 @@ namespace negpipe::ingest {
 ///   index = row, attempt 0). row is the 0-based number of the row among all kept rows.
 void hold_out_last(const rating_columns& columns, const user_rows& grouped, tie_order ties, std::uint64_t seed,
                    support::thread_pool& pool, dataset_arrays& arrays);
+
+/// Sorts rows of one user by time. Rows with equal times are ordered as for hold_out_last().
+void sort_by_time(const rating_columns& columns, tie_order ties, std::uint64_t seed, std::vector<std::uint64_t>& rows);
 
 }  // namespace negpipe::ingest

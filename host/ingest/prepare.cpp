@@ -1,15 +1,17 @@
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <utility>
+#include <vector>
 
 #include "fields.hpp"
-#include "hold_out.hpp"
 #include "negpipe/error.hpp"
 #include "negpipe/ingest.hpp"
 #include "negpipe/synth.hpp"
 #include "ratings.hpp"
 #include "select_rows.hpp"
+#include "split_rows.hpp"
 #include "thread_pool.hpp"
 #include "user_rows.hpp"
 
@@ -27,6 +29,18 @@ std::string_view name_of(duplicate_policy policy) {
       return "first";
     case duplicate_policy::last:
       return "last";
+  }
+  return {};
+}
+
+std::string_view name_of(unknown_policy policy) {
+  switch (policy) {
+    case unknown_policy::drop:
+      return "drop";
+    case unknown_policy::keep:
+      return "keep";
+    case unknown_policy::error:
+      return "error";
   }
   return {};
 }
@@ -74,13 +88,14 @@ std::variant<std::vector<std::int64_t>, std::vector<std::string>> ids_in_order(c
                                 counts.rows_missing, counts.rows_below_rating));
 }
 
-/// Drops repeated rows and users and items with too few rows. Then renumbers ids by first appearance in the rest.
-renumbering select(ratings& read, const prepare_options& options, support::thread_pool& pool,
+/// Drops repeated rows, users and items with too few rows, and held-out rows of unknown ones. Then renumbers ids by
+/// first appearance in the rest.
+renumbering select(ratings& read, const prepare_options& options, common_split* split, support::thread_pool& pool,
                    prepare_summary& summary) {
   const auto user_count = static_cast<std::size_t>(read.user_ids.size());
   const auto item_count = static_cast<std::size_t>(read.item_ids.size());
   const user_rows grouped = group_by_user(read.columns.users, user_count);
-  const row_selection selection = select_rows(read.columns, grouped, item_count, options, pool);
+  row_selection selection = select_rows(read.columns, grouped, item_count, options, pool);
   if (options.duplicates == duplicate_policy::error && selection.first_repeat != row_selection::none) {
     refuse_repeat(read, selection);
   }
@@ -88,10 +103,14 @@ renumbering select(ratings& read, const prepare_options& options, support::threa
   summary.users_dropped = selection.users_dropped;
   summary.items_dropped = selection.items_dropped;
   summary.rows_dropped = selection.rows_dropped;
+  if (split != nullptr) {
+    settle_unknown(read, *split, options.unknown, selection, summary);
+    split->remove_dropped_rows(selection.kept);
+  }
   return keep_selected(read.columns, selection, user_count, item_count);
 }
 
-std::string record_options(const prepare_options& options, const detected_table& table) {
+std::string record_options(const prepare_options& options, bool is_given, const detected_table& table) {
   nlohmann::ordered_json record = {{"command", "prepare"},
                                    {"min_ratings", options.min_ratings},
                                    {"duplicates", name_of(options.duplicates)},
@@ -99,6 +118,8 @@ std::string record_options(const prepare_options& options, const detected_table&
   if (options.min_item_ratings > 1) record["min_item_ratings"] = options.min_item_ratings;
   if (options.k_core) record["k_core"] = true;
   if (options.min_rating) record["min_rating"] = *options.min_rating;
+  record["split"] = is_given ? "given" : options.split.to_string();
+  if (is_given || options.split.kind == split_kind::time) record["unknown"] = name_of(options.unknown);
   record["table"] = {{"format", table.format},
                      {"user_column", table.user_column},
                      {"item_column", table.item_column},
@@ -110,18 +131,43 @@ std::string record_options(const prepare_options& options, const detected_table&
   return record.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-dataset_origin describe(const prepare_options& options, const ratings& read, std::uint64_t rows_read) {
+dataset_origin describe(const prepare_options& options, bool is_given, const ratings& read, std::uint64_t rows_read) {
   const bool shuffled = options.ties == tie_order::shuffled;
   return {.source = std::filesystem::path(read.name).filename().string(),
           .source_digest = read.digest,
-          .options = record_options(options, read.detected),
+          .options = record_options(options, is_given, read.detected),
           .ties = shuffled ? "shuffled" : "file",
           .seed = shuffled ? options.seed : 0,
           .row_count = rows_read};
 }
 
-/// Makes the dataset from ratings.
-dataset build(ratings&& read, const prepare_options& options, const run_control& control, prepare_summary* summary) {
+[[noreturn]] void refuse_empty_set(std::string_view set, const ratings& read, const prepare_options& options,
+                                   const prepare_summary& counts) {
+  throw input_error(fmt::format(
+      "{}: not one {} is left: {} of {} rows belong to users with fewer than {} ratings or to items that were dropped, "
+      "{} are held out without a training row of the user and item, and the split takes the rest; lower `min_ratings` "
+      "or `min_item_ratings`, or choose another `split`",
+      read.name, set, counts.rows_dropped, counts.rows_read, options.min_ratings, counts.unknown_rows));
+}
+
+/// Number of files or tables of the sets of a given split.
+struct part_counts {
+  std::size_t training;
+  std::size_t validation;
+};
+
+std::optional<common_split> common_split_of(const ratings& read, const prepare_options& options,
+                                            const part_counts* given) {
+  if (given != nullptr) {
+    return common_split(read.part_begins[given->training], read.part_begins[given->training + given->validation]);
+  }
+  if (options.split.kind == split_kind::time) return common_split(options.split, read);
+  return {};
+}
+
+/// Makes the dataset from ratings. given: the parts of a given split, or null.
+dataset build(ratings&& read, const prepare_options& options, const part_counts* given, const run_control& control,
+              prepare_summary* summary) {
   constexpr std::uint64_t steps = 3;
   prepare_summary counts;
   counts.detected = read.detected;
@@ -133,28 +179,24 @@ dataset build(ratings&& read, const prepare_options& options, const run_control&
   support::thread_pool pool(control.thread_count());
   control.throw_if_stopped();
   control.report({"building the dataset", "steps", 0, steps});
-  const renumbering order = select(read, options, pool, counts);
+  std::optional<common_split> common = common_split_of(read, options, given);
+  common_split* const split = common ? &*common : nullptr;
+  const renumbering order = select(read, options, split, pool, counts);
   if (options.expect) check_counts(read.name, *options.expect, order.users.size(), order.items.size());
-  if (order.users.size() == read.columns.row_count()) {
-    throw input_error(fmt::format(
-        "{}: not one training positive is left: {} of {} rows belong to users with fewer than "
-        "{} ratings or to items that were dropped, and the last rating of each other user is held out; lower "
-        "`min_ratings` or `min_item_ratings`",
-        read.name, counts.rows_dropped, counts.rows_read, options.min_ratings));
-  }
 
   control.throw_if_stopped();
   control.report({"building the dataset", "steps", 1, steps});
   dataset_arrays arrays;
-  hold_out_last(read.columns, group_by_user(read.columns.users, order.users.size()), options.ties, options.seed, pool,
-                arrays);
+  split_rows(read.columns, group_by_user(read.columns.users, order.users.size()), options, split, pool, arrays);
+  if (arrays.positive_items.empty()) refuse_empty_set("training positive", read, options, counts);
+  if (arrays.heldout_items.empty()) refuse_empty_set("test item", read, options, counts);
   arrays.user_ids = ids_in_order(read.user_ids, order.users);
   arrays.item_ids = ids_in_order(read.item_ids, order.items);
   read.columns = {};
 
   control.throw_if_stopped();
   control.report({"building the dataset", "steps", 2, steps});
-  dataset made(std::move(arrays), describe(options, read, counts.rows_read));
+  dataset made(std::move(arrays), describe(options, given != nullptr, read, counts.rows_read));
   control.report({"building the dataset", "steps", steps, steps});
   if (summary != nullptr) *summary = counts;
   return made;
@@ -179,12 +221,44 @@ dataset prepare(const std::filesystem::path& path, const prepare_options& option
 dataset prepare(std::span<const std::filesystem::path> files, const prepare_options& options,
                 const run_control& control, prepare_summary* summary) {
   if (files.empty()) throw option_error("no file of ratings is given");
-  return build(read_ratings(files, options, control), options, control, summary);
+  return build(read_ratings(files, options, control), options, nullptr, control, summary);
+}
+
+namespace {
+
+/// A given split needs no times.
+prepare_options without_times(prepare_options options) {
+  options.table.order = row_order::file;
+  return options;
+}
+
+}  // namespace
+
+dataset prepare(const split_files& files, const prepare_options& given, const run_control& control,
+                prepare_summary* summary) {
+  if (files.training.empty()) throw option_error("no file of training ratings is given");
+  if (files.test.empty()) throw option_error("no file of test ratings is given");
+  const prepare_options options = without_times(given);
+  std::vector<std::filesystem::path> all(files.training.begin(), files.training.end());
+  all.insert(all.end(), files.validation.begin(), files.validation.end());
+  all.insert(all.end(), files.test.begin(), files.test.end());
+  const part_counts parts{files.training.size(), files.validation.size()};
+  return build(read_ratings(all, options, control), options, &parts, control, summary);
 }
 
 dataset prepare(const rating_table& table, const prepare_options& options, const run_control& control,
                 prepare_summary* summary) {
-  return build(read_columns(table, options, control), options, control, summary);
+  return build(read_columns(std::span(&table, 1), options, control), options, nullptr, control, summary);
+}
+
+dataset prepare(const split_tables& tables, const prepare_options& given, const run_control& control,
+                prepare_summary* summary) {
+  const prepare_options options = without_times(given);
+  std::vector<rating_table> all{tables.training};
+  if (tables.validation) all.push_back(*tables.validation);
+  all.push_back(tables.test);
+  const part_counts parts{1, all.size() - 2};
+  return build(read_columns(all, options, control), options, &parts, control, summary);
 }
 
 }  // namespace negpipe

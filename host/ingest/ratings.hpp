@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "id_dictionary.hpp"
+#include "instant.hpp"
+#include "negpipe/ingest.hpp"
 #include "negpipe/run_control.hpp"
 #include "row_locations.hpp"
 
@@ -33,6 +35,9 @@ struct ratings {
   id_dictionary user_ids{id_kind::number};
   id_dictionary item_ids{id_kind::number};
   row_locations locations;
+  std::vector<std::uint64_t> part_begins;           ///< first row of each file or table
+  time_format times = time_format::number;          ///< of the first file
+  std::int64_t times_per_second = 0;                ///< unit of numbers since 1970; 0 if unknown
   detected_table detected;
   std::uint64_t rows_missing = 0;
   std::uint64_t rows_low = 0;
@@ -45,7 +50,7 @@ struct ratings {
 ratings read_ratings(std::span<const std::filesystem::path> files, const prepare_options& options,
                      const run_control& control);
 
-/// The same for columns in memory.
-ratings read_columns(const rating_table& table, const prepare_options& options, const run_control& control);
+/// The same for tables in memory.
+ratings read_columns(std::span<const rating_table> tables, const prepare_options& options, const run_control& control);
 
 }  // namespace negpipe::ingest

@@ -307,7 +307,7 @@ class detector {
       if (format_.timestamp >= row.size() || words.contains(row[format_.timestamp])) continue;
       instant time;
       if (parse_number(row[format_.timestamp], time)) {
-        format_.time_unit = unit_of(time.whole);
+        set_unit(time.whole);
       } else if (parse_date(row[format_.timestamp], time)) {
         format_.times = time_format::date;
         format_.time_unit = "dates, UTC without a zone";
@@ -317,15 +317,19 @@ class detector {
   }
 
   /// Guesses the unit from the size: current seconds since 1970 have nine or ten digits.
-  static std::string unit_of(std::int64_t time) {
+  void set_unit(std::int64_t time) {
+    format_.time_unit = "numbers";
+    const auto set = [&](std::int64_t per_second, const char* unit) {
+      format_.times_per_second = per_second;
+      format_.time_unit = fmt::format("numbers, as {} since 1970", unit);
+    };
     const auto within = [&](std::int64_t scale) {
       return time >= 100'000'000 * scale && time < 100'000'000'000 * scale;
     };
-    if (within(1)) return "numbers, as seconds since 1970";
-    if (within(1'000)) return "numbers, as milliseconds since 1970";
-    if (within(1'000'000)) return "numbers, as microseconds since 1970";
-    if (time / 1'000'000 >= 100'000'000'000) return "numbers, as nanoseconds since 1970";
-    return "numbers";
+    if (within(1)) set(1, "seconds");
+    if (within(1'000)) set(1'000, "milliseconds");
+    if (within(1'000'000)) set(1'000'000, "microseconds");
+    if (time / 1'000'000 >= 100'000'000'000) set(1'000'000'000, "nanoseconds");
   }
 
   const std::string& name_;

@@ -32,6 +32,7 @@ struct ratings_format {
   std::size_t rating = none;
   time_format times = time_format::number;
   std::string time_unit;  ///< for the summary
+  std::int64_t times_per_second = 0;  ///< of numbers since 1970; 0 if unknown
   bool has_header = false;
   std::string header;              ///< the header line; lines equal to it are skipped
   std::vector<std::string> names;  ///< of the columns; empty if the file has none

@@ -117,19 +117,18 @@ detected_table describe_columns(const rating_table& table, const prepare_options
           .times = options.table.order == row_order::file ? "order of the rows" : "numbers"};
 }
 
-}  // namespace
+void check_kinds(std::span<const rating_table> tables) {
+  for (const rating_table& table : tables.subspan(1)) {
+    const bool other_users = table.users.is_text() != tables[0].users.is_text();
+    if (!other_users && table.items.is_text() == tables[0].items.is_text()) continue;
+    throw input_error(fmt::format(
+        "{}: the {} are of another type than those of {}; numbers or text in all tables wanted", table.name,
+        other_users ? "users" : "items", tables[0].name));
+  }
+}
 
-ratings read_columns(const rating_table& table, const prepare_options& options, const run_control& control) {
-  check_table(table, options);
-  const row_rules rules{missing_words(options.table.na_values), options.table.missing, options.min_rating};
-  ratings_format format;
-  if (options.table.order == row_order::time) format.timestamp = 0;
-  collector all(column_block::kind_of(table.users), column_block::kind_of(table.items));
-  all.begin_part(std::string(table.name), row_locations::unit::row, 0);
-  all.result().name = table.name;
-  all.result().detected = describe_columns(table, options);
-
-  support::thread_pool pool(control.thread_count());
+void read_table(const rating_table& table, const ratings_format& format, const row_rules& rules,
+                support::thread_pool& pool, const run_control& control, collector& all) {
   const std::uint64_t rows = table.users.size();
   const std::uint64_t wave = rows_per_block * pool.thread_count();
   for (std::uint64_t begin = 0; begin < rows; begin += wave) {
@@ -142,6 +141,25 @@ ratings read_columns(const rating_table& table, const prepare_options& options, 
       blocks[i] = column_block(table, format, rules, first, std::min(end, first + rows_per_block)).parse();
     });
     for (const auto& block : blocks) all.append(*block);
+  }
+}
+
+}  // namespace
+
+ratings read_columns(std::span<const rating_table> tables, const prepare_options& options, const run_control& control) {
+  const rating_table& first = tables.front();
+  for (const rating_table& table : tables) check_table(table, options);
+  check_kinds(tables);
+  const row_rules rules{missing_words(options.table.na_values), options.table.missing, options.min_rating};
+  ratings_format format;
+  if (options.table.order == row_order::time) format.timestamp = 0;
+  collector all(column_block::kind_of(first.users), column_block::kind_of(first.items));
+  all.result().name = first.name;
+  all.result().detected = describe_columns(first, options);
+  support::thread_pool pool(control.thread_count());
+  for (const rating_table& table : tables) {
+    all.begin_part(std::string(table.name), row_locations::unit::row, 0);
+    read_table(table, format, rules, pool, control, all);
   }
   return std::move(all.result());
 }

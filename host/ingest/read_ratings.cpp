@@ -97,8 +97,13 @@ class reading {
   }
 
   void begin(const text_source& source, block_reader& reader) {
-    format_ = detect_format(source.name(), reader.beginning(), options_);
+    format_ = detect_format(source.name(), reader.beginning(), options_with_shape());
+    check_shape(source.name());
     reader.cut_rows(format_.syntax, format_.comment, format_.rows_begin);
+    if (all_.result().part_begins.empty()) {
+      all_.result().times = format_.times;
+      all_.result().times_per_second = format_.times_per_second;
+    }
     all_.begin_part(source.name(), row_locations::unit::line, format_.lines_before);
     detected_table& all = all_.result().detected;
     detected_table here = describe(format_, options_);
@@ -110,6 +115,25 @@ class reading {
       all.assumed +=
           fmt::format("{}{} is read differently: {}, user: {}, item: {}, time: {}, {}", all.assumed.empty() ? "" : "; ",
                       source.name(), here.format, here.user_column, here.item_column, here.time_column, here.times);
+    }
+  }
+
+  /// All files are lists of items if the first one is: a list of two items per user looks like a table.
+  prepare_options options_with_shape() const {
+    prepare_options options = options_;
+    const bool is_first = all_.result().part_begins.empty();
+    if (!is_first && first_shape_ == table_shape::item_lists) options.table.layout = row_layout::item_lists;
+    return options;
+  }
+
+  void check_shape(const std::string& name) {
+    if (all_.result().part_begins.empty()) {
+      first_shape_ = format_.shape;
+    } else if (format_.shape == table_shape::item_lists && first_shape_ != table_shape::item_lists) {
+      throw input_error(
+          fmt::format("{}: a line holds a user and its items, but the first file is read as a table with one rating "
+                      "per line; set `layout` to item-lists, or to table",
+                      name));
     }
   }
 
@@ -138,6 +162,7 @@ class reading {
   id_kind item_kind_;
   support::thread_pool pool_;
   ratings_format format_;
+  table_shape first_shape_ = table_shape::table;
   collector all_;
   std::uint64_t bytes_before_ = 0;  // of the files before the current one
   std::uint64_t bytes_total_ = 0;

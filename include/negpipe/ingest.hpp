@@ -11,6 +11,7 @@
 
 #include "negpipe/dataset.hpp"
 #include "negpipe/run_control.hpp"
+#include "negpipe/split.hpp"
 
 namespace negpipe {
 
@@ -79,6 +80,8 @@ struct prepare_options {
   bool k_core = false;                 ///< repeats both until all remaining users and items have enough rows
   tie_order ties = tie_order::file;
   duplicate_policy duplicates = duplicate_policy::error;
+  split_options split;                            ///< ignored for a given split
+  unknown_policy unknown = unknown_policy::drop;  ///< held-out users and items without training rows
   std::optional<known_dataset> expect;
   std::uint64_t seed = 0;  ///< used only by tie_order::shuffled
 };
@@ -109,6 +112,11 @@ struct prepare_summary {
   std::uint64_t users_dropped = 0;
   std::uint64_t items_dropped = 0;
   std::uint64_t rows_dropped = 0;  ///< rows of the dropped users and items
+  std::uint64_t unknown_rows = 0;  ///< held-out rows dropped by unknown_policy::drop
+  std::uint64_t unknown_users = 0;
+  std::uint64_t unknown_items = 0;
+  std::vector<std::string> unknown_user_ids;  ///< the first ten
+  std::vector<std::string> unknown_item_ids;
 };
 
 /// Ratings in memory: row i is (users[i], items[i], times[i], ratings[i]). Non-owning.
@@ -131,8 +139,8 @@ struct rating_table {
 ///   are spelled differently (7, 007) stay different.
 ///
 /// Order of steps: drops or rejects rows with missing values, drops rows below min_rating, resolves repeated pairs,
-/// drops users and items with too few rows, numbers users and items by first appearance, sorts each user's rows by
-/// time, holds out the last row, and sorts the others by item: they are the training positives.
+/// drops users and items with too few rows, drops held-out rows by `unknown`, numbers users and items by first
+/// appearance, splits each user's rows (see split.hpp), and sorts each set of a user by item.
 ///
 /// Parsing is parallel. The result depends on the file and the options only.
 /// Throws input_error (file, line, what was found and wanted), io_error, option_error, interrupted_error.
@@ -143,9 +151,23 @@ dataset prepare(const std::filesystem::path& ratings, const prepare_options& opt
 dataset prepare(std::span<const std::filesystem::path> files, const prepare_options& options,
                 const run_control& control = {}, prepare_summary* summary = nullptr);
 
+/// Builds a dataset from a given split. Steps before the split treat the files as one table, training files first: for
+/// example, a test row that repeats a training row is a duplicate. Times are not read.
+dataset prepare(const split_files& files, const prepare_options& options, const run_control& control = {},
+                prepare_summary* summary = nullptr);
+
 /// Builds a dataset from columns in memory, as from a file with the same rows. Of table_options only order, missing and
 /// na_values apply. A text column stays text even if every id is a number. Messages count rows from 0.
 dataset prepare(const rating_table& table, const prepare_options& options, const run_control& control = {},
+                prepare_summary* summary = nullptr);
+
+/// The tables of a given split. Ids of one kind in all of them: numbers or text.
+struct split_tables {
+  rating_table training;
+  rating_table test;
+  std::optional<rating_table> validation = {};
+};
+dataset prepare(const split_tables& tables, const prepare_options& options, const run_control& control = {},
                 prepare_summary* summary = nullptr);
 
 }  // namespace negpipe

@@ -77,3 +77,42 @@ def test_info_says_what_numpy_finds(tmp_path):
     assert facts["membership_bytes"]["bitset"] - facts["membership_bytes"]["sorted_search"] == 80 * 7 * 4
     filter_words = (facts["positives"] + 1) // 2
     assert facts["membership_bytes"]["bloom_filter"] - facts["membership_bytes"]["sorted_search"] == filter_words * 4
+
+
+def rows_of(folder, name):
+    offsets, items = (np.load(folder / f"{name}_{kind}.npy") for kind in ("offsets", "items"))
+    ids = np.load(folder / "item_ids.npy")
+    return [sorted(ids[items[begin:end]].tolist()) for begin, end in zip(offsets[:-1], offsets[1:])]
+
+
+def test_a_given_split_is_read_from_its_files(tmp_path):
+    (tmp_path / "train.txt").write_text("0 10 11\n1 10 11 15 16\n5 12\n")
+    (tmp_path / "valid.txt").write_text("1 12\n")
+    (tmp_path / "test.txt").write_text("1 13 14\n2 10 11\n0 12 13\n")
+    shown = negpipe("prepare", tmp_path / "train.txt", "--validation", tmp_path / "valid.txt", "--test",
+                    tmp_path / "test.txt", "--out", tmp_path / "data", "--min-ratings", 1)
+    assert "5 held-out ratings dropped: 1 users (2) and 2 items (13, 14) have no training rating" in shown.stdout
+    assert "1 validation items (2 users have none) and 1 test items (2 users have none)" in shown.stdout
+    assert rows_of(tmp_path / "data", "validation") == [[], [12], []]
+    assert rows_of(tmp_path / "data", "test") == [[12], [], []]
+    assert origin(tmp_path / "data")["options"]["split"] == "given"
+
+
+def test_a_split_is_recorded(ratings, tmp_path):
+    negpipe("prepare", ratings, "--out", tmp_path / "a", "--split", "ratio:0.8,0.1,0.1")
+    assert origin(tmp_path / "a")["options"]["split"] == "ratio:0.8,0.1,0.1"
+    assert rows_of(tmp_path / "a", "test") == [[23, 24]] * 30
+    assert rows_of(tmp_path / "a", "validation") == [[21, 22]] * 30
+
+
+@pytest.mark.parametrize("options, message", [
+    (["--split", "half"], "--split: \"half\" given"),
+    (["--validation", "RATINGS"], "--validation needs --test"),
+    (["--test", "RATINGS", "--split", "leave-one-out"], "--split and --test exclude each other"),
+])
+def test_options_of_a_split_that_do_not_fit_are_refused(options, message, ratings, tmp_path):
+    options = [str(ratings) if option == "RATINGS" else option for option in options]
+    command = [PROGRAM, "prepare", ratings, "--out", tmp_path / "a", *options]
+    shown = subprocess.run(command, capture_output=True, text=True)
+    assert shown.returncode == 2 and message in shown.stderr
+    assert not (tmp_path / "a").exists()
