@@ -77,17 +77,6 @@ std::vector<std::string> split_words(const std::string& text) {
   return words;
 }
 
-nlohmann::ordered_json to_json(const detected_table& table) {
-  return {{"format", table.format},
-          {"user_column", table.user_column},
-          {"item_column", table.item_column},
-          {"time_column", table.time_column},
-          {"user_ids", table.user_ids},
-          {"item_ids", table.item_ids},
-          {"times", table.times},
-          {"assumed", table.assumed}};
-}
-
 std::string describe_unknown(const prepare_summary& rows) {
   if (rows.unknown_rows == 0) return {};
   const auto named = [](std::uint64_t count, const char* what, const std::vector<std::string>& ids) {
@@ -160,7 +149,7 @@ void run_prepare(prepare_arguments& arguments) {
   summary["unknown_items"] = rows.unknown_items;
   summary["ties"] = data.origin().ties;
   if (arguments.options.ties == tie_order::shuffled) summary["seed"] = std::to_string(arguments.options.seed);
-  summary["table"] = to_json(rows.detected);
+  summary["table"] = nlohmann::ordered_json::parse(data.origin().options)["table"];
   print_outcome(arguments.common, summary,
                 describe_rows(arguments.options, fmt::format("{}", CLI::detail::join(arguments.ratings, ", ")), rows) +
                     describe(data, arguments.out));

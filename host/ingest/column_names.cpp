@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <charconv>
 
 #include "fields.hpp"
 #include "negpipe/error.hpp"
+#include "whole_number.hpp"
 
 namespace negpipe::ingest {
 
@@ -148,11 +148,8 @@ std::size_t chosen_column(const std::string& where, const std::vector<std::strin
   const auto found = named(names, choice);
   if (found.size() == 1) return found.front();
   if (found.size() > 1) refuse_ambiguous(where, names, role, found);
-  std::size_t number = 0;
-  const auto [end, failure] = std::from_chars(choice.data(), choice.data() + choice.size(), number);
-  if (failure == std::errc{} && end == choice.data() + choice.size() && number >= 1 && number <= column_count) {
-    return number - 1;
-  }
+  const auto number = support::whole_number<std::size_t>(choice);
+  if (number && *number >= 1 && *number <= column_count) return *number - 1;
   const std::string columns =
       names.empty() ? fmt::format("there is no header, and each row has {} columns", column_count)
                     : fmt::format("the columns are {}", in_quotes(fmt::format("{}", fmt::join(names, ", "))));
