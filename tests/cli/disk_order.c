@@ -1,5 +1,5 @@
-/* Preloaded into the program: notes in the file named in DISK_LOG, a line each, what is written, made, made durable
-   and renamed, in the order in which it happens. Paths are those at the time of the call. */
+/* Preloaded into the program: appends a line to the file DISK_LOG for each write, creation, sync and rename, in order.
+   Paths are those at the time of the call. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <limits.h>

@@ -75,7 +75,7 @@ def preloading(variable):
     """Returns an environment that preloads the library that a variable names, or skips the test."""
     library = os.environ.get(variable, "")
     if os.environ.get("NEGPIPE_SANITIZED") == "1":
-        pytest.skip("a sanitizer's runtime wants to be loaded first, before anything that a test preloads")
+        pytest.skip("a sanitizer's runtime must be loaded before the libraries that a test preloads")
     if not pathlib.Path(library).is_file():
         pytest.skip(f"there is no {library or variable}: run this test by CTest")
     return {**os.environ, "LD_PRELOAD": library}
@@ -92,7 +92,7 @@ def as_ordinary_user():
         return []
     prefix = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
     if not works(*prefix, "true"):
-        pytest.skip("root writes everywhere, and setpriv cannot take that right away here")
+        pytest.skip("root may write everywhere, and setpriv cannot drop that right here")
     return prefix
 
 

@@ -78,7 +78,7 @@ def test_published_output_stays_if_it_cannot_be_synced(commands, renames, tmp_pa
     refuses(SYSTEM, *arguments, naming=["cannot sync", tmp_path],
             env={**renames, "SYNC_PATH": str(tmp_path), "SYNC_ERROR": str(errno.EIO)})
     negpipe("prepare", csv, "--out", tmp_path / "again")
-    assert not (tmp_path / "own").exists(), "the ratings appear first"
+    assert not (tmp_path / "own").exists(), "the dataset appeared before its ratings"
     assert leftovers(tmp_path) == []
 
 
@@ -122,7 +122,7 @@ def in_a_mount_namespace():
     """Returns a command prefix that gives the command its own mount namespace."""
     prefix = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "--map-root-user"]
     if not works(*prefix, "mount", "-t", "tmpfs", "none", "/mnt"):
-        pytest.skip("mounts need root or user namespaces, which are not to be had here")
+        pytest.skip("mounts need root or user namespaces, which are not available here")
     return prefix
 
 
@@ -142,7 +142,7 @@ def test_a_mount_point_is_not_replaced(what, mount, commands, in_a_mount_namespa
 
 @pytest.mark.parametrize("reason", [errno.EBUSY, errno.EXDEV], ids=errno.errorcode.get)
 @pytest.mark.parametrize("skips", [{}, {"NO_RENAME_FLAGS": "1", "RENAME_SKIPS": "1"}], ids=["flags", "no flags"])
-def test_a_folder_that_cannot_be_moved(reason, skips, made, renames, tmp_path):
+def test_a_folder_that_cannot_be_moved_is_refused(reason, skips, made, renames, tmp_path):
     arguments, path = made("prepare")
     before = digests(tmp_path)
     refuses(USAGE, *arguments, naming=[path, "choose a folder inside it"],

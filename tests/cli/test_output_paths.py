@@ -249,7 +249,7 @@ def test_dot_dot_after_a_link_is_resolved_like_by_the_system(what, commands, tmp
     negpipe(*arguments, "--seed", 1)
     before = digests(out)
     negpipe(*[tmp_path / "link/.." / out.name if word == out else word for word in arguments], "--seed", 2, "--force")
-    assert digests(out) == before, "the folder of that name beside the link"
+    assert digests(out) == before, "the folder beside the link was replaced"
     assert set(digests(tmp_path / "other" / out.name)) == set(before)
 
 

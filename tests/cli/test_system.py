@@ -25,7 +25,7 @@ def on_full_disk(size, arguments, folder):
     """Runs the program with a file system of the given size mounted on folder. Lists the remaining entries last."""
     unshare = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "--map-root-user"]
     if not works(*unshare, "mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", "/mnt"):
-        pytest.skip("a file system of a test's own needs root or user namespaces, which are not to be had here")
+        pytest.skip("mounting a file system needs root or user namespaces, which are not available here")
     script = 'mount -t tmpfs -o "size=$1" tmpfs "$2"; shift 2; "$@"; status=$?; find "$where" -mindepth 1; exit $status'
     return subprocess.run([*unshare, "sh", "-c", script, "sh", str(size), str(folder), PROGRAM, *map(str, arguments)],
                           capture_output=True, text=True, check=False, env={**os.environ, "where": str(folder)})
@@ -117,7 +117,7 @@ def large_ratings(tmp_path_factory):
 
 @pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_preparation_leaves_nothing(which, large_ratings, tmp_path):
-    # The time to reach the middle depends on the machine: tries later and later moments until one is right.
+    # The time to reach the middle of a run depends on the machine, so later moments are tried until one is right.
     # Before the handlers are installed the signal ends the program; after its end there is a dataset.
     statuses = []
     for attempt in range(200):

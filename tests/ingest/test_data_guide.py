@@ -1,4 +1,4 @@
-"""Every command of docs/data.md, run on a file of the data set's shape."""
+"""All commands of docs/data.md run on small files of the data sets' formats."""
 
 import gzip
 import json
@@ -14,7 +14,7 @@ PROGRAM = os.environ["NEGPIPE_PROGRAM"]
 GUIDE = pathlib.Path(__file__).resolve().parents[2] / "docs/data.md"
 USERS, ITEMS = 4, 30
 
-# A row of each data set's files, made of user u, item i and time t.
+# A row of each data set's files, from user u, item i and time t.
 ROWS = {
     "u.data": "{u}\t{i}\t3\t{t}",
     "ratings.dat": "{u}::{i}::3::{t}",

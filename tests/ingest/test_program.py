@@ -1,4 +1,4 @@
-"""prepare, synth and info as programs: what they record, and figures that NumPy finds again."""
+"""prepare, synth and info as programs: what they record; NumPy recomputes their figures."""
 
 import json
 import os
@@ -21,7 +21,7 @@ def origin(folder):
 
 @pytest.fixture
 def ratings(tmp_path):
-    """Ratings of one second each, so that every order is one of ties."""
+    """Ratings with equal times, so that every order is an order of ties."""
     path = tmp_path / "r.csv"
     rows = [f"{user},{item},5,1000\n" for user in range(30) for item in range(25)]
     path.write_text("user_id,item_id,rating,timestamp\n" + "".join(rows))
