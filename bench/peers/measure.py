@@ -4,7 +4,7 @@
     measure.py PEER DATASET [--seconds 4] [--draws 4000000] [--seed 1] [--digest]
 
 PEER is a name in samplers.PEERS, DATASET a folder written by `negpipe prepare` or `negpipe synth`. --digest prints only
-a digest of the first draws: two processes with equal digests made the same negatives.
+the digest of the first draws: two processes with equal digests made the same negatives.
 """
 
 import argparse
@@ -21,6 +21,8 @@ os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # before any library co
 
 import numpy as np
 from samplers import NEGATIVES, PEERS, Data
+
+DIGEST_DRAWS = 100_000
 
 
 class Clock:
@@ -54,7 +56,7 @@ def draw(peer, data, seconds, draws, all_draws=False):
     with epoch:
         peer.start_epoch()
     blocks = peer.blocks()
-    while block_clock.wall < seconds or (all_draws and 0 < count < draws):
+    while points == 0 or block_clock.wall < seconds or (all_draws and 0 < count < draws):
         with block_clock:
             block = next(blocks, None)
         if block is None:
@@ -62,7 +64,7 @@ def draw(peer, data, seconds, draws, all_draws=False):
             blocks = peer.blocks()
             continue
         users, items, block_points = negatives_of(block)
-        if points == 0 and not warm and block_clock.wall < 1:
+        if not warm and points == 0 and 0 < block_clock.wall < 1:
             block_clock, warm = Clock(), True  # the first call of a library is slow
         else:
             points += block_points
@@ -74,6 +76,11 @@ def draw(peer, data, seconds, draws, all_draws=False):
              for whole, part in ((epoch.wall, block_clock.wall), (epoch.processor, block_clock.processor))]
     pairs = [np.concatenate(column) for column in zip(*kept)] if kept else peer.observe(data, 1)
     return rates, pairs
+
+
+def digest_of(users, items):
+    """Returns the SHA-256 of the first draws."""
+    return hashlib.sha256(users[:DIGEST_DRAWS].tobytes() + items[:DIGEST_DRAWS].tobytes()).hexdigest()
 
 
 def judge(data, users, items):
@@ -104,12 +111,12 @@ def main():
     data = Data(arguments.dataset)
     peer = PEERS[arguments.peer](data, arguments.seed)
     if arguments.digest:
-        _, (users, items) = draw(peer, data, 0.01, 100_000, all_draws=True)
-        print(json.dumps(hashlib.sha256(users.tobytes() + items.tobytes()).hexdigest()))
+        _, pairs = draw(peer, data, 0, DIGEST_DRAWS, all_draws=True)
+        print(json.dumps(digest_of(*pairs)))
         return
     rates, (users, items) = draw(peer, data, arguments.seconds, arguments.draws)
     print(json.dumps({"points_per_second": dict(zip(("by_clock", "by_processor_time"), rates)),
-                      **judge(data, users, items), "version": peer.version()}))
+                      **judge(data, users, items), "digest": digest_of(users, items), "version": peer.version()}))
 
 
 if __name__ == "__main__":
