@@ -7,6 +7,7 @@
 
 #include "golden_table.hpp"
 #include "negpipe/core/evaluation.hpp"
+#include "negpipe/core/free_draw.hpp"
 #include "negpipe/core/pairwise.hpp"
 #include "negpipe/core/training.hpp"
 #include "statistics/support/views.hpp"
@@ -134,12 +135,46 @@ void add_evaluation(golden_table& all) {
   }
 }
 
+/// Rows of 12 elements without repeats, some items excluded, and shared rows.
+void add_free_draws(golden_table& all) {
+  const positives_owner data = fixed_data();
+  const auto item_draw = core::bounded32::make(97);
+  const core::philox_source source{42};
+  const std::vector<std::int32_t> excluded{3, 96, -1, 3, 50};
+  for (const bool distinct : {false, true}) {
+    hasher users;
+    hasher shared;
+    for (const std::uint32_t at : {0U, 1U, ~0U}) {
+      for (std::int32_t u = 0; u < data.view().user_count; ++u) {
+        std::vector<std::int32_t> row;
+        std::vector<std::int32_t> for_all;
+        for (std::uint32_t k = 0; k < 12; ++k) {
+          const auto taken = [&](const std::vector<std::int32_t>& drawn) {
+            return core::taken_items{excluded.data(), static_cast<std::uint32_t>(u) % 6, drawn.data(),
+                                     distinct ? k : 0};
+          };
+          const std::uint64_t element = static_cast<std::uint64_t>(u) * 12 + k;
+          row.push_back(core::draw_free(data.view(), user_id{u}, item_draw, core::free_stream::for_users(at), element,
+                                        taken(row), source));
+          for_all.push_back(core::draw_free(core::no_positives{{}, 97}, user_id{u}, item_draw,
+                                            core::free_stream::shared(at), element, taken(for_all), source));
+          users.add(static_cast<std::uint64_t>(row.back()));
+          shared.add(static_cast<std::uint64_t>(for_all.back()));
+        }
+      }
+    }
+    all[distinct ? "free draws, distinct" : "free draws"] = users.text();
+    all[distinct ? "shared draws, distinct" : "shared draws"] = shared.text();
+  }
+}
+
 golden_table current() {
   golden_table all;
   add_permutations(all);
   add_training(all, fixed_data());
   add_pairwise(all, fixed_data());
   add_evaluation(all);
+  add_free_draws(all);
   return all;
 }
 

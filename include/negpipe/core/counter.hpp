@@ -36,6 +36,12 @@ enum class tag : std::uint32_t {
   pair_draw = 10,        ///< candidates of pairwise negatives; index = (row * K + k) / 4
   pair_fallback = 11,    ///< rank in the complement, pairwise; index = row * K + k
   pair_padding = 12,     ///< the row that fills a padding row; index = row
+  free_draw = 13,        ///< candidates of free draws; index = element / 4
+  free_fallback = 14,    ///< rank in the complement, free draws; index = element
+  free_remaining = 15,   ///< rank outside positives, excluded and earlier items, free draws; index = element
+  shared_draw = 16,      ///< candidates of shared draws; index = element / 4
+  shared_fallback = 17,  ///< rank among all items, shared draws; index = element
+  shared_remaining = 18,  ///< rank outside excluded and earlier items, shared draws; index = element
 };
 
 inline constexpr std::uint32_t attempt_bits = 24;

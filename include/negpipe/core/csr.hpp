@@ -71,6 +71,11 @@ struct csr_view {
     return {positive_items + begin, static_cast<std::uint32_t>(user_offsets[index(user) + 1] - begin)};
   }
 
+  /// Returns the index of the user's first positive.
+  NEGPIPE_HD std::uint64_t row_start(user_id user) const {
+    return static_cast<std::uint64_t>(user_offsets[index(user)]);
+  }
+
   /// Returns the user of positive p: the last one whose row begins at or before p.
   NEGPIPE_HD user_id user_of(std::uint64_t p) const {
     return user_id{last_user_at(user_offsets, user_samples[p >> sample_shift],

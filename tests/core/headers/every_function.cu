@@ -3,8 +3,10 @@
 #include "negpipe/batch.hpp"
 #include "negpipe/core/duplicate_mask.hpp"
 #include "negpipe/core/evaluation.hpp"
+#include "negpipe/core/free_draw.hpp"
 #include "negpipe/core/pairwise.hpp"
 #include "negpipe/core/training.hpp"
+#include "negpipe/core/weights.hpp"
 
 namespace core = negpipe::core;
 
@@ -45,8 +47,35 @@ __device__ std::uint64_t call_positives(const core::positives_view& view, negpip
   return sum + static_cast<std::uint64_t>(index(view.csr.user_of(sum)) + core::is_repeat(row.items, 7));
 }
 
+template <typename Positives, typename ItemDraw>
+__device__ std::uint64_t call_free_draws(const Positives& positives, const ItemDraw& draw, std::int32_t* items) {
+  const core::philox_source source{7};
+  const negpipe::user_id user{1};
+  const core::taken_items taken{items, 2, items + 2, 3};
+  const auto outside = core::items_outside(positives, user, draw);
+  std::uint64_t sum = outside.mass() + outside.mass_of(items[0]) + outside.mass_below(items[0]);
+  sum += static_cast<std::uint64_t>(outside.item_at(3)) + taken.contains(items[0]) + taken.mass(outside, 9);
+  sum += core::draw_below(9, core::tag::free_draw, 1, 2, source) + positives.csr.row_start(user);
+  sum += positives.contains(user, items[0]) + positives.csr.row(user).count;
+  const auto stream = core::free_stream::for_users(3);
+  items[0] = core::draw_remaining(outside, taken, stream, 4, source);
+  items[1] = core::draw_free(positives, user, draw, core::free_stream::shared(3), 5, taken, source);
+  return sum;
+}
+
+__device__ std::uint64_t call_weights(const core::positives_view& view, const core::weighted_draw& draw,
+                                      std::int32_t* items) {
+  const core::no_positives nobody{{}, view.item_count};
+  const auto uniform = core::bounded32::make(9);
+  std::uint64_t sum = call_free_draws(view, draw, items) + call_free_draws(view, uniform, items);
+  sum += call_free_draws(nobody, draw, items) + call_free_draws(nobody, uniform, items);
+  return sum + core::items_outside(view, negpipe::user_id{1}, draw).row_mass(2);
+}
+
 __global__ void call_every_function(core::training_plan training, core::evaluation_plan evaluation,
-                                    core::positives_view view, std::uint64_t position, std::uint64_t* out) {
+                                    core::positives_view view, core::weighted_draw weights, std::int32_t* items,
+                                    std::uint64_t position, std::uint64_t* out) {
+  *out++ = call_weights(view, weights, items);
   const core::philox_source source{training.seed};
   const core::counter counter = core::make_counter(core::tag::synth, 1, position, 2);
   *out++ = core::philox4x32_10(counter, training.seed).word[0] + source(counter).any(position);
