@@ -38,6 +38,12 @@ class option_error : public error {
   using error::error;
 };
 
+/// A user or item number is out of range.
+class out_of_range_error : public option_error {
+ public:
+  using option_error::option_error;
+};
+
 /// A dataset folder or record file is damaged, incomplete or of another version.
 class format_error : public error {
  public:

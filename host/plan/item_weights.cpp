@@ -1,0 +1,220 @@
+#include "negpipe/item_weights.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+
+#include "digest.hpp"
+#include "negpipe/core/arith.hpp"
+#include "negpipe/error.hpp"
+
+namespace negpipe {
+
+namespace {
+
+constexpr std::size_t max_weighted_items = (std::size_t{1} << 30) - 1;
+constexpr std::uint64_t all_words = 1ULL << 32;
+constexpr double max_alpha = 16;
+constexpr std::size_t max_named_users = 5;
+
+std::uint64_t checked_sum(const std::vector<std::uint32_t>& weights) {
+  if (weights.empty() || weights.size() > max_weighted_items) {
+    throw option_error("weights",
+                       fmt::format("{} weights given; expected 1 to {}", weights.size(), max_weighted_items));
+  }
+  std::uint64_t sum = 0;
+  for (const std::uint32_t weight : weights) sum += weight;
+  if (sum == 0) throw option_error("weights", "all weights are 0; expected at least one positive weight");
+  if (sum >= all_words) {
+    throw option_error("weights", fmt::format("the sum of the weights is {}; expected at most {}. Divide them by {}",
+                                              sum, all_words - 1, core::ceil_div(sum, all_words - 1)));
+  }
+  return sum;
+}
+
+std::string digest_of(std::span<const std::uint32_t> weights) {
+  support::md5 digest;
+  std::vector<std::byte> bytes;
+  bytes.reserve(weights.size() * 4);
+  for (const std::uint32_t weight : weights) {
+    for (unsigned shift = 0; shift < 32; shift += 8) bytes.push_back(static_cast<std::byte>(weight >> shift & 0xFF));
+  }
+  digest.update(bytes);
+  return digest.hex();
+}
+
+/// Shares the 2^32 words out to the items and, as number item_count, to rejection (Vose, "A linear algorithm for
+/// generating random numbers with a given distribution", 1991). Part of the stream: the order of the columns is fixed.
+std::vector<core::alias_column> make_columns(const std::vector<std::uint32_t>& weights, std::uint64_t sum,
+                                             std::uint32_t shift) {
+  const std::uint64_t width = 1ULL << shift;
+  const std::uint64_t words_per_unit = all_words / sum;
+  std::vector<std::uint64_t> left(all_words >> shift, 0);  // words that are still to be placed, by item
+  std::transform(weights.begin(), weights.end(), left.begin(),
+                 [&](std::uint32_t weight) { return weight * words_per_unit; });
+  left[weights.size()] = all_words - words_per_unit * sum;
+  std::vector<std::uint32_t> small;
+  std::vector<std::uint32_t> large;
+  for (std::uint32_t i = 0; i < left.size(); ++i) (left[i] < width ? small : large).push_back(i);
+  std::vector<core::alias_column> columns(left.size());
+  const auto first_word = [&](std::uint32_t column) { return column << shift; };
+  while (!small.empty()) {
+    // Words and columns are equally many, so a small item always has a large one to fill its column.
+    const std::uint32_t item = small.back();
+    const std::uint32_t filler = large.back();
+    small.pop_back();
+    columns[item] = {first_word(item) + static_cast<std::uint32_t>(left[item]), filler};
+    left[filler] -= width - left[item];
+    if (left[filler] < width) {
+      large.pop_back();
+      small.push_back(filler);
+    }
+  }
+  for (const std::uint32_t item : large) columns[item] = {first_word(item), item};  // exactly full
+  return columns;
+}
+
+/// Returns popularity^alpha, rounded.
+double power(double popularity, double alpha) {
+  double result = 1;
+  for (double whole = std::floor(alpha); whole > 0; --whole) result *= popularity;
+  double root = popularity;
+  for (double rest = alpha - std::floor(alpha); rest > 0;) {
+    rest *= 2;
+    root = std::sqrt(root);
+    if (rest >= 1) {
+      result *= root;
+      rest -= 1;
+    }
+  }
+  return result;
+}
+
+std::vector<std::uint64_t> popularities(const dataset& data) {
+  std::vector<std::uint64_t> counts(static_cast<std::size_t>(data.item_count()), 0);
+  for (const std::int32_t item : data.positive_items()) ++counts[static_cast<std::size_t>(item)];
+  return counts;
+}
+
+}  // namespace
+
+struct item_weights::tables {
+  std::vector<std::uint32_t> values;
+  std::vector<std::uint32_t> sums;
+  std::vector<core::alias_column> columns;
+  std::uint32_t shift;
+  std::string digest;
+};
+
+item_weights::item_weights(std::vector<std::uint32_t> weights) {
+  const std::uint64_t sum = checked_sum(weights);
+  auto made = std::make_shared<tables>();
+  made->shift = 32 - core::bit_width(weights.size());  // more columns than items
+  made->columns = make_columns(weights, sum, made->shift);
+  made->sums.reserve(weights.size() + 1);
+  made->sums.push_back(0);
+  for (const std::uint32_t weight : weights) made->sums.push_back(made->sums.back() + weight);
+  made->digest = digest_of(weights);
+  made->values = std::move(weights);
+  tables_ = std::move(made);
+}
+
+std::span<const std::uint32_t> item_weights::values() const {
+  return is_uniform() ? std::span<const std::uint32_t>{} : tables_->values;
+}
+std::uint32_t item_weights::sum() const { return is_uniform() ? 0 : tables_->sums.back(); }
+
+const std::string& item_weights::digest() const {
+  static const std::string none;
+  return is_uniform() ? none : tables_->digest;
+}
+
+std::span<const core::alias_column> item_weights::columns() const {
+  return is_uniform() ? std::span<const core::alias_column>{} : tables_->columns;
+}
+std::span<const std::uint32_t> item_weights::sums() const {
+  return is_uniform() ? std::span<const std::uint32_t>{} : tables_->sums;
+}
+std::uint32_t item_weights::shift() const { return is_uniform() ? 0 : tables_->shift; }
+
+item_weights popularity_weights(const dataset& data, double alpha) {
+  if (!(alpha >= 0 && alpha <= max_alpha)) {
+    throw option_error("alpha", fmt::format("{} given; expected 0 to {}", alpha, max_alpha));
+  }
+  const std::vector<std::uint64_t> counts = popularities(data);
+  std::vector<std::uint32_t> weights(counts.size(), 1);
+  if (alpha == 0) return item_weights(std::move(weights));
+  if (alpha == 1 && data.positive_count() >= all_words) {
+    throw option_error("alpha", fmt::format("the dataset has {} positives; alpha 1 takes at most {}",
+                                            data.positive_count(), all_words - 1));
+  }
+  std::vector<double> powers(counts.size());
+  double sum = 0;
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    powers[i] = power(static_cast<double>(counts[i]), alpha);
+    sum += powers[i];
+  }
+  // Rounding up to 1, and the rounding of the sum, add less than two per item.
+  const double scale = static_cast<double>(all_words - 1 - 2 * counts.size()) / sum;
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    const auto scaled = static_cast<std::uint32_t>(powers[i] * scale);
+    weights[i] = counts[i] == 0 ? 0 : alpha == 1 ? static_cast<std::uint32_t>(counts[i]) : std::max(scaled, 1U);
+  }
+  return item_weights(std::move(weights));
+}
+
+namespace {
+
+// Throws infeasible_error unless the list is empty.
+void require_negatives(const std::vector<std::int32_t>& without, bool is_uniform) {
+  if (without.empty()) return;
+  const bool is_one = without.size() == 1;
+  std::string names;
+  for (std::size_t i = 0; i < std::min(without.size(), max_named_users); ++i) {
+    names += (i == 0 ? "" : ", ") + std::to_string(without[i]);
+  }
+  if (without.size() > max_named_users) names += ", ...";
+  const char* const reason = is_uniform ? "every item is among the training positives of"
+                                        : "all items have weight 0 that are not among the training positives of";
+  throw infeasible_error(fmt::format("{} user{} no negative: {} user{} {}. {} these users out", without.size(),
+                                     is_one ? " has" : "s have", reason, is_one ? "" : "s", names,
+                                     is_uniform ? "Leave" : "Give other items a positive weight, or leave"));
+}
+
+}  // namespace
+
+dataset_weights::dataset_weights(const dataset& data, const item_weights& weights) : weights_(weights) {
+  const auto items = static_cast<std::size_t>(data.item_count());
+  if (!weights.is_uniform() && weights.values().size() != items) {
+    throw option_error("weights", fmt::format("{} weights given; expected {}, one per item", weights.values().size(),
+                                              items));
+  }
+  std::vector<std::uint32_t> row_sums(weights.is_uniform() ? 0 : data.positive_count());
+  std::vector<std::int32_t> without;
+  for (std::size_t user = 0; user + 1 < data.user_offsets().size(); ++user) {
+    const auto begin = static_cast<std::size_t>(data.user_offsets()[user]);
+    const auto end = static_cast<std::size_t>(data.user_offsets()[user + 1]);
+    std::uint32_t sum = 0;
+    for (std::size_t p = begin; !weights.is_uniform() && p < end; ++p) {
+      sum += weights.values()[static_cast<std::size_t>(data.positive_items()[p])];
+      row_sums[p] = sum;
+    }
+    const bool has_none = weights.is_uniform() ? end - begin == items : sum == weights.sum();
+    if (has_none) without.push_back(static_cast<std::int32_t>(user));
+  }
+  require_negatives(without, weights.is_uniform());
+  if (weights.is_uniform()) return;
+  row_sums_ = std::make_shared<const std::vector<std::uint32_t>>(std::move(row_sums));
+  draw_ = {weights.columns().data(), weights.sums().data(), row_sums_->data(), static_cast<std::uint32_t>(items),
+           weights.shift()};
+}
+
+std::uint64_t dataset_weights::memory_bytes() const {
+  if (weights_.is_uniform()) return 0;
+  return weights_.columns().size_bytes() + weights_.sums().size_bytes() + weights_.values().size_bytes() +
+         row_sums_->size() * sizeof(std::uint32_t);
+}
+
+}  // namespace negpipe

@@ -1,0 +1,69 @@
+// Integer weights of items: how often each is drawn as a negative, beside the others.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "negpipe/core/weights.hpp"
+#include "negpipe/dataset.hpp"
+
+namespace negpipe {
+
+/// Weights of all items with their sums and alias table. Immutable, thread-safe; copies share. By default uniform.
+class item_weights {
+ public:
+  /// Uniform: all items alike, without tables.
+  item_weights() = default;
+  /// weights: one per item, 0 for items that are never drawn; their sum is 1 to 2^32 - 1. At most 2^30 - 1 items.
+  /// Throws option_error.
+  explicit item_weights(std::vector<std::uint32_t> weights);
+
+  bool is_uniform() const { return tables_ == nullptr; }
+  std::span<const std::uint32_t> values() const;  ///< [item_count]; empty if uniform
+  std::uint32_t sum() const;                      ///< of all values; 0 if uniform
+  /// Returns the MD5 of the values as little-endian uint32, hexadecimal; empty if uniform.
+  const std::string& digest() const;
+
+  // Tables for core::weighted_draw; empty if uniform.
+  std::span<const core::alias_column> columns() const;
+  std::span<const std::uint32_t> sums() const;    ///< [item_count + 1]: weights of the items below each
+  std::uint32_t shift() const;
+
+ private:
+  struct tables;
+  std::shared_ptr<const tables> tables_;
+};
+
+/// Returns weights in proportion to popularity^alpha, where an item's popularity is the number of users that have it
+/// among their training positives. An item of popularity 0 has weight 0 if alpha > 0.
+/// - alpha: 0 to 16. 0 and 1 give the exact numbers 1 and popularity; others are scaled so that the sum is just below
+///   2^32, and rounded, at least 1.
+/// - The same on every machine: only correctly rounded operations (multiplication, square root, division), in a fixed
+///   order. popularity^alpha is the product of repeated square roots that the binary digits of alpha name.
+/// - Throws option_error for an alpha out of range, or popularities whose sum exceeds 2^32 - 1 with alpha 1.
+item_weights popularity_weights(const dataset& data, double alpha);
+
+/// Weights of one dataset: what core::weighted_draw reads. Owns the sums of each user's row. Copies share.
+class dataset_weights {
+ public:
+  /// Uniform.
+  dataset_weights() = default;
+  /// Throws option_error if the number of weights is not the number of items; infeasible_error, naming users, if some
+  /// user has no negative: all items outside the training positives weigh 0, or there are none.
+  dataset_weights(const dataset& data, const item_weights& weights);
+
+  const item_weights& items() const { return weights_; }
+  /// Returns the draw, valid while a copy of this object lives; null if uniform.
+  const core::weighted_draw* draw() const { return weights_.is_uniform() ? nullptr : &draw_; }
+  std::uint64_t memory_bytes() const;
+
+ private:
+  item_weights weights_;
+  std::shared_ptr<const std::vector<std::uint32_t>> row_sums_;
+  core::weighted_draw draw_{};
+};
+
+}  // namespace negpipe
