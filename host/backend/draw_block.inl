@@ -6,13 +6,16 @@ constexpr std::uint32_t block_points = 256;
 
 constexpr std::uint32_t round_up(std::uint32_t count, std::uint32_t step) { return (count + step - 1) / step * step; }
 
-/// The constants of all draws of a call.
+/// The constants of all draws of a call. ItemDraw: bounded32 or weighted_draw.
+template <typename ItemDraw>
 struct draw_job {
   core::positives_view view;
-  core::bounded32 item_draw;
+  ItemDraw item_draw;
   core::draw_stream stream;
   std::uint64_t seed;
 };
+template <typename ItemDraw>
+draw_job(core::positives_view, ItemDraw, core::draw_stream, std::uint64_t) -> draw_job<ItemDraw>;
 
 /// Draws with indices [first, first + count). Column i belongs to draw first + i; columns up to the next multiple of
 /// lane_count hold a valid user too. A fixed column has no draw: its item is the word at its address.
@@ -150,6 +153,19 @@ inline lane_mask take_candidates(const core::bounded32& item_draw, const std::ui
   return is_below(scaled.low, all32(item_draw.threshold));
 }
 
+/// The same for core::weighted_draw. A rejected word's candidate is item 0, whose membership can be read.
+inline lane_mask take_candidates(const core::weighted_draw& item_draw, const std::uint32_t* words,
+                                 std::uint32_t* items) {
+  const lanes word = load(words);
+  const lanes column = shift_down(word, item_draw.shift);
+  const auto* const table = reinterpret_cast<const std::int32_t*>(item_draw.columns);
+  const word_pairs at = gather_pairs(table, add(column, column));
+  const lanes item = select(is_below(word, at.first), column, at.second);
+  const lane_mask rejected = is_below(all32(item_draw.item_count - 1), item);
+  store(items, select(rejected, all32(0), item));
+  return rejected;
+}
+
 /// Prefetches the membership words of a block, a few columns per call: a burst would fill the read queue and stall
 /// concurrent arithmetic.
 class prefetcher {
@@ -172,8 +188,8 @@ class prefetcher {
 
 /// Sets the first candidate of every column and the address of its membership word. users, fixed and where of the fixed
 /// columns must be set.
-template <typename Lookup>
-void propose(const draw_job& job, draw_block& block) {
+template <typename Lookup, typename ItemDraw>
+void propose(const draw_job<ItemDraw>& job, draw_block& block) {
   constexpr std::uint32_t max_groups = round_up(block_points / 4 + 1, random_step);
   std::uint64_t groups[max_groups];
   std::uint32_t purpose[max_groups];
@@ -211,8 +227,8 @@ class redraws {
   }
 
   /// Settles the last proposed batch, by put(draw, item) or another attempt, and proposes the next one.
-  template <typename Lookup, typename Put>
-  void advance(const draw_job& job, const Put& put) {
+  template <typename Lookup, typename ItemDraw, typename Put>
+  void advance(const draw_job<ItemDraw>& job, const Put& put) {
     settle<Lookup>(job, put);
     propose<Lookup>(job);
   }
@@ -225,8 +241,8 @@ class redraws {
     ++waiting_;
   }
 
-  template <typename Lookup>
-  void propose(const draw_job& job) {
+  template <typename Lookup, typename ItemDraw>
+  void propose(const draw_job<ItemDraw>& job) {
     asked_ = waiting_ < batch ? waiting_ : batch;
     if (asked_ == 0) return;
     waiting_ -= asked_;
@@ -252,10 +268,11 @@ class redraws {
     for (std::uint32_t k = 0; k < asked_; ++k) __builtin_prefetch(where_[k]);
   }
 
-  template <typename Lookup, typename Put>
-  void settle(const draw_job& job, const Put& put) {
+  template <typename Lookup, typename ItemDraw, typename Put>
+  void settle(const draw_job<ItemDraw>& job, const Put& put) {
     const std::uint32_t padded = round_up(asked_, lane_count);
     std::uint32_t values[batch];
+    values[0] = 0;  // GCC 12 warns of find_taken if it does not inline settle
     std::uint32_t taken[batch];
     std::uint32_t refused[batch + lane_count];
     std::uint32_t count = 0;
@@ -269,15 +286,16 @@ class redraws {
     for (std::uint32_t r = 0; r < count && refused[r] < asked_; ++r) try_again(job, refused[r], put);
   }
 
-  template <typename Put>
-  void try_again(const draw_job& job, std::uint32_t k, const Put& put) {
+  template <typename ItemDraw, typename Put>
+  void try_again(const draw_job<ItemDraw>& job, std::uint32_t k, const Put& put) {
     if (batch_attempts_[k] + 1 < core::max_draw_attempts) {
       push(batch_draws_[k], batch_users_[k], batch_attempts_[k] + 1);
       return;
     }
-    put(batch_draws_[k], static_cast<std::uint32_t>(core::draw_by_rank(
-                             job.view.csr.row(user_id{batch_users_[k]}), job.view.item_count, job.stream,
-                             batch_draws_[k], core::philox_source{job.seed})));
+    const auto outside = core::items_outside(job.view, user_id{batch_users_[k]}, job.item_draw);
+    const std::uint32_t mass = core::draw_below(outside.mass(), job.stream.fallback, job.stream.cycle, batch_draws_[k],
+                                                core::philox_source{job.seed});
+    put(batch_draws_[k], static_cast<std::uint32_t>(outside.item_at(mass)));
   }
 
   // Waiting draws: less than a batch, plus what one block and one batch add.
@@ -297,9 +315,10 @@ class redraws {
 };
 
 /// Turns candidates into items unless they are refused; those become redraws, whose items put() writes later.
-template <typename Lookup>
-void settle(const draw_job& job, draw_block& block, redraws& again) {
+template <typename Lookup, typename ItemDraw>
+void settle(const draw_job<ItemDraw>& job, draw_block& block, redraws& again) {
   std::uint32_t values[block_points];
+  values[0] = 0;  // GCC 12 warns of find_taken if it does not inline settle
   std::uint32_t taken[block_points];
   std::uint32_t refused[block_points + lane_count];
   std::uint32_t count = 0;

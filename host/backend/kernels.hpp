@@ -13,8 +13,19 @@
 #include "negpipe/core/columns.hpp"
 #include "negpipe/core/evaluation.hpp"
 #include "negpipe/core/training.hpp"
+#include "negpipe/core/weights.hpp"
 
 namespace negpipe {
+
+/// The constants of a call of free draws: core::free_stream::for_users(at).
+struct free_job {
+  std::uint64_t seed;
+  std::uint32_t at;
+  std::uint32_t negatives;              ///< K per user, at least 1
+  std::uint64_t first_element;          ///< number of the first user's first element
+  core::bounded32 item_draw;            ///< draws from all items
+  const core::weighted_draw* weights;   ///< null: uniform
+};
 
 /// The kernels of one instruction set. Pure functions, thread-safe, without allocation.
 struct kernel_set {
@@ -28,6 +39,15 @@ struct kernel_set {
   /// Writes the negatives of one user to items [0, plan.negatives).
   void (*fill_negatives)(const core::evaluation_plan& plan, const core::positives_view& view, user_id user,
                          std::int32_t* items);
+
+  /// Writes elements [begin, end) of the negatives of users, K each, without taken items, to out[begin .. end).
+  /// Users are below view.user_count; the elements of negative ones are core::no_item.
+  void (*fill_free)(const free_job& job, const core::positives_view& view, const std::int32_t* users,
+                    std::uint64_t begin, std::uint64_t end, std::int32_t* out);
+
+  /// Sets found[i] to whether items[i] is a positive of users[i]; 0 for negative ones. Others are in range.
+  void (*contains)(const core::positives_view& view, const std::int32_t* users, const std::int32_t* items,
+                   std::uint64_t count, std::uint8_t* found);
 };
 
 /// Runs on every machine.

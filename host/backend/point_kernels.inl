@@ -6,6 +6,8 @@
 #include "kernels.hpp"
 #include "negpipe/core/divide.hpp"
 #include "negpipe/core/draw.hpp"
+#include "negpipe/core/free_draw.hpp"
+#include "negpipe/core/weights.hpp"
 
 namespace negpipe {
 namespace {
@@ -214,6 +216,7 @@ void fill_points(const core::training_plan& plan, const core::cycle_key& key, co
 }
 
 #include "evaluation_kernel.inl"
+#include "free_kernel.inl"
 
 }  // namespace
 }  // namespace negpipe
