@@ -18,6 +18,8 @@ void translate(const std::exception_ptr& thrown, void*) {
     std::rethrow_exception(thrown);
   } catch (const input_error& failure) {
     raise("InputError", failure.what());
+  } catch (const out_of_range_error& failure) {
+    raise("OutOfRangeError", failure.what());
   } catch (const option_error& failure) {
     raise("OptionError", failure.what());
   } catch (const format_error& failure) {

@@ -33,4 +33,5 @@ NB_MODULE(_native, module) {
   bind_loader(module);
   bind_device(module);
   bind_ranking(module);
+  bind_negatives(module);
 }

@@ -1,8 +1,8 @@
 """Exact, reproducible training and evaluation data for recommenders.
 
-Dataset, TrainLoader and EvalLoader make batches in this process. negpipe.torch and negpipe.jax hand them to these
-frameworks, negpipe.tf feeds TensorFlow from record files, negpipe.metrics judges scores, negpipe.records reads record
-files.
+Dataset, TrainLoader and EvalLoader make batches in this process; NegativeSampler draws negatives for the users of your
+own batches. negpipe.torch and negpipe.jax hand batches to these frameworks, negpipe.tf feeds TensorFlow from record
+files, negpipe.metrics judges scores, negpipe.records reads record files.
 """
 
 from __future__ import annotations
@@ -17,12 +17,18 @@ if TYPE_CHECKING:
     from negpipe.dataset import Dataset as Dataset
     from negpipe.loader import EvalLoader as EvalLoader
     from negpipe.loader import TrainLoader as TrainLoader
+    from negpipe.negatives import NegativeSampler as NegativeSampler
 
 __version__ = "0.1.0"
-__all__ = ["Dataset", "Error", "EvalLoader", "TrainLoader", "errors"]
+__all__ = ["Dataset", "Error", "EvalLoader", "NegativeSampler", "TrainLoader", "errors"]
 
 # Imported at first use: modules that only run the program or read records need no extension module.
-_HOMES = {"Dataset": "negpipe.dataset", "EvalLoader": "negpipe.loader", "TrainLoader": "negpipe.loader"}
+_HOMES = {
+    "Dataset": "negpipe.dataset",
+    "EvalLoader": "negpipe.loader",
+    "NegativeSampler": "negpipe.negatives",
+    "TrainLoader": "negpipe.loader",
+}
 
 
 def __getattr__(name: str):
