@@ -10,6 +10,7 @@
 
 #include "negpipe/error.hpp"
 #include "support/datasets.hpp"
+#include "support/refusal.hpp"
 
 namespace negpipe {
 namespace {
@@ -27,12 +28,7 @@ dataset_arrays small_arrays() {
 std::string refusal(const std::function<void(dataset_arrays&)>& damage) {
   dataset_arrays arrays = small_arrays();
   damage(arrays);
-  try {
-    dataset(std::move(arrays), {});
-  } catch (const format_error& failure) {
-    return failure.what();
-  }
-  return "accepted";
+  return test::refusal<format_error>([&] { dataset(std::move(arrays), {}); });
 }
 
 TEST(dataset, holds_the_given_arrays) {

@@ -11,9 +11,12 @@
 
 #include "negpipe/error.hpp"
 #include "support/datasets.hpp"
+#include "support/refusal.hpp"
 
 namespace negpipe {
 namespace {
+
+using test::refusal;
 
 constexpr std::uint64_t max_points = core::permutation::max_size;  // 2^61
 constexpr std::uint32_t max_32 = std::numeric_limits<std::uint32_t>::max();
@@ -31,17 +34,6 @@ const dataset& three_positives() {
 training_options options_of(std::uint32_t negatives, std::uint32_t epochs, std::uint64_t batch_size,
                             padding_policy padding = padding_policy::resample) {
   return {.seed = 1, .negatives = negatives, .epochs_per_cycle = epochs, .batch_size = batch_size, .padding = padding};
-}
-
-/// Returns the message; "accepted" if nothing is thrown.
-template <typename Error, typename Plan>
-std::string refusal(const Plan& plan) {
-  try {
-    plan();
-  } catch (const Error& refused) {
-    return refused.what();
-  }
-  return "accepted";
 }
 
 std::string training_refusal(const dataset& data, const training_options& options) {
