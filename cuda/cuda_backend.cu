@@ -14,6 +14,7 @@
 #include "check.hpp"
 #include "device_dataset.hpp"
 #include "fill_eval.hpp"
+#include "fill_pairs.hpp"
 #include "fill_points.hpp"
 #include "double_buffer.hpp"
 #include "memory.hpp"
@@ -120,6 +121,26 @@ class cuda_backend final : public backend {
               reinterpret_cast<std::int8_t*>(column[2]),
               host.valid == nullptr ? nullptr : reinterpret_cast<std::int8_t*>(column[3])};
           fill_training_async(plan, key, part.view(), first + begin, length, device, {stream, options_.block_size});
+        });
+  }
+
+  void fill_pairs(const training_plan& plan, const core::cycle_key& key, std::uint64_t first, std::uint64_t count,
+                  const pair_columns& out) const override {
+    check_pair_fill(plan, key, dataset_counts::of(index_.source()), first, count, out, {});
+    const core::pair_pointers host = pointers_of(out);
+    const std::uint64_t width = item_bytes(host.item_width);
+    // A value of a column is what it holds for one row.
+    std::vector<host_column> columns{{host.users, 4}, {host.items, width}};
+    if (plan.negatives != 0) columns.push_back({host.negatives, plan.negatives * width});
+    if (host.valid != nullptr) columns.push_back({host.valid, 1});
+    run(count, 1, columns,
+        [&](const device_part& part, std::uint64_t begin, std::uint64_t length, std::span<std::byte* const> column,
+            cudaStream_t stream) {
+          const core::pair_pointers device{
+              reinterpret_cast<std::int32_t*>(column[0]), column[1], plan.negatives == 0 ? nullptr : column[2],
+              host.item_width,
+              host.valid == nullptr ? nullptr : reinterpret_cast<std::int8_t*>(column[columns.size() - 1])};
+          fill_pairs_async(plan, key, part.view(), first + begin, length, device, {stream, options_.block_size});
         });
   }
 

@@ -4,6 +4,7 @@
 
 #include "device_data.hpp"
 #include "fill_eval.hpp"
+#include "fill_pairs.hpp"
 #include "negpipe/backend_factory.hpp"
 #include "negpipe/error.hpp"
 #include "rows_from_interactions.hpp"
@@ -55,7 +56,8 @@ training_options training_options_of(const sampler_options& options) {
           .negatives = options.negatives,
           .epochs_per_cycle = options.epochs_per_cycle,
           .batch_size = options.batch_size,
-          .padding = options.padding};
+          .padding = options.padding,
+          .layout = options.layout};
 }
 
 cuda::membership_form form_of(const device_options& on) {
@@ -124,9 +126,13 @@ void load_kernels(const cuda::device_view& view, const training_plan& training,
                   const std::optional<evaluation_plan>& evaluation) {
   const launcher on{nullptr, cuda::default_block_size, true};
   const core::cycle_key key = cuda::initial_state(training).key;
-  cuda::fill_training_async(training, key, view, 0, 1, {}, on);
-  cuda::fill_next_async(training, nullptr, nullptr, 1, view, {}, on);
-  on("loading of set_cursor", set_cursor, 1, nullptr, batch_cursor{});
+  if (training.layout == batch_layout::pairwise) {
+    cuda::fill_pairs_async(training, key, view, 0, 1, {}, on);
+  } else {
+    cuda::fill_training_async(training, key, view, 0, 1, {}, on);
+    cuda::fill_next_async(training, nullptr, nullptr, 1, view, {}, on);
+    on("loading of set_cursor", set_cursor, 1, nullptr, batch_cursor{});
+  }
   if (evaluation) cuda::fill_evaluation_async(*evaluation, view, 0, 1, {}, nullptr, on);
 }
 
@@ -202,6 +208,19 @@ void device_sampler::fill(std::uint32_t cycle, std::uint64_t first, std::uint64_
                  });
 }
 
+void device_sampler::fill(std::uint32_t cycle, std::uint64_t batch, const pair_columns& out,
+                          device_stream stream) const {
+  if (batch >= batch_count()) {
+    throw option_error("batch " + std::to_string(batch) + " given, a cycle has " + std::to_string(batch_count()));
+  }
+  const core::cycle_key key = make_cycle_key(training_, cycle);
+  const std::uint64_t position = training_.first_position(batch);
+  check_pair_fill(training_, key, data_->counts, position, training_.batch_size, out, data_->location());
+  const cuda::device_guard current(data_->device);
+  cuda::fill_pairs_async(training_, key, data_->dataset->view(), position, training_.batch_size, pointers_of(out),
+                         launcher{stream});
+}
+
 std::uint64_t device_sampler::evaluation_workspace_bytes() const {
   if (!evaluation_) return 0;
   const cuda::device_guard current(data_->device);
@@ -232,6 +251,9 @@ void device_sampler::fill_evaluation(std::uint64_t batch, const evaluation_colum
 }
 
 device_replay device_sampler::make_replay(batch_cursor begin, std::uint32_t batches_per_fill) const {
+  if (training_.layout != batch_layout::pointwise) {
+    throw option_error("layout", "pairwise given, a replay makes pointwise batches; queue each batch with fill");
+  }
   check_cursor(training_, begin);
   const std::uint64_t limit = std::min<std::uint64_t>(batch_count(), 65'535);
   if (batches_per_fill == 0 || batches_per_fill > limit) {

@@ -1,4 +1,5 @@
-// Makes four batches with each membership form, and one of a replay. counts reads the counters of their kernels.
+// Makes four batches with each membership form, one of a replay, and four of the pairwise layout with as many negatives
+// as the others have points. counts reads the counters of their kernels.
 //
 //   fill_counts SHAPE BATCH     SHAPE: ml-1m, ml-20m, or 2m-850k (2 M users, 850,000 items, 40 M positives: a fifth
 //                               of those in cuda_bench, because ptxrun interprets)
@@ -8,6 +9,7 @@
 #include <string>
 
 #include "device_dataset.hpp"
+#include "fill_pairs.hpp"
 #include "fill_points.hpp"
 #include "negpipe/plan.hpp"
 #include "negpipe/positives.hpp"
@@ -19,6 +21,7 @@ namespace negpipe::bench {
 namespace {
 
 constexpr std::uint64_t batches = 4;
+constexpr std::uint32_t pair_negatives = 64;
 
 void run(const std::string& shape, std::uint64_t batch) {
   const dataset source =
@@ -47,6 +50,16 @@ void run(const std::string& shape, std::uint64_t batch) {
     auto cursor = cuda::upload_async(&begin, 1, *memory, stream.get());
     auto state = cuda::upload_async(&initial, 1, *memory, stream.get());
     cuda::fill_next_async(plan, cursor.data(), state.data(), 1, data.view(), out, {stream.get()});
+    const std::uint64_t row_count = batch / pair_negatives;
+    training_options pairwise{1, pair_negatives, 1, row_count, padding_policy::drop};
+    pairwise.layout = batch_layout::pairwise;
+    const training_plan pairs = plan_training(source, pairwise);
+    cuda::device_buffer<std::byte> positives(row_count * item_bytes(width), *memory, stream.get());
+    for (std::uint64_t b = 0; b < batches; ++b) {
+      cuda::fill_pairs_async(pairs, make_cycle_key(pairs, 0), data.view(),
+                             (pairs.batch_count / 2 + b) * row_count, row_count,
+                             {users.data(), positives.data(), items.data(), width, nullptr}, {stream.get()});
+    }
     stream.synchronize();
     const std::uint64_t rows = form == cuda::membership_form::sorted_search ? 4 * data.view().positive_count : 0;
     std::printf("%s\t%llu\t%llu\t%llu\n", cuda::name_of(form), static_cast<unsigned long long>(batches * batch),

@@ -53,14 +53,13 @@ struct column_check {
   }
 };
 
-void check_items(const column_check& check, const item_column& items, std::int32_t item_count) {
+void check_items(const char* name, const column_check& check, const item_column& items, std::int32_t item_count) {
   if (items.type() == item_type::uint16 && item_type_for(item_count) != item_type::uint16 && check.count != 0) {
     throw option_error(
-        fmt::format("the column items is of type uint16, which fits 65536 items, but the dataset has {}; int32 "
-                    "wanted",
-                    item_count));
+        fmt::format("the column {} is of type uint16, which fits 65536 items, but the dataset has {}; int32 wanted",
+                    name, item_count));
   }
-  check("items", items.data(), items.size(), item_bytes(items.type()));
+  check(name, items.data(), items.size(), item_bytes(items.type()));
 }
 
 void check_counts(const char* what, std::uint64_t planned, std::uint64_t found) {
@@ -70,26 +69,57 @@ void check_counts(const char* what, std::uint64_t planned, std::uint64_t found) 
                   what, found));
 }
 
-}  // namespace
-
-void check_training_fill(const training_plan& plan, const core::cycle_key& key, const dataset_counts& counts,
-                         std::uint64_t first, std::uint64_t count, const training_columns& columns,
-                         memory_location wanted) {
+void check_plan(const training_plan& plan, const core::cycle_key& key, const dataset_counts& counts,
+                batch_layout wanted) {
+  if (plan.layout != wanted) {
+    const auto name = [](batch_layout layout) { return layout_names.begin()[static_cast<std::size_t>(layout)].second; };
+    throw option_error("layout", fmt::format("the plan is {}, {} columns were given; fill the columns of the plan's "
+                                             "layout",
+                                             name(plan.layout), name(wanted)));
+  }
   check_counts("training positives", plan.positive_count, counts.positives);
   check_counts("items", plan.item_draw.n, static_cast<std::uint64_t>(counts.items));
   if (key.order.size != plan.point_count) {
     throw option_error(fmt::format("the cycle key is of another plan: made for {} points, {} wanted", key.order.size,
                                    plan.point_count));
   }
+}
+
+void check_valid(const training_plan& plan, const column_check& check, std::span<const std::int8_t> valid) {
+  if (plan.pad == padding_policy::mask && valid.empty() && check.count != 0) {
+    throw option_error("the column valid is missing: padding is mask, which needs it");
+  }
+  if (!valid.empty()) check("valid", valid.data(), valid.size(), 1);
+}
+
+}  // namespace
+
+void check_training_fill(const training_plan& plan, const core::cycle_key& key, const dataset_counts& counts,
+                         std::uint64_t first, std::uint64_t count, const training_columns& columns,
+                         memory_location wanted) {
+  check_plan(plan, key, counts, batch_layout::pointwise);
   check_range("positions", first, count, plan.padded_count());
   const column_check check{count, wanted};
   check("users", columns.users.data(), columns.users.size(), sizeof(std::int32_t));
-  check_items(check, columns.items, counts.items);
+  check_items("items", check, columns.items, counts.items);
   check("labels", columns.labels.data(), columns.labels.size(), 1);
-  if (plan.pad == padding_policy::mask && columns.valid.empty() && count != 0) {
-    throw option_error("the column valid is missing: padding is mask, which needs it");
+  check_valid(plan, check, columns.valid);
+}
+
+void check_pair_fill(const training_plan& plan, const core::cycle_key& key, const dataset_counts& counts,
+                     std::uint64_t first, std::uint64_t count, const pair_columns& columns, memory_location wanted) {
+  check_plan(plan, key, counts, batch_layout::pairwise);
+  check_range("rows", first, count, plan.padded_count());
+  const column_check check{count, wanted};
+  check("users", columns.users.data(), columns.users.size(), sizeof(std::int32_t));
+  check_items("items", check, columns.items, counts.items);
+  // No overflow: the plan limits its rows times negatives.
+  const column_check check_negatives{count * plan.negatives, wanted};
+  check_items("negatives", check_negatives, columns.negatives, counts.items);
+  if (check_negatives.count != 0 && columns.negatives.type() != columns.items.type()) {
+    throw option_error("the columns items and negatives have different types; both uint16 or both int32 wanted");
   }
-  if (!columns.valid.empty()) check("valid", columns.valid.data(), columns.valid.size(), 1);
+  check_valid(plan, check, columns.valid);
 }
 
 void check_evaluation_fill(const evaluation_plan& plan, const dataset_counts& counts, std::uint64_t first_row,
@@ -99,7 +129,7 @@ void check_evaluation_fill(const evaluation_plan& plan, const dataset_counts& co
   check_range("evaluation rows", first_row, row_count, plan.padded_count() / plan.row_length());
   const column_check check{row_count * plan.row_length(), wanted};
   check("users", columns.users.data(), columns.users.size(), sizeof(std::int32_t));
-  check_items(check, columns.items, counts.items);
+  check_items("items", check, columns.items, counts.items);
   check("duplicate_mask", columns.duplicate_mask.data(), columns.duplicate_mask.size(), 1);
 }
 

@@ -47,9 +47,40 @@ void fill_singly(const training_plan& plan, const core::cycle_key& key, const co
   }
 }
 
+// The same for rows of the pairwise layout.
+void fill_pairs_singly(const training_plan& plan, const core::cycle_key& key, const core::positives_view& view,
+                       std::uint64_t first, std::uint64_t count, const core::pair_pointers& out) {
+  const core::philox_source source{plan.seed};
+  for (std::uint64_t i = 0; i < count; ++i) {
+    const core::pair_row made = core::pair_at(plan, key, view, first + i, source);
+    out.users[i] = index(made.user);
+    put_item(out.items, out.item_width, i, index(made.item));
+    if (out.valid != nullptr) out.valid[i] = made.valid;
+    for (std::uint32_t k = 0; k < plan.negatives; ++k) {
+      const item_id negative = core::pair_negative(plan, key, view, made, k, source);
+      put_item(out.negatives, out.item_width, i * plan.negatives + k, index(negative));
+    }
+  }
+}
+
 core::training_pointers columns_from(const core::training_pointers& out, std::uint64_t offset) {
   return {out.users + offset, static_cast<std::byte*>(out.items) + offset * item_bytes(out.item_width), out.item_width,
           out.labels + offset, out.valid == nullptr ? nullptr : out.valid + offset};
+}
+
+core::pair_pointers columns_from(const core::pair_pointers& out, std::uint64_t offset, std::uint32_t negatives) {
+  const std::uint64_t bytes = item_bytes(out.item_width);
+  return {out.users + offset, static_cast<std::byte*>(out.items) + offset * bytes,
+          static_cast<std::byte*>(out.negatives) + offset * negatives * bytes, out.item_width,
+          out.valid == nullptr ? nullptr : out.valid + offset};
+}
+
+// Returns how many of the positions [first, first + count) the kernels cover: those before the padding, if the
+// permutation is a network.
+std::uint64_t covered_count(const training_plan& plan, const core::cycle_key& key, std::uint64_t first,
+                            std::uint64_t count) {
+  const bool covered = key.order.is_network() && plan.positive_count > 1 && first < plan.point_count;
+  return covered ? std::min(count, plan.point_count - first) : 0;
 }
 
 class cpu_backend final : public backend {
@@ -74,6 +105,17 @@ class cpu_backend final : public backend {
     share(core::ceil_div(count, most), [&](std::uint64_t block) {
       const std::uint64_t begin = block * most;
       fill_points(plan, key, first + begin, std::min(most, count - begin), columns_from(columns, begin));
+    });
+  }
+
+  void fill_pairs(const training_plan& plan, const core::cycle_key& key, std::uint64_t first, std::uint64_t count,
+                  const pair_columns& out) const override {
+    check_pair_fill(plan, key, counts_, first, count, out, {});
+    const core::pair_pointers columns = pointers_of(out);
+    const std::uint64_t most = std::max<std::uint64_t>(1, options_.points_per_block / (plan.negatives + 1ULL));
+    share(core::ceil_div(count, most), [&](std::uint64_t block) {
+      const std::uint64_t begin = block * most;
+      fill_rows(plan, key, first + begin, std::min(most, count - begin), columns_from(columns, begin, plan.negatives));
     });
   }
 
@@ -108,11 +150,18 @@ class cpu_backend final : public backend {
   void fill_points(const training_plan& plan, const core::cycle_key& key, std::uint64_t first, std::uint64_t count,
                    const core::training_pointers& out) const {
     const core::positives_view view = index_.view();
-    const bool covered = key.order.is_network() && plan.positive_count > 1;
-    const std::uint64_t in_blocks =
-        covered && first < plan.point_count ? std::min(count, plan.point_count - first) : 0;
+    const std::uint64_t in_blocks = covered_count(plan, key, first, count);
     if (in_blocks != 0) options_.kernels.fill_points(plan, key, view, first, in_blocks, out);
     fill_singly(plan, key, view, first + in_blocks, count - in_blocks, columns_from(out, in_blocks));
+  }
+
+  void fill_rows(const training_plan& plan, const core::cycle_key& key, std::uint64_t first, std::uint64_t count,
+                 const core::pair_pointers& out) const {
+    const core::positives_view view = index_.view();
+    const std::uint64_t in_blocks = covered_count(plan, key, first, count);
+    if (in_blocks != 0) options_.kernels.fill_pairs(plan, key, view, first, in_blocks, out);
+    fill_pairs_singly(plan, key, view, first + in_blocks, count - in_blocks,
+                      columns_from(out, in_blocks, plan.negatives));
   }
 
   void fill_rows(const evaluation_plan& plan, std::uint64_t first_row, std::uint64_t begin, std::uint64_t end,

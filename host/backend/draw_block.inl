@@ -22,7 +22,7 @@ draw_job(core::positives_view, ItemDraw, core::draw_stream, std::uint64_t) -> dr
 struct draw_block {
   std::uint64_t first;
   std::uint32_t count;
-  std::int32_t users[block_points];
+  std::int32_t users[block_points + lane_count];  // with room for a vector that begins at any column
   std::uint32_t items[block_points];         // candidates, finally the items
   const std::uint32_t* where[block_points];  // the fixed item, or the membership word of the candidate
   lane_mask fixed[block_points / lane_count];
@@ -333,4 +333,25 @@ void settle(const draw_job<ItemDraw>& job, draw_block& block, redraws& again) {
   }
   while (count != 0 && refused[count - 1] >= block.count) --count;  // columns past the end
   again.add(block, refused, count);
+}
+
+/// Writes the items of a block to items [offset, offset + count) of a column.
+void write_items(const draw_block& block, std::uint64_t offset, void* column, item_type width) {
+  if (width == item_type::uint16) {
+    const std::uint32_t whole = block.count / lane_count * lane_count;
+    auto* const items = static_cast<std::uint16_t*>(column) + offset;
+    for (std::uint32_t i = 0; i < whole; i += lane_count) store_halves(items + i, load(block.items + i));
+    for (std::uint32_t i = whole; i < block.count; ++i) items[i] = static_cast<std::uint16_t>(block.items[i]);
+  } else {
+    auto* const items = static_cast<std::int32_t*>(column) + offset;
+    for (std::uint32_t i = 0; i < block.count; ++i) items[i] = static_cast<std::int32_t>(block.items[i]);
+  }
+}
+
+inline void write_item(void* column, item_type width, std::uint64_t offset, std::uint32_t item) {
+  if (width == item_type::uint16) {
+    static_cast<std::uint16_t*>(column)[offset] = static_cast<std::uint16_t>(item);
+  } else {
+    static_cast<std::int32_t*>(column)[offset] = static_cast<std::int32_t>(item);
+  }
 }

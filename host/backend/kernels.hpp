@@ -12,6 +12,7 @@
 
 #include "negpipe/core/columns.hpp"
 #include "negpipe/core/evaluation.hpp"
+#include "negpipe/core/pairwise.hpp"
 #include "negpipe/core/training.hpp"
 #include "negpipe/core/weights.hpp"
 
@@ -35,6 +36,11 @@ struct kernel_set {
   /// plan.point_count (no padding), a cycle's permutation that is a network, and plan.positive_count >= 2.
   void (*fill_points)(const core::training_plan& plan, const core::cycle_key& key, const core::positives_view& view,
                       std::uint64_t first, std::uint64_t count, const core::training_pointers& out);
+
+  /// Writes the rows at positions [first, first + count) of the pairwise layout to rows [0, count) of the columns. The
+  /// same conditions hold.
+  void (*fill_pairs)(const core::training_plan& plan, const core::cycle_key& key, const core::positives_view& view,
+                     std::uint64_t first, std::uint64_t count, const core::pair_pointers& out);
 
   /// Writes the negatives of one user to items [0, plan.negatives).
   void (*fill_negatives)(const core::evaluation_plan& plan, const core::positives_view& view, user_id user,

@@ -5,6 +5,6 @@
 
 namespace negpipe {
 
-constinit const kernel_set portable_kernels{"portable", fill_points, fill_negatives, fill_free, contains};
+constinit const kernel_set portable_kernels{"portable", fill_points, fill_pairs, fill_negatives, fill_free, contains};
 
 }  // namespace negpipe

@@ -8,6 +8,6 @@
 
 namespace negpipe {
 
-constinit const kernel_set x86_64_v3_kernels{"x86-64-v3", fill_points, fill_negatives, fill_free, contains};
+constinit const kernel_set x86_64_v3_kernels{"x86-64-v3", fill_points, fill_pairs, fill_negatives, fill_free, contains};
 
 }  // namespace negpipe

@@ -17,6 +17,7 @@ std::string device_sampler::description() const { refuse(); }
 void device_sampler::fill(std::uint32_t, std::uint64_t, std::uint64_t, const training_columns&, device_stream) const {
   refuse();
 }
+void device_sampler::fill(std::uint32_t, std::uint64_t, const pair_columns&, device_stream) const { refuse(); }
 void device_sampler::fill_evaluation(std::uint64_t, const evaluation_columns&, std::span<std::byte>,
                                      device_stream) const {
   refuse();

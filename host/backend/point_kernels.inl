@@ -149,14 +149,7 @@ void write_points(const draw_block& block, std::uint64_t offset, const core::tra
     store(users + i, load(block.users + i));
     store_flags(labels + i, block.fixed[i / lane_count]);
   }
-  if (out.item_width == item_type::uint16) {
-    auto* const items = static_cast<std::uint16_t*>(out.items) + offset;
-    for (std::uint32_t i = 0; i < whole; i += lane_count) store_halves(items + i, load(block.items + i));
-    for (std::uint32_t i = whole; i < block.count; ++i) items[i] = static_cast<std::uint16_t>(block.items[i]);
-  } else {
-    auto* const items = static_cast<std::int32_t*>(out.items) + offset;
-    for (std::uint32_t i = 0; i < block.count; ++i) items[i] = static_cast<std::int32_t>(block.items[i]);
-  }
+  write_items(block, offset, out.items, out.item_width);
   if (whole != block.count) {
     std::int8_t flags[lane_count];
     store_flags(flags, block.fixed[whole / lane_count]);
@@ -174,11 +167,7 @@ void fill_all(const core::training_plan& plan, const core::cycle_key& key, const
   const draw_job job{view, plan.item_draw, {core::tag::train_draw, core::tag::train_fallback, key.cycle}, plan.seed};
   const origin_finder<Word> find_origins(plan, key, view.csr);
   const auto put = [&](std::uint64_t draw, std::uint32_t item) {
-    if (out.item_width == item_type::uint16) {
-      static_cast<std::uint16_t*>(out.items)[draw - first] = static_cast<std::uint16_t>(item);
-    } else {
-      static_cast<std::int32_t*>(out.items)[draw - first] = static_cast<std::int32_t>(item);
-    }
+    write_item(out.items, out.item_width, draw - first, item);
   };
   redraws again;
   draw_block blocks[2];
@@ -217,6 +206,7 @@ void fill_points(const core::training_plan& plan, const core::cycle_key& key, co
 
 #include "evaluation_kernel.inl"
 #include "free_kernel.inl"
+#include "pair_kernel.inl"
 
 }  // namespace
 }  // namespace negpipe

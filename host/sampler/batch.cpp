@@ -17,6 +17,14 @@ std::span<const std::int32_t> item_view::as_int32() const {
 training_batch::training_batch(std::size_t size, item_type items, bool with_valid)
     : users_(size), items_(size * item_bytes(items)), labels_(size), valid_(with_valid ? size : 0), item_type_(items) {}
 
+pair_batch::pair_batch(std::size_t size, std::size_t negatives_per_row, item_type items, bool with_valid)
+    : users_(size),
+      items_(size * item_bytes(items)),
+      negative_count_(size * negatives_per_row),
+      negatives_(negative_count_ * item_bytes(items)),
+      valid_(with_valid ? size : 0),
+      item_type_(items) {}
+
 evaluation_batch::evaluation_batch(std::size_t size, item_type items)
     : users_(size), items_(size * item_bytes(items)), duplicate_mask_(size), item_type_(items) {}
 

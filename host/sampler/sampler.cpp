@@ -11,7 +11,8 @@ namespace negpipe {
 namespace {
 
 training_options training_part(const sampler_options& options) {
-  return {options.seed, options.negatives, options.epochs_per_cycle, options.batch_size, options.padding};
+  return {options.seed,       options.negatives, options.epochs_per_cycle,
+          options.batch_size, options.padding,   options.layout};
 }
 
 std::optional<evaluation_plan> evaluation_part(const dataset& data, const sampler_options& options) {
@@ -99,6 +100,20 @@ training_batch sampler::make_batch() const {
 void sampler::fill(std::uint64_t cycle, std::uint64_t batch, const training_columns& out) const {
   check_batch("batch", batch, batch_count());
   fill_points(cycle, shared_->plan.first_position(batch), shared_->plan.batch_size, out);
+}
+
+pair_batch sampler::make_pair_batch() const {
+  const training_plan& plan = shared_->plan;
+  return {plan.batch_size, plan.negatives, item_width(), plan.pad == padding_policy::mask};
+}
+
+void sampler::fill(std::uint64_t cycle, std::uint64_t batch, const pair_columns& out) const {
+  check_batch("batch", batch, batch_count());
+  fill_rows(cycle, shared_->plan.first_position(batch), shared_->plan.batch_size, out);
+}
+
+void sampler::fill_rows(std::uint64_t cycle, std::uint64_t first, std::uint64_t count, const pair_columns& out) const {
+  backend_->fill_pairs(shared_->plan, shared_->key(cycle), first, count, out);
 }
 
 void sampler::fill_points(std::uint64_t cycle, std::uint64_t first, std::uint64_t count,

@@ -23,10 +23,15 @@ class backend {
   virtual std::string description() const = 0;
 
   /// Writes the points at positions [first, first + count) of a cycle.
-  /// - first + count <= plan.padded_count().
+  /// - The plan's layout is pointwise; first + count <= plan.padded_count().
   /// - Throws option_error for a range or columns that do not fit, backend_error if the device fails.
   virtual void fill_training(const training_plan& plan, const core::cycle_key& key, std::uint64_t first,
                              std::uint64_t count, const training_columns& out) const = 0;
+
+  /// Writes the rows at positions [first, first + count) of a cycle of the pairwise layout. The same conditions hold;
+  /// negatives receives count * plan.negatives values.
+  virtual void fill_pairs(const training_plan& plan, const core::cycle_key& key, std::uint64_t first,
+                          std::uint64_t count, const pair_columns& out) const = 0;
 
   /// Writes evaluation rows [first_row, first_row + row_count), plan.row_length() values each: the held-out item, then
   /// E negatives; users ascend. Rows past the last user are zeros; their mask is computed as for any row.

@@ -82,6 +82,15 @@ struct training_columns {
   std::span<std::int8_t> valid;   ///< valid_point_mask; required by padding_policy::mask, else may be empty
 };
 
+/// Output of a range of rows of the pairwise layout. Same requirements as training_columns; items and negatives have
+/// one type.
+struct pair_columns {
+  std::span<std::int32_t> users;
+  item_column items;              ///< the positives
+  item_column negatives;          ///< K values a row, row-major
+  std::span<std::int8_t> valid;   ///< valid_point_mask; required by padding_policy::mask, else may be empty
+};
+
 /// Output of a range of evaluation rows. Same requirements as training_columns.
 struct evaluation_columns {
   std::span<std::int32_t> users;
@@ -106,6 +115,30 @@ class training_batch {
   std::vector<std::int32_t> users_;
   std::vector<std::byte> items_;  // allocated by operator new, so aligned for either type
   std::vector<std::int8_t> labels_;
+  std::vector<std::int8_t> valid_;
+  item_type item_type_;
+};
+
+/// A pairwise batch that owns its host memory, as sampler::make_pair_batch returns it. Reusable for many fills.
+class pair_batch {
+ public:
+  /// size is in rows. Throws std::bad_alloc.
+  pair_batch(std::size_t size, std::size_t negatives_per_row, item_type items, bool with_valid);
+
+  std::size_t size() const { return users_.size(); }
+  std::span<const std::int32_t> users() const { return users_; }
+  item_view items() const { return {items_.data(), item_type_, size()}; }  ///< the positives
+  item_view negatives() const { return {negatives_.data(), item_type_, negative_count_}; }  ///< row-major
+  std::span<const std::int8_t> valid() const { return valid_; }  ///< empty unless the padding is mask
+  pair_columns columns() {
+    return {users_, {items_.data(), item_type_, size()}, {negatives_.data(), item_type_, negative_count_}, valid_};
+  }
+
+ private:
+  std::vector<std::int32_t> users_;
+  std::vector<std::byte> items_;
+  std::size_t negative_count_;
+  std::vector<std::byte> negatives_;
   std::vector<std::int8_t> valid_;
   item_type item_type_;
 };

@@ -107,6 +107,9 @@ class device_sampler {
   void fill(std::uint32_t cycle, std::uint64_t first, std::uint64_t count, const training_columns& out,
             device_stream stream) const;
 
+  /// Queues one batch of the pairwise layout, in record order. Throws option_error, backend_error.
+  void fill(std::uint32_t cycle, std::uint64_t batch, const pair_columns& out, device_stream stream) const;
+
   /// Queues a batch of evaluation rows.
   /// - workspace: device memory of evaluation_workspace_bytes(), not used by concurrent work.
   /// - Throws option_error, backend_error.
@@ -115,7 +118,8 @@ class device_sampler {
   /// Returns 0 unless negatives are drawn with replacement and a row is longer than 4,096 values.
   std::uint64_t evaluation_workspace_bytes() const;
 
-  /// Makes a replay that begins at a cursor. Allocates on the stream of device_options and waits.
+  /// Makes a replay of the pointwise layout that begins at a cursor. Allocates on the stream of device_options and
+  /// waits.
   /// - batches_per_fill: 1 to min(batch_count(), 65,535).
   /// - Throws option_error, backend_error, device_memory_error.
   device_replay make_replay(batch_cursor begin = {}, std::uint32_t batches_per_fill = 1) const;

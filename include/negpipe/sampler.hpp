@@ -21,27 +21,29 @@
 
 namespace negpipe {
 
-/// What is sampled, and where. Only the first six fields affect the bytes.
+/// What is sampled, and where. Only the fields up to evaluation affect the bytes.
 struct sampler_options {
   std::uint64_t seed = 0;
   std::uint32_t negatives = 4;             ///< per training positive
   std::uint32_t epochs_per_cycle = 1;      ///< epochs shuffled together
-  std::uint64_t batch_size = 65'536;       ///< points
+  std::uint64_t batch_size = 65'536;       ///< points, or rows of the pairwise layout
   padding_policy padding = padding_policy::resample;
+  batch_layout layout = batch_layout::pointwise;
   std::optional<evaluation_options> evaluation = {};  ///< unset: no evaluation batches
   std::string device = "auto";             ///< "auto" (CUDA if available), "cpu", "cuda", "cuda:1", "cuda:all"
   unsigned threads = 0;                    ///< for one fill on the CPU; 0 means one per core
   std::uint64_t bitset_budget = default_bitset_budget_bytes;  ///< bytes; see positives_index
 };
 
-/// Makes pointwise training batches and evaluation batches. Owns dataset, membership index, plans and backend.
+/// Makes training batches, pointwise or pairwise, and evaluation batches. Owns dataset, membership index, plans and
+/// backend.
 ///
 /// - Immutable and thread-safe; copies are cheap and share everything.
 /// - Results depend on dataset, options and arguments only, not on device, threads or the order of calls.
 /// - Columns are host memory on every device; see batch.hpp.
 /// - Fills throw option_error, naming the column, for columns that are too short, misaligned, too narrow for the items
-///   or not host memory, and for a missing mask column; option_error for a cycle or batch that does not exist;
-///   backend_error if the device fails.
+///   or not host memory, for a missing mask column, and for columns of the other layout; option_error for a cycle or
+///   batch that does not exist; backend_error if the device fails.
 class sampler {
  public:
   /// Checks the plans, builds the index, then makes the backend.
@@ -62,15 +64,23 @@ class sampler {
   std::uint64_t batch_count() const;
   /// Returns a batch of batch_size points with the columns that fill() needs.
   training_batch make_batch() const;
+  /// Returns a batch of batch_size rows for the pairwise layout.
+  pair_batch make_pair_batch() const;
 
   /// Writes batch `batch` of a cycle in record order: the bytes of record `batch` that generate writes.
   /// cycle < 2^32; batch < batch_count(); columns hold batch_size values.
   void fill(std::uint64_t cycle, std::uint64_t batch, const training_columns& out) const;
   void fill(std::uint64_t cycle, std::uint64_t batch, training_batch& out) const { fill(cycle, batch, out.columns()); }
 
+  /// The same for the pairwise layout: batch_size rows of a user, a positive item and K negatives.
+  void fill(std::uint64_t cycle, std::uint64_t batch, const pair_columns& out) const;
+  void fill(std::uint64_t cycle, std::uint64_t batch, pair_batch& out) const { fill(cycle, batch, out.columns()); }
+
   /// Writes the points at positions [first, first + count) of a cycle. With padding_policy::resample, records swap the
   /// first and the last batch; positions do not. first + count <= plan().padded_count().
   void fill_points(std::uint64_t cycle, std::uint64_t first, std::uint64_t count, const training_columns& out) const;
+  /// The same for rows of the pairwise layout.
+  void fill_rows(std::uint64_t cycle, std::uint64_t first, std::uint64_t count, const pair_columns& out) const;
 
   // ---- evaluation; all members throw option_error if the options have no evaluation
 

@@ -5,6 +5,7 @@
 #include "cuda_backend.hpp"
 #include "device.hpp"
 #include "equality/backend_contract.hpp"
+#include "equality/pair_contract.hpp"
 
 namespace negpipe::test {
 namespace {
@@ -42,8 +43,19 @@ std::vector<backend_case> cases() {
            "cuda (0: "}};
 }
 
+// The last case differs from the others in the choice of devices only.
+std::vector<backend_case> cases_but_the_last() {
+  std::vector<backend_case> some = cases();
+  if (!some.empty()) some.pop_back();
+  return some;
+}
+
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(backend_contract);
 INSTANTIATE_TEST_SUITE_P(cuda, backend_contract, testing::ValuesIn(cases()),
+                         [](const auto& of) { return of.param.name; });
+
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(pair_contract);
+INSTANTIATE_TEST_SUITE_P(cuda, pair_contract, testing::ValuesIn(cases_but_the_last()),
                          [](const auto& of) { return of.param.name; });
 
 // Columns of this backend must be host memory; device memory is rejected.

@@ -109,6 +109,49 @@ class device_points {
   device_column users_, items_, labels_, valid_;
 };
 
+/// Columns of the pairwise layout in device memory: one batch.
+class device_pairs {
+ public:
+  device_pairs(const training_plan& plan, item_type width, cuda::device_memory& memory, cudaStream_t stream)
+      : plan_(plan),
+        width_(width),
+        users_(plan.batch_size, 4, memory, stream),
+        items_(plan.batch_size, item_bytes(width), memory, stream),
+        negatives_(plan.batch_size * plan.negatives, item_bytes(width), memory, stream),
+        valid_(plan.batch_size, 1, memory, stream) {}
+
+  pair_columns columns() {
+    return {{reinterpret_cast<std::int32_t*>(users_.data()), plan_.batch_size},
+            item_column(items_.data(), width_, plan_.batch_size),
+            item_column(negatives_.data(), width_, plan_.batch_size * plan_.negatives),
+            is_masked() ? std::span(reinterpret_cast<std::int8_t*>(valid_.data()), plan_.batch_size)
+                        : std::span<std::int8_t>()};
+  }
+
+  void clear(cudaStream_t stream) {
+    for (device_column* column : {&users_, &items_, &negatives_, &valid_}) column->clear(stream);
+  }
+
+  /// Waits for the stream. Returns "" if the columns hold the batch.
+  std::string difference(std::uint32_t cycle, std::uint64_t batch, const core::positives_view& positives,
+                         cudaStream_t stream) const {
+    pair_batch wanted(plan_.batch_size, plan_.negatives, width_, is_masked());
+    write_reference_pairs(plan_, make_cycle_key(plan_, cycle), positives, plan_.first_position(batch),
+                          plan_.batch_size, wanted.columns());
+    return users_.difference("users", wanted.users().data(), stream) +
+           items_.difference("items", wanted.items().data(), stream) +
+           negatives_.difference("negatives", wanted.negatives().data(), stream) +
+           (is_masked() ? valid_.difference("valid", wanted.valid().data(), stream) : "");
+  }
+
+ private:
+  bool is_masked() const { return plan_.pad == padding_policy::mask; }
+
+  training_plan plan_;
+  item_type width_;
+  device_column users_, items_, negatives_, valid_;
+};
+
 /// Evaluation columns in device memory.
 class device_rows {
  public:

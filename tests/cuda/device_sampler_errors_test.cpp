@@ -88,6 +88,20 @@ TEST_F(device_checks, reject_batches_that_do_not_exist) {
   expect_refused("batches_per_fill", [&] { sampler->make_replay({}, 0); });
 }
 
+TEST_F(device_checks, reject_columns_of_the_other_layout_and_replays_of_rows) {
+  const device_sampler pairs(edge_dataset(), {.batch_size = 64, .layout = batch_layout::pairwise},
+                             {.stream = stream->get()});
+  device_pairs rows_of_pairs(pairs.plan(), item_type::int32, *memory, stream->get());
+  expect_refused("layout", [&] { pairs.fill(0, 0, points->columns(), stream->get()); });
+  expect_refused("layout", [&] { sampler->fill(0, 0, rows_of_pairs.columns(), stream->get()); });
+  expect_refused("layout", [&] { pairs.make_replay(); });
+  expect_refused("batch", [&] { pairs.fill(0, pairs.batch_count(), rows_of_pairs.columns(), stream->get()); });
+  pair_columns bad = rows_of_pairs.columns();
+  std::vector<std::int32_t> on_the_host(64 * 4);
+  bad.negatives = on_the_host;
+  expect_refused("negatives lies in host memory", [&] { pairs.fill(0, 0, bad, stream->get()); });
+}
+
 TEST_F(device_checks, reject_evaluation_without_a_plan_or_workspace) {
   const device_sampler plain(edge_dataset(), {}, {.stream = stream->get()});
   expect_refused("`evaluation`", [&] { plain.fill_evaluation(0, rows->columns(), {}, stream->get()); });

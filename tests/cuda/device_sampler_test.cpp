@@ -113,6 +113,43 @@ TEST_P(device_contract, catalogues_of_more_than_65536_items_equal_the_cpu) {
   expect_evaluation(long_dataset(70'000), 5, {.negatives = 99, .batch_size = 700, .mlperf = true});
 }
 
+TEST_P(device_contract, pairwise_batches_equal_the_cpu) {
+  const dataset data = long_dataset();
+  const positives_index index(data);
+  for (const padding_policy padding : every_padding) {
+    for (const std::uint32_t negatives : {0U, 1U, 3U, 8U}) {
+      const device_sampler sampler(data,
+                                   {.seed = 3,
+                                    .negatives = negatives,
+                                    .batch_size = 3'001,
+                                    .padding = padding,
+                                    .layout = batch_layout::pairwise},
+                                   options());
+      device_pairs found(sampler.plan(), item_type::uint16, *memory, stream->get());
+      for (const std::uint64_t batch : {std::uint64_t{0}, sampler.batch_count() - 1}) {
+        found.clear(stream->get());
+        sampler.fill(7, batch, found.columns(), stream->get());
+        ASSERT_EQ(found.difference(7, batch, index.view(), stream->get()), "")
+            << negatives << " negatives, batch " << batch;
+      }
+    }
+  }
+}
+
+TEST_P(device_contract, pairwise_fills_can_be_captured) {
+  const dataset data = long_dataset(70'000);
+  const positives_index index(data);
+  const device_sampler sampler(
+      data, {.seed = 1, .negatives = 5, .batch_size = 1000, .layout = batch_layout::pairwise}, options());
+  device_pairs rows(sampler.plan(), item_type::int32, *memory, stream->get());
+  const captured_graph graph(stream->get(), [&] { sampler.fill(4, 0, rows.columns(), stream->get()); });
+  for (int launch = 0; launch < 2; ++launch) {
+    rows.clear(stream->get());
+    graph.launch();
+    EXPECT_EQ(rows.difference(4, 0, index.view(), stream->get()), "");
+  }
+}
+
 TEST_P(device_contract, several_batches_of_one_call_equal_single_batches) {
   const dataset data = long_dataset();
   const positives_index index(data);

@@ -7,6 +7,7 @@
 
 #include "cpu_backend.hpp"
 #include "equality/backend_contract.hpp"
+#include "equality/pair_contract.hpp"
 
 namespace negpipe::test {
 
@@ -72,6 +73,11 @@ const kernel_set meeting_kernels{
       current->attend();
       supported_kernels().front().fill_points(plan, key, view, first, count, out);
     },
+    [](const core::training_plan& plan, const core::cycle_key& key, const core::positives_view& view,
+       std::uint64_t first, std::uint64_t count, const core::pair_pointers& out) {
+      current->attend();
+      supported_kernels().front().fill_pairs(plan, key, view, first, count, out);
+    },
     [](const core::evaluation_plan& plan, const core::positives_view& view, user_id user, std::int32_t* items) {
       current->attend();
       supported_kernels().front().fill_negatives(plan, view, user, items);
@@ -80,6 +86,9 @@ const kernel_set meeting_kernels{
 }  // namespace
 
 INSTANTIATE_TEST_SUITE_P(cpu, backend_contract, testing::ValuesIn(cpu_cases()),
+                         [](const auto& instance) { return instance.param.name; });
+
+INSTANTIATE_TEST_SUITE_P(cpu, pair_contract, testing::ValuesIn(cpu_cases()),
                          [](const auto& instance) { return instance.param.name; });
 
 // Several blocks of the default size in one call: 163,400 points, 300 rows of 1,000.
@@ -110,6 +119,15 @@ TEST(cpu_backend, shares_the_blocks_of_a_call_between_all_threads) {
   filler->fill_training(plan, make_cycle_key(plan, 0), 0, count, found.columns());
   EXPECT_EQ(points.threads(), meeting_threads);
   EXPECT_EQ(points.blocks(), (count + 60) / 61);
+
+  meeting pairs;
+  current = &pairs;
+  const training_plan pair_plan = plan_training(data, pairwise({42, 9, 2, 64, padding_policy::drop}));
+  const std::uint64_t pair_count = pair_plan.padded_count();
+  pair_buffer found_pairs(pair_count, 9, item_type::uint16, false);
+  filler->fill_pairs(pair_plan, make_cycle_key(pair_plan, 0), 0, pair_count, found_pairs.columns());
+  EXPECT_EQ(pairs.threads(), meeting_threads) << "six rows of a positive and nine negatives are a block";
+  EXPECT_EQ(pairs.blocks(), (pair_count + 5) / 6);
 
   meeting rows;
   current = &rows;
@@ -160,7 +178,7 @@ const kernel_set gated_kernels{
       if (key.cycle == 0) gate->enter();
       supported_kernels().front().fill_points(plan, key, view, first, count, out);
     },
-    supported_kernels().front().fill_negatives};
+    supported_kernels().front().fill_pairs, supported_kernels().front().fill_negatives};
 
 TEST(cpu_backend, a_call_works_alone_while_the_threads_are_busy) {
   const dataset data = edge_dataset();

@@ -11,6 +11,7 @@
 #include "negpipe/batch.hpp"
 #include "negpipe/core/duplicate_mask.hpp"
 #include "negpipe/core/evaluation.hpp"
+#include "negpipe/core/pairwise.hpp"
 #include "negpipe/core/training.hpp"
 
 namespace negpipe::test {
@@ -88,6 +89,53 @@ class point_buffer {
   guarded_bytes valid_;
 };
 
+/// Columns of rows of the pairwise layout.
+class pair_buffer {
+ public:
+  pair_buffer(std::uint64_t rows, std::uint64_t negatives_per_row, item_type width, bool masked)
+      : width_(width),
+        masked_(masked),
+        negatives_per_row_(negatives_per_row),
+        users_(rows * sizeof(std::int32_t)),
+        items_(rows * item_bytes(width)),
+        negatives_(rows * negatives_per_row * item_bytes(width)),
+        valid_(masked ? rows : 0) {}
+
+  pair_columns columns() {
+    return {users_.as<std::int32_t>(), column_of(items_), column_of(negatives_),
+            masked_ ? valid_.as<std::int8_t>() : std::span<std::int8_t>{}};
+  }
+
+  std::string first_difference(const pair_buffer& wanted) const {
+    return users_.difference("user", wanted.users_, sizeof(std::int32_t)) +
+           items_.difference("item", wanted.items_, item_bytes(width_)) +
+           negatives_.difference("negative", wanted.negatives_, item_bytes(width_)) +
+           valid_.difference("valid", wanted.valid_, 1);
+  }
+
+  pair_buffer part(std::uint64_t first, std::uint64_t rows) const {
+    pair_buffer copy(rows, negatives_per_row_, width_, masked_);
+    copy.users_.assign(users_, first * sizeof(std::int32_t));
+    copy.items_.assign(items_, first * item_bytes(width_));
+    copy.negatives_.assign(negatives_, first * negatives_per_row_ * item_bytes(width_));
+    if (masked_) copy.valid_.assign(valid_, first);
+    return copy;
+  }
+
+ private:
+  item_column column_of(guarded_bytes& bytes) const {
+    return {bytes.data(), width_, bytes.size() / item_bytes(width_)};
+  }
+
+  item_type width_;
+  bool masked_;
+  std::uint64_t negatives_per_row_;
+  guarded_bytes users_;
+  guarded_bytes items_;
+  guarded_bytes negatives_;
+  guarded_bytes valid_;
+};
+
 /// Columns of evaluation rows.
 class row_buffer {
  public:
@@ -129,6 +177,22 @@ inline void write_reference_points(const core::training_plan& plan, const core::
     put_item(out.items, i, index(made.item));
     out.labels[i] = made.label;
     if (!out.valid.empty()) out.valid[i] = made.valid;
+  }
+}
+
+inline void write_reference_pairs(const core::training_plan& plan, const core::cycle_key& key,
+                                  const core::positives_view& view, std::uint64_t first, std::uint64_t count,
+                                  const pair_columns& out) {
+  const core::philox_source source{plan.seed};
+  for (std::uint64_t i = 0; i < count; ++i) {
+    const core::pair_row made = core::pair_at(plan, key, view, first + i, source);
+    out.users[i] = index(made.user);
+    put_item(out.items, i, index(made.item));
+    if (!out.valid.empty()) out.valid[i] = made.valid;
+    for (std::uint32_t k = 0; k < plan.negatives; ++k) {
+      put_item(out.negatives, i * plan.negatives + k,
+               index(core::pair_negative(plan, key, view, made, k, source)));
+    }
   }
 }
 

@@ -30,6 +30,11 @@ class failing_backend final : public backend {
     if (training_calls_-- <= 0) throw Failure();
     inner_->fill_training(plan, key, first, count, out);
   }
+  void fill_pairs(const training_plan& plan, const core::cycle_key& key, std::uint64_t first, std::uint64_t count,
+                  const pair_columns& out) const override {
+    if (training_calls_-- <= 0) throw Failure();
+    inner_->fill_pairs(plan, key, first, count, out);
+  }
   void fill_evaluation(const evaluation_plan& plan, std::uint64_t first_row, std::uint64_t row_count,
                        const evaluation_columns& out) const override {
     if (evaluation_calls_-- <= 0) throw Failure();

@@ -28,6 +28,23 @@ class altered_backend final : public backend {
     inner_->fill_training(plan, key, first, count, out);
     alter(first, count, out.users, out.items, out.labels);
   }
+  /// Alters the negatives, with flag 0 and the index of the draw as position, then the positives, with flag 1 and the
+  /// row as position.
+  void fill_pairs(const training_plan& plan, const core::cycle_key& key, std::uint64_t first, std::uint64_t count,
+                  const pair_columns& out) const override {
+    inner_->fill_pairs(plan, key, first, count, out);
+    auto* positives = static_cast<std::uint16_t*>(out.items.data());
+    auto* negatives = static_cast<std::uint16_t*>(out.negatives.data());
+    for (std::uint64_t i = 0; i < count; ++i) {
+      for (std::uint64_t k = i * plan.negatives; k < (i + 1) * plan.negatives; ++k) {
+        std::int32_t user = out.users[i];
+        std::int8_t negative = 0;
+        alter_(first * plan.negatives + k, user, negatives[k], negative);
+      }
+      std::int8_t positive = 1;
+      alter_(first + i, out.users[i], positives[i], positive);
+    }
+  }
   void fill_evaluation(const evaluation_plan& plan, std::uint64_t first_row, std::uint64_t row_count,
                        const evaluation_columns& out) const override {
     inner_->fill_evaluation(plan, first_row, row_count, out);

@@ -72,6 +72,47 @@ TEST_P(sampler_on, fills_batches_in_record_order_with_every_padding) {
   }
 }
 
+TEST_P(sampler_on, fills_pairwise_batches_in_record_order_with_every_padding) {
+  for (const padding_policy padding : {padding_policy::resample, padding_policy::mask, padding_policy::drop}) {
+    for (const std::uint32_t negatives : {0U, 7U}) {
+      sampler_options pairwise = options();
+      pairwise.negatives = negatives;
+      pairwise.padding = padding;
+      pairwise.layout = batch_layout::pairwise;
+      const sampler source(sampled_dataset(), pairwise);
+      const training_plan& plan = source.plan();
+      const positives_index index(source.data(), 0);
+      EXPECT_EQ(plan.point_count, 2 * source.data().positive_count());
+      pair_batch made = source.make_pair_batch();
+      pair_batch wanted = source.make_pair_batch();
+      EXPECT_EQ(made.size(), 100U);
+      EXPECT_EQ(made.negatives().size(), 100U * negatives);
+      EXPECT_EQ(made.valid().empty(), padding != padding_policy::mask);
+      for (std::uint64_t b = 0; b < source.batch_count(); ++b) {
+        write_reference_pairs(plan, make_cycle_key(plan, 7), index.view(), plan.first_position(b), plan.batch_size,
+                              wanted.columns());
+        source.fill(7, b, made);
+        EXPECT_TRUE(std::ranges::equal(made.users(), wanted.users())) << "batch " << b;
+        EXPECT_TRUE(std::ranges::equal(made.items().as_uint16(), wanted.items().as_uint16())) << "batch " << b;
+        EXPECT_TRUE(std::ranges::equal(made.negatives().as_uint16(), wanted.negatives().as_uint16())) << "batch " << b;
+        EXPECT_TRUE(std::ranges::equal(made.valid(), wanted.valid())) << "batch " << b;
+      }
+    }
+  }
+}
+
+TEST_P(sampler_on, rejects_columns_of_the_other_layout) {
+  const sampler points(sampled_dataset(), options());
+  sampler_options pairwise = options();
+  pairwise.layout = batch_layout::pairwise;
+  const sampler rows(sampled_dataset(), pairwise);
+  training_batch point_batch = points.make_batch();
+  pair_batch row_batch = rows.make_pair_batch();
+  expect_refused([&] { rows.fill(0, 0, point_batch); }, {"layout", "pairwise"});
+  expect_refused([&] { points.fill(0, 0, row_batch); }, {"layout", "pointwise"});
+  expect_refused([&] { rows.fill(0, rows.batch_count(), row_batch); }, {"batch"});
+}
+
 TEST_P(sampler_on, fills_the_bytes_that_generate_writes) {
   const temporary_folder folder;
   const sampler source(sampled_dataset(), options());

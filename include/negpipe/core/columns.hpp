@@ -26,6 +26,15 @@ struct training_pointers {
   std::int8_t* valid;    ///< not written if null
 };
 
+/// Unchecked pair_columns.
+struct pair_pointers {
+  std::int32_t* users;
+  void* items;           ///< the positives; uint16 or int32, see item_width
+  void* negatives;       ///< row-major, the type of items
+  item_type item_width;
+  std::int8_t* valid;    ///< not written if null
+};
+
 /// Unchecked evaluation_columns.
 struct evaluation_pointers {
   std::int32_t* users;

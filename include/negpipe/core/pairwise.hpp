@@ -1,7 +1,7 @@
 // Definition of the pairwise layout: a row is a user, one of the user's positives, and K negatives.
 //
-// A cycle has c * P rows, in the order of a permutation of its own. Negative k of row i is the draw with index i * K + k.
-// The tags are the layout's own (tags_of), so no random block is shared with pointwise points.
+// A cycle has c * P rows, in the order of a permutation of its own. Negative k of row i is the draw with index
+// i * K + k. The tags are the layout's own (tags_of), so no random block is shared with pointwise points.
 #pragma once
 
 #include <cstdint>
