@@ -19,10 +19,10 @@ nlohmann::ordered_json to_json(const published_folder& folder) {
           {"points_per_second", folder.seconds > 0 ? static_cast<double>(folder.point_count) / folder.seconds : 0}};
 }
 
-std::string to_text(const published_folder& folder) {
+std::string to_text(const published_folder& folder, std::string_view unit) {
   const double rate = folder.seconds > 0 ? static_cast<double>(folder.point_count) / folder.seconds : 0;
-  return fmt::format("{}: {} points, {}B in {:.2f} s ({}points/s)\n", folder.path.string(), folder.point_count,
-                     with_prefix(static_cast<double>(folder.byte_count)), folder.seconds, with_prefix(rate));
+  return fmt::format("{}: {} {}, {}B in {:.2f} s ({}{}/s)\n", folder.path.string(), folder.point_count, unit,
+                     with_prefix(static_cast<double>(folder.byte_count)), folder.seconds, with_prefix(rate), unit);
 }
 
 void run_generate(generation_arguments& arguments) {
@@ -39,11 +39,11 @@ void run_generate(generation_arguments& arguments) {
   summary["cycles"] = nlohmann::ordered_json::array();
   for (const auto& cycle : report.cycles) {
     summary["cycles"].push_back(to_json(cycle));
-    text += to_text(cycle);
+    text += to_text(cycle, arguments.sampling.layout == batch_layout::pairwise ? "rows" : "points");
   }
   if (report.evaluation) {
     summary["evaluation"] = to_json(*report.evaluation);
-    text += to_text(*report.evaluation);
+    text += to_text(*report.evaluation, "points");
   }
   print_outcome(arguments.common, summary, text);
 }

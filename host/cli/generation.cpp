@@ -9,9 +9,10 @@ namespace negpipe::cli {
 
 namespace {
 
-std::map<std::string, padding_policy> padding_words() {
-  std::map<std::string, padding_policy> words;
-  for (const auto& [policy, name] : padding_names) words.emplace(name, policy);
+template <typename Value>
+std::map<std::string, Value> words_of(std::initializer_list<std::pair<Value, const char*>> names) {
+  std::map<std::string, Value> words;
+  for (const auto& [value, name] : names) words.emplace(name, value);
   return words;
 }
 
@@ -23,7 +24,7 @@ void add_generation_options(CLI::App& command, generation_arguments& arguments) 
       ->capture_default_str();
   command.add_option("--epochs-per-cycle", arguments.sampling.epochs_per_cycle, "epochs that are shuffled together")
       ->capture_default_str();
-  command.add_option("--batch-size", arguments.sampling.batch_size, "points in a training batch")
+  command.add_option("--batch-size", arguments.sampling.batch_size, "points (pairwise: rows) in a training batch")
       ->capture_default_str();
   command
       .add_option("--eval-batch-size", arguments.evaluation.batch_size,
@@ -44,8 +45,14 @@ void add_generation_options(CLI::App& command, generation_arguments& arguments) 
                    "draw evaluation negatives with replacement, held-out item included, as the MLPerf reference does");
   take_one_of<padding_policy>(
       command.add_option("--padding", arguments.sampling.padding, "padding of the last batch: resample, mask or drop"),
-      padding_words())
+      words_of(padding_names))
       ->default_str("resample");
+  take_one_of<batch_layout>(
+      command.add_option("--layout", arguments.sampling.layout,
+                         "pointwise: users, items and labels; pairwise: users, positive items and --num-neg negatives "
+                         "each, a row per positive"),
+      words_of(layout_names))
+      ->default_str("pointwise");
   command.add_option("--device", arguments.sampling.device, "auto, cpu, cuda, cuda:N or cuda:all")
       ->capture_default_str();
   command

@@ -21,6 +21,9 @@ struct batch_shape {
 inline batch_shape training_shape(std::uint64_t batch_size, item_type items, bool with_mask) {
   return {record::training_record_columns(batch_size, items, with_mask), items};
 }
+inline batch_shape pair_shape(std::uint64_t batch_size, std::uint64_t negatives, item_type items, bool with_mask) {
+  return {record::pair_record_columns(batch_size, negatives, items, with_mask), items};
+}
 inline batch_shape evaluation_shape(std::uint64_t batch_size, item_type items) {
   return {record::evaluation_record_columns(batch_size, items), items};
 }
@@ -36,11 +39,15 @@ class batch_buffers {
   }
 
   training_columns training() {
-    return {as<std::int32_t>(0), items(), as<std::int8_t>(2),
+    return {as<std::int32_t>(0), items(1), as<std::int8_t>(2),
+            columns_.size() > 3 ? as<std::int8_t>(3) : std::span<std::int8_t>{}};
+  }
+  pair_columns pairs() {
+    return {as<std::int32_t>(0), items(1), items(2),
             columns_.size() > 3 ? as<std::int8_t>(3) : std::span<std::int8_t>{}};
   }
   evaluation_columns evaluation() {
-    return {as<std::int32_t>(0), items(), as<std::int8_t>(2)};
+    return {as<std::int32_t>(0), items(1), as<std::int8_t>(2)};
   }
   std::span<const std::span<const std::byte>> columns() const { return columns_; }
 
@@ -50,7 +57,9 @@ class batch_buffers {
   std::span<T> as(std::size_t column) {
     return {reinterpret_cast<T*>(storage_[column].get()), columns_[column].size() / sizeof(T)};
   }
-  item_column items() { return {storage_[1].get(), items_, columns_[1].size() / item_bytes(items_)}; }
+  item_column items(std::size_t column) {
+    return {storage_[column].get(), items_, columns_[column].size() / item_bytes(items_)};
+  }
 
   item_type items_;
   std::vector<std::unique_ptr<std::byte[]>> storage_;

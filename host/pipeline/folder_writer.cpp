@@ -67,6 +67,7 @@ class batch_order {
 /// Properties of a folder that differ between a cycle and the evaluation data.
 struct folder_job {
   std::string stage;            ///< for progress
+  std::string_view unit = "points";  ///< for progress: what batch_size counts
   fs::path folder;
   std::string_view prefix;      ///< of file names
   std::uint64_t batch_size;
@@ -101,7 +102,7 @@ void write_batches(const folder_job& job, const file_layout& layout, const recor
         files.write(batch, record);
         const std::lock_guard lock(progress_mutex);
         points_done += job.batch_size;
-        control.report({job.stage, "points", points_done, job.batch_count * job.batch_size});
+        control.report({job.stage, job.unit, points_done, job.batch_count * job.batch_size});
       }
     } catch (...) {
       failed = true;  // the other workers stop at their next batch, or in write()
@@ -147,7 +148,11 @@ record::ready_file describe(const sampler& source, const folder_options& options
 
 batch_shape training_shape_of(const sampler& source) {
   const training_plan& plan = source.plan();
-  return training_shape(plan.batch_size, source.item_width(), plan.pad == padding_policy::mask);
+  const bool with_mask = plan.pad == padding_policy::mask;
+  if (plan.layout == batch_layout::pairwise) {
+    return pair_shape(plan.batch_size, plan.negatives, source.item_width(), with_mask);
+  }
+  return training_shape(plan.batch_size, source.item_width(), with_mask);
 }
 
 batch_shape evaluation_shape_of(const sampler& source) {
@@ -182,9 +187,13 @@ published_folder write_cycle(const sampler& source, const folder_options& option
                  .batch_count = plan.batch_count,
                  .shape = training_shape_of(source),
                  .source = source,
-                 .fill = [cycle](const sampler& from, std::uint64_t batch,
-                                 batch_buffers& buffers) { from.fill(cycle, batch, buffers.training()); },
+                 .fill =
+                     [cycle](const sampler& from, std::uint64_t batch, batch_buffers& buffers) {
+                       from.plan().layout == batch_layout::pairwise ? from.fill(cycle, batch, buffers.pairs())
+                                                                    : from.fill(cycle, batch, buffers.training());
+                     },
                  .ready = describe(source, options)};
+  if (plan.layout == batch_layout::pairwise) job.unit = "rows";
   job.ready.kind = record::record_kind::train;
   job.ready.seed = plan.seed;
   job.ready.batch_size = plan.batch_size;
@@ -194,6 +203,7 @@ published_folder write_cycle(const sampler& source, const folder_options& option
   job.ready.cycle = cycle;
   job.ready.epochs_per_cycle = plan.epochs;
   job.ready.padding = plan.pad;
+  job.ready.layout = plan.layout;
   return write_folder(job, options, control);
 }
 

@@ -68,6 +68,7 @@ class folder_hasher {
       const auto values = record::batch_columns(payload, columns_);
       hash_.update(values[0]);  // users
       hash_.update(values[1]);  // items
+      if (ready_.layout == batch_layout::pairwise) hash_.update(values[2]);  // negatives
     } catch (const format_error& failure) {
       refuse(path, fmt::format("record {}: {}", number, failure.what()));
     }

@@ -1,4 +1,4 @@
-// Checks that each negative of resampled padding occurs among the points of the cycle.
+// Checks that each negative of resampled padding, or each row if pairwise, occurs in the cycle.
 #pragma once
 
 #include <algorithm>

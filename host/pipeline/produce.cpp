@@ -339,13 +339,19 @@ class producer {
 
   std::uint64_t made_count() const { return next_cycle_ - options_.records.first_cycle; }
 
+  /// Returns the bytes of a point, or of a row of the pairwise layout.
   std::uint64_t value_bytes() const {
-    return 4 + item_bytes(source_.item_width()) + 1 + (source_.plan().pad == padding_policy::mask ? 1 : 0);
+    const training_plan& plan = source_.plan();
+    const std::uint64_t item = item_bytes(source_.item_width());
+    const std::uint64_t rest = plan.layout == batch_layout::pairwise ? item * plan.negatives : 1;
+    return 4 + item + rest + (plan.pad == padding_policy::mask ? 1 : 0);
   }
   std::uint64_t cycle_bytes() const {
     return last_cycle_bytes_ != 0 ? last_cycle_bytes_ : source_.plan().padded_count() * value_bytes();
   }
-  std::uint64_t evaluation_bytes() const { return source_.evaluation_plan().padded_count() * value_bytes(); }
+  std::uint64_t evaluation_bytes() const {
+    return source_.evaluation_plan().padded_count() * (4 + item_bytes(source_.item_width()) + 1);
+  }
 
   const sampler& source_;
   const produce_options& options_;

@@ -88,6 +88,7 @@ json note_options(const sampler& source, const generate_options& options) {
            {"batch_size", sampled.batch_size},
            {"num_neg", sampled.negatives},
            {"padding", padding_names.begin()[static_cast<int>(sampled.padding)].second},
+           {"layout", layout_names.begin()[static_cast<int>(sampled.layout)].second},
            {"readers", options.readers},
            {"compression", compression_names[static_cast<int>(options.compression)]}};
   if (sampled.evaluation) {
@@ -100,7 +101,8 @@ json note_options(const sampler& source, const generate_options& options) {
 
 void require_same_options(const json& noted, const json& now, const fs::path& cache) {
   for (const auto& [name, value] : now.items()) {
-    const json before = noted.value(name, json());
+    // Notes of earlier versions have no layout: they had one.
+    const json before = noted.value(name, name == "layout" ? json("pointwise") : json());
     if (before == value) continue;
     throw option_error("resume", fmt::format("`{}` was {} when {} was begun and is {} now; give the same options "
                                              "again, or start anew with `replace`",

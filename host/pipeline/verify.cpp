@@ -45,8 +45,15 @@ struct verification {
   }
 };
 
-record_columns columns_from(const std::vector<std::span<const std::byte>>& values, item_type items) {
-  return {values[0], values[1], values[2], values.size() > 3 ? values[3] : values[0].first(0), items};
+record_columns columns_from(const std::vector<std::span<const std::byte>>& values, const record::ready_file& ready) {
+  const std::span<const std::byte> none = values[0].first(0);
+  const bool pairwise = ready.layout == batch_layout::pairwise;
+  return {values[0],
+          values[1],
+          pairwise ? none : values[2],
+          pairwise ? values[2] : none,
+          values.size() > 3 ? values[3] : none,
+          ready.items};
 }
 
 /// Checks one folder: ready.json against the dataset, files against ready.json, records against all promises.
@@ -100,6 +107,7 @@ class folder_verifier {
   std::vector<pending_record> read_some(record_reader& reader, file_scan& scan) const;
   void check_records(const fs::path& path, std::vector<pending_record>& records);
   void check_record(pending_record& record) const;
+  std::unique_ptr<record_checker> make_checker(const core::positives_view& positives) const;
   void find_differences();
   void explain_file(std::uint32_t number, record_checker& checker);
 
@@ -164,6 +172,7 @@ sampler folder_verifier::make_sampler() const {
     options.epochs_per_cycle = ready_.epochs_per_cycle;
     options.batch_size = ready_.batch_size;
     options.padding = ready_.padding;
+    options.layout = ready_.layout;
   }
   const sampler source(run_.index, run_.filler, options);
   // With fewer batches than threads, all threads fill each batch together.
@@ -197,7 +206,9 @@ void folder_verifier::make_checks() {
     expect("cycle", ready_.cycle, folder_.cycle);
     const training_plan& plan = source_->plan();
     expect("point_count", ready_.point_count, plan.point_count);
-    columns_check_ = make_training_column_check(*source_, ready_.cycle, run_.index.view());
+    const auto make_check =
+        plan.layout == batch_layout::pairwise ? make_pair_column_check : make_training_column_check;
+    columns_check_ = make_check(*source_, ready_.cycle, run_.index.view());
     batches = plan.batch_count;
   }
   expect("batch_count", ready_.batch_count, batches);
@@ -331,16 +342,20 @@ void folder_verifier::check_record(pending_record& record) const {
     return;
   }
   record.was_checked = true;
-  record.agrees = columns_check_->agrees(record.batch, columns_from(values, ready_.items));
+  record.agrees = columns_check_->agrees(record.batch, columns_from(values, ready_));
+}
+
+std::unique_ptr<record_checker> folder_verifier::make_checker(const core::positives_view& positives) const {
+  if (folder_.is_evaluation) return make_evaluation_checker(source_->evaluation_plan(), positives);
+  const auto make = ready_.layout == batch_layout::pairwise ? make_pair_checker : make_training_checker;
+  return make(source_->plan(), ready_.cycle, positives);
 }
 
 /// Second pass. Does not report again what the first pass reported about files and records.
 void folder_verifier::find_differences() {
   core::positives_view positives = run_.index.view();
   positives.form = core::membership::sorted_search;  // the reference for the other forms
-  const std::unique_ptr<record_checker> checker =
-      folder_.is_evaluation ? make_evaluation_checker(source_->evaluation_plan(), positives)
-                            : make_training_checker(source_->plan(), ready_.cycle, positives);
+  const std::unique_ptr<record_checker> checker = make_checker(positives);
   for (std::uint32_t f = 0; f < layout_.file_count; ++f) explain_file(f, *checker);
   if (!complete_) return;
   findings found;
@@ -360,7 +375,7 @@ void folder_verifier::explain_file(std::uint32_t number, record_checker& checker
       run_.pool.for_each(records.size(), [&](std::uint64_t i) {
         try {
           const auto values = record::batch_columns(records[i].payload, columns_);
-          checker.check(records[i].batch, columns_from(values, ready_.items), records[i].found);
+          checker.check(records[i].batch, columns_from(values, ready_), records[i].found);
         } catch (const format_error&) {
           return;  // reported by the first pass
         }

@@ -27,6 +27,10 @@ class column_check {
 /// repeats points of the cycle. Occurrences are compared as sums of 64-bit hashes. The view must outlive the check.
 std::unique_ptr<column_check> make_training_column_check(const sampler& source, std::uint32_t cycle,
                                                          const core::positives_view& positives);
+/// Records of the pairwise layout: every positive occurs once an epoch; no negative is a positive of its user;
+/// resampled padding repeats rows of the cycle.
+std::unique_ptr<column_check> make_pair_column_check(const sampler& source, std::uint32_t cycle,
+                                                     const core::positives_view& positives);
 /// Evaluation rows: the held-out item first, then items outside the user's positives; the mask marks repeats; without
 /// replacement negatives are distinct and not the held-out item. The view must outlive the check.
 std::unique_ptr<column_check> make_evaluation_column_check(const sampler& source,

@@ -39,21 +39,26 @@ class findings {
 struct record_columns {
   std::span<const std::byte> users;
   std::span<const std::byte> items;
-  std::span<const std::byte> flags;  ///< labels or duplicate_mask
-  std::span<const std::byte> valid;  ///< empty without valid_point_mask
+  std::span<const std::byte> flags;      ///< labels or duplicate_mask; empty if pairwise
+  std::span<const std::byte> negatives;  ///< K values a row if pairwise, else empty
+  std::span<const std::byte> valid;      ///< empty without valid_point_mask
   item_type item_width;
 
   std::int32_t user(std::uint64_t i) const {
     return static_cast<std::int32_t>(record::load_le<std::uint32_t>(users.data() + 4 * i));
   }
-  std::int32_t item(std::uint64_t i) const {
-    return item_width == item_type::uint16
-               ? record::load_le<std::uint16_t>(items.data() + 2 * i)
-               : static_cast<std::int32_t>(record::load_le<std::uint32_t>(items.data() + 4 * i));
-  }
+  std::int32_t item(std::uint64_t i) const { return load_item(items, i); }
+  std::int32_t negative(std::uint64_t i) const { return load_item(negatives, i); }
   std::int8_t flag(std::uint64_t i) const { return static_cast<std::int8_t>(flags[i]); }
   std::int8_t is_valid(std::uint64_t i) const {
     return valid.empty() ? std::int8_t{1} : static_cast<std::int8_t>(valid[i]);
+  }
+
+ private:
+  std::int32_t load_item(std::span<const std::byte> column, std::uint64_t i) const {
+    return item_width == item_type::uint16
+               ? record::load_le<std::uint16_t>(column.data() + 2 * i)
+               : static_cast<std::int32_t>(record::load_le<std::uint32_t>(column.data() + 4 * i));
   }
 };
 
@@ -71,6 +76,8 @@ class record_checker {
 /// The view must outlive the checker.
 std::unique_ptr<record_checker> make_training_checker(const training_plan& plan, std::uint32_t cycle,
                                                       const core::positives_view& positives);
+std::unique_ptr<record_checker> make_pair_checker(const training_plan& plan, std::uint32_t cycle,
+                                                  const core::positives_view& positives);
 std::unique_ptr<record_checker> make_evaluation_checker(const evaluation_plan& plan,
                                                         const core::positives_view& positives);
 

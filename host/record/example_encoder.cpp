@@ -69,6 +69,15 @@ std::vector<column_spec> training_record_columns(std::uint64_t batch_size, item_
   return columns;
 }
 
+std::vector<column_spec> pair_record_columns(std::uint64_t batch_size, std::uint64_t negatives_per_row, item_type items,
+                                             bool with_mask) {
+  std::vector<column_spec> columns{{user_key, batch_size * sizeof(std::int32_t)},
+                                   {item_key, batch_size * item_bytes(items)},
+                                   {negative_key, batch_size * negatives_per_row * item_bytes(items)}};
+  if (with_mask) columns.push_back({valid_key, batch_size});
+  return columns;
+}
+
 std::vector<column_spec> evaluation_record_columns(std::uint64_t batch_size, item_type items) {
   return {{user_key, batch_size * sizeof(std::int32_t)},
           {item_key, batch_size * item_bytes(items)},

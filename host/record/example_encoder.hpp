@@ -20,6 +20,9 @@ struct column_spec {
 
 /// Returns users, items, labels and, if with_mask, valid: the order of training_columns.
 std::vector<column_spec> training_record_columns(std::uint64_t batch_size, item_type items, bool with_mask);
+/// Returns users, items, negatives and, if with_mask, valid: the order of pair_columns. batch_size is in rows.
+std::vector<column_spec> pair_record_columns(std::uint64_t batch_size, std::uint64_t negatives_per_row, item_type items,
+                                             bool with_mask);
 /// Returns users, items, duplicate_mask: the order of evaluation_columns.
 std::vector<column_spec> evaluation_record_columns(std::uint64_t batch_size, item_type items);
 

@@ -19,6 +19,7 @@ inline constexpr std::string_view evaluation_prefix = "eval";
 /// Features of a record.
 inline constexpr std::string_view user_key = "user_id";
 inline constexpr std::string_view item_key = "item_id";
+inline constexpr std::string_view negative_key = "negative_item_id";
 inline constexpr std::string_view label_key = "labels";
 inline constexpr std::string_view duplicate_key = "duplicate_mask";
 inline constexpr std::string_view valid_key = "valid_point_mask";

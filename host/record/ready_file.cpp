@@ -39,7 +39,11 @@ json dtypes_of(const ready_file& content) {
   if (content.kind == record_kind::eval) {
     dtypes[std::string(duplicate_key)] = "int8";
   } else {
-    dtypes[std::string(label_key)] = "int8";
+    if (content.layout == batch_layout::pairwise) {
+      dtypes[std::string(negative_key)] = name_of(item_names, content.items);
+    } else {
+      dtypes[std::string(label_key)] = "int8";
+    }
     if (content.padding == padding_policy::mask) dtypes[std::string(valid_key)] = "int8";
   }
   return dtypes;
@@ -60,6 +64,7 @@ json to_json(const ready_file& content) {
     out["epochs_per_cycle"] = content.epochs_per_cycle;
     out["num_neg"] = content.negatives;
     out["padding"] = name_of(padding_names, content.padding);
+    out["layout"] = name_of(layout_names, content.layout);
   } else {
     out["eval_negatives"] = content.negatives;
     out["mlperf"] = content.mlperf;
@@ -89,6 +94,7 @@ void read_kind_fields(const json_fields& fields, ready_file& content) {
     content.epochs_per_cycle = fields.number<std::uint32_t>("epochs_per_cycle");
     content.negatives = fields.number<std::uint32_t>("num_neg");
     content.padding = fields.one_of("padding", padding_names);
+    if (fields.contains("layout")) content.layout = fields.one_of("layout", layout_names);
   } else {
     content.negatives = fields.number<std::uint32_t>("eval_negatives");
     content.mlperf = fields.boolean("mlperf");
@@ -178,7 +184,11 @@ ready_file from_json(const json& root, const std::string& where) {
 
 std::vector<column_spec> columns_of(const ready_file& content) {
   if (content.kind == record_kind::eval) return evaluation_record_columns(content.batch_size, content.items);
-  return training_record_columns(content.batch_size, content.items, content.padding == padding_policy::mask);
+  const bool with_mask = content.padding == padding_policy::mask;
+  if (content.layout == batch_layout::pairwise) {
+    return pair_record_columns(content.batch_size, content.negatives, content.items, with_mask);
+  }
+  return training_record_columns(content.batch_size, content.items, with_mask);
 }
 
 std::uint64_t max_record_payload_bytes(const ready_file& content) {

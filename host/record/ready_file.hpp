@@ -39,13 +39,15 @@ struct ready_file {
   std::uint32_t cycle = 0;                   ///< train only
   std::uint32_t epochs_per_cycle = 1;        ///< train only
   padding_policy padding = padding_policy::resample;  ///< train only
+  batch_layout layout = batch_layout::pointwise;      ///< train only; files without the field are pointwise
   bool mlperf = false;                       ///< eval only: negatives with replacement
   std::vector<std::int32_t> skipped_users;   ///< eval only: users whose rows are zeros, ascending
 
   std::vector<record_file> files;            ///< one per reader, in the order of their numbers
 };
 
-/// Returns the features of a record of this folder, in the order of training_columns or evaluation_columns.
+/// Returns the features of a record of this folder, in the order of training_columns, pair_columns or
+/// evaluation_columns.
 std::vector<column_spec> columns_of(const ready_file& content);
 /// Returns the largest payload that readers accept: twice the size of the arrays, and 1 KiB for names and lengths.
 std::uint64_t max_record_payload_bytes(const ready_file& content);

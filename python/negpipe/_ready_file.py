@@ -17,6 +17,7 @@ READY_FILE = "ready.json"
 FORMAT_VERSION = 1
 USER_COLUMN = "user_id"
 ITEM_COLUMN = "item_id"
+NEGATIVE_ITEM_COLUMN = "negative_item_id"
 LABELS = "labels"
 DUPLICATE_MASK = "duplicate_mask"
 VALID_POINT_MASK = "valid_point_mask"
@@ -105,6 +106,9 @@ class _Fields:
             raise FormatError(f'"{name}" is missing')
         return self._members[name]
 
+    def has(self, name):
+        return name in self._members
+
     def number(self, name, minimum=0, maximum=2**64 - 1):
         value = self._value(name)
         if type(value) is not int or not minimum <= value <= maximum:  # bool is a subclass of int
@@ -137,15 +141,21 @@ class _Fields:
 
 
 def _check_kind(fields, kind):
-    """Checks the fields of training or evaluation data. Returns whether there is a valid_point_mask."""
+    """Checks the fields of training or evaluation data.
+
+    Returns (whether there is a valid_point_mask, the number of negatives in a row of the pairwise layout, else None).
+    """
     if kind == "eval":
         fields.number("eval_negatives", maximum=_U32)
         fields.boolean("mlperf")
-        return False
+        return False, None
     fields.number("cycle", maximum=_U32)
     fields.number("epochs_per_cycle", maximum=_U32)
-    fields.number("num_neg", maximum=_U32)
-    return fields.one_of("padding", "resample", "mask", "drop") == "mask"
+    negatives = fields.number("num_neg", maximum=_U32)
+    has_mask = fields.one_of("padding", "resample", "mask", "drop") == "mask"
+    # Files of earlier versions have no layout.
+    is_pairwise = fields.has("layout") and fields.one_of("layout", "pointwise", "pairwise") == "pairwise"
+    return has_mask, negatives if is_pairwise else None
 
 
 def _check_origin(fields):
@@ -161,9 +171,13 @@ def _check_origin(fields):
         dataset.number(name)
 
 
-def _dtypes(fields, kind, has_mask):
+def _dtypes(fields, kind, has_mask, is_pairwise):
     item = fields.fields("dtypes").one_of(ITEM_COLUMN, "uint16", "int32")
-    wanted = {USER_COLUMN: "int32", ITEM_COLUMN: item, DUPLICATE_MASK if kind == "eval" else LABELS: "int8"}
+    wanted = {USER_COLUMN: "int32", ITEM_COLUMN: item}
+    if is_pairwise:
+        wanted[NEGATIVE_ITEM_COLUMN] = item
+    else:
+        wanted[DUPLICATE_MASK if kind == "eval" else LABELS] = "int8"
     if has_mask:
         wanted[VALID_POINT_MASK] = "int8"
     fields.one_of("dtypes", wanted)
@@ -181,11 +195,12 @@ class ListedFile:
 
 @dataclasses.dataclass(frozen=True)
 class ReadyFile:
-    """The checked content of ready.json. content is all of it, as parsed."""
+    """The checked content of ready.json. content is all of it, as parsed; shapes are those of a batch's columns."""
 
     content: dict
     is_training: bool
     dtypes: dict
+    shapes: dict
     batch_size: int
     batch_count: int
     compressed: bool
@@ -220,20 +235,24 @@ def _read_fields(content):
         raise FormatError(f'"format_version" is {version}, {FORMAT_VERSION} wanted; read it with its own version')
     _check_origin(fields)
     kind = fields.one_of("kind", "train", "eval")
-    dtypes = _dtypes(fields, kind, _check_kind(fields, kind))
+    has_mask, negatives = _check_kind(fields, kind)
+    dtypes = _dtypes(fields, kind, has_mask, negatives is not None)
     batch_size = fields.number("batch_size", 1, MAX_PAYLOAD_BYTES // 6)
+    shapes = {name: (batch_size, negatives) if name == NEGATIVE_ITEM_COLUMN else (batch_size,) for name in dtypes}
     batch_count = fields.number("batch_count")
     compressed = fields.one_of("compression", "none", "gzip") == "gzip"
     # Twice the arrays, and 1 KiB for names and lengths.
-    value_bytes = sum(dtype.itemsize for dtype in dtypes.values())
-    max_payload_bytes = min(2 * batch_size * value_bytes + 1024, MAX_PAYLOAD_BYTES)
+    batch_bytes = sum(math.prod(shapes[name]) * dtype.itemsize for name, dtype in dtypes.items())
+    max_payload_bytes = min(2 * batch_bytes + 1024, MAX_PAYLOAD_BYTES)
 
     def max_file_bytes(records):
         plain = records * (max_payload_bytes + FRAME_BYTES)
         return 2 * plain + 1024 if compressed else plain
 
     files = _read_files(fields, kind, batch_count, max_file_bytes)
-    return ReadyFile(content, kind == "train", dtypes, batch_size, batch_count, compressed, max_payload_bytes, files)
+    return ReadyFile(
+        content, kind == "train", dtypes, shapes, batch_size, batch_count, compressed, max_payload_bytes, files
+    )
 
 
 def read_ready_file(path):

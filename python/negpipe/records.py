@@ -9,6 +9,7 @@ no permission, or no file descriptor left.
 
 import dataclasses
 import hashlib
+import math
 import os
 import pathlib
 import re
@@ -23,6 +24,7 @@ from negpipe._ready_file import (
     MAX_JSON_LEVELS,
     MAX_JSON_MEMBERS,
     MAX_READY_FILE_BYTES,
+    NEGATIVE_ITEM_COLUMN,
     READY_FILE,
     USER_COLUMN,
     VALID_POINT_MASK,
@@ -50,6 +52,7 @@ __all__ = [
     "MAX_JSON_MEMBERS",
     "MAX_PAYLOAD_BYTES",
     "MAX_READY_FILE_BYTES",
+    "NEGATIVE_ITEM_COLUMN",
     "READY_FILE",
     "TRAINING_FOLDER",
     "USER_COLUMN",
@@ -74,7 +77,8 @@ class RecordFolder:
     """One published folder of records. Safe to read from any number of threads.
 
     Attributes: path; ready (the content of ready.json, a dict); batch_size; batch_count; is_training; compressed;
-    dtypes ({column: numpy dtype}); files (record files in the order of their numbers).
+    dtypes ({column: numpy dtype}); shapes ({column: shape in a batch}); files (record files in the order of their
+    numbers).
 
     Raises FormatError if ready.json is missing or is not as in FORMAT.md. Does not open the record files.
     """
@@ -88,6 +92,7 @@ class RecordFolder:
         self.is_training = ready.is_training
         self.compressed = ready.compressed
         self.dtypes = ready.dtypes
+        self.shapes = ready.shapes
         self.files = [self.path / listed.name for listed in ready.files]
         self._listed = ready.files
         self._max_payload_bytes = ready.max_payload_bytes
@@ -98,7 +103,8 @@ class RecordFolder:
             self._open(listed).close()
 
     def batches(self):
-        """Yields all batches in order as {column: read-only array [batch_size]}.
+        """Yields all batches in order as {column: read-only array}, each [batch_size]; negative_item_id of the pairwise
+        layout is [batch_size, num_neg].
 
         Raises FormatError if the files differ from ready.json.
         """
@@ -134,12 +140,14 @@ class RecordFolder:
         if features.keys() != self.dtypes.keys():
             raise FormatError(f"{path}: record {record} has {sorted(features)}, {sorted(self.dtypes)} wanted")
         for name, dtype in self.dtypes.items():
-            if len(features[name]) != self.batch_size * dtype.itemsize:
+            count = math.prod(self.shapes[name])
+            if len(features[name]) != count * dtype.itemsize:
                 raise FormatError(
-                    f"{path}: record {record}: {name} has {len(features[name])} bytes, "
-                    f"{self.batch_size} of {dtype} wanted"
+                    f"{path}: record {record}: {name} has {len(features[name])} bytes, {count} of {dtype} wanted"
                 )
-        return {name: np.frombuffer(features[name], dtype) for name, dtype in self.dtypes.items()}
+        return {
+            name: np.frombuffer(features[name], dtype).reshape(self.shapes[name]) for name, dtype in self.dtypes.items()
+        }
 
 
 def _numbered_folders(training_folder):
@@ -159,7 +167,7 @@ def cycle_folders(training_folder):
 
 @dataclasses.dataclass(frozen=True)
 class RecordHash:
-    """MD5 of the users and items of all batches in order, and of the first batch, in hexadecimal, as `negpipe hash`."""
+    """MD5 of the users, items and negatives of all batches in order, and of the first batch, as `negpipe hash`."""
 
     name: str
     batch_count: int
@@ -175,6 +183,8 @@ def hash_batches(name, batches):
     for batch in batches:
         digest.update(batch[USER_COLUMN])
         digest.update(batch[ITEM_COLUMN])
+        if NEGATIVE_ITEM_COLUMN in batch:
+            digest.update(batch[NEGATIVE_ITEM_COLUMN])
         count += 1
         if count == 1:
             first = digest.hexdigest()

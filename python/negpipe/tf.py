@@ -275,6 +275,10 @@ def _wait_for_records(ncf_dataset, is_training, timeout):
 def read_dataset(folder, deterministic=True, int32_items=False):
     """Returns a tf.data.Dataset over a records.RecordFolder, batch by batch.
 
+    Elements are ({user_id, item_id}, labels) for training points, {user_id, item_id, negative_item_id} for rows of the
+    pairwise layout (negatives of shape [batch_size, num_neg]), {user_id, item_id, duplicate_mask} for evaluation data;
+    valid_point_mask is among the features where the padding has one.
+
     deterministic: reads the files one after the other, in order; otherwise concurrently, with batches in any order.
     Raises FormatError unless all record files have the sizes that ready.json lists. TensorFlow checks their content.
     """
@@ -299,7 +303,6 @@ def read_dataset(folder, deterministic=True, int32_items=False):
 
 
 def _make_deserialize(folder, int32_items):
-    shape = (folder.batch_size,)
     features = {name: tf.io.FixedLenFeature([], tf.string) for name in folder.dtypes}
     dtypes = {name: tf.dtypes.as_dtype(dtype.newbyteorder("=")) for name, dtype in folder.dtypes.items()}
 
@@ -307,8 +310,8 @@ def _make_deserialize(folder, int32_items):
         raw = tf.io.parse_single_example(record, features)
         columns = {}
         for name, dtype in dtypes.items():
-            column = tf.ensure_shape(tf.io.decode_raw(raw[name], dtype), shape)
-            if name == ITEM_COLUMN and int32_items:
+            column = tf.reshape(tf.io.decode_raw(raw[name], dtype), folder.shapes[name])
+            if name in (ITEM_COLUMN, records.NEGATIVE_ITEM_COLUMN) and int32_items:
                 column = tf.cast(column, tf.int32)  # the infeed of TPUs does not support uint16
             columns[name] = tf.cast(column, tf.bool) if dtype == tf.int8 else column
         labels = columns.pop(records.LABELS, None)

@@ -56,6 +56,7 @@ def test_wrong_usage(arguments, tmp_path):
     ("--num-neg", "-1"), ("--num-neg", "four"), ("--batch-size", 0), ("--readers", 0), ("--readers", 65_537),
     ("--cycles", 0),
     ("--cycles", "-1"), ("--epochs-per-cycle", 0), ("--padding", "zeros"), ("--compression", "zip"),
+    ("--layout", "listwise"),
     ("--threads", "many"), ("--threads", 4097), ("--threads", 100_000), ("--seed", "18446744073709551616"),
     ("--seed", "-1"), ("--seed", "0x10"), ("--seed", ""), ("--device", "tpu"), ("--device", ""),
     ("--bitset-budget", "-1"), ("--bitset-budget", "1x"), ("--bitset-budget", "k"), ("--bitset-budget", "0x10"),

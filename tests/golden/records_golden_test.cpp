@@ -68,6 +68,16 @@ TEST(golden, generated_files_equal_the_frozen_hashes) {
     options.padding = padding_policy::drop;
     add_run(all, width + " drop", data, options);
   }
+  for (const std::int32_t items : {97, 70'000}) {
+    const sampler_options options{.seed = 42,
+                                  .negatives = 4,
+                                  .epochs_per_cycle = 2,
+                                  .batch_size = 50,
+                                  .padding = items == 97 ? padding_policy::mask : padding_policy::resample,
+                                  .layout = batch_layout::pairwise,
+                                  .device = "cpu"};
+    add_run(all, items == 97 ? "uint16 pairwise mask" : "int32 pairwise resample", fixed_dataset(items), options);
+  }
   expect_golden("records", all);
 }
 

@@ -10,12 +10,13 @@
 namespace negpipe {
 namespace {
 
-/// MD5 over users and items of batches, computed independently.
+/// MD5 over users, items and negatives of batches, computed independently.
 std::string hash_of(const std::vector<test::batch_columns>& batches) {
   support::md5 hash;
   for (const auto& batch : batches) {
     hash.update(std::as_bytes(std::span(batch.users)));
     hash.update(std::as_bytes(std::span(batch.items)));
+    hash.update(std::as_bytes(std::span(batch.negatives)));
   }
   return hash.hex();
 }
@@ -42,6 +43,16 @@ TEST(hash_records, covers_users_and_items_in_the_order_of_file_numbers) {
     EXPECT_EQ(hashes[i].first_batch, hash_of(batches));
   }
   EXPECT_NE(hashes[0].all_batches, hashes[1].all_batches);
+}
+
+TEST(hash_records, covers_the_negatives_of_the_pairwise_layout) {
+  const test::temporary_folder folder;
+  auto options = test::small_options(folder / "out");
+  options.sampling.layout = batch_layout::pairwise;
+  test::generate_small(test::small_dataset(), options);
+  const auto batches = test::read_batches(options.out / "training_epochs/cycle_00000");
+  ASSERT_EQ(batches[0].negatives.size(), 300U);
+  EXPECT_EQ(hash_records(options.out).front().all_batches, hash_of(batches));
 }
 
 TEST(hash_records, depends_only_on_the_content) {

@@ -81,7 +81,7 @@ template <typename Batch>
 record_columns columns_of(const Batch& batch, std::span<const std::int8_t> flags, std::span<const std::int8_t> valid) {
   return {std::as_bytes(batch.users()),
           std::span(static_cast<const std::byte*>(batch.items().data()), batch.items().size_bytes()),
-          std::as_bytes(flags), std::as_bytes(valid), batch.items().type()};
+          std::as_bytes(flags), {}, std::as_bytes(valid), batch.items().type()};
 }
 
 /// Returns whether the check accepts the cycle that the sampler makes.
@@ -92,6 +92,27 @@ bool accepts_training(const sampler& source) {
   for (std::uint64_t b = 0; b < source.batch_count(); ++b) {
     source.fill(1, b, batch);
     if (!check->agrees(b, columns_of(batch, batch.labels(), batch.valid()))) return false;
+  }
+  return check->concludes();
+}
+
+sampler altered_pairs(padding_policy padding, altered_backend::alteration alter) {
+  const positives_index index(two_users());
+  return {index, std::make_shared<altered_backend>(index, std::move(alter)),
+          {.seed = 3, .negatives = 4, .epochs_per_cycle = 3, .batch_size = 20, .padding = padding,
+           .layout = batch_layout::pairwise, .threads = 1}};
+}
+
+/// Returns whether the check accepts the pairwise cycle that the sampler makes.
+bool accepts_pairs(const sampler& source) {
+  const positives_index index(source.data());
+  const auto check = make_pair_column_check(source, 1, index.view());
+  pair_batch batch = source.make_pair_batch();
+  for (std::uint64_t b = 0; b < source.batch_count(); ++b) {
+    source.fill(1, b, batch);
+    record_columns columns = columns_of(batch, {}, batch.valid());
+    columns.negatives = {static_cast<const std::byte*>(batch.negatives().data()), batch.negatives().size_bytes()};
+    if (!check->agrees(b, columns)) return false;
   }
   return check->concludes();
 }
@@ -174,6 +195,36 @@ TEST(verify_columns, detects_padding_outside_the_cycle) {
       flag = label;
     }))) << "label " << int{label};
   }
+}
+
+TEST(verify_columns, accepts_correct_pairwise_records) {
+  for (const padding_policy padding : {padding_policy::resample, padding_policy::mask, padding_policy::drop}) {
+    EXPECT_TRUE(accepts_pairs(altered_pairs(padding, [](auto, auto&, auto&, auto&) {})));
+  }
+}
+
+// 105 rows in batches of 20: record 0 holds rows 100 to 119, 15 of them padding.
+TEST(verify_columns, detects_incorrect_pairwise_records) {
+  EXPECT_FALSE(accepts_pairs(altered_pairs(resample, [](std::uint64_t draw, auto&, std::uint16_t& item,
+                                                        std::int8_t& flag) {
+    if (flag == 0 && draw == 4 * 33 + 3) item = 7;  // of both users
+  }))) << "a negative among the positives";
+  EXPECT_FALSE(accepts_pairs(altered_pairs(resample, [](std::uint64_t row, auto&, std::uint16_t& item,
+                                                        std::int8_t& flag) {
+    if (flag == 1 && row == 33) item = item == 7 ? 8 : 7;
+  }))) << "a positive replaced by another";
+  EXPECT_FALSE(accepts_pairs(altered_pairs(resample, [](std::uint64_t row, std::int32_t& user, auto&,
+                                                        std::int8_t& flag) {
+    if (flag == 1 && row == 2) user = 2;
+  }))) << "a user out of range";
+  EXPECT_FALSE(accepts_pairs(altered_pairs(resample, [](std::uint64_t draw, auto&, std::uint16_t& item,
+                                                        std::int8_t& flag) {
+    if (flag == 0 && draw == 4 * 33) item = 60;
+  }))) << "a negative out of range";
+  EXPECT_FALSE(accepts_pairs(altered_pairs(resample, [](std::uint64_t draw, auto&, std::uint16_t& item,
+                                                        std::int8_t& flag) {
+    if (flag == 0 && draw == 4 * 118) item = item == 40 ? 41 : 40;  // outside both users' positives
+  }))) << "padding that repeats no row";
 }
 
 TEST(verify_columns, detects_rows_with_another_first_item) {

@@ -17,12 +17,14 @@
 
 namespace negpipe::test {
 
-/// One batch. flags are labels or the duplicate mask, valid is empty without valid_point_mask.
+/// One batch. flags are labels or the duplicate mask and empty if pairwise; negatives are empty unless pairwise; valid
+/// is empty without valid_point_mask.
 struct batch_columns {
   std::vector<std::int32_t> users;
   std::vector<std::uint16_t> items;
   std::vector<std::int8_t> flags;
   std::vector<std::int8_t> valid;
+  std::vector<std::uint16_t> negatives = {};
 };
 
 template <typename Value>
@@ -44,6 +46,7 @@ inline std::vector<batch_columns> read_batches(const std::filesystem::path& fold
         if (name == record::user_key) batch.users = values_of<std::int32_t>(bytes);
         if (name == record::item_key) batch.items = values_of<std::uint16_t>(bytes);
         if (name == record::label_key || name == record::duplicate_key) batch.flags = values_of<std::int8_t>(bytes);
+        if (name == record::negative_key) batch.negatives = values_of<std::uint16_t>(bytes);
         if (name == record::valid_key) batch.valid = values_of<std::int8_t>(bytes);
       }
       batches.push_back(std::move(batch));
@@ -57,17 +60,16 @@ inline std::vector<batch_columns> read_batches(const std::filesystem::path& fold
 inline void write_batches(const std::filesystem::path& folder, const std::vector<batch_columns>& batches) {
   record::ready_file ready = record::read_ready_file(folder);
   const bool evaluation = ready.kind == record::record_kind::eval;
-  const auto specs =
-      evaluation ? record::evaluation_record_columns(ready.batch_size, item_type::uint16)
-                 : record::training_record_columns(ready.batch_size, item_type::uint16, !batches[0].valid.empty());
-  const record::record_template shape(specs);
+  const bool pairwise = ready.layout == batch_layout::pairwise;
+  const record::record_template shape(record::columns_of(ready));
   const file_layout layout{batches.size(), static_cast<std::uint32_t>(ready.files.size())};
   record::record_set set(folder, evaluation ? "eval" : "train", layout, shape.record_bytes(), ready.compression);
   std::vector<std::byte> out(shape.record_bytes());
   for (std::size_t b = 0; b < batches.size(); ++b) {
     std::vector<std::span<const std::byte>> columns{std::as_bytes(std::span(batches[b].users)),
                                                     std::as_bytes(std::span(batches[b].items)),
-                                                    std::as_bytes(std::span(batches[b].flags))};
+                                                    pairwise ? std::as_bytes(std::span(batches[b].negatives))
+                                                             : std::as_bytes(std::span(batches[b].flags))};
     if (!batches[b].valid.empty()) columns.push_back(std::as_bytes(std::span(batches[b].valid)));
     shape.encode(columns, out);
     set.write(b, out);

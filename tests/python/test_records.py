@@ -15,8 +15,15 @@ def program_hashes(folder):
 
 @pytest.mark.parametrize(
     "options",
-    [(), ("--compression", "gzip"), ("--padding", "mask"), ("--padding", "drop"), ("--readers", 40)],
-    ids=["plain", "gzip", "mask", "drop", "empty-files"],
+    [
+        (),
+        ("--compression", "gzip"),
+        ("--padding", "mask"),
+        ("--padding", "drop"),
+        ("--readers", 40),
+        ("--layout", "pairwise"),
+    ],
+    ids=["plain", "gzip", "mask", "drop", "empty-files", "pairwise"],
 )
 def test_hash_equals_that_of_the_program(options, dataset, tmp_path):
     usual = [word for pair in zip(SMALL[::2], SMALL[1::2]) if pair[0] not in options for word in pair]
@@ -51,6 +58,33 @@ def test_columns(run):
     evaluation = records.RecordFolder(run / "eval_data")
     assert not evaluation.is_training
     assert set(next(evaluation.batches())) == {"user_id", "item_id", "duplicate_mask"}
+
+
+@pytest.mark.parametrize("negatives", [0, 6])
+def test_columns_of_the_pairwise_layout(negatives, dataset, tmp_path):
+    usual = [word for pair in zip(SMALL[::2], SMALL[1::2]) if pair[0] != "--num-neg" for word in pair]
+    options = ("--layout", "pairwise", "--padding", "mask", "--num-neg", negatives)
+    negpipe("generate", dataset, "--out", tmp_path, "--seed", 5, "--no-eval", *usual, *options)
+    folder = records.RecordFolder(tmp_path / "training_epochs/cycle_00000")
+    batches = list(folder.batches())
+    assert folder.ready["layout"] == "pairwise" and len(batches) == folder.batch_count
+    for batch in batches:
+        assert {name: (column.dtype, column.shape) for name, column in batch.items()} == {
+            "user_id": (np.dtype("<i4"), (512,)),
+            "item_id": (np.dtype("<u2"), (512,)),
+            "negative_item_id": (np.dtype("<u2"), (512, negatives)),
+            "valid_point_mask": (np.dtype("i1"), (512,)),
+        }
+    assert sum(int(batch["valid_point_mask"].sum()) for batch in batches) == folder.ready["point_count"]
+
+
+def test_a_ready_file_without_a_layout_is_pointwise(run, tmp_path):
+    folder = tmp_path / "cycle_00000"
+    shutil.copytree(run / "training_epochs/cycle_00000", folder)
+    ready = json.loads((folder / "ready.json").read_text())
+    assert ready.pop("layout") == "pointwise"
+    (folder / "ready.json").write_text(json.dumps(ready))
+    assert records.hash(folder)[0].all_batches == records.hash(run)[0].all_batches
 
 
 def test_a_folder_of_records_itself(run):

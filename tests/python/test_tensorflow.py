@@ -73,6 +73,24 @@ def test_other_kinds_of_records(options, dataset, tmp_path):
             np.testing.assert_array_equal(found[name].numpy().astype(column.dtype), column)
 
 
+@pytest.mark.parametrize("options", [(), ("--padding", "mask"), ("--num-neg", 0)], ids=["plain", "mask", "none"])
+def test_rows_of_the_pairwise_layout(options, dataset, tmp_path):
+    usual = [word for pair in zip(SMALL[::2], SMALL[1::2]) if pair[0] not in options for word in pair]
+    pairwise = ("--layout", "pairwise", *options)
+    negpipe("generate", dataset, "--out", tmp_path, "--seed", 5, "--no-eval", *usual, *pairwise)
+    folder = records.RecordFolder(tmp_path / "training_epochs/cycle_00000")
+    read = negpipe_tf.read_dataset(folder)
+    negatives = folder.ready["num_neg"]
+    assert read.element_spec["negative_item_id"] == tf.TensorSpec((512, negatives), tf.uint16)
+    for batch, found in zip(folder.batches(), read, strict=True):
+        assert found.keys() == batch.keys()
+        for name, column in batch.items():
+            np.testing.assert_array_equal(found[name].numpy().astype(column.dtype), column)
+    assert negpipe_tf.hash_pipeline(read, True).all_batches == records.hash(folder.path)[0].all_batches
+    wide = negpipe_tf.read_dataset(folder, int32_items=True).element_spec
+    assert wide["item_id"].dtype == wide["negative_item_id"].dtype == tf.int32
+
+
 def test_more_items_than_16_bits_number(tmp_path):
     shape = ("--users", 100, "--items", 66_000, "--positives", 70_000)
     negpipe("synth", *shape, "--seed", 1, "--out", tmp_path / "data")

@@ -44,6 +44,12 @@ ready_file evaluation_content() {
   return content;
 }
 
+ready_file pairwise_content() {
+  ready_file content = training_content();
+  content.layout = batch_layout::pairwise;
+  return content;
+}
+
 json parse(const test::temporary_folder& folder) {
   const auto text = test::read_bytes(folder / "ready.json");
   return json::parse(reinterpret_cast<const char*>(text.data()),
@@ -56,7 +62,7 @@ void store(const test::temporary_folder& folder, const std::string& text) {
 
 TEST(ready_file, gives_back_what_was_written) {
   const test::temporary_folder folder;
-  for (const auto& content : {training_content(), evaluation_content()}) {
+  for (const auto& content : {training_content(), pairwise_content(), evaluation_content()}) {
     record::write_ready_file(folder.path(), content);
     const ready_file found = record::read_ready_file(folder.path());
     EXPECT_EQ(found.batch_size, content.batch_size);
@@ -80,6 +86,7 @@ TEST(ready_file, gives_back_what_was_written) {
     EXPECT_EQ(found.cycle, content.cycle);
     EXPECT_EQ(found.epochs_per_cycle, content.epochs_per_cycle);
     EXPECT_EQ(found.padding, content.padding);
+    EXPECT_EQ(found.layout, content.layout);
   }
 }
 
@@ -94,16 +101,41 @@ TEST(ready_file, has_the_fields_that_the_2018_pipeline_reads) {
             (json{{"user_id", "int32"}, {"item_id", "int32"}, {"labels", "int8"}, {"valid_point_mask", "int8"}}));
 }
 
+TEST(ready_file, has_the_columns_of_its_layout) {
+  const test::temporary_folder folder;
+  record::write_ready_file(folder.path(), pairwise_content());
+  json root = parse(folder);
+  EXPECT_EQ(root.at("layout"), "pairwise");
+  EXPECT_EQ(root.at("dtypes"), (json{{"user_id", "int32"},
+                                     {"item_id", "int32"},
+                                     {"negative_item_id", "int32"},
+                                     {"valid_point_mask", "int8"}}));
+  root["layout"] = "pointwise";
+  store(folder, root.dump());
+  EXPECT_THROW(record::read_ready_file(folder.path()), format_error) << "columns of another layout";
+}
+
+TEST(ready_file, without_a_layout_is_pointwise) {
+  const test::temporary_folder folder;
+  record::write_ready_file(folder.path(), training_content());
+  json root = parse(folder);
+  root.erase("layout");
+  store(folder, root.dump());
+  EXPECT_EQ(record::read_ready_file(folder.path()).layout, batch_layout::pointwise);
+}
+
 TEST(ready_file, refuses_a_field_that_is_missing_or_of_another_kind) {
   const test::temporary_folder folder;
-  for (const auto& content : {training_content(), evaluation_content()}) {
+  for (const auto& content : {training_content(), pairwise_content(), evaluation_content()}) {
     record::write_ready_file(folder.path(), content);
     const json good = parse(folder);
     for (const auto& field : good.items()) {
       json bad = good;
       bad.erase(field.key());
       store(folder, bad.dump());
-      EXPECT_THROW(record::read_ready_file(folder.path()), format_error) << field.key() << " missing";
+      if (field.key() != "layout" || content.layout != batch_layout::pointwise) {
+        EXPECT_THROW(record::read_ready_file(folder.path()), format_error) << field.key() << " missing";
+      }
       for (const json& value : {json(nullptr), json(-1), json(1.5), json("neither"), json::array({1})}) {
         if (field.key() == "library_version" && value.is_string()) continue;  // any text is valid
         bad = good;
