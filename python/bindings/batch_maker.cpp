@@ -55,14 +55,15 @@ class user_target {
   std::span<std::int32_t> made_;
 };
 
-/// An item column that ends up as uint16, int32 or int64.
+/// An item column that ends up as uint16, int32 or int64. slot: of the scratch memory.
+template <int slot>
 class item_target {
  public:
   item_target(column_type type, void* to, std::size_t count)
       : widened_(type == column_type::int64 ? to : nullptr),
         made_(type == column_type::uint16  ? item_column(to, item_type::uint16, count)
               : type == column_type::int32 ? item_column(to, item_type::int32, count)
-                                           : item_column(scratch<std::int32_t, 1>(count))) {}
+                                           : item_column(scratch<std::int32_t, slot>(count))) {}
   item_column made() const { return made_; }
   void finish() const {
     if (widened_ == nullptr) return;
@@ -108,7 +109,7 @@ class training_maker final : public batch_maker {
 
   void make(std::uint32_t epoch, std::uint64_t batch, std::span<void* const> targets) const override {
     const user_target users(types_.users, targets[0], part_);
-    const item_target items(types_.items, targets[1], part_);
+    const item_target<1> items(types_.items, targets[1], part_);
     const label_target labels(types_.labels, targets[2], part_);
     std::span<std::int8_t> valid;
     if (targets.size() > 3) valid = {static_cast<std::int8_t*>(targets[3]), part_};
@@ -136,6 +137,42 @@ class training_maker final : public batch_maker {
   std::uint64_t part_;
 };
 
+class pair_maker final : public batch_maker {
+ public:
+  pair_maker(const sampler& source, const output_types& types, std::uint64_t rank, std::uint64_t part)
+      : batch_maker(source.batch_count(), columns_of(source, types, part)),
+        source_(source), types_(types), offset_(rank * part), part_(part) {}
+
+  void make(std::uint32_t epoch, std::uint64_t batch, std::span<void* const> targets) const override {
+    const user_target users(types_.users, targets[0], part_);
+    const item_target<1> items(types_.items, targets[1], part_);
+    const item_target<3> negatives(types_.items, targets[2], part_ * source_.plan().negatives);
+    std::span<std::int8_t> valid;
+    if (targets.size() > 3) valid = {static_cast<std::int8_t*>(targets[3]), part_};
+    source_.fill_rows(epoch, source_.plan().first_position(batch) + offset_, part_,
+                      {users.made(), items.made(), negatives.made(), valid});
+    users.finish();
+    items.finish();
+    negatives.finish();
+  }
+
+ private:
+  static std::vector<column> columns_of(const sampler& source, const output_types& types, std::size_t part) {
+    std::vector<column> columns{{"user_id", types.users, {part}},
+                                {"item_id", types.items, {part}},
+                                {"negative_item_id", types.items, {part, source.plan().negatives}}};
+    if (source.plan().pad == padding_policy::mask) {
+      columns.push_back({"valid_point_mask", column_type::boolean, {part}});
+    }
+    return columns;
+  }
+
+  sampler source_;
+  output_types types_;
+  std::uint64_t offset_;
+  std::uint64_t part_;
+};
+
 class evaluation_maker final : public batch_maker {
  public:
   evaluation_maker(const sampler& source, const output_types& types, std::uint64_t rank, std::uint64_t world_size)
@@ -146,7 +183,7 @@ class evaluation_maker final : public batch_maker {
     const std::uint64_t part = batch * world_size_ + rank_;
     const std::size_t count = columns().front().count();
     const user_target users(types_.users, targets[0], count);
-    const item_target items(types_.items, targets[1], count);
+    const item_target<1> items(types_.items, targets[1], count);
     const std::span mask(static_cast<std::int8_t*>(targets[2]), count);
     if (part < source_.evaluation_batch_count()) {
       source_.fill_evaluation(part, {users.made(), items.made(), mask});
@@ -201,11 +238,14 @@ std::shared_ptr<const batch_maker> make_training_maker(const sampler& source, co
                                                        std::uint64_t rank, std::uint64_t world_size) {
   check_items_fit(source, types.items);
   const std::uint64_t batch_size = source.plan().batch_size;
+  const bool pairwise = source.plan().layout == batch_layout::pairwise;
   if (batch_size % world_size != 0) {
-    throw option_error("`batch_size`: " + std::to_string(batch_size) + " points cannot be split into " +
+    throw option_error("`batch_size`: " + std::to_string(batch_size) + (pairwise ? " rows" : " points") +
+                       " cannot be split into " +
                        std::to_string(world_size) + " equal parts, one a rank; " +
                        std::to_string((batch_size / world_size + 1) * world_size) + " can");
   }
+  if (pairwise) return std::make_shared<pair_maker>(source, types, rank, batch_size / world_size);
   return std::make_shared<training_maker>(source, types, rank, batch_size / world_size);
 }
 

@@ -30,7 +30,7 @@ struct column {
 struct output_types {
   column_type users = column_type::int32;    ///< int32 or int64
   column_type items = column_type::int32;    ///< uint16, int32 or int64
-  column_type labels = column_type::float32; ///< int8, int64 or float32; training only
+  column_type labels = column_type::float32; ///< int8, int64 or float32; pointwise training only
 };
 
 /// Makes batches of one rank. Immutable; make() may be called from any number of threads at once.
@@ -54,8 +54,9 @@ class batch_maker {
   std::vector<column> columns_;
 };
 
-/// Rank `rank` of `world_size` gets the points [rank, rank + 1) * batch_size / world_size of each batch. Throws
-/// option_error when batch_size is no multiple of world_size, or items do not fit their type.
+/// Rank `rank` of `world_size` gets the points, or rows of the pairwise layout, [rank, rank + 1) * batch_size /
+/// world_size of each batch. Throws option_error when batch_size is no multiple of world_size, or items do not fit
+/// their type.
 std::shared_ptr<const batch_maker> make_training_maker(const sampler& source, const output_types& types,
                                                        std::uint64_t rank, std::uint64_t world_size);
 

@@ -150,13 +150,22 @@ padding_policy padding_of(const std::string& name) {
   throw option_error("`padding`: " + name + " given; expected one of resample, mask, drop");
 }
 
+batch_layout layout_of(const std::string& name) {
+  for (const auto& [layout, known] : layout_names) {
+    if (name == known) return layout;
+  }
+  throw option_error("`layout`: " + name + " given; expected one of pointwise, pairwise");
+}
+
 /// For batches that several threads make at once, each alone: one thread a fill.
 sampler training_sampler(const dataset& data, std::uint64_t seed, std::uint32_t num_negatives,
-                         std::uint64_t batch_size, const std::string& padding, std::uint64_t bitset_budget) {
+                         std::uint64_t batch_size, const std::string& padding, const std::string& layout,
+                         std::uint64_t bitset_budget) {
   const sampler_options options{.seed = seed,
                                 .negatives = num_negatives,
                                 .batch_size = batch_size,
                                 .padding = padding_of(padding),
+                                .layout = layout_of(layout),
                                 .device = "cpu",
                                 .threads = 1,
                                 .bitset_budget = bitset_budget};
@@ -220,7 +229,8 @@ void bind_loader(nb::module_& module) {
           },
           nb::arg("epoch"), nb::arg("first"), nb::arg("step"), nb::arg("prefetch"));
   module.def("training_sampler", &training_sampler, nb::arg("data"), nb::kw_only(), nb::arg("seed"),
-             nb::arg("num_negatives"), nb::arg("batch_size"), nb::arg("padding"), nb::arg("bitset_budget"));
+             nb::arg("num_negatives"), nb::arg("batch_size"), nb::arg("padding"), nb::arg("layout"),
+             nb::arg("bitset_budget"));
   module.def("evaluation_sampler", &evaluation_sampler, nb::arg("data"), nb::kw_only(), nb::arg("seed"),
              nb::arg("num_negatives"), nb::arg("batch_size"), nb::arg("mlperf"), nb::arg("bitset_budget"));
   module.def("training_source", &training_source, nb::arg("sampler"), nb::arg("rank"), nb::arg("world_size"),

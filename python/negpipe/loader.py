@@ -181,11 +181,16 @@ class TrainLoader(_Loader):
     valid_point_mask, bool, False for rows that fill the last batch. as_dict=True gives a dict with the keys user_id,
     item_id, labels, valid_point_mask.
 
-    batch_size:     points of all ranks together. Each rank gets an equal, contiguous part, so the sequence of batches
-                    does not depend on the number of ranks.
+    layout="pairwise" gives rows for BPR, softmax and listwise losses instead: (users, positives, negatives), where
+    negatives are [batch_size / world_size, num_negatives] and every positive of an epoch is one row. The dict's keys
+    are user_id, item_id, negative_item_id, valid_point_mask; label_dtype is ignored. num_negatives=0 serves losses
+    with in-batch negatives.
+
+    batch_size:     points, or rows, of all ranks together. Each rank gets an equal, contiguous part, so the sequence of
+                    batches does not depend on the number of ranks.
     num_negatives:  negatives a positive, drawn uniformly from the items that are none of the user's positives.
     seed:           64 bits; equal seeds give equal batches.
-    padding:        how the last batch is filled: "resample" (points of the epoch again), "mask", or "drop" it.
+    padding:        how the last batch is filled: "resample" (points or rows of the epoch again), "mask", or "drop" it.
     rank, world_size: found at the first batch when None: see negpipe.ranks.
     prefetch:       threads that make batches ahead, two each; 0: each batch is made when it is asked for.
     user_dtype:     "int32" or "int64". item_dtype: "uint16", "int32" or "int64". label_dtype: "int8", "int64" or
@@ -207,6 +212,7 @@ class TrainLoader(_Loader):
         seed: int = 0,
         device: str = "auto",
         padding: str = "resample",
+        layout: str = "pointwise",
         rank: int | None = None,
         world_size: int | None = None,
         prefetch: int = 2,
@@ -223,6 +229,7 @@ class TrainLoader(_Loader):
         self.num_negatives = num_negatives
         self.seed = seed
         self.padding = padding
+        self.layout = layout
         self._dtypes = {"user_dtype": user_dtype, "item_dtype": item_dtype, "label_dtype": label_dtype}
         self._bitset_budget = bitset_budget
         self._sampler = _native.training_sampler(
@@ -231,6 +238,7 @@ class TrainLoader(_Loader):
             num_negatives=num_negatives,
             batch_size=batch_size,
             padding=padding,
+            layout=layout,
             bitset_budget=bitset_budget,
         )
         _native.training_source(self._sampler, 0, 1, **self._dtypes)  # wrong dtypes are refused here
@@ -249,8 +257,10 @@ class TrainLoader(_Loader):
         return self.batch(self.current_epoch, number)
 
     def __repr__(self) -> str:
+        unit = "rows" if self.layout == "pairwise" else "points"
         return (
-            f"TrainLoader({len(self)} batches of {self.batch_size:,} points, {self.num_negatives} negatives, "
+            f"TrainLoader({len(self)} batches of {self.batch_size:,} {unit}, "
+            f"{self.num_negatives} negatives, "
             f"seed {self.seed}, epoch {self.current_epoch}, {self._sampler.device})"
         )
 
@@ -301,7 +311,7 @@ class TrainLoader(_Loader):
         return {
             "version": STATE_VERSION,
             "stream_version": _native.stream_version,
-            "layout": "pointwise",
+            "layout": self.layout,
             "dataset": self.dataset.digest,
             "seed": self.seed,
             "num_negatives": self.num_negatives,
@@ -357,6 +367,7 @@ class TrainLoader(_Loader):
             num_negatives=self.num_negatives,
             batch_size=self.batch_size,
             padding=self.padding,
+            layout=self.layout,
             bitset_budget=self._bitset_budget,
         )
 

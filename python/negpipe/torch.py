@@ -60,15 +60,15 @@ class _DeviceSource:
     Each rank makes the whole batch and keeps its part.
     """
 
-    def __init__(self, filler: _native.DeviceFiller, device: torch.device, part: slice, shape, dtypes, names):
-        self._filler = filler
+    def __init__(self, fill, batch_count: int, device: torch.device, part: slice, columns):
+        """fill: DeviceFiller.fill or fill_pairs. columns: {name: (shape of a whole batch, dtype made, dtype given)}."""
+        self._fill = fill
         self._device = device
         self._part = part
-        self._shape = shape
-        self._dtypes = dtypes
+        self._columns = list(columns.values())
         self._pid = os.getpid()
-        self.names = names
-        self.batch_count = filler.batch_count
+        self.names = tuple(columns)
+        self.batch_count = batch_count
 
     def make(self, epoch: int, number: int) -> tuple[torch.Tensor, ...]:
         if os.getpid() != self._pid:
@@ -76,14 +76,10 @@ class _DeviceSource:
                 "this process was forked after the loader began to use CUDA; use num_workers=0 (batches are made on "
                 "the device, workers gain nothing) or the start method spawn"
             )
-        made = [torch.empty(self._shape, dtype=dtype, device=self._device) for dtype in self._filler_dtypes()]
+        made = [torch.empty(shape, dtype=dtype, device=self._device) for shape, dtype, _ in self._columns]
         stream = torch.cuda.current_stream(self._device).cuda_stream
-        self._filler.fill(epoch, number, [column.data_ptr() for column in made], made[0].numel(), stream)
-        return tuple(column[self._part].to(dtype) for column, dtype in zip(made, self._dtypes))
-
-    def _filler_dtypes(self):
-        masks = [torch.int8] * (len(self._dtypes) - 2)
-        return [torch.int32, torch.int32, *masks]
+        self._fill(epoch, number, [column.data_ptr() for column in made], made[0].numel(), stream)
+        return tuple(column[self._part].to(dtype) for column, (_, _, dtype) in zip(made, self._columns))
 
     def fill(self, epoch: int, number: int, out) -> None:
         for column, made in zip(out, self.make(epoch, number), strict=True):
@@ -142,10 +138,22 @@ class TrainLoader(_OnTorch, loader.TrainLoader, torch.utils.data.IterableDataset
             super()._make_source(ranks)  # raises
         filler = _native.training_filler(self._sampler, self.device.index)
         size = self.batch_size // ranks.world_size
-        names = _native.training_source(self._sampler, 0, 1, **self._dtypes).names
-        dtypes = [getattr(torch, name) for name in self._dtypes.values()] + [torch.bool] * (len(names) - 3)
         part = slice(ranks.rank * size, (ranks.rank + 1) * size)
-        return _DeviceSource(filler, self.device, part, (self.batch_size,), dtypes, names)
+        fill = filler.fill_pairs if self.layout == "pairwise" else filler.fill
+        return _DeviceSource(fill, filler.batch_count, self.device, part, self._device_columns())
+
+    def _device_columns(self):
+        """{name: (shape of the whole batch, dtype that the filler makes, dtype of the batch)}"""
+        rows = (self.batch_size,)
+        users, items, labels = (getattr(torch, name) for name in self._dtypes.values())
+        columns = {"user_id": (rows, torch.int32, users), "item_id": (rows, torch.int32, items)}
+        if self.layout == "pairwise":
+            columns["negative_item_id"] = ((self.batch_size, self.num_negatives), torch.int32, items)
+        else:
+            columns["labels"] = (rows, torch.int8, labels)
+        if self.padding == "mask":
+            columns["valid_point_mask"] = (rows, torch.int8, torch.bool)
+        return columns
 
     # ---- DataLoader workers: worker i of n makes batches first + i, first + i + n, ..., which the DataLoader takes in
     # turn, so that the sequence is the one without workers.

@@ -12,7 +12,6 @@ import negpipe
 from negpipe import _native, errors
 
 BATCH_SIZE = 504
-TYPES = (np.int32, np.int32, np.int8, np.int8)
 
 
 @pytest.fixture(scope="module")
@@ -29,16 +28,16 @@ def check(status):
     assert status == 0, f"CUDA error {status}"
 
 
-def fill(cuda, filler, epoch, batch, count):
-    """The columns of a batch, by way of device memory and a stream of this test."""
+def fill(cuda, fill_columns, epoch, batch, columns):
+    """The columns of a batch, by way of device memory and a stream of this test. columns: arrays of the same shapes."""
     stream = ctypes.c_void_p()
     check(cuda.cudaStreamCreate(ctypes.byref(stream)))
-    memory = [ctypes.c_void_p() for _ in range(count)]
-    for pointer, kind in zip(memory, TYPES):
-        check(cuda.cudaMalloc(ctypes.byref(pointer), ctypes.c_size_t(BATCH_SIZE * np.dtype(kind).itemsize)))
-    filler.fill(epoch, batch, [pointer.value for pointer in memory], BATCH_SIZE, stream.value)
+    columns = [np.empty_like(column) for column in columns]
+    memory = [ctypes.c_void_p() for _ in columns]
+    for pointer, column in zip(memory, columns):
+        check(cuda.cudaMalloc(ctypes.byref(pointer), ctypes.c_size_t(column.nbytes)))
+    fill_columns(epoch, batch, [pointer.value for pointer in memory], BATCH_SIZE, stream.value)
     check(cuda.cudaStreamSynchronize(stream))
-    columns = [np.empty(BATCH_SIZE, kind) for kind in TYPES[:count]]
     for column, pointer in zip(columns, memory):
         size = ctypes.c_size_t(column.nbytes)
         check(cuda.cudaMemcpy(column.ctypes.data_as(ctypes.c_void_p), pointer, size, 2))  # from device to host
@@ -55,8 +54,21 @@ def test_batches_in_device_memory_are_those_of_the_cpu(cuda, data, padding):
     for epoch in (0, 3):
         for number in (0, 1, len(loader) - 1):
             wanted = loader.batch(epoch, number)
-            made = fill(cuda, filler, epoch, number, len(wanted))
+            made = fill(cuda, filler.fill, epoch, number, wanted)
             assert all(np.array_equal(a, b) for a, b in zip(made, wanted)), (epoch, number)
+
+
+@pytest.mark.parametrize("padding", ["resample", "mask", "drop"])
+def test_pairwise_batches_in_device_memory_are_those_of_the_cpu(cuda, data, padding):
+    loader = negpipe.TrainLoader(data, BATCH_SIZE, seed=42, padding=padding, num_negatives=5, layout="pairwise")
+    filler = _native.training_filler(loader._sampler, 0)
+    assert filler.batch_count == len(loader)
+    for number in (0, len(loader) - 1):
+        wanted = loader.batch(2, number)
+        made = fill(cuda, filler.fill_pairs, 2, number, wanted)
+        assert all(np.array_equal(a, b) for a, b in zip(made, wanted)), number
+    with pytest.raises(errors.OptionError, match="layout"):
+        fill(cuda, filler.fill, 0, 0, wanted)
 
 
 def test_wrong_columns_and_devices_are_refused(cuda, data):

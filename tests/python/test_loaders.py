@@ -68,6 +68,65 @@ def test_training_batches_equal_those_of_the_program(data, padding, tmp_path):
                 assert column.tobytes() == np.asarray(wanted[name]).tobytes(), name
 
 
+@pytest.mark.parametrize("padding", ["resample", "mask", "drop"])
+def test_pairwise_batches_equal_those_of_the_program(data, padding, tmp_path):
+    from program import negpipe as program
+
+    data.save(tmp_path / "dataset")
+    options = ["--seed", 42, "--batch-size", BATCH_SIZE, "--padding", padding, "--num-neg", 7, "--layout", "pairwise"]
+    program("generate", tmp_path / "dataset", "--out", tmp_path / "run", "--no-eval", *options)
+    loader = negpipe.TrainLoader(
+        data,
+        BATCH_SIZE,
+        seed=42,
+        num_negatives=7,
+        padding=padding,
+        layout="pairwise",
+        item_dtype="uint16",
+        as_dict=True,
+    )
+    written = list(records.RecordFolder(tmp_path / "run/training_epochs/cycle_00000").batches())
+    assert len(written) == len(loader)
+    for made, wanted in zip(loader.epoch(0), written):
+        assert made.keys() == wanted.keys()
+        assert made["negative_item_id"].shape == (BATCH_SIZE, 7)
+        for name, column in made.items():
+            assert column.tobytes() == wanted[name].tobytes() and column.shape == wanted[name].shape, name
+
+
+def test_pairwise_rows_hold_a_positive_and_negatives_of_the_user(data):
+    loader = negpipe.TrainLoader(data, 100, num_negatives=5, layout="pairwise", padding="drop", seed=2)
+    for users, positives, negatives in loader.epoch(0):
+        assert (users.shape, positives.shape, negatives.shape) == ((100,), (100,), (100, 5))
+        for user, positive, row in zip(users, positives, negatives):
+            known = set(data.positives_of(int(user)).tolist())
+            assert int(positive) in known and known.isdisjoint(row.tolist())
+
+
+def test_pairwise_without_negatives_serves_in_batch_losses(data):
+    few = negpipe.TrainLoader(data, 100, num_negatives=0, layout="pairwise", seed=2)
+    many = negpipe.TrainLoader(data, 100, num_negatives=3, layout="pairwise", seed=2)
+    for (users, positives, negatives), others in zip(few.epoch(1), many.epoch(1), strict=True):
+        assert negatives.shape == (100, 0)
+        assert np.array_equal(users, others[0]) and np.array_equal(positives, others[1])
+
+
+def test_pairwise_types_masks_threads_and_state(data):
+    options = {"num_negatives": 3, "layout": "pairwise", "padding": "mask", "seed": 5}
+    plain = negpipe.TrainLoader(data, BATCH_SIZE, prefetch=0, **options)
+    wide = negpipe.TrainLoader(data, BATCH_SIZE, prefetch=4, user_dtype="int64", item_dtype="int64", **options)
+    masks = []
+    for batch, same in zip(plain.epoch(0), wide.epoch(0), strict=True):
+        assert [column.dtype.name for column in same] == ["int64", "int64", "int64", "bool"]
+        assert all(np.array_equal(a, b) for a, b in zip(batch, same))
+        masks.append(batch[3])
+    assert np.concatenate(masks).sum() == data.num_positives < len(plain) * BATCH_SIZE
+    resumed = pickle.loads(pickle.dumps(plain))
+    resumed.load_state_dict({**plain.state_dict(), "epoch": 3, "batch": 1})
+    assert_equal(list(resumed), [plain.batch(3, number) for number in range(1, len(plain))])
+    assert "rows" in repr(plain)
+
+
 @pytest.mark.parametrize("mlperf", [False, True])
 def test_evaluation_batches_equal_those_of_the_program(data, mlperf, tmp_path):
     from program import negpipe as program
@@ -216,11 +275,14 @@ def test_arrays_are_passed_on_without_a_copy(loader):
 # ---- ranks
 
 
+@pytest.mark.parametrize("layout", ["pointwise", "pairwise"])
 @pytest.mark.parametrize("padding", ["resample", "mask", "drop"])
-def test_every_number_of_ranks_gives_one_sequence(data, padding):
+def test_every_number_of_ranks_gives_one_sequence(data, padding, layout):
     def loaders(world_size):
         return [
-            negpipe.TrainLoader(data, BATCH_SIZE, seed=42, padding=padding, rank=rank, world_size=world_size)
+            negpipe.TrainLoader(
+                data, BATCH_SIZE, seed=42, padding=padding, layout=layout, rank=rank, world_size=world_size
+            )
             for rank in range(world_size)
         ]
 
@@ -308,6 +370,7 @@ def test_loops_over_epochs_go_on_where_the_state_says(data, loader):
     ("num_negatives", {"num_negatives": 5}),
     ("batch_size", {"batch_size": 100}),
     ("padding", {"padding": "drop"}),
+    ("layout", {"layout": "pairwise"}),
 ])
 def test_a_state_of_other_batches_is_refused(data, loader, field, options):
     other = negpipe.TrainLoader(data, **{"batch_size": BATCH_SIZE, "seed": 42, **options})
@@ -466,6 +529,7 @@ def test_dropped_iterators_end_their_threads(data):
 @pytest.mark.parametrize("options, message", [
     ({"batch_size": 0}, "batch.size"),
     ({"padding": "no"}, "expected one of resample, mask, drop"),
+    ({"layout": "listwise"}, "`layout`: listwise given; expected one of pointwise, pairwise"),
     ({"item_dtype": "float32"}, "`item_dtype`: float32 given; expected one of uint16, int32, int64"),
     ({"label_dtype": "bool"}, "label_dtype"),
     ({"prefetch": -1}, "prefetch"),
