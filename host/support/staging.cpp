@@ -159,7 +159,9 @@ staged_folder::staged_folder(const fs::path& final_folder, const std::optional<f
     : final_(full_path(final_folder)), replaces_(replaces) {
   check_output_folder(final_, replaces_);
   const bool beside = staging_parent.empty();
-  constexpr int max_attempts = 100;
+  // Each attempt may wait for another run that removes the parents, and then fail. On a slow disk this repeats as long
+  // as other runs start and fail: 100 attempts were too few.
+  constexpr int max_attempts = 1000;
   for (int attempt = 1;; ++attempt) {
     if (beside) parents_.make(final_.parent_path());
     staging_ = staging_name(beside ? final_.parent_path() : staging_parent, final_);
