@@ -157,7 +157,14 @@ std::uint64_t rows_per_batch(const evaluation_plan& plan) { return plan.batch_si
 
 device_sampler::device_sampler(const dataset& data, const sampler_options& options, const device_options& on)
     : training_(plan_training(data, training_options_of(options))) {
-  if (options.evaluation) evaluation_ = plan_evaluation(data, *options.evaluation, options.seed);
+  if (options.evaluation) {
+    if (needs_evaluation_rows(data, *options.evaluation)) {
+      throw option_error(
+          "evaluation: device_sampler does not evaluate a dataset with a validation set; use sampler, or give "
+          "device_sampler what evaluation_rows() returns");
+    }
+    evaluation_ = plan_evaluation(data, *options.evaluation, options.seed);
+  }
   const cuda::device_guard current(checked_device(on));
   const auto made = std::make_shared<detail::device_data>(on);
   made->take(cuda::device_dataset::upload_async(data, options.bitset_budget, form_of(on), *made->memory, on.stream));

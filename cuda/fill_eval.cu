@@ -43,7 +43,7 @@ __device__ void draw_four(const eval_job<Form>& job, std::uint64_t quad) {
     const std::uint64_t element = 4 * quad + j;
     if (element < begin || element >= end) continue;
     const std::uint64_t row = job.by_row_length(element);
-    const bool is_real = row < job.plan.user_count;
+    const bool is_real = row < job.plan.user_count && job.data.heldout[row] >= 0;
     const user_id user{is_real ? static_cast<std::int32_t>(row) : 0};
     std::uint32_t item = 0;
     if (is_real && row * job.plan.row_length() == element) {
@@ -90,7 +90,7 @@ __device__ void zero_row(const core::evaluation_plan& plan, const core::evaluati
   }
 }
 
-// One block per row. The items of a row are distinct by construction, so the mask needs no search.
+// One block per row. The items of a row are distinct as far as there are some, so the mask needs no search.
 __global__ void permute_rows(core::evaluation_plan plan, device_view data, std::uint64_t first_row,
                              std::uint64_t row_count, core::evaluation_pointers columns) {
   __shared__ shared_row shared;
@@ -110,10 +110,13 @@ __global__ void permute_rows(core::evaluation_plan plan, device_view data, std::
     }
     __syncthreads();
     for (std::uint32_t column = threadIdx.x; column < plan.row_length(); column += blockDim.x) {
-      const std::int32_t item = column == 0 ? data.heldout[index(user)] : shared.negative(column - 1);
+      const auto size = static_cast<std::uint32_t>(shared.row.order.size);
+      const auto j = static_cast<std::uint32_t>(column) - 1;
+      const std::int32_t item =
+          column == 0 ? data.heldout[index(user)] : shared.negative(plan.fewer && j >= size ? j % size : j);
       columns.users[begin + column] = index(user);
       store_item(columns, begin + column, item);
-      columns.duplicate_mask[begin + column] = 0;
+      columns.duplicate_mask[begin + column] = column > size ? 1 : 0;
     }
   }
 }

@@ -182,8 +182,8 @@ class cpu_backend final : public backend {
       }
       std::fill_n(out.users + offset, items.size(), index(user));
       put_items(items, out.items, out.item_width, offset);
-      // Without replacement, a row holds the held-out item and distinct other items: no repeats.
-      if (is_padding || plan.with_replacement) {
+      // Without replacement, a row holds the held-out item and distinct other items. Repeats occur only with `fewer`.
+      if (is_padding || plan.with_replacement || plan.fewer) {
         mark(items, out.duplicate_mask + offset);
       } else {
         std::fill_n(out.duplicate_mask + offset, items.size(), std::int8_t{0});

@@ -26,8 +26,10 @@ void fill_distinct(const core::evaluation_plan& plan, const core::positives_view
   const auto row = core::evaluation_row::make(view, user, core::philox_source{plan.seed});
   std::uint32_t ranks[block_points];
   const auto nothing = [] {};
-  for (std::uint32_t done = 0; done < plan.negatives;) {
-    const std::uint32_t count = plan.negatives - done < block_points ? plan.negatives - done : block_points;
+  const std::uint32_t distinct =
+      plan.negatives < row.order.size ? plan.negatives : static_cast<std::uint32_t>(row.order.size);
+  for (std::uint32_t done = 0; done < distinct;) {
+    const std::uint32_t count = distinct - done < block_points ? distinct - done : block_points;
     if (!row.order.is_network()) {
       for (std::uint32_t i = 0; i < count; ++i) ranks[i] = static_cast<std::uint32_t>(row.order(done + i));
     } else {
@@ -37,6 +39,7 @@ void fill_distinct(const core::evaluation_plan& plan, const core::positives_view
     for (std::uint32_t i = 0; i < count; ++i) items[done + i] = static_cast<std::int32_t>(ranks[i]);
     done += count;
   }
+  for (std::uint32_t i = distinct; i < plan.negatives; ++i) items[i] = items[i - distinct];  // evaluation_plan::fewer
 }
 
 template <typename Lookup>

@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "dataset_summary.hpp"
 #include "negpipe/plan.hpp"
 
@@ -38,9 +40,14 @@ void add_generation_options(CLI::App& command, generation_arguments& arguments) 
   take_one_of<infeasible_policy>(
       command.add_option(
           "--eval-infeasible", arguments.evaluation.infeasible,
-          "users with fewer items left than --eval-negatives: fail (error) or do not evaluate them (skip)"),
-      {{"error", infeasible_policy::error}, {"skip", infeasible_policy::skip}})
+          "users with fewer items left than --eval-negatives: fail (error), do not evaluate them (skip), or use all "
+          "items that they have left (fewer)"),
+      {{"error", infeasible_policy::error}, {"skip", infeasible_policy::skip}, {"fewer", infeasible_policy::fewer}})
       ->default_str("skip");
+  take_one_of<heldout_set>(
+      command.add_option("--evaluate", arguments.evaluation.set, "the held-out items to evaluate: test or validation"),
+      {{"test", heldout_set::test}, {"validation", heldout_set::validation}})
+      ->default_str("test");
   command.add_flag("--mlperf", arguments.evaluation.mlperf,
                    "draw evaluation negatives with replacement, held-out item included, as the MLPerf reference does");
   take_one_of<padding_policy>(
@@ -78,8 +85,19 @@ void note_skipped(const dataset& data, const evaluation_options& options,
   for (std::size_t i = 0; i < users.size() && i < max_named; ++i) {
     named += (i == 0 ? "" : ", ") + data.user_ids().to_string(static_cast<std::size_t>(users[i]));
   }
-  say(fmt::format("{} of {} users are not evaluated: they have fewer than {} items left ({}{}); ready.json lists them",
-                  users.size(), data.user_count(), options.negatives, named, users.size() > max_named ? ", ..." : ""));
+  const user_items& set = data.heldout(options.set);
+  const auto lacks_item = [&](std::int32_t user) { return set.of(static_cast<std::size_t>(user)).empty(); };
+  const auto without = static_cast<std::size_t>(std::ranges::count_if(users, lacks_item));
+  const std::string lacking = fmt::format("have fewer than {} items left",
+                                          options.infeasible == infeasible_policy::fewer ? 1 : options.negatives);
+  std::string why = "they " + lacking;
+  if (without == users.size()) {
+    why = "they have no held-out item";
+  } else if (without != 0) {
+    why = fmt::format("{} have no held-out item, {} {}", without, users.size() - without, lacking);
+  }
+  say(fmt::format("{} of {} users are not evaluated: {} ({}{}); ready.json lists them", users.size(),
+                  data.user_count(), why, named, users.size() > max_named ? ", ..." : ""));
 }
 
 }  // namespace
@@ -93,7 +111,7 @@ void settle_generation(generation_arguments& arguments, const dataset& data,
   arguments.sampling.seed = *arguments.seed;
   arguments.sampling.threads = arguments.common.threads;
   if (!arguments.no_evaluation) arguments.sampling.evaluation = arguments.evaluation;
-  if (arguments.sampling.evaluation && arguments.evaluation.infeasible == infeasible_policy::skip) {
+  if (arguments.sampling.evaluation && arguments.evaluation.infeasible != infeasible_policy::error) {
     note_skipped(data, arguments.evaluation, say);
   }
   if (arguments.evaluation.mlperf && data.origin().ties != "shuffled" && !is_synthetic(data.origin())) {

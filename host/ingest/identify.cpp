@@ -32,8 +32,7 @@ struct foreign {
 
 constexpr std::string_view pipe_in = " | negpipe prepare - --out DIR";
 constexpr std::array read_elsewhere = {
-    foreign{"PAR1"sv, "a Parquet file",
-            "python3 -c \"import pandas, sys; pandas.read_parquet('{0}').to_csv(sys.stdout, index=False)\""},
+    foreign{"PAR1"sv, "a Parquet file", "python3 -m negpipe prepare '{0}' --out DIR"},
     foreign{"ARROW1"sv, "an Arrow (Feather) file",
             "python3 -c \"import pandas, sys; pandas.read_feather('{0}').to_csv(sys.stdout, index=False)\""},
     foreign{"ORC"sv, "an ORC file",
@@ -58,7 +57,9 @@ bool is_tar(std::string_view beginning) {
 }
 
 [[noreturn]] void refuse(const std::string& name, std::string_view what, const std::string& command) {
-  throw input_error(fmt::format("{}: it is {}; read it with: {}{}", name, what, command, pipe_in));
+  const bool makes_a_table = command.find("negpipe prepare") == std::string::npos;
+  throw input_error(
+      fmt::format("{}: it is {}; read it with: {}{}", name, what, command, makes_a_table ? pipe_in : ""));
 }
 
 }  // namespace

@@ -147,6 +147,13 @@ bool parse_number(std::string_view text, instant& time) {
   return true;
 }
 
+std::int64_t guess_times_per_second(std::int64_t time) {
+  for (std::int64_t scale = 1; scale <= 1'000'000; scale *= 1'000) {
+    if (time >= 100'000'000 * scale && time < 100'000'000'000 * scale) return scale;
+  }
+  return time / 1'000'000 >= 100'000'000'000 ? 1'000'000'000 : 0;
+}
+
 bool parse_date(std::string_view text, instant& time) {
   text = trimmed(text);
   time = {};

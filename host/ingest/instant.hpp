@@ -29,6 +29,10 @@ bool parse_number(std::string_view text, instant& time);
 /// fraction are optional) and a zone (Z, UTC, +HH:MM, +HHMM or +HH; UTC by default). Returns false for other texts.
 bool parse_date(std::string_view text, instant& time);
 
+/// Guesses the unit of a number since 1970 from its size: current seconds have nine or ten digits. Returns units per
+/// second, or 0 if unknown.
+std::int64_t guess_times_per_second(std::int64_t time);
+
 inline bool parse_instant(time_format format, std::string_view text, instant& time) {
   return format == time_format::number ? parse_number(text, time) : parse_date(text, time);
 }

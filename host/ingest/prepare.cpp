@@ -229,6 +229,8 @@ namespace {
 /// A given split needs no times.
 prepare_options without_times(prepare_options options) {
   options.table.order = row_order::file;
+  options.table.time_column.clear();
+  options.ties = tie_order::file;
   return options;
 }
 
@@ -259,6 +261,21 @@ dataset prepare(const split_tables& tables, const prepare_options& given, const 
   all.push_back(tables.test);
   const part_counts parts{1, all.size() - 2};
   return build(read_columns(all, options, control), options, &parts, control, summary);
+}
+
+dataset prepare(const arrow_table& table, const prepare_options& options, const run_control& control,
+                prepare_summary* summary) {
+  return build(read_arrow(std::span(&table, 1), options, control), options, nullptr, control, summary);
+}
+
+dataset prepare(const arrow_split& tables, const prepare_options& given, const run_control& control,
+                prepare_summary* summary) {
+  const prepare_options options = without_times(given);
+  std::vector<arrow_table> all{tables.training};
+  if (tables.validation) all.push_back(*tables.validation);
+  all.push_back(tables.test);
+  const part_counts parts{1, all.size() - 2};
+  return build(read_arrow(all, options, control), options, &parts, control, summary);
 }
 
 }  // namespace negpipe

@@ -9,6 +9,7 @@
 
 #include "id_dictionary.hpp"
 #include "instant.hpp"
+#include "negpipe/arrow.hpp"
 #include "negpipe/ingest.hpp"
 #include "negpipe/run_control.hpp"
 #include "row_locations.hpp"
@@ -52,5 +53,8 @@ ratings read_ratings(std::span<const std::filesystem::path> files, const prepare
 
 /// The same for tables in memory.
 ratings read_columns(std::span<const rating_table> tables, const prepare_options& options, const run_control& control);
+
+/// The same for Arrow tables.
+ratings read_arrow(std::span<const arrow_table> tables, const prepare_options& options, const run_control& control);
 
 }  // namespace negpipe::ingest

@@ -316,20 +316,24 @@ class detector {
     }
   }
 
-  /// Guesses the unit from the size: current seconds since 1970 have nine or ten digits.
   void set_unit(std::int64_t time) {
-    format_.time_unit = "numbers";
-    const auto set = [&](std::int64_t per_second, const char* unit) {
-      format_.times_per_second = per_second;
-      format_.time_unit = fmt::format("numbers, as {} since 1970", unit);
-    };
-    const auto within = [&](std::int64_t scale) {
-      return time >= 100'000'000 * scale && time < 100'000'000'000 * scale;
-    };
-    if (within(1)) set(1, "seconds");
-    if (within(1'000)) set(1'000, "milliseconds");
-    if (within(1'000'000)) set(1'000'000, "microseconds");
-    if (time / 1'000'000 >= 100'000'000'000) set(1'000'000'000, "nanoseconds");
+    format_.times_per_second = guess_times_per_second(time);
+    switch (format_.times_per_second) {
+      case 1:
+        format_.time_unit = "numbers, as seconds since 1970";
+        break;
+      case 1'000:
+        format_.time_unit = "numbers, as milliseconds since 1970";
+        break;
+      case 1'000'000:
+        format_.time_unit = "numbers, as microseconds since 1970";
+        break;
+      case 1'000'000'000:
+        format_.time_unit = "numbers, as nanoseconds since 1970";
+        break;
+      default:
+        format_.time_unit = "numbers";
+    }
   }
 
   const std::string& name_;

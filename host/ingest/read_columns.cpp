@@ -156,6 +156,7 @@ ratings read_columns(std::span<const rating_table> tables, const prepare_options
   collector all(column_block::kind_of(first.users), column_block::kind_of(first.items));
   all.result().name = first.name;
   all.result().detected = describe_columns(first, options);
+  if (!first.times.empty()) all.result().times_per_second = guess_times_per_second(first.times.front());
   support::thread_pool pool(control.thread_count());
   for (const rating_table& table : tables) {
     all.begin_part(std::string(table.name), row_locations::unit::row, 0);

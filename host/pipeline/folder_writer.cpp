@@ -226,6 +226,8 @@ published_folder write_evaluation(const sampler& source, const folder_options& o
   job.ready.point_count = plan.element_count();
   job.ready.negatives = plan.negatives;
   job.ready.mlperf = plan.with_replacement;
+  job.ready.evaluated = source.options().evaluation->set;
+  if (plan.fewer) job.ready.infeasible = infeasible_policy::fewer;
   job.ready.skipped_users = skipped_users(source.data(), *source.options().evaluation);
   return write_folder(job, options, control);
 }

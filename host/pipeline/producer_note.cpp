@@ -95,14 +95,17 @@ json note_options(const sampler& source, const generate_options& options) {
     out["eval_batch_size"] = sampled.evaluation->batch_size;
     out["eval_negatives"] = sampled.evaluation->negatives;
     out["mlperf"] = sampled.evaluation->mlperf;
+    out["evaluate"] = sampled.evaluation->set == heldout_set::validation ? "validation" : "test";
+    out["eval_infeasible"] = sampled.evaluation->infeasible == infeasible_policy::fewer ? "fewer" : "skip";
   }
   return out;
 }
 
 void require_same_options(const json& noted, const json& now, const fs::path& cache) {
+  // Absent in notes of earlier versions.
+  const json usual{{"layout", "pointwise"}, {"evaluate", "test"}, {"eval_infeasible", "skip"}};
   for (const auto& [name, value] : now.items()) {
-    // Notes of earlier versions have no layout: they had one.
-    const json before = noted.value(name, name == "layout" ? json("pointwise") : json());
+    const json before = noted.value(name, usual.value(name, json()));
     if (before == value) continue;
     throw option_error("resume", fmt::format("`{}` was {} when {} was begun and is {} now; give the same options "
                                              "again, or start anew with `replace`",

@@ -31,6 +31,7 @@ struct verification {
   const dataset& data;
   const positives_index& index;
   std::shared_ptr<const backend> filler;  ///< runs in the calling thread
+  const std::string& device;
   support::thread_pool& pool;
   const run_control& control;
   verify_report& report;
@@ -97,7 +98,8 @@ class folder_verifier {
   bool read_ready();
   void refuse_other_origin() const;
   void make_checks();
-  sampler make_sampler() const;
+  sampler make_sampler();
+  const positives_index& index() const { return evaluation_index_ ? *evaluation_index_ : run_.index; }
   void expect(std::string_view field, std::uint64_t found, std::uint64_t wanted) const;
   void check_for_other_files() const;
   bool check_file(const fs::path& path, const record::record_file& listed, std::uint64_t records) const;
@@ -118,6 +120,7 @@ class folder_verifier {
   file_layout layout_{};
   std::vector<record::column_spec> columns_;
   std::optional<sampler> source_;
+  std::optional<positives_index> evaluation_index_;  // if evaluation needs rows of its own
   std::unique_ptr<column_check> columns_check_;
   std::uint64_t points_done_ = 0;
   bool complete_ = true;
@@ -163,10 +166,16 @@ void folder_verifier::expect(std::string_view field, std::uint64_t found, std::u
 }
 
 /// Returns the sampler that made these records, according to ready.json.
-sampler folder_verifier::make_sampler() const {
+sampler folder_verifier::make_sampler() {
   sampler_options options{.seed = ready_.seed, .threads = 1};
   if (folder_.is_evaluation) {
-    options.evaluation = evaluation_options{ready_.negatives, ready_.batch_size, ready_.mlperf};
+    options.evaluation = evaluation_options{ready_.negatives, ready_.batch_size, ready_.mlperf, ready_.infeasible};
+    options.evaluation->set = ready_.evaluated;
+    if (needs_evaluation_rows(run_.data, *options.evaluation)) {
+      (void)plan_evaluation(run_.data, *options.evaluation, options.seed);
+      evaluation_index_.emplace(evaluation_rows(run_.data, *options.evaluation), 0, run_.control);
+      options.evaluation->set = heldout_set::test;
+    }
   } else {
     options.negatives = ready_.negatives;
     options.epochs_per_cycle = ready_.epochs_per_cycle;
@@ -174,7 +183,8 @@ sampler folder_verifier::make_sampler() const {
     options.padding = ready_.padding;
     options.layout = ready_.layout;
   }
-  const sampler source(run_.index, run_.filler, options);
+  const auto filler = evaluation_index_ ? make_backend(run_.device, *evaluation_index_, 1) : run_.filler;
+  const sampler source(index(), filler, options);
   // With fewer batches than threads, all threads fill each batch together.
   const unsigned threads = run_.pool.thread_count();
   return source.with_threads(ready_.batch_count >= threads ? 1 : threads);
@@ -200,7 +210,7 @@ void folder_verifier::make_checks() {
   if (is_evaluation) {
     const evaluation_plan& plan = source_->evaluation_plan();
     expect("point_count", ready_.point_count, plan.element_count());
-    columns_check_ = make_evaluation_column_check(*source_, run_.index.view());
+    columns_check_ = make_evaluation_column_check(*source_, index().view());
     batches = plan.batch_count;
   } else {
     expect("cycle", ready_.cycle, folder_.cycle);
@@ -353,7 +363,7 @@ std::unique_ptr<record_checker> folder_verifier::make_checker(const core::positi
 
 /// Second pass. Does not report again what the first pass reported about files and records.
 void folder_verifier::find_differences() {
-  core::positives_view positives = run_.index.view();
+  core::positives_view positives = index().view();
   positives.form = core::membership::sorted_search;  // the reference for the other forms
   const std::unique_ptr<record_checker> checker = make_checker(positives);
   for (std::uint32_t f = 0; f < layout_.file_count; ++f) explain_file(f, *checker);
@@ -395,7 +405,7 @@ verify_report verify(const dataset& data, const fs::path& folder, const run_cont
   const std::vector<record_folder> folders = find_record_folders(folder);
   const positives_index index(data, options.bitset_budget, control);
   support::thread_pool pool(control.thread_count());
-  const verification run{data, index, make_backend(options.device, index, 1), pool, control, report};
+  const verification run{data, index, make_backend(options.device, index, 1), options.device, pool, control, report};
   for (const record_folder& records : folders) {
     folder_verifier(run, records).run();
     if (records.is_evaluation) {

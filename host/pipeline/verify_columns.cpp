@@ -221,7 +221,7 @@ class evaluation_check final : public column_check {
     for (std::size_t i = 0; i < items.size(); ++i) {
       const bool is_repeat = marked.contains(items[i]);
       is_wrong |= users[i] != user || (mask[i] == 1) != is_repeat || (is_padding && items[i] != 0);
-      is_wrong |= is_repeat && !is_padding && !plan_.with_replacement;
+      is_wrong |= is_repeat && !is_padding && !plan_.with_replacement && !plan_.fewer;
       marked.add(items[i]);
     }
     if (!is_padding) {

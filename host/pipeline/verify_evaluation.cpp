@@ -93,7 +93,7 @@ class evaluation_checker final : public record_checker {
     } else if (!plan_.with_replacement && item == view_.heldout[index(user)]) {
       found.add("position {}: item {} is a negative of user {}, but it is the user's held-out item", i, item,
                 index(user));
-    } else if (!plan_.with_replacement && repeated) {
+    } else if (!plan_.with_replacement && !plan_.fewer && repeated) {
       found.add("position {}: item {} is a negative of user {} for the second time; without `mlperf` negatives are "
                 "distinct",
                 i, item, index(user));
@@ -107,7 +107,7 @@ class evaluation_checker final : public record_checker {
     for (std::uint32_t column = 1; column < plan_.row_length(); ++column) {
       const std::int32_t wanted = plan_.with_replacement
                                       ? index(core::eval_item_at(plan_, view_, user, column, source))
-                                      : row.negative(column - 1);
+                                      : row.item_at(column);
       if (columns.item(first + column) == wanted) continue;
       found.add("position {}: item {} found, {} wanted by the recorded seed", first + column,
                 columns.item(first + column), wanted);

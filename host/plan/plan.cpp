@@ -82,43 +82,88 @@ training_plan plan_training(std::uint64_t positive_count, std::int32_t item_coun
 
 namespace {
 
-std::vector<std::int32_t> skipped_users(std::span<const std::int64_t> offsets, std::int32_t item_count,
-                                        const evaluation_options& options) {
-  std::vector<std::int32_t> users;
-  if (options.mlperf) return users;
-  for (std::size_t user = 0; user + 1 < offsets.size(); ++user) {
-    const std::int64_t left = item_count - (offsets[user + 1] - offsets[user]) - 1;
-    if (left < options.negatives) users.push_back(static_cast<std::int32_t>(user));
+/// What evaluation needs to know about users.
+struct evaluated_users {
+  std::vector<std::int64_t> items_left;  ///< items that negatives may be; -1 for a user without a held-out item
+  const raw_ids* ids;                    ///< original ids, or null
+
+  std::string name_of(std::size_t user) const {
+    return fmt::format("{}(number {})", ids == nullptr ? "" : ids->to_string(user) + " ", user);
+  }
+};
+
+evaluated_users users_of(std::span<const std::int64_t> offsets, std::int32_t item_count) {
+  evaluated_users users{std::vector<std::int64_t>(offsets.size() - 1), nullptr};
+  for (std::size_t user = 0; user < users.items_left.size(); ++user) {
+    users.items_left[user] = item_count - (offsets[user + 1] - offsets[user]) - 1;
   }
   return users;
 }
 
-/// Throws infeasible_error if the policy does not allow this many users without enough items. ids: original ids of
-/// users, or null.
-void check_feasible(std::span<const std::int64_t> offsets, std::int32_t item_count, const raw_ids* ids,
-                    const evaluation_options& options) {
-  constexpr std::size_t max_named = 10;
-  const std::vector<std::int32_t> lacking = skipped_users(offsets, item_count, options);
-  const std::size_t user_count = offsets.size() - 1;
-  const bool nobody = lacking.size() == user_count;
-  if (lacking.empty() || (options.infeasible == infeasible_policy::skip && !nobody)) return;
-  std::string named;
-  for (std::size_t i = 0; i < lacking.size() && i < max_named; ++i) {
-    const auto user = static_cast<std::size_t>(lacking[i]);
-    const std::string name = ids == nullptr ? "" : fmt::format("{} ", ids->to_string(user));
-    named += fmt::format("{}{}(number {}) has {}", named.empty() ? "" : ", ", name, user,
-                         item_count - (offsets[user + 1] - offsets[user]) - 1);
+/// Throws infeasible_error for a set that is missing, and for a user with several items.
+evaluated_users users_of(const dataset& data, const evaluation_options& options) {
+  const user_items& set = data.heldout(options.set);
+  if (set.offsets.empty()) {
+    throw infeasible_error(
+        "the dataset has no validation set; evaluate the test set, or prepare it with a `split` that has one");
   }
+  evaluated_users users = users_of(data.user_offsets(), data.item_count());
+  users.ids = &data.user_ids();
+  const bool excludes_other = data.has_validation() && !options.mlperf;
+  const user_items& other =
+      data.heldout(options.set == heldout_set::test ? heldout_set::validation : heldout_set::test);
+  for (std::size_t user = 0; user < users.items_left.size(); ++user) {
+    const std::size_t count = set.of(user).size();
+    if (count > 1) {
+      throw infeasible_error(fmt::format(
+          "user {} has {} held-out items; sampled evaluation rows need exactly one per user: leave them out "
+          "(`no_eval`) and rank all items, or prepare the dataset with `split` leave-one-out or leave-two-out",
+          users.name_of(user), count));
+    }
+    if (excludes_other) users.items_left[user] -= static_cast<std::int64_t>(other.of(user).size());
+    if (count == 0) users.items_left[user] = -1;
+  }
+  return users;
+}
+
+std::vector<std::int32_t> skipped_users(const evaluated_users& users, const evaluation_options& options) {
+  std::int64_t wanted = options.infeasible == infeasible_policy::fewer ? 1 : options.negatives;
+  if (options.mlperf) wanted = 0;
+  std::vector<std::int32_t> skipped;
+  for (std::size_t user = 0; user < users.items_left.size(); ++user) {
+    if (users.items_left[user] < wanted) skipped.push_back(static_cast<std::int32_t>(user));
+  }
+  return skipped;
+}
+
+/// Throws infeasible_error if the policy does not allow this many users without enough items, or if nobody is left.
+void check_feasible(const evaluated_users& users, const evaluation_options& options) {
+  constexpr std::size_t max_named = 10;
+  const std::vector<std::int32_t> skipped = skipped_users(users, options);
+  const std::size_t user_count = users.items_left.size();
+  const bool nobody = skipped.size() == user_count;
+  std::size_t lacking = 0;
+  std::string named;
+  for (const std::int32_t number : skipped) {
+    const auto user = static_cast<std::size_t>(number);
+    if (users.items_left[user] < 0 || options.mlperf) continue;
+    if (lacking < max_named) {
+      named += fmt::format("{}{} has {}", lacking == 0 ? "" : ", ", users.name_of(user), users.items_left[user]);
+    }
+    ++lacking;
+  }
+  if (!nobody && (lacking == 0 || options.infeasible != infeasible_policy::error)) return;
+  if (lacking == 0) throw infeasible_error("no user has a held-out item in the set; evaluate another one");
   throw infeasible_error(
       fmt::format("{} distinct evaluation negatives per user wanted, but {} of {} users have fewer items left: {}{}; "
                   "ask for fewer (`eval_negatives`), {}draw with replacement (`mlperf`), or leave evaluation out "
                   "(`no_eval`)",
-                  options.negatives, lacking.size(), user_count, named, lacking.size() > max_named ? ", ..." : "",
+                  options.negatives, lacking, user_count, named, lacking > max_named ? ", ..." : "",
                   nobody ? "" : "skip these users (`eval_infeasible`), "));
 }
 
-evaluation_plan plan_evaluation(std::span<const std::int64_t> user_offsets, std::int32_t item_count,
-                                const raw_ids* ids, const evaluation_options& options, std::uint64_t seed) {
+evaluation_plan plan_evaluation(const evaluated_users& users, std::int32_t item_count,
+                                const evaluation_options& options, std::uint64_t seed) {
   require_positive(options.negatives, "eval_negatives");
   require_positive(options.batch_size, "eval_batch_size");
   constexpr std::uint32_t max_row = std::numeric_limits<std::int32_t>::max();
@@ -135,30 +180,31 @@ evaluation_plan plan_evaluation(std::span<const std::int64_t> user_offsets, std:
   if (options.batch_size > limit) {
     throw option_error("eval_batch_size", fmt::format("{} given, at most {} wanted", options.batch_size, limit));
   }
-  check_feasible(user_offsets, item_count, ids, options);
-  const std::uint64_t users = user_offsets.size() - 1;
+  check_feasible(users, options);
+  const std::uint64_t user_count = users.items_left.size();
   return {.seed = seed,
           .negatives = options.negatives,
           .with_replacement = options.mlperf,
-          .user_count = users,
+          .user_count = user_count,
           .batch_size = options.batch_size,
-          .batch_count = core::ceil_div(users * row, options.batch_size),
-          .item_draw = core::bounded32::make(static_cast<std::uint32_t>(item_count))};
+          .batch_count = core::ceil_div(user_count * row, options.batch_size),
+          .item_draw = core::bounded32::make(static_cast<std::uint32_t>(item_count)),
+          .fewer = options.infeasible == infeasible_policy::fewer};
 }
 
 }  // namespace
 
 evaluation_plan plan_evaluation(const dataset& data, const evaluation_options& options, std::uint64_t seed) {
-  return plan_evaluation(data.user_offsets(), data.item_count(), &data.user_ids(), options, seed);
+  return plan_evaluation(users_of(data, options), data.item_count(), options, seed);
 }
 
 evaluation_plan plan_evaluation(std::span<const std::int64_t> user_offsets, std::int32_t item_count,
                                 const evaluation_options& options, std::uint64_t seed) {
-  return plan_evaluation(user_offsets, item_count, nullptr, options, seed);
+  return plan_evaluation(users_of(user_offsets, item_count), item_count, options, seed);
 }
 
 std::vector<std::int32_t> skipped_users(const dataset& data, const evaluation_options& options) {
-  return skipped_users(data.user_offsets(), data.item_count(), options);
+  return skipped_users(users_of(data, options), options);
 }
 
 core::cycle_key make_cycle_key(const training_plan& plan, std::uint32_t cycle) {

@@ -26,6 +26,10 @@ const names_of<record_kind> kind_names{{record_kind::train, "train"}, {record_ki
 const names_of<item_type> item_names{{item_type::uint16, "uint16"}, {item_type::int32, "int32"}};
 const names_of<compression_type> compression_names{{compression_type::none, "none"}, {compression_type::gzip, "gzip"}};
 
+const names_of<heldout_set> evaluated_names{{heldout_set::test, "test"}, {heldout_set::validation, "validation"}};
+const names_of<infeasible_policy> infeasible_names{{infeasible_policy::skip, "skip"},
+                                                   {infeasible_policy::fewer, "fewer"}};
+
 template <typename Value>
 const char* name_of(const names_of<Value>& names, Value value) {
   for (const auto& [candidate, name] : names) {
@@ -68,6 +72,9 @@ json to_json(const ready_file& content) {
   } else {
     out["eval_negatives"] = content.negatives;
     out["mlperf"] = content.mlperf;
+    // Absent in the usual case, and in files of earlier versions.
+    if (content.evaluated == heldout_set::validation) out["evaluated"] = "validation";
+    if (content.infeasible == infeasible_policy::fewer) out["eval_infeasible"] = "fewer";
     if (!content.skipped_users.empty()) out["skipped_users"] = content.skipped_users;
   }
   out["point_count"] = content.point_count;
@@ -98,6 +105,10 @@ void read_kind_fields(const json_fields& fields, ready_file& content) {
   } else {
     content.negatives = fields.number<std::uint32_t>("eval_negatives");
     content.mlperf = fields.boolean("mlperf");
+    if (fields.contains("evaluated")) content.evaluated = fields.one_of("evaluated", evaluated_names);
+    if (fields.contains("eval_infeasible")) {
+      content.infeasible = fields.one_of("eval_infeasible", infeasible_names);
+    }
   }
 }
 

@@ -41,6 +41,8 @@ struct ready_file {
   padding_policy padding = padding_policy::resample;  ///< train only
   batch_layout layout = batch_layout::pointwise;      ///< train only; files without the field are pointwise
   bool mlperf = false;                       ///< eval only: negatives with replacement
+  heldout_set evaluated = heldout_set::test;  ///< eval only
+  infeasible_policy infeasible = infeasible_policy::skip;  ///< eval only: skip or fewer
   std::vector<std::int32_t> skipped_users;   ///< eval only: users whose rows are zeros, ascending
 
   std::vector<record_file> files;            ///< one per reader, in the order of their numbers

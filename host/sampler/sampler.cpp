@@ -40,19 +40,29 @@ struct sampler::state {
   training_plan plan;
   std::optional<negpipe::evaluation_plan> evaluation;
   positives_index index;
+  std::optional<positives_index> evaluation_index;  // if evaluation needs rows of its own
 
   // Plans come first, so that invalid options are rejected before the index is built.
   state(const dataset& data, const sampler_options& given, const run_control& control)
       : options(given),
         plan(plan_training(data, training_part(given))),
         evaluation(evaluation_part(data, given)),
-        index(index_for(data, given, control)) {}
+        index(index_for(data, given, control)) {
+    if (!given.evaluation || !needs_evaluation_rows(data, *given.evaluation)) return;
+    sampler_options rows = given;
+    if (!given.evaluation->mlperf) rows.bitset_budget = 0;  // distinct negatives are made from sorted rows
+    evaluation_index.emplace(index_for(evaluation_rows(data, *given.evaluation), rows, control));
+  }
 
   state(const positives_index& made, const sampler_options& given)
       : options(given),
         plan(plan_training(made.source(), training_part(given))),
         evaluation(evaluation_part(made.source(), given)),
-        index(made) {}
+        index(made) {
+    if (given.evaluation && needs_evaluation_rows(made.source(), *given.evaluation)) {
+      throw option_error("evaluation: this dataset has a validation set: give the index of evaluation_rows()");
+    }
+  }
 
   core::cycle_key key(std::uint64_t cycle) const {
     check_cycles(cycle, 1);
@@ -74,21 +84,32 @@ sampler::sampler(const dataset& data, const sampler_options& options, const run_
     : threads_(with_threads_of(control, options.threads).thread_count()) {
   shared_ = std::make_shared<const state>(data, options, with_threads_of(control, threads_));
   backend_ = make_backend(options.device, shared_->index, threads_);
+  evaluation_backend_ =
+      shared_->evaluation_index ? make_backend(options.device, *shared_->evaluation_index, threads_) : backend_;
 }
 
 sampler::sampler(const positives_index& index, std::shared_ptr<const backend> filler, const sampler_options& options)
     : shared_(std::make_shared<const state>(index, options)),
       backend_(std::move(filler)),
+      evaluation_backend_(backend_),
       threads_(run_control{.threads = options.threads}.thread_count()) {}
 
-sampler::sampler(std::shared_ptr<const state> shared, std::shared_ptr<const backend> filler, unsigned threads)
-    : shared_(std::move(shared)), backend_(std::move(filler)), threads_(threads) {}
+sampler::sampler(std::shared_ptr<const state> shared, std::shared_ptr<const backend> filler,
+                 std::shared_ptr<const backend> evaluation_filler, unsigned threads)
+    : shared_(std::move(shared)),
+      backend_(std::move(filler)),
+      evaluation_backend_(std::move(evaluation_filler)),
+      threads_(threads) {}
 
 sampler sampler::with_threads(unsigned threads) const {
   const unsigned count = run_control{.threads = threads}.thread_count();
   if (count == threads_) return *this;
-  std::shared_ptr<const backend> other = backend_->with_threads(count);
-  return {shared_, other ? other : backend_, count};
+  const auto changed = [&](const std::shared_ptr<const backend>& filler) {
+    std::shared_ptr<const backend> other = filler->with_threads(count);
+    return other ? other : filler;
+  };
+  const std::shared_ptr<const backend> filler = changed(backend_);
+  return {shared_, filler, evaluation_backend_ == backend_ ? filler : changed(evaluation_backend_), count};
 }
 
 std::uint64_t sampler::batch_count() const { return shared_->plan.batch_count; }
@@ -129,7 +150,7 @@ void sampler::fill_evaluation(std::uint64_t batch, const evaluation_columns& out
   const negpipe::evaluation_plan& rows = evaluation_plan();
   check_batch("evaluation batch", batch, rows.batch_count);
   const std::uint64_t rows_per_batch = rows.batch_size / rows.row_length();
-  backend_->fill_evaluation(rows, batch * rows_per_batch, rows_per_batch, out);
+  evaluation_backend_->fill_evaluation(rows, batch * rows_per_batch, rows_per_batch, out);
 }
 
 const sampler_options& sampler::options() const { return shared_->options; }

@@ -1,6 +1,7 @@
 // Includes all public headers.
 #pragma once
 
+#include "negpipe/arrow.hpp"
 #include "negpipe/backend.hpp"
 #include "negpipe/batch.hpp"
 #include "negpipe/dataset.hpp"
@@ -16,6 +17,7 @@
 #include "negpipe/produce.hpp"
 #include "negpipe/run_control.hpp"
 #include "negpipe/sampler.hpp"
+#include "negpipe/split.hpp"
 #include "negpipe/synth.hpp"
 #include "negpipe/tfrecord.hpp"
 #include "negpipe/version.hpp"

@@ -39,6 +39,7 @@ struct training_options {
 enum class infeasible_policy : std::uint8_t {
   error,  ///< refuse the plan
   skip,   ///< write zeros instead of their rows; metrics ignore them
+  fewer,  ///< write all items that they have left, then repeat them with duplicate_mask 1
 };
 
 struct evaluation_options {
@@ -46,6 +47,7 @@ struct evaluation_options {
   std::uint64_t batch_size = 160'000;   ///< a multiple of negatives + 1
   bool mlperf = false;                  ///< negatives with replacement, the held-out item allowed
   infeasible_policy infeasible = infeasible_policy::skip;
+  heldout_set set = heldout_set::test;  ///< the held-out items that are evaluated
 };
 
 /// Plans training. Throws option_error for a count of zero, more points, rows or negatives in a cycle than
@@ -56,15 +58,24 @@ training_plan plan_training(std::uint64_t positive_count, std::int32_t item_coun
 
 /// Plans evaluation.
 /// - Throws option_error if the batch size is not a multiple of negatives + 1.
-/// - Throws infeasible_error, naming users and how many items each has left, if mlperf is not set and some user
-///   (infeasible_policy::error) or every user (skip) has fewer than E items left.
+/// - Users without a held-out item are skipped.
+/// - Throws infeasible_error for a user with several held-out items, for a dataset without the set, if no user can be
+///   evaluated, and, naming users and how many items each has left, if mlperf is not set and a user has fewer than E
+///   items left (infeasible_policy::error).
 evaluation_plan plan_evaluation(const dataset& data, const evaluation_options& options, std::uint64_t seed);
 /// Plans evaluation for a dataset with these row offsets, [user_count + 1].
 evaluation_plan plan_evaluation(std::span<const std::int64_t> user_offsets, std::int32_t item_count,
                                 const evaluation_options& options, std::uint64_t seed);
 
-/// Returns the users whose rows are left out of the evaluation data, ascending. Empty with mlperf.
+/// Returns the users whose rows are left out of the evaluation data, ascending.
 std::vector<std::int32_t> skipped_users(const dataset& data, const evaluation_options& options);
+
+/// Returns whether evaluation needs another dataset than the one that is trained on, see evaluation_rows().
+bool needs_evaluation_rows(const dataset& data, const evaluation_options& options);
+/// Returns the dataset from which evaluation rows are made: its test items are the held-out items that are evaluated,
+/// its positives are the items that evaluation negatives exclude. Those are the user's training positives, and, unless
+/// mlperf is set, the items of the user's other held-out set. Returns data itself if it is that dataset.
+dataset evaluation_rows(const dataset& data, const evaluation_options& options);
 
 /// Returns the key of a plan's cycle, for any 32-bit cycle. Pure function.
 core::cycle_key make_cycle_key(const training_plan& plan, std::uint32_t cycle);

@@ -51,7 +51,8 @@ class sampler {
   /// threads cannot be started, interrupted_error if control asks to stop.
   explicit sampler(const dataset& data, const sampler_options& options = {}, const run_control& control = {});
 
-  /// Uses an existing index and a backend made from it. device, threads and bitset_budget are ignored.
+  /// Uses an existing index and a backend made from it. device, threads and bitset_budget are ignored. Evaluation must
+  /// not need other rows than the index has (needs_evaluation_rows).
   sampler(const positives_index& index, std::shared_ptr<const backend> filler, const sampler_options& options = {});
 
   /// Returns the same sampler with another number of threads per fill; 0 means one per core. Callers that fill from
@@ -112,10 +113,12 @@ class sampler {
 
  private:
   struct state;
-  sampler(std::shared_ptr<const state> shared, std::shared_ptr<const backend> filler, unsigned threads);
+  sampler(std::shared_ptr<const state> shared, std::shared_ptr<const backend> filler,
+          std::shared_ptr<const backend> evaluation_filler, unsigned threads);
 
   std::shared_ptr<const state> shared_;
   std::shared_ptr<const backend> backend_;
+  std::shared_ptr<const backend> evaluation_backend_;  // another one if evaluation needs rows of its own
   unsigned threads_;
 };
 

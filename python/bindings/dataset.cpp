@@ -5,16 +5,19 @@
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/variant.h>
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <variant>
 #include <vector>
 
 #include "bindings.hpp"
+#include "negpipe/arrow.hpp"
 #include "negpipe/ingest.hpp"
 #include "negpipe/synth.hpp"
 
@@ -96,7 +99,11 @@ nb::dict to_dict(const prepare_summary& summary) {
   counts["rows_below_rating"] = summary.rows_below_rating;
   counts["duplicates_dropped"] = summary.duplicates_dropped;
   counts["users_dropped"] = summary.users_dropped;
+  counts["items_dropped"] = summary.items_dropped;
   counts["rows_dropped"] = summary.rows_dropped;
+  counts["unknown_rows"] = summary.unknown_rows;
+  counts["unknown_users"] = summary.unknown_users;
+  counts["unknown_items"] = summary.unknown_items;
   counts["detected"] = summary.detected.to_string();
   return counts;
 }
@@ -131,6 +138,15 @@ void set_field(table_options& table, const std::string& name, nb::handle value) 
     table.comment = nb::cast<std::string>(value);
   } else if (name == "quotes") {
     table.quotes = nb::cast<bool>(value);
+  } else if (name == "member") {
+    table.member = nb::cast<std::string>(value);
+  } else if (name == "encoding") {
+    table.encoding = choose<text_encoding>(
+        name, nb::cast<std::string>(value),
+        {{"utf-8", text_encoding::utf8}, {"utf-16", text_encoding::utf16}, {"latin-1", text_encoding::latin1}});
+  } else if (name == "layout") {
+    table.layout = choose<row_layout>(name, nb::cast<std::string>(value),
+                                      {{"table", row_layout::table}, {"item-lists", row_layout::item_lists}});
   } else if (name == "na_values") {
     table.na_values = nb::cast<std::vector<std::string>>(value);
   } else if (name == "order") {
@@ -149,6 +165,16 @@ void set_option(prepare_options& options, const std::string& name, nb::handle va
     options.min_rating = nb::cast<double>(value);
   } else if (name == "min_ratings") {
     options.min_ratings = nb::cast<std::uint32_t>(value);
+  } else if (name == "min_item_ratings") {
+    options.min_item_ratings = nb::cast<std::uint32_t>(value);
+  } else if (name == "k_core") {
+    options.k_core = nb::cast<bool>(value);
+  } else if (name == "split") {
+    options.split = split_options::parse(nb::cast<std::string>(value));
+  } else if (name == "unknown") {
+    options.unknown = choose<unknown_policy>(
+        name, nb::cast<std::string>(value),
+        {{"drop", unknown_policy::drop}, {"keep", unknown_policy::keep}, {"error", unknown_policy::error}});
   } else if (name == "seed") {
     options.seed = nb::cast<std::uint64_t>(value);
   } else if (name == "duplicates") {
@@ -181,11 +207,16 @@ prepare_options options_from(const nb::dict& given) {
   return options;
 }
 
-nb::tuple from_ratings(const std::filesystem::path& ratings, const nb::dict& given) {
+using path_list = std::vector<std::filesystem::path>;
+
+nb::tuple from_ratings(const path_list& ratings, const path_list& test, const path_list& validation,
+                       const nb::dict& given) {
   const prepare_options options = options_from(given);
   prepare_summary summary;
-  dataset made =
-      run_interruptibly([&](const run_control& control) { return prepare(ratings, options, control, &summary); });
+  dataset made = run_interruptibly([&](const run_control& control) {
+    return test.empty() ? prepare(ratings, options, control, &summary)
+                        : prepare(split_files{ratings, test, validation}, options, control, &summary);
+  });
   return nb::make_tuple(std::move(made), to_dict(summary));
 }
 
@@ -209,18 +240,50 @@ raw_ids ids_in(const id_columns& columns) {
   return raw_ids(span_of(offsets), {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
 }
 
-nb::tuple from_columns(const id_columns& users, const id_columns& items,
-                       const std::optional<input_array<std::int64_t>>& times,
-                       const std::optional<input_array<double>>& ratings,
-                       const std::optional<input_array<std::uint8_t>>& valid, const std::string& name,
-                       const nb::dict& given) {
+/// users, items, times or None, ratings or None, valid or None.
+using table_columns = std::tuple<id_columns, id_columns, std::optional<input_array<std::int64_t>>,
+                                 std::optional<input_array<double>>, std::optional<input_array<std::uint8_t>>>;
+
+rating_table table_of(const table_columns& columns, std::string_view name) {
+  const auto& [users, items, times, ratings, valid] = columns;
+  return {ids_in(users), ids_in(items), span_of(times), span_of(ratings), span_of(valid), name};
+}
+
+nb::tuple from_columns(const table_columns& table, const std::optional<table_columns>& test,
+                       const std::optional<table_columns>& validation, const std::string& name, const nb::dict& given) {
   prepare_options options = options_from(given);
   options.table.na_values.clear();  // what is missing is said by `valid`, not by words
-  options.table.order = times ? row_order::time : row_order::file;
-  const rating_table table{ids_in(users), ids_in(items), span_of(times), span_of(ratings), span_of(valid), name};
+  options.table.order = std::get<2>(table) ? row_order::time : row_order::file;
   prepare_summary summary;
-  dataset made =
-      run_interruptibly([&](const run_control& control) { return prepare(table, options, control, &summary); });
+  dataset made = run_interruptibly([&](const run_control& control) {
+    const rating_table training = table_of(table, name);
+    if (!test) return prepare(training, options, control, &summary);
+    split_tables tables{training, table_of(*test, "test")};
+    if (validation) tables.validation = table_of(*validation, "validation");
+    return prepare(tables, options, control, &summary);
+  });
+  return nb::make_tuple(std::move(made), to_dict(summary));
+}
+
+/// The stream in a capsule of __arrow_c_stream__, which keeps and releases it.
+arrow_table stream_in(const nb::capsule& capsule, std::string_view name) {
+  void* stream = PyCapsule_GetPointer(capsule.ptr(), "arrow_array_stream");
+  if (stream == nullptr) throw nb::python_error();
+  return {static_cast<ArrowArrayStream*>(stream), name};
+}
+
+nb::tuple from_arrow(const nb::capsule& table, const std::optional<nb::capsule>& test,
+                     const std::optional<nb::capsule>& validation, const std::string& name, const nb::dict& given) {
+  prepare_options options = options_from(given);
+  if (!given.contains("na_values")) options.table.na_values.clear();  // nulls are missing
+  const arrow_table training = stream_in(table, name);
+  std::optional<arrow_split> split;
+  if (test) split = arrow_split{training, stream_in(*test, "test")};
+  if (split && validation) split->validation = stream_in(*validation, "validation");
+  prepare_summary summary;
+  dataset made = run_interruptibly([&](const run_control& control) {
+    return split ? prepare(*split, options, control, &summary) : prepare(training, options, control, &summary);
+  });
   return nb::make_tuple(std::move(made), to_dict(summary));
 }
 
@@ -274,11 +337,13 @@ void bind_dataset(nb::module_& module) {
   module.def("from_parts", &from_parts, nb::arg("user_offsets"), nb::arg("positive_items"), nb::arg("test"),
              nb::arg("validation").none(), nb::arg("user_ids"), nb::arg("item_ids"), nb::arg("source"));
   module.def("load", &load, nb::arg("folder"));
-  module.def("from_ratings", &from_ratings, nb::arg("ratings"), nb::arg("options"),
-             "Returns the dataset and a dict of what preparation did.");
-  module.def("from_columns", &from_columns, nb::arg("users"), nb::arg("items"), nb::arg("times").none(),
-             nb::arg("ratings").none(), nb::arg("valid").none(), nb::arg("name"), nb::arg("options"),
+  module.def("from_ratings", &from_ratings, nb::arg("ratings"), nb::arg("test"), nb::arg("validation"),
+             nb::arg("options"), "Returns the dataset and a dict of what preparation did.");
+  module.def("from_columns", &from_columns, nb::arg("table"), nb::arg("test").none(), nb::arg("validation").none(),
+             nb::arg("name"), nb::arg("options"),
              "Rows in memory, see negpipe.columns. Returns the dataset and a dict of what preparation did.");
+  module.def("from_arrow", &from_arrow, nb::arg("table"), nb::arg("test").none(), nb::arg("validation").none(),
+             nb::arg("name"), nb::arg("options"), "Capsules of Arrow streams. Returns the same as from_columns.");
   module.def("synthetic", &synthetic, nb::kw_only(), nb::arg("like").none(), nb::arg("users").none(),
              nb::arg("items").none(), nb::arg("interactions").none(), nb::arg("min_ratings").none(), nb::arg("seed"));
 }

@@ -172,11 +172,29 @@ sampler training_sampler(const dataset& data, std::uint64_t seed, std::uint32_t 
   return run_interruptibly([&](const run_control& control) { return sampler(data, options, control); });
 }
 
+heldout_set set_of(const std::string& name) {
+  if (name == "test") return heldout_set::test;
+  if (name == "validation") return heldout_set::validation;
+  throw option_error("`split`: " + name + " given; expected one of test, validation");
+}
+
+infeasible_policy infeasible_of(const std::string& name) {
+  if (name == "error") return infeasible_policy::error;
+  if (name == "skip") return infeasible_policy::skip;
+  if (name == "fewer") return infeasible_policy::fewer;
+  throw option_error("`infeasible`: " + name + " given; expected one of error, skip, fewer");
+}
+
 sampler evaluation_sampler(const dataset& data, std::uint64_t seed, std::uint32_t num_negatives,
-                           std::uint64_t batch_size, bool mlperf, std::uint64_t bitset_budget) {
+                           std::uint64_t batch_size, bool mlperf, const std::string& split,
+                           const std::string& infeasible, std::uint64_t bitset_budget) {
   const sampler_options options{
       .seed = seed,
-      .evaluation = evaluation_options{.negatives = num_negatives, .batch_size = batch_size, .mlperf = mlperf},
+      .evaluation = evaluation_options{.negatives = num_negatives,
+                                       .batch_size = batch_size,
+                                       .mlperf = mlperf,
+                                       .infeasible = infeasible_of(infeasible),
+                                       .set = set_of(split)},
       .device = "cpu",
       .threads = 1,
       .bitset_budget = bitset_budget};
@@ -232,7 +250,8 @@ void bind_loader(nb::module_& module) {
              nb::arg("num_negatives"), nb::arg("batch_size"), nb::arg("padding"), nb::arg("layout"),
              nb::arg("bitset_budget"));
   module.def("evaluation_sampler", &evaluation_sampler, nb::arg("data"), nb::kw_only(), nb::arg("seed"),
-             nb::arg("num_negatives"), nb::arg("batch_size"), nb::arg("mlperf"), nb::arg("bitset_budget"));
+             nb::arg("num_negatives"), nb::arg("batch_size"), nb::arg("mlperf"), nb::arg("split"),
+             nb::arg("infeasible"), nb::arg("bitset_budget"));
   module.def("training_source", &training_source, nb::arg("sampler"), nb::arg("rank"), nb::arg("world_size"),
              nb::kw_only(), nb::arg("user_dtype"), nb::arg("item_dtype"), nb::arg("label_dtype"));
   module.def("evaluation_source", &evaluation_source, nb::arg("sampler"), nb::arg("rank"), nb::arg("world_size"),

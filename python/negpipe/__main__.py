@@ -16,6 +16,11 @@ def main():
         path = program.find_program()
     except program.ProgramError as failure:
         sys.exit(f"negpipe: {failure}")
+    if sys.argv[1:2] == ["prepare"]:
+        from negpipe import parquet
+
+        if any(map(parquet.is_parquet, sys.argv[2:])):
+            sys.exit(parquet.run_with_csv(path, sys.argv[1:]))
     os.execv(path, ["negpipe", *sys.argv[1:]])
 
 

@@ -113,98 +113,15 @@ def both_valid(*masks: np.ndarray | None) -> np.ndarray | None:
 # ---- Arrow
 
 
-def open_arrow(table):
-    """Returns a pyarrow.Table from any object with __arrow_c_stream__, or a Hugging Face Dataset. Raises TypeError."""
-    try:
-        import pyarrow
-    except ImportError:
-        raise ImportError("from_arrow needs pyarrow; pip install pyarrow, or use from_arrays") from None
-    if isinstance(table, pyarrow.Table):
-        return table
+def arrow_stream(table):
+    """Returns the capsule of an Arrow stream of anything with __arrow_c_stream__. Raises TypeError."""
     if hasattr(table, "__arrow_c_stream__"):
-        return pyarrow.RecordBatchReader.from_stream(table).read_all()
+        return table.__arrow_c_stream__()
     datasets = sys.modules.get("datasets")
     if datasets is not None and isinstance(table, datasets.Dataset):
-        return table.with_format("arrow")[:]  # respects the indices of select and shuffle
+        # A table that respects the indices of select and shuffle.
+        return table.with_format("arrow")[:].__arrow_c_stream__()
     if hasattr(table, "collect"):
         raise TypeError(f"a {type(table).__name__} is not computed yet; call its collect() first")
     raise TypeError(f"a {type(table).__name__} has no __arrow_c_stream__; give a data frame, a pyarrow.Table, a "
                     "DuckDB relation or a Hugging Face Dataset")
-
-
-def _decoded(chunk):
-    """Returns the values of a dictionary array."""
-    import pyarrow
-
-    values = chunk.dictionary
-    if pyarrow.types.is_string_view(values.type):
-        values = values.cast(pyarrow.large_string())  # string views do not support take
-    return values.take(chunk.indices)
-
-
-def _arrow_array(table, name: str):
-    """Returns a column as one chunk, without a dictionary."""
-    import pyarrow
-
-    if name not in table.column_names:
-        raise errors.OptionError(f"there is no column {name!r}; found {', '.join(map(repr, table.column_names))}")
-    column = table.column(name)
-    if pyarrow.types.is_dictionary(column.type):
-        column = pyarrow.chunked_array([_decoded(chunk) for chunk in column.chunks] or [[]])
-    column = column.combine_chunks()
-    if isinstance(column, pyarrow.ChunkedArray):
-        column = column.chunk(0) if column.num_chunks else pyarrow.array([], column.type)
-    return column
-
-
-def _arrow_valid(column) -> np.ndarray | None:
-    return column.is_valid().to_numpy(zero_copy_only=False) if column.null_count else None
-
-
-def _arrow_numbers(column) -> np.ndarray:
-    return (column.fill_null(0) if column.null_count else column).to_numpy(zero_copy_only=False)
-
-
-def arrow_ids(table, name: str) -> Column:
-    import pyarrow
-
-    column = _arrow_array(table, name)
-    kind = column.type
-    valid = _arrow_valid(column)
-    if pyarrow.types.is_integer(kind):
-        return int64_column(_arrow_numbers(column), name), valid
-    if pyarrow.types.is_string(kind) or pyarrow.types.is_large_string(kind) or pyarrow.types.is_string_view(kind):
-        text = column.cast(pyarrow.large_string())
-        _, offsets, data = text.buffers()
-        begin = np.frombuffer(offsets, np.int64)[text.offset : text.offset + len(text) + 1]
-        if not len(begin):
-            begin = np.zeros(1, np.int64)
-        characters = np.frombuffer(data, np.uint8) if data is not None and data.size else np.zeros(0, np.uint8)
-        return (begin - begin[0], characters[begin[0] : begin[-1]]), valid
-    raise errors.OptionError(f"column {name!r} is {kind}; expected integers or text")
-
-
-def arrow_times(table, name: str) -> Column:
-    import pyarrow
-
-    column = _arrow_array(table, name)
-    kind = column.type
-    if pyarrow.types.is_date32(kind):
-        column = column.cast(pyarrow.int32())
-    elif pyarrow.types.is_timestamp(kind) or pyarrow.types.is_date64(kind):
-        column = column.cast(pyarrow.int64())
-    elif not (pyarrow.types.is_integer(kind) or pyarrow.types.is_floating(kind)):
-        raise errors.OptionError(f"column {name!r} is {kind}; expected timestamps, dates or numbers")
-    valid = _arrow_valid(column)
-    times, numbers = time_column(_arrow_numbers(column), name)
-    return times, valid if numbers is None else numbers if valid is None else valid & numbers
-
-
-def arrow_ratings(table, name: str) -> np.ndarray:
-    """Returns ratings as float64, with NaN for missing values."""
-    import pyarrow
-
-    column = _arrow_array(table, name)
-    if not (pyarrow.types.is_integer(column.type) or pyarrow.types.is_floating(column.type)):
-        raise errors.OptionError(f"column {name!r} is {column.type}; expected numbers")
-    return column.cast(pyarrow.float64(), safe=False).to_numpy(zero_copy_only=False)

@@ -13,16 +13,43 @@ from negpipe._ids import Ids, checked_indices
 
 Path = str | os.PathLike[str]
 
-_ROW_OPTIONS = {"missing", "min_rating", "min_ratings", "duplicates", "ties", "seed", "expect"}
+_FILES = ("cls", "path", "test", "validation")
+_ROW_OPTIONS = {
+    "missing",
+    "min_rating",
+    "min_ratings",
+    "min_item_ratings",
+    "k_core",
+    "duplicates",
+    "split",
+    "unknown",
+    "ties",
+    "seed",
+    "expect",
+}
 
 
 def _from_file(read, path, *arguments, **options):
     try:
         return read(path, *arguments, **options)
     except errors.FileError as failure:
-        if not os.path.exists(path):
+        if not all(os.path.exists(name) for name in _paths(path)):
             raise errors.MissingFileError(str(failure)) from None
         raise
+
+
+def _check_split(split, test, validation) -> None:
+    if test is None and validation is not None:
+        raise errors.OptionError("validation needs test: both belong to a split that is made already")
+    if test is not None and split is not None:
+        raise errors.OptionError("split and test exclude each other: test gives a split")
+
+
+def _paths(given) -> list[Path]:
+    """One path or several, or None."""
+    if given is None:
+        return []
+    return [given] if isinstance(given, (str, os.PathLike)) else list(given)
 
 
 class Dataset:
@@ -42,7 +69,8 @@ class Dataset:
         self._items: Ids | None = None
         self.summary: dict[str, Any] = dict(summary or {})
         """Result of the preparation: rows_read, rows_missing, rows_below_rating, duplicates_dropped, users_dropped,
-        rows_dropped, and how the table was read (detected). Empty for other datasets."""
+        items_dropped, rows_dropped, unknown_rows, unknown_users, unknown_items, and how the table was read (detected).
+        Empty for other datasets."""
 
     # ---- sources
 
@@ -57,8 +85,10 @@ class Dataset:
     @classmethod
     def from_ratings(
         cls,
-        path: Path,
+        path: Path | list[Path],
         *,
+        test: Path | list[Path] | None = None,
+        validation: Path | list[Path] | None = None,
         user: str | None = None,
         item: str | None = None,
         time: str | None = None,
@@ -68,90 +98,137 @@ class Dataset:
         comment: str | None = None,
         quotes: bool | None = None,
         na_values: list[str] | None = None,
+        encoding: str | None = None,
+        layout: str | None = None,
+        member: str | None = None,
         order: str = "time",
         missing: str = "error",
         min_rating: float | None = None,
         min_ratings: int = 20,
+        min_item_ratings: int = 1,
+        k_core: bool = False,
         duplicates: str = "error",
+        split: str | None = None,
+        unknown: str = "drop",
         ties: str = "file",
         seed: int = 0,
         expect: str | None = None,
     ) -> Dataset:
-        """Reads a file of ratings, as `negpipe prepare` does, and holds out the last item of each user.
+        """Reads files of ratings, as `negpipe prepare` does, and splits them.
 
+        path:        one file, or several that are read as one table.
+        split:       "leave-one-out" (the default: test is each user's last item), "leave-two-out" (validation and test
+                     item), "ratio:0.8,0.1,0.1" (training, validation and test, in the order of time within each user),
+                     "time:T" (test from a time or date on) or "time:T,U" (validation from T, test from U).
+        test, validation: files of a split that is made already; path has its training rows. Times are not read then.
+        unknown:     held-out rows whose user or item has no training row, with test or a split by time: "drop", "keep"
+                     or "error". summary counts them.
         user, item, time, rating: columns, by name or by number from 1. None: detected, as the following ones.
-        separator, header, comment, quotes, na_values: the format of the file.
+        separator, header, comment, quotes, na_values, member: the format of the file, or the table in a zip archive.
+        encoding:    "utf-8", "utf-16" or "latin-1". layout: "table", or "item-lists" (a user and its items per line).
         order:       order of a user's rows: by the "time" column, or as in the "file".
         missing:     rows with a missing value: "error" or "drop".
         min_rating:  rows rated lower are dropped first. Without it, ratings are not read.
-        min_ratings: users with fewer rows are dropped.
+        min_ratings: users with fewer rows are dropped, then items with fewer than min_item_ratings; k_core repeats
+                     both until all that remain have enough.
         duplicates:  repeated (user, item) pairs: "error", or keep the "first" or the "last".
         ties:        order of a user's rows of the same time: "file", or "shuffled" by seed, as in MLPerf.
         expect:      "ml-1m" or "ml-20m": raise unless the counts equal those of that dataset.
 
         Raises InputError (a ValueError; file, line, what was found), MissingFileError, FileError, OptionError.
         """
-        given = {name: value for name, value in locals().items() if name not in ("cls", "path") and value is not None}
-        native, summary = _from_file(_native.from_ratings, path, given)
+        given = {name: value for name, value in locals().items() if name not in _FILES and value is not None}
+        _check_split(split, test, validation)
+        sets = [_paths(files) for files in (path, test, validation)]
+        native, summary = _from_file(lambda _: _native.from_ratings(*sets, given), sum(sets, []))
         return cls(native, summary=summary)
 
     @classmethod
-    def from_arrays(cls, users, items, times=None, *, ratings=None, **options) -> Dataset:
+    def from_arrays(
+        cls, users, items, times=None, *, ratings=None, test=None, validation=None, **options
+    ) -> Dataset:
         """Makes a dataset of rows in memory: users[i] interacted with items[i].
 
         users, items: integers or str, [n]: NumPy, lists, or DLPack (torch, JAX, CuPy).
         times:        integers, floats or datetime64, [n], of any unit. Without it, rows must be in the order of time.
         ratings:      numbers [n], read for min_rating only.
-        options:      missing, min_rating, min_ratings, duplicates, ties, seed, expect as in from_ratings.
+        test, validation: (users, items) of a split that is made already; the others are its training rows.
+        options:      missing, min_rating, min_ratings, min_item_ratings, k_core, duplicates, split, unknown, ties,
+                      seed, expect as in from_ratings.
 
         Equal to from_ratings of the same rows. Raises InputError, OptionError (ValueErrors).
         """
+        if str(options.get("split")).startswith("time:") and times is not None:
+            kind = np.asarray(times).dtype
+            if np.issubdtype(kind, np.floating):
+                raise errors.OptionError(f"split by time: the times are {kind}; expected integers or datetime64")
+
+        def pairs(pair, name):
+            if pair is None:
+                return None
+            pair_users, pair_items = pair
+            return _rows(columns.id_column(pair_users, f"{name} users"), columns.id_column(pair_items, f"{name} items"))
+
         return cls._from_columns(
-            columns.id_column(users, "users"),
-            columns.id_column(items, "items"),
-            None if times is None else columns.time_column(times),
-            None if ratings is None else np.ascontiguousarray(columns._as_numpy(ratings, "ratings"), np.float64),
+            _rows(
+                columns.id_column(users, "users"),
+                columns.id_column(items, "items"),
+                None if times is None else columns.time_column(times),
+                None if ratings is None else np.ascontiguousarray(columns._as_numpy(ratings, "ratings"), np.float64),
+            ),
+            pairs(test, "test"),
+            pairs(validation, "validation"),
             "arrays",
             options,
         )
 
     @classmethod
     def from_arrow(
-        cls, table, *, user: str, item: str, time: str | None = None, rating: str | None = None, **options
+        cls,
+        table,
+        *,
+        user: str | None = None,
+        item: str | None = None,
+        time: str | None = None,
+        rating: str | None = None,
+        test=None,
+        validation=None,
+        order: str = "time",
+        **options,
     ) -> Dataset:
         """Makes a dataset of an Arrow table in memory: pandas, Polars, DuckDB, pyarrow, cuDF, Hugging Face datasets.
 
-        user, item, time, rating: names of columns: integers or text; timestamps, dates or numbers; numbers. Without
-        time rows are in the order of time. Categorical (dictionary) columns are decoded.
-        options: missing, min_rating, min_ratings, duplicates, ties, seed, expect as in from_ratings.
+        user, item, time, rating: names of columns; None: detected, as in a file. Ids are integers or text, also
+                 categorical (dictionary); times are timestamps, dates, numbers or text; ratings are numbers.
+        order:   order of a user's rows: by the "time" column, or as in the table ("file").
+        test, validation: tables with the same columns, of a split that is made already; times are not read then.
+        options: missing, min_rating, min_ratings, min_item_ratings, k_core, duplicates, split, unknown, ties, seed,
+                 expect as in from_ratings.
 
-        Needs pyarrow. Raises TypeError for a lazy table, InputError, OptionError (ValueErrors).
+        A text column stays text even if every id is a number. Raises TypeError for a table that is not computed yet or
+        has no __arrow_c_stream__, InputError, OptionError (ValueErrors).
         """
-        opened = columns.open_arrow(table)
-        return cls._from_columns(
-            columns.arrow_ids(opened, user),
-            columns.arrow_ids(opened, item),
-            None if time is None else columns.arrow_times(opened, time),
-            None if rating is None else columns.arrow_ratings(opened, rating),
-            type(table).__module__.partition(".")[0],
-            options,
-        )
+        given = cls._checked(options, test, validation)
+        named = {"user": user, "item": item, "time": time, "rating": rating, "order": order}
+        given.update({name: value for name, value in named.items() if value is not None})
+        held_out = (None if some is None else columns.arrow_stream(some) for some in (test, validation))
+        name = type(table).__module__.partition(".")[0]
+        native, summary = _native.from_arrow(columns.arrow_stream(table), *held_out, name, given)
+        return cls(native, summary=summary)
 
-    @classmethod
-    def _from_columns(cls, users, items, times, ratings, name: str, options: dict[str, Any]) -> Dataset:
+    @staticmethod
+    def _checked(options: dict[str, Any], test, validation) -> dict[str, Any]:
+        """The options that are given. Raises TypeError for unknown ones."""
         unknown = set(options) - _ROW_OPTIONS
         if unknown:
             raise TypeError(f"unknown options {sorted(unknown)}; expected some of {sorted(_ROW_OPTIONS)}")
-        valid = columns.both_valid(users[1], items[1], None if times is None else times[1])
-        native, summary = _native.from_columns(
-            users[0],
-            items[0],
-            None if times is None else times[0],
-            ratings,
-            valid,
-            name,
-            {name: value for name, value in options.items() if value is not None},
-        )
+        _check_split(options.get("split"), test, validation)
+        return {name: value for name, value in options.items() if value is not None}
+
+    @classmethod
+    def _from_columns(cls, table, test, validation, name: str, options: dict[str, Any]) -> Dataset:
+        given = cls._checked(options, test, validation)
+        native, summary = _native.from_columns(table, test, validation, name, given)
         return cls(native, summary=summary)
 
     @classmethod
@@ -347,6 +424,12 @@ class Dataset:
             self._native.heldout(validation=True) if self.has_validation else None,
         )
         return _rebuild, (arrays, self._native.user_ids(), self._native.item_ids(), self._native.source, self.summary)
+
+
+def _rows(users, items, times=None, ratings=None) -> tuple:
+    """A table for the extension module, of columns with their valid rows."""
+    valid = columns.both_valid(users[1], items[1], None if times is None else times[1])
+    return users[0], items[0], None if times is None else times[0], ratings, valid
 
 
 def _sorted_rows(matrix, what: str) -> tuple[np.ndarray, np.ndarray]:

@@ -385,7 +385,12 @@ class EvalLoader(_Loader):
 
     batch_size:  values of all ranks together, a multiple of num_negatives + 1 and of the number of ranks. By default
                  about 160,000.
-    mlperf:      draw with replacement and exclude training positives only, as the MLPerf reference does.
+    mlperf:      draw with replacement and exclude training positives only, as the MLPerf reference does. Otherwise the
+                 user's items of all sets are excluded.
+    split:       the held-out items that are evaluated: "test" or "validation"; exactly one a user. Users without one
+                 get a padding row.
+    infeasible:  users who have fewer than num_negatives items left: "error", "skip" (a padding row), or "fewer" (all
+                 items that are left, then repeats, whose mask is True).
     rank, world_size, prefetch, user_dtype, item_dtype, as_dict: as for TrainLoader. Each user is evaluated by one rank.
 
     The rows are the same in every epoch. Raises OptionError, InfeasibleError (both ValueErrors).
@@ -399,6 +404,8 @@ class EvalLoader(_Loader):
         num_negatives: int = 999,
         seed: int = 0,
         mlperf: bool = False,
+        split: str = "test",
+        infeasible: str = "skip",
         device: str = "auto",
         rank: int | None = None,
         world_size: int | None = None,
@@ -417,6 +424,8 @@ class EvalLoader(_Loader):
         self.num_negatives = num_negatives
         self.seed = seed
         self.mlperf = mlperf
+        self.split = split
+        self.infeasible = infeasible
         self._batch_size = batch_size
         self._dtypes = {"user_dtype": user_dtype, "item_dtype": item_dtype}
         # Refuses wrong options here, not at the first batch.
@@ -447,6 +456,8 @@ class EvalLoader(_Loader):
             num_negatives=self.num_negatives,
             batch_size=self._rows_for(world_size) * (self.num_negatives + 1),
             mlperf=self.mlperf,
+            split=self.split,
+            infeasible=self.infeasible,
             # Rows without replacement are made without looking positives up.
             bitset_budget=DEFAULT_BITSET_BUDGET if self.mlperf else 0,
         )

@@ -31,6 +31,9 @@ _CACHE_SUFFIX = "_ncf_recommendation_cache"
 _ARGUMENTS = {
     "--readers": "num_data_readers",
     "--mlperf": "match_mlperf",
+    "--no-eval": "evaluation=False",
+    "--eval-infeasible": "eval_infeasible",
+    "--duplicates": "duplicates",
     **{
         "--" + name.replace("_", "-"): name
         for name in (
@@ -206,6 +209,8 @@ class Plan:
 
     @property
     def eval_steps(self):
+        if "--no-eval" in self.options:
+            return 0
         return -(-self.counts.users * (1 + self.options["--eval-negatives"]) // self.options["--eval-batch-size"])
 
 

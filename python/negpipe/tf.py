@@ -141,6 +141,7 @@ def instantiate_pipeline(
     seed=None,
     eval_negatives=NUM_EVAL_NEGATIVES,
     eval_infeasible="skip",
+    evaluation=True,
     min_ratings=20,
     duplicates="error",
     padding="resample",
@@ -175,6 +176,7 @@ def instantiate_pipeline(
         for a GPU that the trainer does not use, "auto" for a trainer on the CPU.
       eval_negatives, eval_infeasible, min_ratings, duplicates, padding, cycles_ahead, timeout, threads, log_file: as in
         the program. timeout is rounded up to seconds. Default of log_file: DATA_DIR/data_gen_proc_ID.log.
+      evaluation: if False, no evaluation data is made, and asking for it raises ValueError.
       start_timeout: seconds to wait for the start of the producer. No timeout includes time in which this process is
         stopped.
 
@@ -206,6 +208,7 @@ def instantiate_pipeline(
         "--device": device,
         "--threads": threads,
         **({} if seed is None else {"--seed": seed}),
+        **({} if evaluation else {"--no-eval": "true"}),
     }
     cache_root = producer.make_cache(data_dir, cache_id)
     handle = producer.Producer(data_dir, cache_id, log_file)
@@ -241,6 +244,8 @@ def make_input_fn(ncf_dataset, is_training, *, timeout=None):
     """
     if ncf_dataset is None:
         return make_synthetic_input_fn(is_training)
+    if not is_training and not ncf_dataset.num_eval_steps:
+        raise ValueError("this pipeline has no evaluation data: it was made with evaluation=False")
     folder = _wait_for_records(ncf_dataset, is_training, timeout)
     if folder.is_training != is_training:
         raise records.FormatError(f"{folder.path} contains data of the wrong kind: {folder.ready['kind']}")

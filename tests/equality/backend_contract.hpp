@@ -280,6 +280,24 @@ TEST_P(backend_contract, rows_of_users_with_too_few_items_left_are_zeros) {
   }
 }
 
+TEST_P(backend_contract, rows_of_users_with_too_few_items_left_repeat_them_where_fewer_are_allowed) {
+  for (const std::uint32_t negatives : {2U, 60U, 300U}) {
+    expect_evaluation(edge_dataset(), {negatives, 3 * (negatives + 1ULL), false, infeasible_policy::fewer}, 17);
+    if (HasFatalFailure()) return;
+  }
+}
+
+TEST_P(backend_contract, rows_of_users_without_a_held_out_item_are_zeros) {
+  for (const bool mlperf : {false, true}) {
+    for (const heldout_set set : {heldout_set::test, heldout_set::validation}) {
+      const evaluation_options options{4, 15, mlperf, infeasible_policy::skip, set};
+      const dataset rows = evaluation_rows(dataset_with_validation(), options);
+      expect_evaluation(rows, {4, 15, mlperf}, 5);
+      if (HasFatalFailure()) return;
+    }
+  }
+}
+
 TEST_P(backend_contract, evaluation_rows_with_replacement_equal_core) {
   for (const std::int32_t item_count : {10, 97, 1000}) {
     const dataset data = edge_dataset(std::max(item_count, 25));

@@ -18,6 +18,8 @@ std::string outcome(const std::filesystem::path& path, const negpipe::prepare_op
     return negpipe::prepare(path, options, control).digest();
   } catch (const negpipe::input_error& refusal) {
     return refusal.what();
+  } catch (const negpipe::option_error& refusal) {
+    return refusal.what();  // a split by time of a table without times
   }
 }
 
@@ -29,6 +31,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   options.min_ratings = data[0] % 4;
   options.duplicates = static_cast<negpipe::duplicate_policy>(data[0] / 4 % 3);
   options.ties = static_cast<negpipe::tie_order>(data[0] / 16 % 2);
+  options.split.kind = static_cast<negpipe::split_kind>(data[0] / 32 % 4);
+  options.split.test_from = "978300760.5";
+  options.unknown = static_cast<negpipe::unknown_policy>(data[0] / 128);
   const std::uint8_t reading = data[1];
   options.table.missing = static_cast<negpipe::missing_policy>(reading % 2);
   options.table.quotes = reading / 2 % 2 == 0;

@@ -49,6 +49,9 @@ def text_of(name):
     if name == "train.txt":
         lists = (f"{u} " + " ".join(str(i) for i in range(1, ITEMS + 1 - u)) for u in range(USERS))
         return "\n".join(lists) + "\n"
+    if name == "test.txt":
+        lists = (f"{u} " + " ".join(str(i) for i in range(ITEMS + 1 - u, ITEMS + 1)) for u in range(1, USERS))
+        return "\n".join(lists) + "\n"
     rows = [ROWS[name].format(u=u, i=i, t=978300000 + 60 * i) for u in range(1, USERS + 1) for i in range(1, ITEMS + 1)]
     return "\n".join([HEADERS[name], *rows] if name in HEADERS else rows) + "\n"
 
@@ -77,6 +80,8 @@ def test_the_guides_command_reads_a_file_of_that_shape(command, tmp_path):
     words = command.split()
     member = words[words.index("--member") + 1] if "--member" in words else None
     write(tmp_path / words[2], member)
+    if "--test" in words:
+        write(tmp_path / words[words.index("--test") + 1], None)
     words = [PROGRAM, *words[1:], "--json"]
     if "--expect" in words:
         del words[words.index("--expect") : words.index("--expect") + 2]

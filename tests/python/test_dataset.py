@@ -123,6 +123,36 @@ def test_one_test_item_a_user_has_no_validation(small):
     assert small.test_items.tolist() == small.heldout_items.tolist()
 
 
+def test_files_are_split(tmp_path):
+    (tmp_path / "a.csv").write_text("user,item,time\n1,10,1\n1,11,2\n1,12,3\n2,10,1\n")
+    (tmp_path / "b.csv").write_text("user,item,time\n2,11,2\n2,12,3\n")
+    both = [tmp_path / "a.csv", tmp_path / "b.csv"]
+    data = negpipe.Dataset.from_ratings(both, split="leave-two-out", min_ratings=1)
+    assert data.decode_items(data.test_items).tolist() == [12, 12]
+    assert data.decode_items(data.validation_items).tolist() == [11, 11]
+    given = negpipe.Dataset.from_ratings(both[0], test=both[1], min_ratings=1)
+    assert given.test_offsets.tolist() == [0, 0, 2] and not given.has_validation
+    arrays = negpipe.Dataset.from_arrays([1, 1, 1, 2], [10, 11, 12, 10], test=([2, 2], [11, 12]), min_ratings=1)
+    assert arrays.digest == given.digest
+    with pytest.raises(ValueError, match="validation needs test"):
+        negpipe.Dataset.from_ratings(both[0], validation=both[1])
+    with pytest.raises(ValueError, match='"half" given: there is no such split'):
+        negpipe.Dataset.from_ratings(both[0], split="half")
+    with pytest.raises(FileNotFoundError, match="nothing"):
+        negpipe.Dataset.from_ratings(both[0], test=tmp_path / "nothing")
+
+
+def test_a_core_of_users_and_items_is_kept(tmp_path):
+    (tmp_path / "a.csv").write_text("user,item,time\n1,10,1\n1,11,2\n2,10,1\n2,11,2\n3,11,1\n3,12,2\n")
+    data = negpipe.Dataset.from_ratings(tmp_path / "a.csv", min_ratings=2, min_item_ratings=2, k_core=True)
+    assert data.user_ids.tolist() == [1, 2] and data.summary["items_dropped"] == 1
+
+
+def test_a_split_by_time_refuses_times_that_are_floats():
+    with pytest.raises(ValueError, match="the times are float64"):
+        negpipe.Dataset.from_arrays([1, 1], [1, 2], [0.5, 1.5], min_ratings=1, split="time:1")
+
+
 def test_folders_are_saved_once_and_opened_again(small, tmp_path):
     small.save(tmp_path / "dataset")
     assert negpipe.Dataset.load(tmp_path / "dataset").digest == small.digest

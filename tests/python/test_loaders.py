@@ -143,6 +143,48 @@ def test_evaluation_batches_equal_those_of_the_program(data, mlperf, tmp_path):
             assert column.tobytes() == np.asarray(wanted[name]).tobytes(), name
 
 
+@pytest.fixture(scope="module")
+def split_data():
+    """Users with 30 items of 100 each, in the order of time; the catalogue is small for user 0."""
+    users, items = np.repeat(np.arange(20), 30), np.concatenate([np.arange(u, u + 30) for u in range(20)])
+    more = np.setdiff1d(np.arange(49), np.arange(30))[:17]
+    users, items = np.append(users, np.zeros(len(more), int)), np.append(items, more)
+    return negpipe.Dataset.from_arrays(users, items, min_ratings=1, split="leave-two-out")
+
+
+@pytest.mark.parametrize("split", ["test", "validation"])
+def test_either_held_out_set_is_evaluated(split_data, split, tmp_path):
+    from program import negpipe as program
+
+    split_data.save(tmp_path / "data")
+    options = ["--seed", 42, "--evaluate", split, "--eval-negatives", 10, "--eval-batch-size", 110]
+    program("generate", tmp_path / "data", "--out", tmp_path / "run", *options)
+    found = list(negpipe.EvalLoader(split_data, 110, seed=42, num_negatives=10, split=split, item_dtype="uint16"))
+    folder = records.RecordFolder(tmp_path / "run" / "eval_data")
+    for batch, (users, items, mask) in zip(folder.batches(), found, strict=True):
+        assert (batch["user_id"] == users.ravel()).all() and (batch["item_id"] == items.ravel()).all()
+        assert (batch["duplicate_mask"] == mask.ravel()).all()
+    held_out = split_data.test_items if split == "test" else split_data.validation_items
+    rows = np.concatenate([items for _, items, _ in found])[:20]
+    assert (rows[1:, 0] == held_out[1:]).all() and (rows[0] == 0).all()  # user 0 has two items left
+    for user in range(1, 20):
+        others = split_data.test_items[user], split_data.validation_items[user], *split_data.positives_of(user)
+        assert not set(rows[user, 1:]) & set(others)
+
+
+def test_users_with_few_items_left_are_skipped_refused_or_get_fewer(split_data):
+    def first_row(**options):
+        users, items, mask = negpipe.EvalLoader(split_data, num_negatives=10, **options)[0]
+        return items[0], mask[0]
+
+    assert first_row()[1].sum() == 10
+    items, mask = first_row(infeasible="fewer")
+    assert mask.tolist() == [False] * 3 + [True] * 8
+    assert items[3:].tolist() == [items[1], items[2]] * 4 and items[0] == split_data.test_items[0]
+    with pytest.raises(errors.InfeasibleError, match="1 of 20 users have fewer items left: 0 .number 0. has 2"):
+        first_row(infeasible="error")
+
+
 def test_requested_types_do_not_change_values(data):
     plain = negpipe.TrainLoader(data, BATCH_SIZE, label_dtype="int8").batch(0, 0)
     for users in ("int32", "int64"):

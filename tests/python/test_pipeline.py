@@ -65,6 +65,15 @@ def test_attributes(pipeline, dataset, ratings):
     assert list(ncf_dataset.user_map.values()) == list(range(counts["users"]))
 
 
+def test_a_pipeline_without_evaluation_makes_cycles_only(pipeline):
+    ncf_dataset, _ = pipeline(evaluation=False, eval_negatives=10**6, eval_batch_size=10**6 + 1)
+    for cycle in ncf_dataset.cycles(1):
+        assert cycle.batch_count == ncf_dataset.num_train_steps
+    assert ncf_dataset.num_eval_steps == 0 and not ncf_dataset.eval_data_subdir.exists()
+    with pytest.raises(ValueError, match="evaluation=False"):
+        negpipe_tf.make_input_fn(ncf_dataset, False)
+
+
 @pytest.mark.parametrize("padding", ["mask", "drop"])
 def test_paddings(padding, pipeline):
     ncf_dataset, _ = pipeline(padding=padding)

@@ -31,6 +31,21 @@ inline dataset make_dataset(std::vector<std::vector<std::int32_t>> rows, std::ve
   return dataset(std::move(arrays), dataset_origin{.source = "test"});
 }
 
+/// Makes four users with test and validation items, of 12 items. User 1 has no test item, user 2 no validation item.
+/// items_left by the test set: 7, none evaluated, 9, 1.
+inline dataset dataset_with_validation() {
+  dataset_arrays arrays;
+  arrays.user_offsets = {0, 3, 4, 6, 15};
+  arrays.positive_items = {0, 4, 8, 3, 1, 2, 0, 1, 2, 3, 4, 5, 6, 7, 8};
+  arrays.heldout_items = {9, 5, 10};
+  arrays.test_offsets = {0, 1, 1, 2, 3};
+  arrays.validation_items = {11, 7, 9};
+  arrays.validation_offsets = {0, 1, 2, 2, 3};
+  arrays.user_ids = std::vector<std::int64_t>{1, 11, 21, 31};
+  arrays.item_ids = std::vector<std::int64_t>{100, 101, 102, 103, 104, 105, 106, 107, 108, 109, 110, 111};
+  return dataset(std::move(arrays), dataset_origin{.source = "test"});
+}
+
 /// Makes users with the given numbers of training positives, drawn with a fixed seed, and one more item held out.
 inline dataset random_dataset(const std::vector<std::int32_t>& degrees, std::int32_t item_count, unsigned seed) {
   random_rows drawn(degrees, item_count, seed);

@@ -23,6 +23,7 @@ struct evaluation_plan {
   std::uint64_t batch_size;     ///< a multiple of E + 1
   std::uint64_t batch_count;    ///< ceil(user_count * (E + 1) / batch_size)
   bounded32 item_draw;          ///< draws from all items
+  bool fewer;                   ///< rows of users with fewer than E items left repeat their negatives
 
   NEGPIPE_HD std::uint64_t row_length() const { return negatives + 1ULL; }
   NEGPIPE_HD std::uint64_t element_count() const { return user_count * row_length(); }
@@ -56,15 +57,23 @@ struct evaluation_row {
   NEGPIPE_HD std::int32_t negative(std::uint32_t j) const {
     return item_of_rank(static_cast<std::uint32_t>(order(j)));
   }
+
+  /// Returns the item at a column from 1 on. Columns past the M_u-th repeat the negatives in order, which their
+  /// duplicate_mask says (evaluation_plan::fewer).
+  NEGPIPE_HD std::int32_t item_at(std::uint32_t column) const {
+    const std::uint32_t j = column - 1;
+    return negative(j < order.size ? j : j % static_cast<std::uint32_t>(order.size));
+  }
 };
 
-/// Returns whether a row belongs to a user. Other rows are zeros: rows past the last user, and, where negatives are
-/// distinct, rows of users who have fewer than E items left. Their masks sum to E, so metrics ignore them.
+/// Returns whether a row belongs to a user. Other rows are zeros: rows past the last user, of users without a held-out
+/// item (heldout is -1), and, where negatives are distinct, of users who have fewer than E items left (no item left
+/// with `fewer`). Their masks sum to E, so metrics ignore them.
 NEGPIPE_HD inline bool is_evaluated(const evaluation_plan& plan, const positives_view& view, std::uint64_t row) {
-  if (row >= plan.user_count) return false;
+  if (row >= plan.user_count || view.heldout[row] < 0) return false;
   if (plan.with_replacement) return true;
   const std::uint64_t positives = view.csr.row(user_id{static_cast<std::int32_t>(row)}).count;
-  return static_cast<std::uint64_t>(view.item_count) >= positives + 1 + plan.negatives;
+  return static_cast<std::uint64_t>(view.item_count) >= positives + 1 + (plan.fewer ? 1 : plan.negatives);
 }
 
 /// Returns the item at a column of a user's row: the held-out item in column 0, then negatives. Pure function.
@@ -77,7 +86,7 @@ NEGPIPE_HD item_id eval_item_at(const evaluation_plan& plan, const positives_vie
     const draw_stream stream{tag::eval_draw, tag::eval_fallback, 0};
     return item_id{draw_negative(view, user, plan.item_draw, stream, element, source)};
   }
-  return item_id{evaluation_row::make(view, user, source).negative(column - 1)};
+  return item_id{evaluation_row::make(view, user, source).item_at(column)};
 }
 
 }  // namespace negpipe::core

@@ -1,0 +1,66 @@
+"""Parquet files on the command line: `python -m negpipe prepare x.parquet` gives the program a CSV file instead."""
+
+import os
+import pathlib
+import subprocess
+import tempfile
+
+from negpipe.messages import tell
+
+MAGIC = b"PAR1"
+
+
+def is_parquet(argument: str) -> bool:
+    """Returns whether an argument is the path of a Parquet file."""
+    try:
+        with open(argument, "rb") as file:
+            return file.read(len(MAGIC)) == MAGIC
+    except (OSError, ValueError):
+        return False
+
+
+def _without_dictionary(field):
+    import pyarrow
+
+    return field.with_type(field.type.value_type) if pyarrow.types.is_dictionary(field.type) else field
+
+
+def _write_csv(source: str, target: pathlib.Path) -> None:
+    """Writes the columns of numbers, text and times. The others have no form in CSV. Memory: one row group."""
+    try:
+        import pyarrow.csv
+        import pyarrow.parquet
+    except ImportError:
+        raise SystemExit(f"negpipe: {source} is a Parquet file, which needs pyarrow: pip install pyarrow") from None
+    types = pyarrow.types
+    try:
+        with pyarrow.parquet.ParquetFile(source) as file:
+            schema = file.schema_arrow
+            names = [
+                field.name
+                for field in schema
+                if not (types.is_nested(field.type) or types.is_binary(field.type) or types.is_large_binary(field.type))
+            ]
+            skipped = [name for name in schema.names if name not in names]
+            if skipped:
+                tell(f"{source}: columns that have no text form are ignored: {', '.join(skipped)}")
+            plain = pyarrow.schema([_without_dictionary(schema.field(name)) for name in names])
+            with pyarrow.csv.CSVWriter(target, plain) as out:
+                for batch in file.iter_batches(columns=names):
+                    out.write_table(pyarrow.Table.from_batches([batch]).cast(plain))
+    except (OSError, pyarrow.ArrowException) as failure:
+        raise SystemExit(f"negpipe: {source}: the Parquet file cannot be read: {failure}") from None
+
+
+def run_with_csv(program: str, arguments: list[str]) -> int:
+    """Runs the program on CSV copies of the Parquet files, which are removed afterwards. Returns its status."""
+    with tempfile.TemporaryDirectory(prefix="negpipe-") as folder:
+        given = []
+        for number, argument in enumerate(arguments):
+            if is_parquet(argument):
+                copy = pathlib.Path(folder, str(number), os.path.basename(argument))
+                copy.parent.mkdir()
+                _write_csv(argument, copy)
+                argument = str(copy)
+            given.append(argument)
+        return subprocess.run([program, *given], check=False).returncode

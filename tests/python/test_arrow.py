@@ -1,0 +1,196 @@
+"""Dataset.from_arrow: types of Arrow columns, and the same options and results as for a file."""
+
+import numpy as np
+import pytest
+
+import negpipe
+
+pyarrow = pytest.importorskip("pyarrow")
+import pyarrow.csv  # noqa: E402
+
+USERS = [5, 5, 7, 7, 7, 9, 9]
+ITEMS = ["x", "y", "y", "a long id of an item", "x", "y", "a long id of an item"]
+TIMES = [100, 200, 120, 110, 90, 40, 30]
+EVERYONE = {"min_ratings": 1}
+
+
+def table(users=None, items=None, times=None, **more):
+    columns = {
+        "user_id": pyarrow.array(USERS) if users is None else users,
+        "item_id": pyarrow.array(ITEMS) if items is None else items,
+        "timestamp": pyarrow.array(TIMES) if times is None else times,
+    }
+    return pyarrow.table({**columns, **more})
+
+
+def made(*args, **options):
+    return negpipe.Dataset.from_arrow(*args, **EVERYONE, **options)
+
+
+@pytest.fixture
+def expected():
+    return made(table()).digest
+
+
+@pytest.fixture
+def path(tmp_path):
+    pyarrow.csv.write_csv(table(), tmp_path / "rows.csv")
+    return tmp_path / "rows.csv"
+
+
+@pytest.mark.parametrize("options", [
+    {},
+    {"split": "leave-two-out"},
+    {"split": "ratio:2,1,1"},
+    {"split": "time:100,110", "unknown": "keep"},
+    {"split": "time:110"},
+    {"duplicates": "last", "min_item_ratings": 2, "k_core": True},
+    {"order": "file"},
+    {"ties": "shuffled", "seed": 3},
+])
+def test_options_have_the_results_of_the_file(options, path):
+    from_file = negpipe.Dataset.from_ratings(path, **EVERYONE, **options)
+    from_table = made(table(), **options)
+    assert from_table.digest == from_file.digest
+    assert from_table.item_ids.tolist() == from_file.item_ids.tolist()
+    assert from_table.user_ids.tolist() == from_file.user_ids.tolist()
+
+
+@pytest.mark.parametrize("kind", ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"])
+def test_users_and_times_of_any_width_are_read(kind, expected):
+    users = pyarrow.array(USERS, getattr(pyarrow, kind)())
+    times = pyarrow.array([time // 10 for time in TIMES], getattr(pyarrow, kind)())
+    assert made(table(users, times=times)).digest == expected
+
+
+@pytest.mark.parametrize("items", [
+    pyarrow.array(ITEMS, pyarrow.large_string()),
+    pyarrow.array(ITEMS, pyarrow.string()).dictionary_encode(),
+    pyarrow.array(ITEMS, pyarrow.large_string()).dictionary_encode(),
+    pyarrow.array([b"\xff" + item.encode() for item in ITEMS], pyarrow.binary()),
+    pyarrow.array(ITEMS).cast(pyarrow.string_view()),
+    pyarrow.array([0, 1, 1, 2, 0, 1, 2], pyarrow.int16()).dictionary_encode(),
+    pyarrow.DictionaryArray.from_arrays(pyarrow.array([0, 1, 1, 2, 0, 1, 2], pyarrow.uint8()),
+                                        pyarrow.array(["x", "y", "z"]).cast(pyarrow.string_view())),
+], ids=lambda items: str(items.type))
+def test_items_of_any_encoding_are_read(items, expected):
+    data = made(table(items=items))
+    assert data.digest == expected
+    if items.type == pyarrow.binary():
+        assert data.item_ids[0] == "\udcffx"
+    elif not pyarrow.types.is_dictionary(items.type):
+        assert data.item_ids.tolist() == ["x", "y", "a long id of an item"]
+
+
+@pytest.mark.parametrize("times", [
+    *(pyarrow.array(TIMES).cast(pyarrow.timestamp(unit)) for unit in ("s", "ms", "us", "ns")),
+    pyarrow.array(TIMES).cast(pyarrow.timestamp("ns", "Europe/Berlin")),
+    pyarrow.array([time - 100 for time in TIMES]).cast(pyarrow.timestamp("ms")),
+    pyarrow.array(TIMES, pyarrow.int32()).cast(pyarrow.date32()),
+    pyarrow.array([1000 * 86400 * time for time in TIMES]).cast(pyarrow.date64()),
+    pyarrow.array([time / 7 - 9 for time in TIMES]),
+    pyarrow.array([time / 8 for time in TIMES], pyarrow.float32()),
+    pyarrow.array([f"2020-01-01T00:{time // 60:02}:{time % 60:02}.5+01:00" for time in TIMES]),
+    pyarrow.array([f"{time}.25" for time in TIMES]).cast(pyarrow.string_view()),
+], ids=lambda times: str(times.type))
+def test_times_of_any_type_are_read(times, expected):
+    assert made(table(times=times)).digest == expected
+
+
+def test_fractions_of_timestamps_order_rows():
+    close = pyarrow.array([7, 9, 8]).cast(pyarrow.timestamp("ns"))
+    data = made(pyarrow.table({"user": [1, 1, 1], "item": [1, 2, 3], "time": close}))
+    assert data.decode_items(data.heldout_items).tolist() == [2]
+    before_1970 = pyarrow.array([-1, -2, -1_000_000_001]).cast(pyarrow.timestamp("ns"))
+    data = made(pyarrow.table({"user": [1, 1, 1], "item": [1, 2, 3], "time": before_1970}))
+    assert data.decode_items(data.heldout_items).tolist() == [1]
+
+
+def test_a_split_by_date_reads_timestamps():
+    dates = pyarrow.array(["2020-01-30", "2020-01-31", "2020-01-01", "2020-02-01"]).cast(pyarrow.timestamp("us"))
+    data = made(pyarrow.table({"user": [1, 1, 2, 2], "item": [1, 2, 2, 1], "time": dates}), split="time:2020-01-31")
+    assert data.test_offsets.tolist() == [0, 1, 2] and data.test_items.tolist() == [1, 0]
+
+
+def test_numbers_beyond_int64_are_text_as_in_a_file():
+    wide = pyarrow.array([2**64 - 1, 2**64 - 1, 7, 7, 7, 2**63, 2**63], pyarrow.uint64())
+    data = made(table(users=wide))
+    assert data.user_ids.tolist() == ["18446744073709551615", "7", "9223372036854775808"]
+
+
+def test_chunks_slices_and_empty_chunks_are_read(expected):
+    whole = table()
+    items = whole.column("item_id").dictionary_encode()
+    pieces = pyarrow.concat_tables([whole.slice(0, 0), whole.slice(0, 3), whole.slice(3, 0), whole.slice(3)])
+    assert made(pieces).digest == expected
+    encoded = whole.set_column(1, "item_id", items)
+    again = pyarrow.concat_tables([encoded.slice(0, 2), encoded.slice(2, 4), encoded.slice(6)])
+    assert made(again).digest == expected
+    assert made(pyarrow.concat_tables([whole, whole]).slice(7)).digest == expected
+
+
+def test_nulls_are_missing_values_in_every_encoding():
+    items = pyarrow.array([None, *ITEMS[1:]])
+    for column in (items, items.dictionary_encode(), items.cast(pyarrow.string_view()),
+                   pyarrow.DictionaryArray.from_arrays(pyarrow.array([3, 1, 1, 2, 0, 1, 2]),
+                                                       pyarrow.array(["x", "y", "z", None]))):
+        with pytest.raises(ValueError, match="row 0: the item id is missing"):
+            made(table(items=column))
+        assert made(table(items=column), missing="drop").summary["rows_missing"] == 1
+    for times in (pyarrow.array([None, *TIMES[1:]]), pyarrow.array([float("nan"), *TIMES[1:]])):
+        with pytest.raises(ValueError, match="row 0: the timestamp is missing"):
+            made(table(times=times))
+
+
+def test_many_rows_in_many_blocks_equal_arrays():
+    draw = np.random.default_rng(5)
+    users, items = draw.integers(0, 3000, 300_000), draw.integers(0, 5000, 300_000)
+    times = draw.integers(0, 10**9, 300_000)
+    rows = pyarrow.table({"user": users, "item": items, "time": times})
+    options = {"duplicates": "last", "min_ratings": 20}
+    found = negpipe.Dataset.from_arrow(rows, **options)
+    assert found.digest == negpipe.Dataset.from_arrays(users, items, times, **options).digest
+
+
+def test_ratings_select_rows(path):
+    ratings = pyarrow.array([1, 5, 5, 5, 1, 5, 5], pyarrow.uint8())
+    data = made(table(rating=ratings), min_rating=3)
+    assert data.summary["rows_below_rating"] == 2
+    with pytest.raises(ValueError, match="no column is known as rating column"):
+        made(table(), min_rating=3)
+
+
+def test_a_given_split_is_read_from_tables():
+    training = pyarrow.table({"user": [1, 1, 2], "item": ["a", "b", "a"]})
+    test = pyarrow.table({"item": ["b", "c"], "user": [2, 1]})
+    data = made(training, test=test)
+    assert data.test_items.tolist() == [1] and data.test_offsets.tolist() == [0, 0, 1]
+    assert data.summary["unknown_items"] == 1
+    both = made(training, test=test, validation=pyarrow.table({"user": [1], "item": ["c"]}), unknown="keep",
+                duplicates="first")
+    assert both.has_validation and both.num_items == 3
+    with pytest.raises(ValueError, match="wanted the type that it has in"):
+        made(training, test=pyarrow.table({"user": ["2"], "item": ["b"]}))
+    with pytest.raises(ValueError, match="split and test exclude each other"):
+        made(training, test=test, split="leave-one-out")
+
+
+def test_columns_that_cannot_be_read_are_named():
+    with pytest.raises(ValueError, match=r"the column user_id has the Arrow type g; wanted integers or text"):
+        made(table(users=pyarrow.array([float(user) for user in USERS])))
+    with pytest.raises(ValueError, match="2 columns may hold the user"):
+        made(table(userid=pyarrow.array(USERS)))
+    with pytest.raises(ValueError, match="no column is known as time column.*set `order` to file"):
+        made(table().drop_columns("timestamp"))
+    with pytest.raises(ValueError, match="wanted a table"):
+        made(pyarrow.chunked_array([[1, 2]]))
+
+
+def test_errors_of_the_producer_are_reported():
+    def broken():
+        yield table().to_batches()[0]
+        raise RuntimeError("the server is gone")
+
+    reader = pyarrow.RecordBatchReader.from_batches(table().schema, broken())
+    with pytest.raises(OSError, match="the server is gone"):
+        made(reader)
