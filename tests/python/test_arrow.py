@@ -1,5 +1,8 @@
 """Dataset.from_arrow: types of Arrow columns, and the same options and results as for a file."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -194,3 +197,30 @@ def test_errors_of_the_producer_are_reported():
     reader = pyarrow.RecordBatchReader.from_batches(table().schema, broken())
     with pytest.raises(OSError, match="the server is gone"):
         made(reader)
+
+
+def test_parquet_files_are_read_by_the_command_of_the_package(path, tmp_path):
+    import pyarrow.parquet
+
+    rows = table(tags=pyarrow.array([["a"]] * len(USERS)), kind=pyarrow.array(["k"] * len(USERS)).dictionary_encode())
+    pyarrow.parquet.write_table(rows.slice(0, 4), tmp_path / "a.parquet")
+    pyarrow.parquet.write_table(rows.slice(4), tmp_path / "b.parquet")
+    files = [str(tmp_path / name) for name in ("a.parquet", "b.parquet")]
+    outcome = run_package("prepare", *files, "--out", tmp_path / "data", "--min-ratings", 1)
+    assert outcome.returncode == 0, outcome.stderr
+    assert "columns that have no text form are ignored: tags" in outcome.stderr
+    assert negpipe.Dataset.load(tmp_path / "data").digest == negpipe.Dataset.from_ratings(path, **EVERYONE).digest
+    wrong = run_package("prepare", *files, "--out", tmp_path / "more", "--split", "half")
+    assert wrong.returncode == 2 and "there is no such split" in wrong.stderr
+
+
+def test_a_damaged_parquet_file_is_refused(tmp_path):
+    (tmp_path / "x.parquet").write_bytes(b"PAR1 and nothing else")
+    outcome = run_package("prepare", tmp_path / "x.parquet", "--out", tmp_path / "data")
+    assert outcome.returncode == 1 and "the Parquet file cannot be read" in outcome.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def run_package(*arguments):
+    command = [sys.executable, "-m", "negpipe", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)

@@ -60,6 +60,23 @@ void store(const test::temporary_folder& folder, const std::string& text) {
   test::write_bytes(folder / "ready.json", test::as_bytes(text));
 }
 
+TEST(ready_file, says_which_items_are_evaluated_only_if_it_is_unusual) {
+  const test::temporary_folder folder;
+  ready_file content = evaluation_content();
+  record::write_ready_file(folder.path(), content);
+  EXPECT_FALSE(parse(folder).contains("evaluated"));
+  EXPECT_FALSE(parse(folder).contains("eval_infeasible"));
+  content.evaluated = heldout_set::validation;
+  content.infeasible = infeasible_policy::fewer;
+  record::write_ready_file(folder.path(), content);
+  EXPECT_EQ(record::read_ready_file(folder.path()).evaluated, heldout_set::validation);
+  EXPECT_EQ(record::read_ready_file(folder.path()).infeasible, infeasible_policy::fewer);
+  json wrong = parse(folder);
+  wrong["evaluated"] = "training";
+  store(folder, wrong.dump());
+  EXPECT_THROW(record::read_ready_file(folder.path()), format_error);
+}
+
 TEST(ready_file, gives_back_what_was_written) {
   const test::temporary_folder folder;
   for (const auto& content : {training_content(), pairwise_content(), evaluation_content()}) {
