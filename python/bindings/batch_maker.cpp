@@ -94,13 +94,6 @@ class label_target {
   std::span<std::int8_t> made_;
 };
 
-void check_items_fit(const sampler& source, column_type items) {
-  const std::int32_t count = source.data().item_count();
-  if (items != column_type::uint16 || count <= std::numeric_limits<std::uint16_t>::max() + 1) return;
-  throw option_error("`item_dtype`: uint16 given, but there are " + std::to_string(count) +
-                     " items; choose int32 or int64");
-}
-
 class training_maker final : public batch_maker {
  public:
   training_maker(const sampler& source, const output_types& types, std::uint64_t rank, std::uint64_t part)
@@ -234,9 +227,15 @@ std::size_t column::count() const {
   return std::accumulate(shape.begin(), shape.end(), std::size_t{1}, std::multiplies<>());
 }
 
+void check_items_fit(std::int32_t item_count, column_type items) {
+  if (items != column_type::uint16 || item_count <= std::numeric_limits<std::uint16_t>::max() + 1) return;
+  throw option_error("`item_dtype`: uint16 given, but there are " + std::to_string(item_count) +
+                     " items; choose int32 or int64");
+}
+
 std::shared_ptr<const batch_maker> make_training_maker(const sampler& source, const output_types& types,
                                                        std::uint64_t rank, std::uint64_t world_size) {
-  check_items_fit(source, types.items);
+  check_items_fit(source.data().item_count(), types.items);
   const std::uint64_t batch_size = source.plan().batch_size;
   const bool pairwise = source.plan().layout == batch_layout::pairwise;
   if (batch_size % world_size != 0) {
@@ -251,7 +250,7 @@ std::shared_ptr<const batch_maker> make_training_maker(const sampler& source, co
 
 std::shared_ptr<const batch_maker> make_evaluation_maker(const sampler& source, const output_types& types,
                                                          std::uint64_t rank, std::uint64_t world_size) {
-  check_items_fit(source, types.items);
+  check_items_fit(source.data().item_count(), types.items);
   return std::make_shared<evaluation_maker>(source, types, rank, world_size);
 }
 

@@ -33,6 +33,9 @@ struct output_types {
   column_type labels = column_type::float32; ///< int8, int64 or float32; pointwise training only
 };
 
+/// Throws option_error when items is uint16 and an item does not fit it.
+void check_items_fit(std::int32_t item_count, column_type items);
+
 /// Makes batches of one rank. Immutable; make() may be called from any number of threads at once.
 class batch_maker {
  public:

@@ -1,6 +1,7 @@
 // BatchSource and BatchStream: what negpipe.loader is made of.
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
+#include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/unique_ptr.h>
 #include <nanobind/stl/vector.h>
@@ -14,6 +15,7 @@
 #include "batch_stream.hpp"
 #include "bindings.hpp"
 #include "buffer_pool.hpp"
+#include "candidates.hpp"
 
 namespace negpipe::python {
 
@@ -218,6 +220,22 @@ batch_source evaluation_source(const sampler& source, std::uint64_t rank, std::u
   return batch_source(make_evaluation_maker(source, types_of(users, items, "int8"), rank, world_size));
 }
 
+template <std::size_t dimensions>
+using index_array = nb::ndarray<const std::int32_t, nb::ndim<dimensions>, nb::c_contig, nb::device::cpu>;
+
+std::shared_ptr<candidates> checked_candidates(const dataset& data, const index_array<1>& users,
+                                               const index_array<2>& items) {
+  const nb::gil_scoped_release released;
+  return std::make_shared<candidates>(data, std::span(users.data(), users.size()),
+                                      std::span(items.data(), items.size()));
+}
+
+batch_source candidate_source(std::shared_ptr<candidates> rows, std::size_t rows_per_batch, std::uint64_t rank,
+                              std::uint64_t world_size, const std::string& users, const std::string& items) {
+  return batch_source(
+      make_candidate_maker(std::move(rows), types_of(users, items, "int8"), rows_per_batch, rank, world_size));
+}
+
 }  // namespace
 
 void bind_loader(nb::module_& module) {
@@ -246,6 +264,10 @@ void bind_loader(nb::module_& module) {
             return std::make_unique<array_stream>(std::move(batches), source.maker().columns());
           },
           nb::arg("epoch"), nb::arg("first"), nb::arg("step"), nb::arg("prefetch"));
+  nb::class_<candidates>(module, "Candidates").def(nb::new_(&checked_candidates), nb::arg("data"), nb::arg("users"),
+                                                   nb::arg("items"));
+  module.def("candidate_source", &candidate_source, nb::arg("candidates"), nb::arg("rows"), nb::arg("rank"),
+             nb::arg("world_size"), nb::kw_only(), nb::arg("user_dtype"), nb::arg("item_dtype"));
   module.def("training_sampler", &training_sampler, nb::arg("data"), nb::kw_only(), nb::arg("seed"),
              nb::arg("num_negatives"), nb::arg("batch_size"), nb::arg("padding"), nb::arg("layout"),
              nb::arg("bitset_budget"));

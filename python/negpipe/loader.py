@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import logging
 import operator
+import os
 import weakref
 from collections.abc import Iterator
 from typing import Any
 
 
 from negpipe import _native, errors
+from negpipe.candidates import Candidates, write_candidates
 from negpipe.dataset import Dataset
 from negpipe.ranks import Ranks, find_ranks
 
@@ -391,6 +393,8 @@ class EvalLoader(_Loader):
                  get a padding row.
     infeasible:  users who have fewer than num_negatives items left: "error", "skip" (a padding row), or "fewer" (all
                  items that are left, then repeats, whose mask is True).
+    candidates:  a file of save_candidates, whose rows are evaluated instead: seed has no effect. FormatError (a
+                 ValueError) names a row that has another held-out item than the user or a training positive.
     rank, world_size, prefetch, user_dtype, item_dtype, as_dict: as for TrainLoader. Each user is evaluated by one rank.
 
     The rows are the same in every epoch. Raises OptionError, InfeasibleError (both ValueErrors).
@@ -401,11 +405,12 @@ class EvalLoader(_Loader):
         dataset: Dataset,
         batch_size: int | None = None,
         *,
-        num_negatives: int = 999,
+        num_negatives: int | None = None,
         seed: int = 0,
         mlperf: bool = False,
         split: str = "test",
         infeasible: str = "skip",
+        candidates: str | os.PathLike[str] | None = None,
         device: str = "auto",
         rank: int | None = None,
         world_size: int | None = None,
@@ -417,8 +422,8 @@ class EvalLoader(_Loader):
         super().__init__(
             dataset, device=device, rank=rank, world_size=world_size, prefetch=prefetch, as_dict=as_dict
         )
-        if operator.index(num_negatives) < 1:
-            raise errors.OptionError(f"num_negatives={num_negatives}: expected 1 or more")
+        self._candidates = None if candidates is None else Candidates(candidates, dataset)
+        num_negatives = self._checked_negatives(num_negatives, mlperf)
         if batch_size is not None and operator.index(batch_size) < 1:
             raise errors.OptionError(f"batch_size={batch_size}: expected 1 or more")
         self.num_negatives = num_negatives
@@ -430,7 +435,19 @@ class EvalLoader(_Loader):
         self._dtypes = {"user_dtype": user_dtype, "item_dtype": item_dtype}
         # Refuses wrong options here, not at the first batch.
         self._sampler = self._sampler_for(1)
-        _native.evaluation_source(self._sampler, 0, 1, **self._dtypes)
+        self._source_for(0, 1)
+
+    def _checked_negatives(self, number: int | None, mlperf: bool) -> int:
+        if number is not None and operator.index(number) < 1:
+            raise errors.OptionError(f"num_negatives={number}: expected 1 or more")
+        if self._candidates is None:
+            return 999 if number is None else number
+        if mlperf:
+            raise errors.OptionError("mlperf=True, but candidates are not drawn; leave one of them out")
+        found = self._candidates.num_negatives
+        if number not in (None, found):
+            raise errors.OptionError(f"num_negatives={number}, but the candidates have {found} a row")
+        return found
 
     def _rows_for(self, world_size: int) -> int:
         """Rows of one rank in a batch."""
@@ -449,7 +466,9 @@ class EvalLoader(_Loader):
             )
         return rows // world_size
 
-    def _sampler_for(self, world_size: int) -> _native.Sampler:
+    def _sampler_for(self, world_size: int) -> _native.Sampler | None:
+        if self._candidates is not None:
+            return None
         return _native.evaluation_sampler(
             self.dataset._native,
             seed=self.seed,
@@ -468,9 +487,32 @@ class EvalLoader(_Loader):
         world_size = self.ranks.world_size
         return self._rows_for(world_size) * world_size * (self.num_negatives + 1)
 
+    def _source_for(self, rank: int, world_size: int) -> _native.BatchSource:
+        if self._candidates is not None:
+            return self._candidates.source(self._rows_for(world_size), rank, world_size, **self._dtypes)
+        sampler = self._sampler if world_size == 1 else self._sampler_for(world_size)
+        return _native.evaluation_source(sampler, rank, world_size, **self._dtypes)
+
     def _make_source(self, ranks: Ranks) -> _native.BatchSource:
-        sampler = self._sampler if ranks.world_size == 1 else self._sampler_for(ranks.world_size)
-        return _native.evaluation_source(sampler, ranks.rank, ranks.world_size, **self._dtypes)
+        return self._source_for(ranks.rank, ranks.world_size)
+
+    def save_candidates(self, path: str | os.PathLike[str], overwrite: bool = False) -> None:
+        """Writes the rows of all ranks to a file, for others to evaluate on: candidates= reads it.
+
+        path: ends in .parquet (needs pyarrow) or .npy. Columns, or fields of a structured array: user_id, item_id (the
+        held-out item) and negative_item_ids [num_negatives], by original ids. See negpipe.candidates.
+
+        Raises OptionError (a ValueError) if the file is there and overwrite is False, FileError (an OSError).
+        """
+        source = self._source_for(0, 1)
+
+        def blocks():
+            for number in range(source.batch_count):
+                users, items, mask = source.make(0, number)
+                is_row = mask.sum(1) < self.num_negatives  # the others are padding
+                yield users[is_row, 0], items[is_row]
+
+        write_candidates(path, self.dataset, blocks, self.num_negatives, overwrite)
 
     def __len__(self) -> int:
         """Batches of the evaluation data, the same for every rank."""
@@ -485,9 +527,10 @@ class EvalLoader(_Loader):
         return iterator
 
     def __repr__(self) -> str:
+        drawn = "from a file" if self._candidates else f"seed {self.seed}, {self._sampler.device}"
         return (
             f"EvalLoader({self.dataset.num_users:,} users, {self.num_negatives} negatives"
-            f"{', MLPerf' if self.mlperf else ''}, seed {self.seed}, {self._sampler.device})"
+            f"{', MLPerf' if self.mlperf else ''}, {drawn})"
         )
 
     def __getstate__(self):
