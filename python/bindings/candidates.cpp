@@ -38,9 +38,10 @@ void candidates::check(std::size_t row) const {
                          " is a training positive" + of_user);
     }
   }
-  if (items(row)[0] != data_.heldout_items()[user_index]) {
+  const auto test_items = data_.heldout(heldout_set::test).of(user_index);
+  if (!std::ranges::binary_search(test_items, items(row)[0])) {
     throw format_error(where + "item " + data_.item_ids().to_string(static_cast<std::size_t>(items(row)[0])) +
-                       " is not the held-out item" + of_user);
+                       " is not a test item" + of_user);
   }
 }
 

@@ -15,7 +15,7 @@ namespace negpipe::python {
 class candidates {
  public:
   /// users: [n]; items: [n * row_length], the held-out item of each row first. row_length is 2 or more. Throws
-  /// format_error, naming the row, unless each row holds a user's held-out item and none of the user's training
+  /// format_error, naming the row, unless each row holds one of the user's test items first and none of the user's training
   /// positives, all of them users and items of the dataset.
   candidates(dataset data, std::span<const std::int32_t> users, std::span<const std::int32_t> items);
 

@@ -131,7 +131,7 @@ def damaged(rows, data, what):
     ("what", "message"),
     [
         ("positive", r"row 3: item \d+ is a training positive of user \d+; is the file of another dataset"),
-        ("heldout", r"row 4: item \d+ is not the held-out item of user \d+; is the file of another dataset"),
+        ("heldout", r"row 4: item \d+ is not a test item of user \d+; is the file of another dataset"),
         ("unknown item", "item id 1000000000 is not in the dataset"),
         ("unknown user", "user id -5 is not in the dataset"),
         ("no negatives", "the fields are .*expected a structured array"),
