@@ -1,4 +1,5 @@
-"""README.md is correct: its commands run unchanged, its programs read their output, its paths and options exist."""
+"""README.md and the pages it names are correct: commands run unchanged, programs read their output, paths and options
+exist."""
 
 import os
 import pathlib
@@ -12,8 +13,11 @@ ROOT = pathlib.Path(__file__).parents[2]
 PROGRAM = pathlib.Path(os.environ["NEGPIPE_PROGRAM"])
 PACKAGE = PROGRAM.parent / "python" if (PROGRAM.parent / "python").exists() else ROOT / "python"
 README = (ROOT / "README.md").read_text()
+COMMANDS = (ROOT / "docs/cli.md").read_text()
+RECORDS = (ROOT / "docs/tensorflow.md").read_text()
+DEVICE = (ROOT / "docs/cpp.md").read_text()
 PYTHON_README = (ROOT / "python/README.md").read_text()
-SUBCOMMANDS = re.findall(r"^\| `negpipe (\w+) ", README, re.MULTILINE)
+SUBCOMMANDS = re.findall(r"^\| `negpipe (\w+) ", COMMANDS, re.MULTILINE)
 
 
 def blocks(language, text=README):
@@ -31,20 +35,26 @@ def run(command, folder):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A folder in which README's shell blocks were run in order."""
+    """A folder in which the shell blocks of docs/cli.md, which begins with README's, were run in order."""
     folder = tmp_path_factory.mktemp("readme")
-    for block in blocks("sh"):
+    for block in blocks("sh", COMMANDS):
         run(["sh", "-eu", "-c", block], folder)
     return folder
 
 
 def test_there_are_blocks():
-    assert len(blocks("sh")) >= 2 and len(blocks("python")) == 3 and len(blocks("python", PYTHON_README)) == 2
+    assert len(blocks("sh", COMMANDS)) >= 2 and len(blocks("python", RECORDS)) == 3
+    assert len(blocks("python")) == 1 and len(blocks("python", PYTHON_README)) == 2
+
+
+def test_the_first_commands_of_readme_and_guide_are_the_same():
+    without_notes = [re.sub(r" +#.*", "", text) for text in (blocks("sh")[0], blocks("sh", COMMANDS)[0])]
+    assert len(blocks("sh")) == 1 and without_notes[0] == without_notes[1]
 
 
 def test_the_device_snippet_is_part_of_its_example():
     example = {line.strip() for line in (ROOT / "examples/device_batches.cpp").read_text().splitlines()}
-    (block,) = [block for block in blocks("cpp") if "device_sampler" in block]
+    (block,) = [block for block in blocks("cpp", DEVICE) if "device_sampler" in block]
     assert {line.strip() for line in block.splitlines()} <= example
 
 
@@ -63,7 +73,7 @@ assert users.shape == items.shape == labels.shape == [ready["batch_size"]]
 positives = sum(int(tf.reduce_sum(tf.cast(batch["labels"], tf.int64))) for batch in batches.map(columns))
 assert positives >= ready["dataset"]["positive_count"] == 1000209 - 6040, positives
 """
-    run([sys.executable, "-c", blocks("python")[0] + check], folder)
+    run([sys.executable, "-c", blocks("python", RECORDS)[0] + check], folder)
 
 
 def test_the_reader_in_format_md_reads_it(folder):
@@ -93,16 +103,6 @@ def ratings_folder(tmp_path_factory):
     return folder
 
 
-def test_the_trainer_of_the_readme_runs(ratings_folder):
-    pytest.importorskip("tensorflow")
-    check = """
-assert cycle.number == 9
-assert users.shape == items.shape == labels.shape == [65536]
-assert not ncf_dataset.cache_root.exists()
-"""
-    run([sys.executable, "-c", blocks("python")[1] + check], ratings_folder)
-
-
 def test_the_training_loop_of_the_python_readme_runs(ratings_folder):
     output = run([sys.executable, "-c", blocks("python", PYTHON_README)[0]], ratings_folder)
     assert re.fullmatch(r"(epoch [012]: 1 batches, then 0\n){3}", output), output
@@ -110,7 +110,7 @@ def test_the_training_loop_of_the_python_readme_runs(ratings_folder):
 
 def test_the_training_loop_of_the_readme_runs(ratings_folder):
     check = "\nassert len(users) == 65_536 and len(train) == 1"
-    run([sys.executable, "-c", blocks("python")[2] + check], ratings_folder)
+    run([sys.executable, "-c", blocks("python")[0] + check], ratings_folder)
 
 
 def test_the_trainer_of_the_python_readme_runs(ratings_folder):
@@ -130,7 +130,8 @@ def test_options_exist():
                                                                         capture_output=True, text=True).stdout)}
     ours = {"--help", "--version"} | known
     # Ignores options of other programs, in the lines that name these programs.
-    lines = [line for line in README.splitlines() if not re.search(r"cmake|scripts/|\bpip\b|bench/", line)]
+    pages = "\n".join((README, COMMANDS, RECORDS))
+    lines = [line for line in pages.splitlines() if not re.search(r"cmake|scripts/|\bpip\b|bench/", line)]
     used = {option for line in lines for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", line)}
     assert used - ours == set()
 
@@ -138,7 +139,7 @@ def test_options_exist():
 def test_paths_exist():
     links = [link for link in re.findall(r"\]\(([^)#]+)\)", README) if "://" not in link]
     named = re.findall(r"`((?:scripts|include|tests|bench|python|host|cmake)/[\w./*-]*)`", README)
-    commands = re.findall(r"^\$ (\S+)", README, re.MULTILINE)
-    assert links and named and commands
+    commands = re.findall(r"^\$ (\S+/\S+)", README, re.MULTILINE)
+    assert links and commands
     for path in links + named + commands:
         assert list(ROOT.glob(path.rstrip("/"))), f"{path} does not exist"

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from program import negpipe as negpipe_program
 
 import negpipe
 
@@ -60,6 +61,25 @@ def test_neumf_runs_under_torchrun(folder):
     assert re.fullmatch(r"loss 0\.\d+, HR@5 .*, NDCG@10 0\.\d+", figures(told, 0))
 
 
+@NEEDS_TORCH
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("bpr_torch", ["--batch-size", 512, "--negatives", 4]),
+        ("two_tower_torch", ["--batch-size", 256, "--negatives", 128]),
+        ("sasrec_torch", ["--batch-size", 32, "--negatives", 8, "--length", 12, "--width", 16]),
+    ],
+)
+def test_loops_with_negatives_of_their_own_learn(tmp_path, name, options):
+    negpipe_program("synth", "--users", 100, "--items", 300, "--positives", 3000, "--seed", 1,
+                    "--out", tmp_path / "dataset", "--csv", tmp_path / "ratings.csv")
+    told = run(EXAMPLES / f"{name}.py", tmp_path / "ratings.csv", "--epochs", 4, "--device", "cpu", *options)
+    line = re.compile(r"^epoch \d: loss (\S+), Recall@20 0\.\d+, NDCG@20 0\.\d+", re.MULTILINE)
+    losses = [float(loss) for loss in line.findall(told)]
+    assert len(losses) == 4 and losses[-1] < losses[0], told
+
+
 def test_examples_are_short():
-    for path in EXAMPLES.glob("*.py"):
+    assert len(list(EXAMPLES.glob("*.py"))) >= 5
+    for path in EXAMPLES.rglob("*.py"):
         assert len(path.read_text().splitlines()) < 150, path
