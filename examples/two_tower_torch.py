@@ -80,8 +80,7 @@ def main():
             users, items = positive_users[rows], positive_items[rows]
             shared = draw.sample(users, arguments.negatives, at=step, shared=True)  # [K]
             candidates = torch.cat([items, shared])
-            everyone = torch.full_like(shared, -1)  # -1: no user's positives are left out of shared draws
-            log_q = torch.cat([log_q_in_batch[items], draw.log_q(everyone, shared)])
+            log_q = torch.cat([log_q_in_batch[items], draw.log_q(None, shared)])
             is_hit = draw.contains(users[:, None], candidates[None, :])  # [batch, batch + K]
             own = torch.arange(len(users))
             is_hit[own, own] = False  # the positive that the row is about

@@ -14,9 +14,9 @@ namespace negpipe::python {
 /// Rows of one held-out item and its negatives. Immutable and thread-safe.
 class candidates {
  public:
-  /// users: [n]; items: [n * row_length], the held-out item of each row first. row_length is 2 or more. Throws
-  /// format_error, naming the row, unless each row holds one of the user's test items first and none of the user's training
-  /// positives, all of them users and items of the dataset.
+  /// users: [n]; items: [n * row_length], the held-out item of each row first. row_length is 2 or more.
+  /// Throws format_error, naming the row, unless each row begins with a test item of its user, has none of the user's
+  /// training positives, and all are users and items of the dataset.
   candidates(dataset data, std::span<const std::int32_t> users, std::span<const std::int32_t> items);
 
   std::size_t row_count() const { return users_.size(); }

@@ -21,7 +21,7 @@ def snippets_of(page, language):
 
 
 def test_the_site_builds_without_network(tmp_path):
-    build = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--config-file", ROOT / "mkdocs.yml"]
+    build = [sys.executable, "-m", "mkdocs", "build", "--config-file", ROOT / "mkdocs.yml"]
     offline = {**os.environ, "http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
     outcome = subprocess.run([*build, "--site-dir", tmp_path / "site"], capture_output=True, text=True, check=False,
                              env=offline)
@@ -39,7 +39,7 @@ def test_a_link_that_leads_nowhere_fails_the_build(tmp_path):
     shutil.copy(ROOT / "mkdocs.yml", tmp_path)
     with (tmp_path / "docs/index.md").open("a") as page:
         page.write("\n[nowhere](nowhere.md)\n")
-    build = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--config-file", tmp_path / "mkdocs.yml"]
+    build = [sys.executable, "-m", "mkdocs", "build", "--config-file", tmp_path / "mkdocs.yml"]
     outcome = subprocess.run(build, capture_output=True, text=True, check=False)
     assert outcome.returncode != 0 and "nowhere.md" in outcome.stdout + outcome.stderr
 
