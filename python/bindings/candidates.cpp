@@ -8,13 +8,15 @@
 
 namespace negpipe::python {
 
-candidates::candidates(dataset data, std::span<const std::int32_t> users, std::span<const std::int32_t> items)
-    : data_(std::move(data)), users_(users.begin(), users.end()), items_(items.begin(), items.end()),
+candidates::candidates(dataset data, heldout_set set, std::span<const std::int32_t> users,
+                       std::span<const std::int32_t> items)
+    : data_(std::move(data)), set_(set), users_(users.begin(), users.end()), items_(items.begin(), items.end()),
       mask_(items.size()), row_length_(users.empty() ? 2 : items.size() / users.size()) {
   if (row_length_ < 2 || users_.size() * row_length_ != items_.size()) {
     throw format_error(std::to_string(users_.size()) + " users and " + std::to_string(items_.size()) +
                        " items; expected a held-out item and as many negatives in each row");
   }
+  if (data_.heldout(set_).offsets.empty()) throw format_error("the dataset has no validation set");
   for (std::size_t row = 0; row < row_count(); ++row) check(row);
   mark_duplicates();
 }
@@ -38,10 +40,9 @@ void candidates::check(std::size_t row) const {
                          " is a training positive" + of_user);
     }
   }
-  const auto test_items = data_.heldout(heldout_set::test).of(user_index);
-  if (!std::ranges::binary_search(test_items, items(row)[0])) {
+  if (!std::ranges::binary_search(data_.heldout(set_).of(user_index), items(row)[0])) {
     throw format_error(where + "item " + data_.item_ids().to_string(static_cast<std::size_t>(items(row)[0])) +
-                       " is not a test item" + of_user);
+                       " is not a " + (set_ == heldout_set::test ? "test" : "validation") + " item" + of_user);
   }
 }
 

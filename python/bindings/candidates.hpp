@@ -15,9 +15,9 @@ namespace negpipe::python {
 class candidates {
  public:
   /// users: [n]; items: [n * row_length], the held-out item of each row first. row_length is 2 or more.
-  /// Throws format_error, naming the row, unless each row begins with a test item of its user, has none of the user's
-  /// training positives, and all are users and items of the dataset.
-  candidates(dataset data, std::span<const std::int32_t> users, std::span<const std::int32_t> items);
+  /// Throws format_error, naming the row, unless each row begins with an item of its user's held-out set, has none of
+  /// the user's training positives, and all are users and items of the dataset.
+  candidates(dataset data, heldout_set set, std::span<const std::int32_t> users, std::span<const std::int32_t> items);
 
   std::size_t row_count() const { return users_.size(); }
   std::size_t row_length() const { return row_length_; }
@@ -36,6 +36,7 @@ class candidates {
   void mark_duplicates();
 
   dataset data_;
+  heldout_set set_;
   std::vector<std::int32_t> users_;
   std::vector<std::int32_t> items_;
   std::vector<std::int8_t> mask_;

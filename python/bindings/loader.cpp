@@ -223,10 +223,11 @@ batch_source evaluation_source(const sampler& source, std::uint64_t rank, std::u
 template <std::size_t dimensions>
 using index_array = nb::ndarray<const std::int32_t, nb::ndim<dimensions>, nb::c_contig, nb::device::cpu>;
 
-std::shared_ptr<candidates> checked_candidates(const dataset& data, const index_array<1>& users,
+std::shared_ptr<candidates> checked_candidates(const dataset& data, bool validation, const index_array<1>& users,
                                                const index_array<2>& items) {
   const nb::gil_scoped_release released;
-  return std::make_shared<candidates>(data, std::span(users.data(), users.size()),
+  return std::make_shared<candidates>(data, validation ? heldout_set::validation : heldout_set::test,
+                                      std::span(users.data(), users.size()),
                                       std::span(items.data(), items.size()));
 }
 
@@ -264,8 +265,8 @@ void bind_loader(nb::module_& module) {
             return std::make_unique<array_stream>(std::move(batches), source.maker().columns());
           },
           nb::arg("epoch"), nb::arg("first"), nb::arg("step"), nb::arg("prefetch"));
-  nb::class_<candidates>(module, "Candidates").def(nb::new_(&checked_candidates), nb::arg("data"), nb::arg("users"),
-                                                   nb::arg("items"));
+  nb::class_<candidates>(module, "Candidates")
+      .def(nb::new_(&checked_candidates), nb::arg("data"), nb::arg("validation"), nb::arg("users"), nb::arg("items"));
   module.def("candidate_source", &candidate_source, nb::arg("candidates"), nb::arg("rows"), nb::arg("rank"),
              nb::arg("world_size"), nb::kw_only(), nb::arg("user_dtype"), nb::arg("item_dtype"));
   module.def("training_sampler", &training_sampler, nb::arg("data"), nb::kw_only(), nb::arg("seed"),

@@ -140,10 +140,13 @@ def _read_parquet(path: str):
 class Candidates:
     """The rows of a file: users int32 [rows], items int32 [rows, num_negatives + 1], the held-out item first."""
 
-    def __init__(self, path, data: Dataset):
+    def __init__(self, path, data: Dataset, split: str = "test"):
         """Raises FormatError (a ValueError) for a file that is not of this dataset, MissingFileError, FileError."""
         path = os.fspath(path)
         suffix = _suffix(path)
+        if split not in ("test", "validation"):
+            raise errors.OptionError(f"split={split!r}: expected test or validation")
+        self._is_validation = split == "validation"
         try:
             users, items, negatives = _read_npy(path) if suffix == ".npy" else _read_parquet(path)
         except FileNotFoundError:
@@ -161,7 +164,7 @@ class Candidates:
         except (errors.UnknownIdError, errors.OptionError) as failure:
             raise errors.FormatError(f"{path}: {failure}; {_HINT}") from None
         try:
-            self._native = _native.Candidates(data._native, self.users, self.items)
+            self._native = _native.Candidates(data._native, self._is_validation, self.users, self.items)
         except errors.FormatError as failure:
             raise errors.FormatError(f"{path}: {failure}; {_HINT}") from None
         self.data = data
@@ -179,4 +182,4 @@ class Candidates:
 
     def __setstate__(self, state):
         vars(self).update(state)
-        self._native = _native.Candidates(self.data._native, self.users, self.items)
+        self._native = _native.Candidates(self.data._native, self._is_validation, self.users, self.items)

@@ -394,7 +394,7 @@ class EvalLoader(_Loader):
     infeasible:  users who have fewer than num_negatives items left: "error", "skip" (a padding row), or "fewer" (all
                  items that are left, then repeats, whose mask is True).
     candidates:  a file of save_candidates, whose rows are evaluated instead: seed has no effect. FormatError (a
-                 ValueError) names a row that has another held-out item than the user or a training positive.
+                 ValueError) names a row that has an item held out of another split, or a training positive.
     rank, world_size, prefetch, user_dtype, item_dtype, as_dict: as for TrainLoader. Each user is evaluated by one rank.
 
     The rows are the same in every epoch. Raises OptionError, InfeasibleError (both ValueErrors).
@@ -422,7 +422,7 @@ class EvalLoader(_Loader):
         super().__init__(
             dataset, device=device, rank=rank, world_size=world_size, prefetch=prefetch, as_dict=as_dict
         )
-        self._candidates = None if candidates is None else Candidates(candidates, dataset)
+        self._candidates = None if candidates is None else Candidates(candidates, dataset, split)
         num_negatives = self._checked_negatives(num_negatives, mlperf)
         if batch_size is not None and operator.index(batch_size) < 1:
             raise errors.OptionError(f"batch_size={batch_size}: expected 1 or more")

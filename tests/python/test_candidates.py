@@ -198,3 +198,16 @@ def test_options_that_contradict_a_file_are_refused(data, tmp_path):
                            ({"batch_size": 20}, "multiple of num_negatives")]:
         with pytest.raises(errors.OptionError, match=message):
             negpipe.EvalLoader(data, candidates=tmp_path / "rows.npy", **wrong)
+
+
+def test_rows_of_the_validation_set_are_read_as_such(tmp_path):
+    from scipy import sparse
+
+    positives = sparse.coo_array(([1, 1], ([0, 1], [0, 1])), shape=(2, 9))
+    data = negpipe.Dataset.from_csr(positives, np.array([2, 3]), validation=np.array([4, 5]))
+    drawn = negpipe.EvalLoader(data, num_negatives=3, split="validation")
+    drawn.save_candidates(tmp_path / "rows.npy")
+    read = negpipe.EvalLoader(data, candidates=tmp_path / "rows.npy", split="validation")
+    assert_same(batches(read), batches(drawn))
+    with pytest.raises(errors.FormatError, match="row 0: item 4 is not a test item of user 0"):
+        negpipe.EvalLoader(data, candidates=tmp_path / "rows.npy")
