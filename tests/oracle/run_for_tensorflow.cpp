@@ -1,5 +1,6 @@
 // Writes runs to a folder, and beside each the arrays that its records must contain, computed point by point with core:
-// raw little-endian files "users", "items", "flags" and "valid" of all batches in reading order.
+// raw little-endian files "users", "items", "flags" (pairwise: "negatives") and "valid" of all batches in reading
+// order.
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include "negpipe/core/duplicate_mask.hpp"
+#include "negpipe/core/pairwise.hpp"
 #include "negpipe/core/philox.hpp"
 #include "negpipe/pipeline.hpp"
 #include "negpipe/positives.hpp"
@@ -29,17 +31,23 @@ struct columns {
   std::vector<std::int32_t> items;
   std::vector<std::int8_t> flags;
   std::vector<std::int8_t> valid;
+  std::vector<std::int32_t> negatives;
 
   void save(const fs::path& folder, bool wide, bool with_valid) const {
     fs::create_directories(folder);
     store(folder / "users", users);
-    if (wide) {
-      store(folder / "items", items);
-    } else {
-      store(folder / "items", std::vector<std::uint16_t>(items.begin(), items.end()));
-    }
-    store(folder / "flags", flags);
+    store_items(folder / "items", items, wide);
+    if (!flags.empty()) store(folder / "flags", flags);
+    if (!negatives.empty()) store_items(folder / "negatives", negatives, wide);
     if (with_valid) store(folder / "valid", valid);
+  }
+
+  static void store_items(const fs::path& path, const std::vector<std::int32_t>& items, bool wide) {
+    if (wide) {
+      store(path, items);
+    } else {
+      store(path, std::vector<std::uint16_t>(items.begin(), items.end()));
+    }
   }
 };
 
@@ -54,6 +62,24 @@ columns training_arrays(const training_plan& plan, std::uint32_t cycle, const co
       out.items.push_back(index(p.item));
       out.flags.push_back(p.label);
       out.valid.push_back(p.valid);
+    }
+  }
+  return out;
+}
+
+columns pairwise_arrays(const training_plan& plan, std::uint32_t cycle, const core::positives_view& view) {
+  const core::cycle_key key = make_cycle_key(plan, cycle);
+  const core::philox_source source{plan.seed};
+  columns out;
+  for (std::uint64_t batch = 0; batch < plan.batch_count; ++batch) {
+    for (std::uint64_t i = 0; i < plan.batch_size; ++i) {
+      const core::pair_row row = core::pair_at(plan, key, view, plan.first_position(batch) + i, source);
+      out.users.push_back(index(row.user));
+      out.items.push_back(index(row.item));
+      out.valid.push_back(row.valid);
+      for (std::uint32_t k = 0; k < plan.negatives; ++k) {
+        out.negatives.push_back(index(core::pair_negative(plan, key, view, row, k, source)));
+      }
     }
   }
   return out;
@@ -77,7 +103,7 @@ columns evaluation_arrays(const evaluation_plan& plan, const core::positives_vie
 }
 
 void write_run(const fs::path& folder, const dataset& data, padding_policy padding, compression_type compression,
-               std::uint32_t readers, bool mlperf) {
+               std::uint32_t readers, bool mlperf, batch_layout layout = batch_layout::pointwise) {
   generate_options options;
   options.out = folder / "run";
   options.readers = readers;
@@ -86,13 +112,14 @@ void write_run(const fs::path& folder, const dataset& data, padding_policy paddi
                               .negatives = 4,
                               .batch_size = 250,
                               .padding = padding,
+                              .layout = layout,
                               .evaluation = evaluation_options{.negatives = 19, .batch_size = 60, .mlperf = mlperf},
                               .device = "cpu"});
   generate(source, options);
   const positives_index index(data);
   const bool wide = item_type_for(data.item_count()) == item_type::int32;
-  training_arrays(source.plan(), 0, index.view())
-      .save(folder / "train", wide, padding == padding_policy::mask);
+  const auto arrays = layout == batch_layout::pairwise ? pairwise_arrays : training_arrays;
+  arrays(source.plan(), 0, index.view()).save(folder / "train", wide, padding == padding_policy::mask);
   evaluation_arrays(source.evaluation_plan(), index.view()).save(folder / "eval", wide, false);
 }
 
@@ -120,5 +147,11 @@ int main(int count, char** arguments) {
       }
     }
   }
+  constexpr auto pairwise = batch_layout::pairwise;
+  write_run(out / "uint16-pairwise-resample-none-4", narrow, padding_policy::resample, compression_type::none, 4, false,
+            pairwise);
+  write_run(out / "uint16-pairwise-mask-gzip-1", narrow, padding_policy::mask, compression_type::gzip, 1, false,
+            pairwise);
+  write_run(out / "int32-pairwise-drop-none-1", wide, padding_policy::drop, compression_type::none, 1, false, pairwise);
   return 0;
 }

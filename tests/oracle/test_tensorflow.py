@@ -36,19 +36,26 @@ def read_with_tensorflow(folder, ready):
         for example in dataset.map(lambda record: tf.io.parse_single_example(record, spec))
     ]
     assert len(batches) == ready["batch_count"]
-    assert all(len(column) == ready["batch_size"] for batch in batches for column in batch.values())
+    per_row = {"negative_item_id": ready.get("num_neg")}
+    for batch in batches:
+        assert all(len(column) == ready["batch_size"] * per_row.get(key, 1) for key, column in batch.items())
     return {key: np.concatenate([batch[key] for batch in batches]) for key in ready["dtypes"]}
 
 
 def test_tensorflow_reads_the_expected_arrays(runs):
-    assert len(runs) == 24
+    assert len(runs) == 27
     for run in runs:
         for folder, meant in folders_of(run):
             ready = json.loads((folder / "ready.json").read_text())
             found = read_with_tensorflow(folder, ready)
             assert ready["dtypes"]["item_id"] == run.name.split("-")[0]
-            flags = "duplicate_mask" if meant.name == "eval" else "labels"
-            columns = {"user_id": "users", "item_id": "items", flags: "flags"}
+            columns = {"user_id": "users", "item_id": "items"}
+            if meant.name == "eval":
+                columns["duplicate_mask"] = "flags"
+            elif "pairwise" in run.name:
+                columns["negative_item_id"] = "negatives"
+            else:
+                columns["labels"] = "flags"
             if "mask" in run.name and meant.name == "train":
                 columns["valid_point_mask"] = "valid"
             assert set(columns) == set(found), run.name
