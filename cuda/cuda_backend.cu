@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <charconv>
 #include <future>
 #include <mutex>
@@ -28,12 +29,16 @@ namespace negpipe {
 namespace cuda {
 namespace {
 
+std::atomic<bool> short_fetches = false;  // see prefer_short_device_fetches
+constexpr std::size_t short_fetch_bytes = 32;
+
 // One device: its copy of the dataset and the double buffers of calling threads.
 class device_part {
  public:
   device_part(int device, const positives_index& index, const cuda_backend_options& options)
       : device_(device), buffer_bytes_(options.buffer_bytes) {
     const device_guard current(device);
+    if (short_fetches) ignore(cudaDeviceSetLimit(cudaLimitMaxL2FetchGranularity, short_fetch_bytes));
     memory_ = make_pool_memory();
     setup_ = std::make_unique<stream>();
     const std::uint64_t budget_bytes = index.form() == core::membership::bitset ? ~std::uint64_t{0} : 0;
@@ -105,6 +110,17 @@ class cuda_backend final : public backend {
     std::string text = "cuda (";
     for (const auto& part : parts_) text += (part == parts_.front() ? "" : "; ") + part->description();
     return text + ")";
+  }
+
+  std::shared_ptr<std::byte[]> allocate_host(std::size_t bytes) const override {
+    const device_guard current(parts_.front()->device());
+    void* memory = nullptr;
+    const cudaError_t status = cudaHostAlloc(&memory, std::max<std::size_t>(bytes, 1), cudaHostAllocPortable);
+    if (status != cudaSuccess) {  // page-locked memory may be limited
+      ignore(status);
+      return backend::allocate_host(bytes);
+    }
+    return {static_cast<std::byte*>(memory), [](std::byte* pinned) { ignore(cudaFreeHost(pinned)); }};
   }
 
   void fill_training(const training_plan& plan, const core::cycle_key& key, std::uint64_t first, std::uint64_t count,
@@ -295,6 +311,8 @@ std::unique_ptr<backend> make_cuda_backend(std::string_view device, const positi
   }
   return cuda::make_backend_on(cuda::devices_named(device, count), index);
 }
+
+void prefer_short_device_fetches() { cuda::short_fetches = true; }
 
 memory_location memory_location_of(const void* pointer) {
   cudaPointerAttributes found{};

@@ -33,6 +33,19 @@ std::uint64_t value_bytes(std::span<const host_column> columns) {
   return bytes;
 }
 
+bool are_page_locked(std::span<const host_column> columns) {
+  return std::ranges::all_of(columns, [](const host_column& column) {
+    cudaPointerAttributes found{};
+    const cudaError_t status = cudaPointerGetAttributes(&found, column.values);
+    ignore(status);
+    return status == cudaSuccess && found.type == cudaMemoryTypeHost;
+  });
+}
+
+std::byte* at(const host_column& column, std::uint64_t first) {
+  return static_cast<std::byte*>(column.values) + first * column.width_bytes;
+}
+
 }  // namespace
 
 double_buffer::double_buffer(std::size_t bytes, device_memory& memory) {
@@ -59,6 +72,8 @@ void double_buffer::run(std::uint64_t count, std::uint64_t unit, std::span<const
   const std::uint64_t usable_bytes = buffer_bytes() - columns.size() * column_alignment_bytes;
   const std::uint64_t length = usable_bytes / (value_bytes(columns) * unit) * unit;
   const std::uint64_t pieces = (count + length - 1) / length;
+  const bool is_direct = are_page_locked(columns);
+  for (half& buffer : halves_) buffer.is_direct = is_direct;
   for (std::uint64_t piece = 0; piece <= pieces; ++piece) {
     if (piece < pieces) {
       half& buffer = halves_[piece % 2];
@@ -77,8 +92,8 @@ void double_buffer::start(half& buffer, std::span<const host_column> columns, co
   for (std::size_t c = 0; c < columns.size(); ++c) column[c] = buffer.device.data() + offsets[c];
   fill(buffer.first, buffer.count, std::span(column.data(), columns.size()), buffer.work.get());
   for (std::size_t c = 0; c < columns.size(); ++c) {
-    NEGPIPE_CUDA_CHECK(cudaMemcpyAsync(buffer.pinned.data() + offsets[c], column[c],
-                                       buffer.count * columns[c].width_bytes, cudaMemcpyDeviceToHost,
+    std::byte* const to = buffer.is_direct ? at(columns[c], buffer.first) : buffer.pinned.data() + offsets[c];
+    NEGPIPE_CUDA_CHECK(cudaMemcpyAsync(to, column[c], buffer.count * columns[c].width_bytes, cudaMemcpyDeviceToHost,
                                        buffer.work.get()));
   }
   if (copied) copied(buffer.work.get());
@@ -88,11 +103,11 @@ void double_buffer::start(half& buffer, std::span<const host_column> columns, co
 void double_buffer::finish(half& buffer, std::span<const host_column> columns) {
   const nvtx_range range("negpipe copy out");
   buffer.done.synchronize();
+  if (buffer.is_direct) return;
   const auto offsets = column_offsets(buffer.count, columns);
   for (std::size_t c = 0; c < columns.size(); ++c) {
-    const std::uint64_t width = columns[c].width_bytes;
-    std::memcpy(static_cast<std::byte*>(columns[c].values) + buffer.first * width, buffer.pinned.data() + offsets[c],
-                buffer.count * width);
+    std::memcpy(at(columns[c], buffer.first), buffer.pinned.data() + offsets[c],
+                buffer.count * columns[c].width_bytes);
   }
 }
 

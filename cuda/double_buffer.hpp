@@ -32,7 +32,8 @@ class double_buffer {
   using copied_function = std::function<void(cudaStream_t stream)>;
 
   /// Fills count values and copies them to the host columns, in pieces of a multiple of unit values. Waits for all of
-  /// them. One unit of all columns must fit a buffer.
+  /// them. One unit of all columns must fit a buffer. If all columns are page-locked, the device writes to them
+  /// directly; otherwise through the pinned buffers.
   void run(std::uint64_t count, std::uint64_t unit, std::span<const host_column> columns, const fill_function& fill,
            const copied_function& copied = {});
 
@@ -49,6 +50,7 @@ class double_buffer {
     event done;
     std::uint64_t first = 0;
     std::uint64_t count = 0;
+    bool is_direct = false;
   };
 
   void start(half& buffer, std::span<const host_column> columns, const fill_function& fill,

@@ -9,6 +9,7 @@
 
 #include "example_encoder.hpp"
 #include "negpipe/batch.hpp"
+#include "negpipe/sampler.hpp"
 
 namespace negpipe {
 
@@ -28,12 +29,13 @@ inline batch_shape evaluation_shape(std::uint64_t batch_size, item_type items) {
   return {record::evaluation_record_columns(batch_size, items), items};
 }
 
-/// Columns of one batch, reused for many batches. Each is aligned for its type. Not thread-safe.
+/// Columns of one batch in memory of the sampler's backend, reused for many batches. Each is aligned for its type. Not
+/// thread-safe.
 class batch_buffers {
  public:
-  explicit batch_buffers(const batch_shape& shape) : items_(shape.items) {
+  batch_buffers(const batch_shape& shape, const sampler& source) : items_(shape.items) {
     for (const auto& column : shape.columns) {
-      storage_.push_back(std::make_unique<std::byte[]>(column.byte_count));
+      storage_.push_back(source.allocate_host(column.byte_count));
       columns_.emplace_back(storage_.back().get(), column.byte_count);
     }
   }
@@ -52,7 +54,7 @@ class batch_buffers {
   std::span<const std::span<const std::byte>> columns() const { return columns_; }
 
  private:
-  // operator new aligns for all fundamental types, and implicitly creates objects of such types.
+  // The memory is aligned for all fundamental types.
   template <typename T>
   std::span<T> as(std::size_t column) {
     return {reinterpret_cast<T*>(storage_[column].get()), columns_[column].size() / sizeof(T)};
@@ -62,7 +64,7 @@ class batch_buffers {
   }
 
   item_type items_;
-  std::vector<std::unique_ptr<std::byte[]>> storage_;
+  std::vector<std::shared_ptr<std::byte[]>> storage_;
   std::vector<std::span<const std::byte>> columns_;
 };
 

@@ -92,7 +92,7 @@ void write_batches(const folder_job& job, const file_layout& layout, const recor
   support::thread_pool pool(workers);
   pool.for_each(workers, [&](std::uint64_t) {
     try {
-      batch_buffers buffers(job.shape);
+      batch_buffers buffers(job.shape, source);
       std::vector<std::byte> record(shape.record_bytes());
       std::uint64_t batch = 0;
       while (!failed.load(std::memory_order_relaxed) && order.next(batch)) {

@@ -118,6 +118,8 @@ training_batch sampler::make_batch() const {
   return {shared_->plan.batch_size, item_width(), shared_->plan.pad == padding_policy::mask};
 }
 
+std::shared_ptr<std::byte[]> sampler::allocate_host(std::size_t bytes) const { return backend_->allocate_host(bytes); }
+
 void sampler::fill(std::uint64_t cycle, std::uint64_t batch, const training_columns& out) const {
   check_batch("batch", batch, batch_count());
   fill_points(cycle, shared_->plan.first_position(batch), shared_->plan.batch_size, out);

@@ -1,6 +1,7 @@
 // Backends fill columns with points. All backends write the same bytes.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -41,6 +42,12 @@ class backend {
   virtual void fill_evaluation(const evaluation_plan& plan, std::uint64_t first_row, std::uint64_t row_count,
                                const evaluation_columns& out) const = 0;
 
+  /// Returns memory for columns, which fills write to fastest: page-locked for CUDA, if the system has enough of it.
+  /// May outlive the backend. Throws std::bad_alloc.
+  virtual std::shared_ptr<std::byte[]> allocate_host(std::size_t bytes) const {
+    return std::shared_ptr<std::byte[]>(new std::byte[bytes]);
+  }
+
   /// Returns the same backend with another number of threads per call, sharing the index; null if the backend works in
   /// the calling threads only.
   virtual std::unique_ptr<backend> with_threads(unsigned) const { return nullptr; }
@@ -67,5 +74,10 @@ std::vector<backend_status> list_backends();
 /// - device: "cpu", "cuda", "cuda:1", "cuda:all", or "auto" for the best available one.
 /// - Throws option_error for an unknown name, backend_error with the reason for an unavailable one.
 std::unique_ptr<backend> make_backend(std::string_view device, const positives_index& index, unsigned threads = 0);
+
+/// For programs that own their process: on CUDA devices of backends made later, a random read fetches 32 bytes from
+/// memory, not 64 (cudaLimitMaxL2FetchGranularity, a hint for all work of this process). Does not change results.
+/// Thread-safe.
+void prefer_short_device_fetches();
 
 }  // namespace negpipe

@@ -6,6 +6,7 @@
 //     for (std::uint64_t b = 0; b < sampler.batch_count(); ++b) sampler.fill(0, b, batch);
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -67,6 +68,8 @@ class sampler {
   training_batch make_batch() const;
   /// Returns a batch of batch_size rows for the pairwise layout.
   pair_batch make_pair_batch() const;
+  /// Returns memory for columns of the caller; see backend::allocate_host.
+  std::shared_ptr<std::byte[]> allocate_host(std::size_t bytes) const;
 
   /// Writes batch `batch` of a cycle in record order: the bytes of record `batch` that generate writes.
   /// cycle < 2^32; batch < batch_count(); columns hold batch_size values.

@@ -1,5 +1,7 @@
 // Instantiates the backend contract for CUDA: every membership form, several block sizes, pieces that cut rows and
 // blocks of four, one device and several.
+#include <algorithm>
+#include <cstring>
 #include <numeric>
 
 #include "cuda_backend.hpp"
@@ -107,6 +109,52 @@ TEST(cuda_contract, fills_without_the_membership_structures_of_the_host) {
   point_buffer points(8, item_type::int32, false);
   filler->fill_training(plan, make_cycle_key(plan, 0), 0, 8, points.columns());
   EXPECT_FALSE(index.is_built());
+}
+
+// Columns of allocate_host are page-locked, so that the device writes to them without a copy by the CPU.
+TEST(cuda_contract, fills_page_locked_columns_in_several_pieces) {
+  const backend_status status = cuda_status();
+  if (!status.available) GTEST_SKIP() << status.reason;
+  const dataset data = dataset_with_positives(100);
+  const positives_index index(data);
+  const training_plan plan = plan_training(data, {1, 4, 1, 500, padding_policy::resample});
+  const auto filler = cuda::make_backend_on({0}, index, {membership_form::automatic, 128, 2048});
+  constexpr std::size_t count = 500;
+  const auto users = filler->allocate_host(count * 4);
+  const auto items = filler->allocate_host(count * 4);
+  const auto labels = filler->allocate_host(count);
+  cudaPointerAttributes found{};
+  NEGPIPE_CUDA_CHECK(cudaPointerGetAttributes(&found, users.get()));
+  EXPECT_EQ(found.type, cudaMemoryTypeHost);
+  const training_columns out{{reinterpret_cast<std::int32_t*>(users.get()), count},
+                             {items.get(), item_type::int32, count},
+                             {reinterpret_cast<std::int8_t*>(labels.get()), count},
+                             {}};
+  filler->fill_training(plan, make_cycle_key(plan, 0), 0, count, out);
+  training_batch wanted(count, item_type::int32, false);
+  make_backend("cpu", index, 1)->fill_training(plan, make_cycle_key(plan, 0), 0, count, wanted.columns());
+  EXPECT_TRUE(std::ranges::equal(out.users, wanted.users()));
+  EXPECT_TRUE(std::ranges::equal(out.labels, wanted.labels()));
+  EXPECT_EQ(std::memcmp(items.get(), wanted.columns().items.data(), count * 4), 0);
+}
+
+TEST(cuda_process, limits_the_fetches_of_devices_only_on_request) {
+  const backend_status status = cuda_status();
+  if (!status.available) GTEST_SKIP() << status.reason;
+  const positives_index index = positives_index::deferred(dataset_with_positives(100));
+  const auto fetch_bytes = [] {
+    std::size_t bytes = 0;
+    NEGPIPE_CUDA_CHECK(cudaDeviceGetLimit(&bytes, cudaLimitMaxL2FetchGranularity));
+    return bytes;
+  };
+  const std::size_t own_bytes = fetch_bytes();
+  ASSERT_NE(own_bytes, 32U);
+  make_backend("cuda", index, 1);
+  EXPECT_EQ(fetch_bytes(), own_bytes);
+  prefer_short_device_fetches();
+  make_backend("cuda", index, 1);
+  EXPECT_EQ(fetch_bytes(), 32U);
+  NEGPIPE_CUDA_CHECK(cudaDeviceSetLimit(cudaLimitMaxL2FetchGranularity, own_bytes));
 }
 
 TEST(cuda_contract, has_a_device) {

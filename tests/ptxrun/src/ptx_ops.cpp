@@ -352,38 +352,17 @@ void carries(const std::string& t) {
   }
 }
 
+// The integer type of the same sign and twice the width.
+template <class U16, class U32, class U64, class T>
+using SizedBy = std::conditional_t<sizeof(T) == 2, U16, std::conditional_t<sizeof(T) == 4, U32, U64>>;
 template <class T>
-struct WideOf;
-template <>
-struct WideOf<u16> {
-  using t = u32;
-};
-template <>
-struct WideOf<s16> {
-  using t = s32;
-};
-template <>
-struct WideOf<u32> {
-  using t = u64;
-};
-template <>
-struct WideOf<s32> {
-  using t = s64;
-};
-template <>
-struct WideOf<u64> {
-  using t = u128;
-};
-template <>
-struct WideOf<s64> {
-  using t = s128;
-};
+using Wide = std::conditional_t<std::is_signed_v<T>, SizedBy<s32, s64, s128, T>, SizedBy<u32, u64, u128, T>>;
 
 template <class T>
 void ints(const std::string& t) {
   using U = std::make_unsigned_t<T>;
   using S = std::make_signed_t<T>;
-  using W = typename WideOf<T>::t;
+  using W = Wide<T>;
   constexpr int N = sizeof(T) * 8;
   op2<T, T, T>("add." + t, [](T a, T b) { return T(U(a) + U(b)); });
   op2<T, T, T>("sub." + t, [](T a, T b) { return T(U(a) - U(b)); });

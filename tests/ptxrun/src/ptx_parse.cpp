@@ -1039,6 +1039,12 @@ void Decoder::decode(const std::string& opc, const std::vector<std::string_view>
   Inst in;
   in.guard = guard_;
   in.guard_neg = guardNeg_;
+  // Operand 0: a register, or a register and a predicate, as in r|p.
+  auto pair_of_destinations = [&] {
+    const size_t bar = ops[0].find('|');
+    in.op[0] = dst(scope, trim(ops[0].substr(0, bar)), 'w');
+    in.op[1] = bar == ops[0].npos ? new_reg(0) : dst(scope, trim(ops[0].substr(bar + 1)), 'p');
+  };
   auto simple = [&](Kind k) {
     in.kind = k;
     emit(in);
@@ -1132,14 +1138,7 @@ void Decoder::decode(const std::string& opc, const std::vector<std::string_view>
     need(4);
     in.kind = Kind::Shfl;
     in.sub = has("up") ? 0 : has("down") ? 1 : has("bfly") ? 2 : 3;
-    std::string_view d = ops[0], p;
-    size_t bar = d.find('|');
-    if (bar != d.npos) {
-      p = trim(d.substr(bar + 1));
-      d = trim(d.substr(0, bar));
-    }
-    in.op[0] = dst(scope, d, 'w');
-    in.op[1] = p.empty() ? new_reg(0) : dst(scope, p, 'p');
+    pair_of_destinations();
     in.op[2] = src(scope, ops[1], 'w');
     in.op[3] = src(scope, ops[2], 'w');
     in.op[4] = src(scope, ops[3], 'w');
@@ -1167,14 +1166,7 @@ void Decoder::decode(const std::string& opc, const std::vector<std::string_view>
     in.kind = Kind::Match;
     in.sub = has("all");
     in.regw = ty().bytes;
-    std::string_view d = ops[0], p;
-    size_t bar = d.find('|');
-    if (bar != d.npos) {
-      p = trim(d.substr(bar + 1));
-      d = trim(d.substr(0, bar));
-    }
-    in.op[0] = dst(scope, d, 'w');
-    in.op[1] = p.empty() ? new_reg(0) : dst(scope, p, 'p');
+    pair_of_destinations();
     in.op[2] = src(scope, ops[1], in.regw == 8 ? 'd' : 'w');
     in.op[3] = src(scope, ops[2], 'w');
     in.ndef = 2;
@@ -1204,15 +1196,8 @@ void Decoder::decode(const std::string& opc, const std::vector<std::string_view>
     return;
   }
   if (base == "elect") {
-    std::string_view d = ops[0], p;
-    size_t bar = d.find('|');
-    if (bar != d.npos) {
-      p = trim(d.substr(bar + 1));
-      d = trim(d.substr(0, bar));
-    }
     in.kind = Kind::Elect;
-    in.op[0] = dst(scope, d, 'w');
-    in.op[1] = p.empty() ? new_reg(0) : dst(scope, p, 'p');
+    pair_of_destinations();
     in.op[2] = src(scope, ops[1], 'w');
     in.ndef = 2;
     in.nop = 3;
@@ -1268,6 +1253,12 @@ void Decoder::decode(const std::string& opc, const std::vector<std::string_view>
         : t.bytes == 4 ? "mov.w"
                        : "mov.h",
         {dst(scope, d, sto_of(t))}, {src(scope, s, sto_of(t))});
+    return;
+  }
+  if (base == "createpolicy") {  // cache hints change no result: the policy is a value that nothing reads
+    if (!has("fractional")) fail("createpolicy form not supported");
+    need(1);
+    alu("mov.d", {dst(scope, ops[0], 'd')}, {constant(0, 'd')});
     return;
   }
   if (base == "cvt") return cvt(parts, ops, scope);
@@ -1499,7 +1490,7 @@ void Decoder::memory(const std::vector<std::string>& parts, const std::vector<st
   bool ld = parts[0] != "st";
   in.kind = ld ? Kind::Ld : Kind::St;
   TypeInfo t{};
-  bool typed = false;
+  bool typed = false, hinted = false;
   for (size_t i = 1; i < parts.size(); i++) {
     const std::string& x = parts[i];
     if (x == "global")
@@ -1520,6 +1511,8 @@ void Decoder::memory(const std::vector<std::string>& parts, const std::vector<st
       in.vec = 4;
     else if (x == "v8")
       fail("v8 access is not supported");
+    else if (x == "L2::cache_hint")
+      hinted = true;
     else if (types().count(x)) {
       t = types().at(x);
       typed = true;
@@ -1528,7 +1521,8 @@ void Decoder::memory(const std::vector<std::string>& parts, const std::vector<st
   if (!typed || t.bytes > 8) fail("access type not supported");
   in.width = t.bytes;
   if (t.sgn) in.flags |= FSigned;
-  if (ops.size() < 2) fail("too few operands");
+  if (ops.size() != (hinted ? 3 : 2)) fail("wrong number of operands");
+  if (hinted && reg_class(scope, ops[2]) != 'd') fail("the cache policy must be a 64-bit register");
   auto regs = vec_operand(ld ? ops[0] : ops[1]);
   if (regs.size() != in.vec) fail("vector size mismatch");
   char cls = t.bytes == 8 ? 'd' : 'w';

@@ -20,6 +20,26 @@ static void testVadd() {
   }
 }
 
+// Cache hints change no result, and an access with a policy is checked like any other.
+__global__ void hinted(const unsigned* from, uint2* to, int n) {
+  int i = threadIdx.x;
+  if (i >= n) return;
+  unsigned x;
+  uint64_t policy;
+  asm("createpolicy.fractional.L2::evict_last.b64 %0, 1.0;" : "=l"(policy));
+  asm("ld.global.nc.L2::cache_hint.u32 %0, [%1], %2;" : "=r"(x) : "l"(__cvta_generic_to_global(from + i)), "l"(policy));
+  __stcs(to + i, make_uint2(x, x + 1));
+}
+static void testHints() {
+  std::vector<unsigned> from{7, 1, 4000000000u};
+  Dev<unsigned> a(from);
+  Dev<uint2> b(std::vector<uint2>(3));
+  hinted<<<1, 32>>>(a, b, 3);
+  CU(cudaDeviceSynchronize());
+  auto to = b.get();
+  for (int i = 0; i < 3; i++) CHECK(to[i].x == from[i] && to[i].y == from[i] + 1);
+}
+
 struct Ops {
   uint64_t v[40];
 };
@@ -592,6 +612,7 @@ __global__ void hello(int n) {
 
 int main() {
   testVadd();
+  testHints();
   testOps();
   testVars();
   testWarp();
