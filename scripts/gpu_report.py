@@ -1,5 +1,9 @@
-"""gpu_report.py FOLDER COMMIT: writes the report of scripts/gpu-check. Needs only the standard library."""
+"""gpu_report.py FOLDER COMMIT [--thresholds]: writes the report of scripts/gpu-check. Needs only the standard library.
 
+With --thresholds, the exit status is 1 if a rate is below its limit or was not measured.
+"""
+
+import csv
 import datetime
 import json
 import pathlib
@@ -12,6 +16,9 @@ IDLE = 0x1
 THROTTLE_REASONS = {0x2: "application clocks", 0x4: "power cap (software)", 0x8: "slowdown (hardware)",
                     0x10: "sync boost", 0x20: "heat (software)", 0x40: "heat (hardware)",
                     0x80: "power brake (hardware)", 0x100: "display clocks"}
+
+MIN_SHARE_OF_CEILING = 0.7  # of the lower ceiling, for large batches in the form that the backend chooses
+MIN_TIMES_UNCHECKED_PYTORCH = 10
 
 PEER_BYTES_PER_POINT = 8 + 8 + 4  # bench/peers/pytorch_negatives.py: int64 users and items, float32 labels
 
@@ -62,7 +69,8 @@ def markdown(report):
     if bench is None:
         return "\n".join(lines + ["No benchmark ran.", ""])
     lines += [clocks_line(report["clocks"]), ""]
-    return "\n".join(lines + bench_lines(bench) + peer_lines(report) + [""])
+    return "\n".join(lines + bench_lines(bench) + cache_lines(report) + cost_lines(bench) + cpu_lines(report)
+                     + peer_lines(report) + counter_lines(report) + threshold_lines(report) + [""])
 
 
 def bench_lines(bench):
@@ -84,7 +92,103 @@ def bench_lines(bench):
                             *(f"{s['way_out'][share]:.0%}"
                               for share in ("computing_share", "copying_share", "idle_share")))
                            for s in bench["shapes"] if s["way_out"]])
+    lines += [""] + table(("shape", "threads, one batch per call", "columns", "points/s"),
+                          [(s["shape"], call["threads"], "page-locked" if call["page_locked"] else "pageable",
+                            giga(call["points_per_second"]))
+                           for s in bench["shapes"] if s["way_out"] for call in s["way_out"]["calls"]])
     return lines
+
+
+def cache_lines(report):
+    """Returns the rates of large batches by cache hint and size of fetches, from builds with and without the hints."""
+    rows = []
+    for build in [report["bench"], *report["cache"].values()]:
+        hints = build["cache_control"]
+        names = ("stream stores", hints["stream_stores"]), ("keep membership", hints["keep_membership"])
+        rows += [(", ".join(name for name, on in names if on) or "no hints", row["form"], f"{row['fetch_bytes']} bytes",
+                  giga(row["warm"]["per_second"]), giga(row["cold"]["per_second"])) for row in hints["points"]]
+    return [""] + table(("cache hints", "form", "fetches", "points/s warm", "cold L2"), rows)
+
+
+def cost_lines(bench):
+    """Returns what work outside the fill kernels takes."""
+    def microseconds(value):
+        return f"{value * 1e6:.1f} us"
+
+    shapes = bench["shapes"]
+    lines = [""] + table(("shape", "B", "host time: fill", "replay", "graph launch", "graph on the device"),
+                         [(s["shape"], s["launches"]["batch"],
+                           *(microseconds(s["launches"][name]) for name in
+                             ("host_seconds_fill", "host_seconds_fill_next", "host_seconds_graph_launch",
+                              "device_seconds_graph"))) for s in shapes])
+    uploads = [(s["shape"], f"upload, {u['form']}", f"{u['seconds'] * 1e3:.1f} ms", giga(u["positives_per_second"]))
+               for s in shapes for u in s["uploads"]]
+    sorts = [(s["shape"], "sort on the device", f"{s['sort']['seconds'] * 1e3:.1f} ms",
+              giga(s["sort"]["rows_per_second"])) for s in shapes]
+    return lines + [""] + table(("shape", "dataset", "time", "positives/s"), uploads + sorts)
+
+
+def cpu_lines(report):
+    """Returns the rates of the CPU on all cores beside those of the card: large batches, K = 4."""
+    rows = []
+    names = {"bitset": "bitset", "filter": "Bloom filter"}
+    for shape in report["bench"]["shapes"]:
+        for kind, file in report["cpu"].items():
+            for run in file["benchmarks"] if file else []:
+                found, form = run["name"].split("/")[1:3]
+                if found != shape["shape"]:
+                    continue
+                if kind == "points":
+                    same = [r["warm"]["per_second"] for r in shape["points"]
+                            if r["negatives"] == 4 and r["form"] == names.get(form)]
+                else:
+                    same = [e["per_second"] for e in shape["evaluation"] if e["mlperf"] == (form == "mlperf")]
+                if same:
+                    rows.append((found, f"{kind}, {form}", giga(run["points/s"]), giga(max(same)),
+                                 f"{max(same) / run['points/s']:.0f}"))
+    if not rows:
+        return []
+    return [""] + table(("shape", "what", "CPU, all cores, points/s", "GPU", "speedup of the GPU"), rows)
+
+
+def counter_lines(report):
+    if not report["counters"]:
+        return []
+    return [""] + table(("kernel", "counter", "value"),
+                        [(c["kernel"][:60], c["counter"], f"{c['value']} {c['unit']}") for c in report["counters"]])
+
+
+def read_counters(path):
+    """Returns the counters in a CSV file of ncu, after its own messages."""
+    lines = [line for line in path.read_text().splitlines() if line.startswith('"')] if path.exists() else []
+    return [{"kernel": row["Kernel Name"], "counter": row["Metric Name"], "value": row["Metric Value"],
+             "unit": row["Metric Unit"]} for row in csv.DictReader(lines) if row.get("Metric Name")]
+
+
+def thresholds(report):
+    """Returns what is checked, what was found, and whether it holds; None where it was not measured."""
+    checks = []
+    bench = report["bench"]
+    for shape in bench["shapes"] if bench else []:
+        rows = [row for row in shape["points"] if row["negatives"] == 4 and row["form"] == shape["automatic_form"]
+                and row["memory_ceiling_points_per_second"] is not None]
+        if not rows:
+            continue
+        row = max(rows, key=lambda row: row["batch"])
+        share = row["warm"]["per_second"] / min(row["memory_ceiling_points_per_second"],
+                                                row["instruction_ceiling_points_per_second"])
+        checks.append({"check": f"{shape['shape']}, batches of {row['batch']}: share of the lower ceiling",
+                       "limit": MIN_SHARE_OF_CEILING, "found": share})
+    peer = report["peer"]
+    times = chosen_row(bench)["warm"]["per_second"] / peer["unchecked"]["points_per_second"] if bench and peer else None
+    checks.append({"check": "times PyTorch's unchecked loader", "limit": MIN_TIMES_UNCHECKED_PYTORCH, "found": times})
+    return [{**check, "holds": check["found"] is not None and check["found"] >= check["limit"]} for check in checks]
+
+
+def threshold_lines(report):
+    return [""] + table(("threshold", "at least", "found", "holds"),
+                        [(c["check"], c["limit"], "not measured" if c["found"] is None else f"{c['found']:.2f}",
+                          "yes" if c["holds"] else "no") for c in report["thresholds"]])
 
 
 def late_line(bench):
@@ -126,12 +230,21 @@ def read_clocks(path):
 def generate_lines(report):
     """Returns the rates of whole runs of generate, and the kind of file system."""
     runs = report["generate"]
-    rows = [(device, giga(cycle["points"] / cycle["seconds"]), f"{cycle['bytes'] / cycle['seconds'] / 1e9:.2f} GB")
-            for device, run in runs.items() if run for cycle in run["cycles"]]
+    parts = [(f"{device}, {name}", part) for device, run in runs.items() if run
+             for name, part in [*(("cycle", cycle) for cycle in run["cycles"]), ("evaluation", run.get("evaluation"))]]
+    rows = [(name, giga(part["points"] / part["seconds"]), f"{part['bytes'] / part['seconds'] / 1e9:.2f} GB")
+            for name, part in parts if part]
     if not rows:
         return ["No whole run of generate."]
     return [f"Written to {report['scratch'].strip()}.", ""] + table(
         ("generate, device", "points/s", "written per second"), rows)
+
+
+def chosen_row(bench):
+    """Returns the largest batch of the first shape with four negatives, in the form that the backend would choose."""
+    shape = bench["shapes"][0]
+    return max((row for row in shape["points"] if row["negatives"] == 4 and row["form"] == shape["automatic_form"]),
+               key=lambda row: row["batch"])
 
 
 def peer_lines(report):
@@ -140,9 +253,7 @@ def peer_lines(report):
     peer = report["peer"]
     if peer is None:
         return []
-    shape = report["bench"]["shapes"][0]
-    row = max((row for row in shape["points"] if row["negatives"] == 4 and row["form"] == shape["automatic_form"]),
-              key=lambda row: row["batch"])
+    row = chosen_row(report["bench"])
     ours = row["warm"]["per_second"]
     rows = [(f"PyTorch {peer['torch']}, {way}", giga(peer[way]["points_per_second"]), PEER_BYTES_PER_POINT,
              f"{ours / peer[way]['points_per_second']:.1f}") for way in ("unchecked", "exact")]
@@ -150,7 +261,7 @@ def peer_lines(report):
     return [""] + table(("the same shape", "points/s", "bytes per point", "speedup of negpipe"), rows)
 
 
-def main(folder, commit):
+def main(folder, commit, *options):
     folder = pathlib.Path(folder)
     steps = [dict(zip(("name", "status", "seconds"), line.split("\t")))
              for line in (folder / "steps.tsv").read_text().splitlines()]
@@ -160,13 +271,20 @@ def main(folder, commit):
         "steps": steps,
         "scratch": (folder / "scratch.txt").read_text(),
         "nvidia_smi": (folder / "nvidia-smi.csv").read_text(),
-        "generate": {device: read_json(folder / f"generate-{device}.log") for device in ("cpu", "cuda")},
+        "generate": {device: read_json(folder / f"generate-{device}.log") for device in ("cpu", "cuda", "cuda:all")},
         "clocks": read_clocks(folder / "clocks.csv"),
         "bench": read_json(folder / "bench.json"),
         "peer": read_json(folder / "peer.json"),
+        "cpu": {kind: read_json(folder / f"cpu-{kind}.json") for kind in ("points", "evaluation")},
+        "cache": {path.stem: read_json(path) for path in sorted(folder.glob("cache-*.json")) if read_json(path)},
+        "counters": read_counters(folder / "counters.csv"),
     }
+    report["thresholds"] = thresholds(report)
     (folder / "gpu-check.json").write_text(json.dumps(report, indent=2) + "\n")
     (folder / "gpu-check.md").write_text(markdown(report))
+    missed = [check["check"] for check in report["thresholds"] if not check["holds"]]
+    if "--thresholds" in options and missed:
+        sys.exit(f"gpu-check: below the threshold: {'; '.join(missed)}")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,11 @@
 // Measures the CUDA backend and the ceilings of this machine's card; prints JSON on stdout.
 //
-//   cuda_bench [--small]      --small: tiny shapes and few runs, to test the program
+//   cuda_bench [--small] [--points]     --small: tiny shapes and few runs, to test the program
+//                                       --points: only large batches of MovieLens-20M's shape, fetching 64 and 32
+//                                       bytes: compares builds with other cache hints
 //
-// The first batch of each measurement is compared with core, byte for byte.
+// The first batch of each measurement is compared with core, and the first and last evaluation rows with the CPU
+// backend, byte for byte.
 #include <cuda_runtime_api.h>
 
 #include <algorithm>
@@ -10,14 +13,20 @@
 #include <cstring>
 #include <exception>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
+#include "cache_control.hpp"
 #include "ceilings.hpp"
 #include "cuda_backend.hpp"
 #include "device_dataset.hpp"
 #include "fill_eval.hpp"
 #include "fill_points.hpp"
+#include "host_costs.hpp"
+#include "negpipe/backend.hpp"
+#include "negpipe/batch.hpp"
 #include "negpipe/error.hpp"
 #include "negpipe/plan.hpp"
 #include "negpipe/positives.hpp"
@@ -159,6 +168,30 @@ void add_points(const context& on, const positives_index& index, const cuda::dev
   }
 }
 
+// Throws unless rows [first, first + count) of the plan equal the CPU backend's.
+void check_rows(const context& on, const evaluation_plan& plan, const positives_index& index, std::uint64_t first,
+                std::uint64_t count, const batch_buffers& made) {
+  const std::uint64_t length = plan.row_length();
+  evaluation_batch wanted(count * length, made.width);
+  make_backend("cpu", index, 0)->fill_evaluation(plan, first, count, wanted.columns());
+  evaluation_batch found(count * length, made.width);
+  const evaluation_columns to = found.columns();
+  NEGPIPE_CUDA_CHECK(cudaStreamSynchronize(on.stream));
+  const auto copy = [&](void* host, const void* device, std::uint64_t width) {
+    NEGPIPE_CUDA_CHECK(cudaMemcpy(host, static_cast<const std::byte*>(device) + first * length * width,
+                                  count * length * width, cudaMemcpyDeviceToHost));
+  };
+  copy(to.users.data(), made.users.data(), 4);
+  copy(to.items.data(), made.items.data(), item_bytes(made.width));
+  copy(to.duplicate_mask.data(), made.flags.data(), 1);
+  const evaluation_columns is = wanted.columns();
+  if (!std::ranges::equal(to.users, is.users) || !std::ranges::equal(to.duplicate_mask, is.duplicate_mask) ||
+      std::memcmp(to.items.data(), is.items.data(), to.items.size_bytes()) != 0) {
+    throw backend_error("evaluation rows " + std::to_string(first) + " and later differ from the CPU backend's; "
+                        "nothing is measured");
+  }
+}
+
 json time_evaluation(const context& on, const positives_index& index, const cuda::device_dataset& data, bool mlperf) {
   const std::uint32_t negatives = 999;
   const auto rows = std::min<std::uint64_t>(static_cast<std::uint64_t>(index.source().user_count()), 138'493);
@@ -166,9 +199,14 @@ json time_evaluation(const context& on, const positives_index& index, const cuda
   batch_buffers out(rows * plan.row_length(), item_type_for(index.source().item_count()), on.memory, on.stream);
   cuda::device_buffer<std::byte> workspace(cuda::evaluation_workspace_bytes(plan, data.view(), rows), on.memory,
                                            on.stream);
-  const timing t = time_on_device(on.warm(), on.memory, on.stream, [&](int) {
+  const auto fill = [&](int) {
     cuda::fill_evaluation_async(plan, data.view(), 0, rows, out.evaluation(), workspace.data(), {on.stream});
-  });
+  };
+  fill(0);
+  const std::uint64_t checked = std::min<std::uint64_t>(rows, 256);
+  check_rows(on, plan, index, 0, checked, out);
+  check_rows(on, plan, index, rows - checked, checked, out);
+  const timing t = time_on_device(on.warm(), on.memory, on.stream, fill);
   json result = to_json(t, static_cast<double>(rows * plan.row_length()));
   result["form"] = cuda::name_of(data.view().form);
   result["rows"] = rows;
@@ -180,7 +218,21 @@ json time_overlap(const context& on, const positives_index& index, const cuda::d
   const training_plan plan = plan_training(index.source(), {1, 4, 1, 4096, padding_policy::drop});
   const std::uint64_t count = std::min<std::uint64_t>(plan.padded_count(), 1ULL << 25);
   const std::size_t buffer_bytes = on.small ? 1U << 17 : cuda::cuda_backend_options{}.buffer_bytes;
-  return time_way_out(on.warm(), plan, make_cycle_key(plan, 0), data.view(), count, buffer_bytes, on.memory);
+  json result = time_way_out(on.warm(), plan, make_cycle_key(plan, 0), data.view(), count, buffer_bytes, on.memory);
+  // One batch per call, as generate makes them.
+  const training_plan by_batch =
+      plan_training(index.source(), {1, 4, 1, on.small ? 4096ULL : 65'536ULL, padding_policy::drop});
+  const auto filler = make_backend("cuda", index, 1);
+  const auto expected = make_backend("cpu", index, 0);
+  const item_type width = item_type_for(index.source().item_count());
+  result["calls"] = json::array();
+  for (unsigned threads = 1; threads <= std::max(1U, std::thread::hardware_concurrency()); threads *= 2) {
+    for (const bool page_locked : {false, true}) {
+      result["calls"].push_back(
+          time_calls(*filler, *expected, by_batch, width, threads, page_locked, on.small ? 8 : 512));
+    }
+  }
+  return result;
 }
 
 constexpr std::uint64_t bitset_budget_bytes = 4ULL << 30;
@@ -198,6 +250,7 @@ json time_shape(const context& on, const std::string& name, const dataset& sourc
   const positives_index index(source, bitset_budget_bytes);
   json points = json::array();
   json evaluation = json::array();
+  json uploads = json::array();
   json way_out;
   for (const membership_form form :
        {membership_form::bloom_filter, membership_form::bitset, membership_form::sorted_search}) {
@@ -207,6 +260,7 @@ json time_shape(const context& on, const std::string& name, const dataset& sourc
     }
     const auto data = cuda::device_dataset::upload_async(source, bitset_budget_bytes, form, on.memory, on.stream);
     NEGPIPE_CUDA_CHECK(cudaStreamSynchronize(on.stream));
+    uploads.push_back(time_upload(on.warm(), source, bitset_budget_bytes, form, on.memory, on.stream));
     add_points(on, index, data, points);
     if (source.item_count() > 2000) {
       evaluation.push_back(time_evaluation(on, index, data, true));
@@ -223,7 +277,32 @@ json time_shape(const context& on, const std::string& name, const dataset& sourc
           {"automatic_form", automatic_form(on, source)},
           {"points", points},
           {"evaluation", evaluation},
+          {"uploads", uploads},
+          {"sort", time_sort(on.warm(), source, on.memory, on.stream)},
+          {"launches", time_launches(on.warm(), source, on.small ? 1024 : 65'536, on.memory, on.stream)},
           {"way_out", way_out}};
+}
+
+// Times large batches with both sizes of fetches from memory. Restores the device's own size.
+json time_fetch_sizes(const context& on) {
+  const dataset source = on.small ? synthesize({.users = 300, .items = 2500, .interactions = 30'000})
+                                  : synthesize(synth_shape("ml-20m"));
+  const positives_index index(source, bitset_budget_bytes);
+  const training_plan plan =
+      plan_training(source, {1, 4, 1, on.small ? 16'384ULL : 1'048'576ULL, padding_policy::drop});
+  std::size_t own_bytes = 0;
+  NEGPIPE_CUDA_CHECK(cudaDeviceGetLimit(&own_bytes, cudaLimitMaxL2FetchGranularity));
+  json points = json::array();
+  for (const membership_form form : {membership_form::bloom_filter, membership_form::bitset}) {
+    const auto data = cuda::device_dataset::upload_async(source, bitset_budget_bytes, form, on.memory, on.stream);
+    for (const std::size_t fetch_bytes : {64U, 32U}) {
+      NEGPIPE_CUDA_CHECK(cudaDeviceSetLimit(cudaLimitMaxL2FetchGranularity, fetch_bytes));
+      points.push_back(time_points(on, index, data, plan));
+      points.back()["fetch_bytes"] = fetch_bytes;
+    }
+    NEGPIPE_CUDA_CHECK(cudaDeviceSetLimit(cudaLimitMaxL2FetchGranularity, own_bytes));
+  }
+  return {{"stream_stores", cuda::stream_stores}, {"keep_membership", cuda::keep_membership}, {"points", points}};
 }
 
 json time_shapes(const context& on) {
@@ -273,7 +352,7 @@ json describe(const cudaDeviceProp& properties) {
           {"runtime", runtime}};
 }
 
-json run(bool small) {
+json run(bool small, bool only_points) {
   const auto memory = cuda::make_pool_memory();
   const cuda::stream stream;
   cudaDeviceProp properties{};
@@ -284,7 +363,8 @@ json run(bool small) {
   on.copy_bytes_per_second = copy_bytes_per_second(on.warm(), *memory, stream.get(), large_bytes);
   json result{{"device", describe(properties)}};
   result["ceilings"] = measure_ceilings(on, large_bytes);
-  result["shapes"] = time_shapes(on);
+  result["cache_control"] = time_fetch_sizes(on);
+  if (!only_points) result["shapes"] = time_shapes(on);
   return result;
 }
 
@@ -292,13 +372,15 @@ json run(bool small) {
 }  // namespace negpipe::bench
 
 int main(int argc, char** argv) {
-  const bool small = argc == 2 && std::strcmp(argv[1], "--small") == 0;
-  if (argc > 2 || (argc == 2 && !small)) {
-    std::fprintf(stderr, "usage: cuda_bench [--small]\n");
+  const std::set<std::string> given(argv + 1, argv + argc);
+  const bool small = given.contains("--small");
+  const bool only_points = given.contains("--points");
+  if (given.size() != static_cast<std::size_t>(small) + static_cast<std::size_t>(only_points)) {
+    std::fprintf(stderr, "usage: cuda_bench [--small] [--points]\n");
     return 2;
   }
   try {
-    std::printf("%s\n", negpipe::bench::run(small).dump(2).c_str());
+    std::printf("%s\n", negpipe::bench::run(small, only_points).dump(2).c_str());
   } catch (const std::exception& failure) {
     std::fprintf(stderr, "cuda_bench: %s\n", failure.what());
     return 1;

@@ -2,12 +2,18 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
+#include <chrono>
+#include <cstring>
+#include <future>
+#include <memory>
 #include <span>
 #include <utility>
 #include <vector>
 
 #include "fill_points.hpp"
 #include "double_buffer.hpp"
+#include "negpipe/error.hpp"
 #include "stream.hpp"
 
 namespace negpipe::bench {
@@ -90,7 +96,77 @@ json describe(const std::vector<piece>& pieces, std::uint64_t count, double piec
           {"first_pieces_milliseconds", first_pieces}};
 }
 
+// Columns of one batch for a calling thread.
+class host_columns {
+ public:
+  host_columns(const backend& filler, std::uint64_t count, item_type width, bool page_locked)
+      : count_(count), width_(width) {
+    const auto allocate = [&](std::size_t bytes) {
+      return page_locked ? filler.allocate_host(bytes) : std::shared_ptr<std::byte[]>(new std::byte[bytes]);
+    };
+    users_ = allocate(count * 4);
+    items_ = allocate(count * item_bytes(width));
+    labels_ = allocate(count);
+  }
+
+  training_columns columns() const {
+    return {{reinterpret_cast<std::int32_t*>(users_.get()), count_},
+            {items_.get(), width_, count_},
+            {reinterpret_cast<std::int8_t*>(labels_.get()), count_},
+            {}};
+  }
+
+ private:
+  std::uint64_t count_;
+  item_type width_;
+  std::shared_ptr<std::byte[]> users_;
+  std::shared_ptr<std::byte[]> items_;
+  std::shared_ptr<std::byte[]> labels_;
+};
+
+void check_equal(const training_columns& found, const training_columns& wanted) {
+  if (std::ranges::equal(found.users, wanted.users) && std::ranges::equal(found.labels, wanted.labels) &&
+      std::memcmp(found.items.data(), wanted.items.data(), wanted.items.size_bytes()) == 0) {
+    return;
+  }
+  throw backend_error("the first batch in host memory differs; nothing is measured");
+}
+
 }  // namespace
+
+json time_calls(const backend& filler, const backend& expected, const training_plan& plan, item_type width,
+                unsigned threads, bool page_locked, std::uint64_t batches) {
+  const core::cycle_key key = make_cycle_key(plan, 0);
+  std::vector<host_columns> columns;
+  for (unsigned t = 0; t < threads; ++t) columns.emplace_back(filler, plan.batch_size, width, page_locked);
+  const host_columns wanted(expected, plan.batch_size, width, false);
+  expected.fill_training(plan, key, 0, plan.batch_size, wanted.columns());
+  std::atomic<std::uint64_t> next{0};
+  const auto work = [&](unsigned thread) {
+    for (std::uint64_t batch = next++; batch < batches; batch = next++) {
+      filler.fill_training(plan, key, batch % plan.batch_count * plan.batch_size, plan.batch_size,
+                           columns[thread].columns());
+    }
+  };
+  const auto run = [&] {
+    next = 0;
+    std::vector<std::future<void>> others;
+    for (unsigned t = 1; t < threads; ++t) others.push_back(std::async(std::launch::async, work, t));
+    work(0);
+    for (std::future<void>& other : others) other.get();
+  };
+  for (const host_columns& own : columns) {  // also allocates the buffers of each thread
+    filler.fill_training(plan, key, 0, plan.batch_size, own.columns());
+    check_equal(own.columns(), wanted.columns());
+  }
+  run();
+  const auto begin = std::chrono::steady_clock::now();
+  run();
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
+  return {{"threads", threads},
+          {"page_locked", page_locked},
+          {"points_per_second", static_cast<double>(batches * plan.batch_size) / seconds.count()}};
+}
 
 json time_way_out(const protocol& how, const core::training_plan& plan, const core::cycle_key& key,
                   const cuda::device_view& data, std::uint64_t count, std::size_t buffer_bytes,
