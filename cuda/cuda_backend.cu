@@ -99,6 +99,11 @@ class device_part {
   mutable std::vector<std::unique_ptr<double_buffer>> buffers_;
 };
 
+void require_uniform(const training_plan& plan) {
+  if (!plan.weights.is_set()) return;
+  throw option_error("weights", "the CUDA backend draws uniformly; use the CPU backend for weighted negatives");
+}
+
 class cuda_backend final : public backend {
  public:
   cuda_backend(const std::vector<int>& devices, const positives_index& index, const cuda_backend_options& options)
@@ -126,6 +131,7 @@ class cuda_backend final : public backend {
   void fill_training(const training_plan& plan, const core::cycle_key& key, std::uint64_t first, std::uint64_t count,
                      const training_columns& out) const override {
     check_training_fill(plan, key, dataset_counts::of(index_.source()), first, count, out, {});
+    require_uniform(plan);
     const core::training_pointers host = pointers_of(out);
     std::vector<host_column> columns{{host.users, 4}, {host.items, item_bytes(host.item_width)}, {host.labels, 1}};
     if (host.valid != nullptr) columns.push_back({host.valid, 1});
@@ -143,6 +149,7 @@ class cuda_backend final : public backend {
   void fill_pairs(const training_plan& plan, const core::cycle_key& key, std::uint64_t first, std::uint64_t count,
                   const pair_columns& out) const override {
     check_pair_fill(plan, key, dataset_counts::of(index_.source()), first, count, out, {});
+    require_uniform(plan);
     const core::pair_pointers host = pointers_of(out);
     const std::uint64_t width = item_bytes(host.item_width);
     // A value of a column is what it holds for one row.

@@ -52,6 +52,9 @@ int checked_device(const device_options& on) {
 }
 
 training_options training_options_of(const sampler_options& options) {
+  if (!options.weights.is_uniform()) {
+    throw option_error("weights", "kernels draw uniformly; use a sampler with device \"cpu\" for weighted negatives");
+  }
   return {.seed = options.seed,
           .negatives = options.negatives,
           .epochs_per_cycle = options.epochs_per_cycle,

@@ -2,12 +2,12 @@
 
 /// Finds the users of rows block by block, writes the rows' users and positives, and draws the negatives: the draws of
 /// neighbouring rows have neighbouring indices, so they fill draw blocks whatever K is.
-template <typename Word, typename Lookup>
+template <typename Word, typename Lookup, typename ItemDraw>
 class pair_filler {
  public:
   pair_filler(const core::training_plan& plan, const core::cycle_key& key, const core::positives_view& view,
-              std::uint64_t first, const core::pair_pointers& out)
-      : job_{view, plan.item_draw, core::pair_stream(key.cycle), plan.seed},
+              const ItemDraw& item_draw, std::uint64_t first, const core::pair_pointers& out)
+      : job_{view, item_draw, core::pair_stream(key.cycle), plan.seed},
         find_origins_(plan, key, view.csr),
         first_(first),
         negatives_(plan.negatives),
@@ -75,7 +75,7 @@ class pair_filler {
     while (again_.has_batch()) again_.template advance<Lookup>(job_, put());
   }
 
-  draw_job<core::bounded32> job_;
+  draw_job<ItemDraw> job_;
   origin_finder<Word> find_origins_;
   std::uint64_t first_;
   std::uint32_t negatives_;
@@ -87,8 +87,8 @@ class pair_filler {
 
 void fill_pairs(const core::training_plan& plan, const core::cycle_key& key, const core::positives_view& view,
                 std::uint64_t first, std::uint64_t count, const core::pair_pointers& out) {
-  const auto fill = [&]<typename Word, typename Lookup>(Word, Lookup) {
-    pair_filler<Word, Lookup> filler(plan, key, view, first, out);
+  const auto fill = [&]<typename Word, typename Lookup, typename ItemDraw>(Word, Lookup, const ItemDraw& item_draw) {
+    pair_filler<Word, Lookup, ItemDraw> filler(plan, key, view, item_draw, first, out);
     for (std::uint64_t done = 0; done < count;) {
       const std::uint64_t room = block_points - (first + done) % 4;  // later blocks begin with a group of four draws
       const auto rows = static_cast<std::uint32_t>(count - done < room ? count - done : room);
@@ -98,6 +98,9 @@ void fill_pairs(const core::training_plan& plan, const core::cycle_key& key, con
     filler.finish();
   };
   with_lookup(view.form, [&]<typename Lookup>(Lookup lookup) {
-    plan.point_count < narrow_point_limit ? fill(std::uint32_t{}, lookup) : fill(std::uint64_t{}, lookup);
+    with_item_draw(plan, [&](const auto& item_draw) {
+      plan.point_count < narrow_point_limit ? fill(std::uint32_t{}, lookup, item_draw)
+                                            : fill(std::uint64_t{}, lookup, item_draw);
+    });
   });
 }

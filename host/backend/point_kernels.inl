@@ -17,6 +17,16 @@ namespace {
 /// Plans with fewer points use 32-bit words for shuffled indices.
 constexpr std::uint64_t narrow_point_limit = 1ULL << 31;
 
+/// Calls work with the item draw of a plan.
+template <typename Work>
+void with_item_draw(const core::training_plan& plan, const Work& work) {
+  if (plan.weights.is_set()) {
+    work(plan.weights);
+  } else {
+    work(plan.item_draw);
+  }
+}
+
 /// Computes the images of x, x + 1, ... x + count - 1 < order.size under a network. Neighbours differ by one in their
 /// digits, so only x is divided.
 /// - images: room for a multiple of permute_step values.
@@ -161,10 +171,10 @@ void write_points(const draw_block& block, std::uint64_t offset, const core::tra
 }
 
 /// Alternates two blocks: while one is permuted, the reads that settle the other are in flight.
-template <typename Word, typename Lookup>
+template <typename Word, typename Lookup, typename ItemDraw>
 void fill_all(const core::training_plan& plan, const core::cycle_key& key, const core::positives_view& view,
-              std::uint64_t first, std::uint64_t count, const core::training_pointers& out) {
-  const draw_job job{view, plan.item_draw, {core::tag::train_draw, core::tag::train_fallback, key.cycle}, plan.seed};
+              const ItemDraw& item_draw, std::uint64_t first, std::uint64_t count, const core::training_pointers& out) {
+  const draw_job job{view, item_draw, {core::tag::train_draw, core::tag::train_fallback, key.cycle}, plan.seed};
   const origin_finder<Word> find_origins(plan, key, view.csr);
   const auto put = [&](std::uint64_t draw, std::uint32_t item) {
     write_item(out.items, out.item_width, draw - first, item);
@@ -199,8 +209,10 @@ void fill_points(const core::training_plan& plan, const core::cycle_key& key, co
                  std::uint64_t first, std::uint64_t count, const core::training_pointers& out) {
   const bool narrow = plan.point_count < narrow_point_limit;
   with_lookup(view.form, [&]<typename Lookup>(Lookup) {
-    const auto fill = narrow ? fill_all<std::uint32_t, Lookup> : fill_all<std::uint64_t, Lookup>;
-    fill(plan, key, view, first, count, out);
+    with_item_draw(plan, [&]<typename ItemDraw>(const ItemDraw& item_draw) {
+      const auto fill = narrow ? fill_all<std::uint32_t, Lookup, ItemDraw> : fill_all<std::uint64_t, Lookup, ItemDraw>;
+      fill(plan, key, view, item_draw, first, count, out);
+    });
   });
 }
 

@@ -16,7 +16,6 @@ namespace {
 
 constexpr std::size_t max_weighted_items = (std::size_t{1} << 30) - 1;
 constexpr std::uint64_t all_words = 1ULL << 32;
-constexpr double max_alpha = 16;
 constexpr std::size_t max_named_users = 5;
 
 std::uint64_t checked_sum(const std::vector<std::uint32_t>& weights) {
@@ -106,9 +105,12 @@ struct item_weights::tables {
   std::vector<core::alias_column> columns;
   std::uint32_t shift;
   std::string digest;
+  double alpha = -1;  // negative: a caller's own weights
 };
 
-item_weights::item_weights(std::vector<std::uint32_t> weights) {
+item_weights::item_weights(std::vector<std::uint32_t> weights) : item_weights(std::move(weights), -1) {}
+
+item_weights::item_weights(std::vector<std::uint32_t> weights, double alpha) {
   const std::uint64_t sum = checked_sum(weights);
   auto made = std::make_shared<tables>();
   made->shift = 32 - core::bit_width(weights.size());  // more columns than items
@@ -118,6 +120,7 @@ item_weights::item_weights(std::vector<std::uint32_t> weights) {
   for (const std::uint32_t weight : weights) made->sums.push_back(made->sums.back() + weight);
   made->digest = digest_of(weights);
   made->values = std::move(weights);
+  made->alpha = alpha;
   tables_ = std::move(made);
 }
 
@@ -125,6 +128,11 @@ std::span<const std::uint32_t> item_weights::values() const {
   return is_uniform() ? std::span<const std::uint32_t>{} : tables_->values;
 }
 std::uint32_t item_weights::sum() const { return is_uniform() ? 0 : tables_->sums.back(); }
+
+std::string_view item_weights::distribution() const {
+  return is_uniform() ? "uniform" : tables_->alpha < 0 ? "weights" : "popularity";
+}
+double item_weights::alpha() const { return is_uniform() || tables_->alpha < 0 ? 0 : tables_->alpha; }
 
 const std::string& item_weights::digest() const {
   static const std::string none;
@@ -145,7 +153,7 @@ item_weights popularity_weights(const dataset& data, double alpha) {
   }
   const std::vector<std::uint64_t> counts = popularities(data);
   std::vector<std::uint32_t> weights(counts.size(), 1);
-  if (alpha == 0) return item_weights(std::move(weights));
+  if (alpha == 0) return item_weights(std::move(weights), alpha);
   if (alpha == 1 && data.positive_count() >= all_words) {
     throw option_error("alpha", fmt::format("the dataset has {} positives; alpha 1 takes at most {}",
                                             data.positive_count(), all_words - 1));
@@ -162,7 +170,7 @@ item_weights popularity_weights(const dataset& data, double alpha) {
     const auto scaled = static_cast<std::uint32_t>(powers[i] * scale);
     weights[i] = counts[i] == 0 ? 0 : alpha == 1 ? static_cast<std::uint32_t>(counts[i]) : std::max(scaled, 1U);
   }
-  return item_weights(std::move(weights));
+  return item_weights(std::move(weights), alpha);
 }
 
 namespace {

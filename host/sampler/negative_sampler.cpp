@@ -49,6 +49,7 @@ Number check_numbers(const char* what, std::span<const Number> numbers, std::int
 struct negative_sampler::state {
   negative_options options;
   positives_index index;
+  core::positives_view view;
   dataset_weights weights;
   std::vector<double> log_weights;  // empty if uniform
   core::bounded32 item_draw;
@@ -69,13 +70,13 @@ struct negative_sampler::state {
         unsigned threads)
       : options(given),
         index(make_index()),
+        view(index.view()),
         weights(std::move(checked)),
-        item_draw(core::bounded32::make(static_cast<std::uint32_t>(index.view().item_count))),
+        item_draw(core::bounded32::make(static_cast<std::uint32_t>(view.item_count))),
         pool(threads) {
     for (const std::uint32_t weight : given.weights.values()) log_weights.push_back(std::log(weight));
   }
 
-  core::positives_view view() const { return index.view(); }
 
   /// Calls work with the item draw.
   template <typename Work>
@@ -143,14 +144,14 @@ void negative_sampler::state::sample(std::span<const std::int32_t> users, const 
                                      std::span<std::int32_t> out) const {
   check_elements(call, users.size());
   check_length("out", out.size(), users.size() * call.negatives);
-  const std::uint64_t excluded = excluded_per_row(call, users.size(), view().item_count);
+  const std::uint64_t excluded = excluded_per_row(call, users.size(), view.item_count);
   if (out.empty()) return;
   const free_job job{options.seed, call.at, call.negatives, call.offset * call.negatives, item_draw, weights.draw()};
   if (!call.distinct && excluded == 0) {
     share(core::ceil_div(out.size(), elements_per_piece), [&](std::uint64_t piece) {
       const std::uint64_t begin = piece * elements_per_piece;
       const std::uint64_t end = std::min<std::uint64_t>(out.size(), begin + elements_per_piece);
-      kernels.fill_free(job, view(), users.data(), begin, end, out.data());
+      kernels.fill_free(job, view, users.data(), begin, end, out.data());
     });
     return;
   }
@@ -158,7 +159,7 @@ void negative_sampler::state::sample(std::span<const std::int32_t> users, const 
   share(core::ceil_div(users.size(), rows), [&](std::uint64_t piece) {
     const std::uint64_t begin = piece * rows;
     const std::uint64_t end = std::min<std::uint64_t>(users.size(), begin + rows);
-    kernels.fill_free(job, view(), users.data(), begin * call.negatives, end * call.negatives, out.data());
+    kernels.fill_free(job, view, users.data(), begin * call.negatives, end * call.negatives, out.data());
     replace_taken(users, call, begin, end, out.data());
   });
 }
@@ -171,7 +172,7 @@ void negative_sampler::state::replace_taken(std::span<const std::int32_t> users,
   for (std::uint64_t row = begin; row < end; ++row) {
     if (users[row] < 0) continue;
     const std::uint32_t made = with_draw([&](const auto& draw) {
-      return replace_in_row(view(), user_id{users[row]}, draw, stream, (call.offset + row) * call.negatives, call,
+      return replace_in_row(view, user_id{users[row]}, draw, stream, (call.offset + row) * call.negatives, call,
                             call.excluded.subspan(row * width, width), options.seed, seen,
                             out + row * call.negatives);
     });
@@ -200,13 +201,13 @@ negative_sampler negative_sampler::with_threads(unsigned threads) const {
 
 void negative_sampler::sample(std::span<const std::int32_t> users, const draw_call& call,
                               std::span<std::int32_t> out) const {
-  check_numbers("user", users, shared_->view().user_count);
+  check_numbers("user", users, shared_->view.user_count);
   shared_->sample(users, call, out);
 }
 
 void negative_sampler::sample(std::span<const std::int64_t> users, const draw_call& call,
                               std::span<std::int32_t> out) const {
-  check_numbers("user", users, shared_->view().user_count);
+  check_numbers("user", users, shared_->view.user_count);
   std::vector<std::int32_t> narrow(users.size());
   std::transform(users.begin(), users.end(), narrow.begin(),
                  [](std::int64_t user) { return user < 0 ? -1 : static_cast<std::int32_t>(user); });
@@ -216,11 +217,11 @@ void negative_sampler::sample(std::span<const std::int64_t> users, const draw_ca
 void negative_sampler::sample_shared(const draw_call& call, std::span<std::int32_t> out) const {
   const state& s = *shared_;
   check_length("out", out.size(), call.negatives);
-  excluded_per_row(call, 1, s.view().item_count);
+  excluded_per_row(call, 1, s.view.item_count);
   if (call.offset > std::numeric_limits<std::uint64_t>::max() - call.negatives) {
     throw option_error("offset", fmt::format("{} given; expected at most 2^64 - {}", call.offset, call.negatives));
   }
-  const core::no_positives nobody{{}, s.view().item_count};
+  const core::no_positives nobody{{}, s.view.item_count};
   const core::free_stream stream = core::free_stream::shared(call.at);
   const std::uint32_t made = s.with_draw([&](const auto& draw) {
     for (std::uint32_t k = 0; k < call.negatives; ++k) {
@@ -241,12 +242,12 @@ void negative_sampler::contains(std::span<const std::int32_t> users, std::span<c
   const state& s = *shared_;
   check_length("items", items.size(), users.size());
   check_length("found", found.size(), users.size());
-  check_numbers("user", users, s.view().user_count);
-  check_numbers("item", items, s.view().item_count);
+  check_numbers("user", users, s.view.user_count);
+  check_numbers("item", items, s.view.item_count);
   s.share(core::ceil_div(users.size(), elements_per_piece), [&](std::uint64_t piece) {
     const std::uint64_t begin = piece * elements_per_piece;
     const std::uint64_t count = std::min<std::uint64_t>(users.size() - begin, elements_per_piece);
-    s.kernels.contains(s.view(), users.data() + begin, items.data() + begin, count, found.data() + begin);
+    s.kernels.contains(s.view, users.data() + begin, items.data() + begin, count, found.data() + begin);
   });
 }
 
@@ -254,19 +255,19 @@ void negative_sampler::contains_each(std::span<const std::int32_t> users, std::s
                                      std::span<std::uint8_t> found) const {
   const state& s = *shared_;
   check_length("found", found.size(), users.size() * items.size());
-  check_numbers("user", users, s.view().user_count);
-  check_numbers("item", items, s.view().item_count);
+  check_numbers("user", users, s.view.user_count);
+  check_numbers("item", items, s.view.item_count);
   s.share(users.size(), [&](std::uint64_t row) {
     const std::vector<std::int32_t> same(items.size(), users[row]);
-    s.kernels.contains(s.view(), same.data(), items.data(), items.size(), found.data() + row * items.size());
+    s.kernels.contains(s.view, same.data(), items.data(), items.size(), found.data() + row * items.size());
   });
 }
 
 double negative_sampler::state::log_mass(std::int32_t user) const {
   return with_draw([&](const auto& draw) {
-    const core::no_positives nobody{{}, view().item_count};
+    const core::no_positives nobody{{}, view.item_count};
     const std::uint32_t mass = user < 0 ? core::items_outside(nobody, user_id{0}, draw).mass()
-                                        : core::items_outside(view(), user_id{user}, draw).mass();
+                                        : core::items_outside(view, user_id{user}, draw).mass();
     return std::log(static_cast<double>(mass));
   });
 }
@@ -276,8 +277,8 @@ void negative_sampler::log_q(std::span<const std::int32_t> users, std::span<cons
   const state& s = *shared_;
   check_length("items", items.size(), users.size());
   check_length("values", values.size(), users.size());
-  check_numbers("user", users, s.view().user_count);
-  check_numbers("item", items, s.view().item_count);
+  check_numbers("user", users, s.view.user_count);
+  check_numbers("item", items, s.view.item_count);
   s.share(core::ceil_div(users.size(), elements_per_piece), [&](std::uint64_t piece) {
     const std::uint64_t begin = piece * elements_per_piece;
     const std::uint64_t end = std::min<std::uint64_t>(users.size(), begin + elements_per_piece);

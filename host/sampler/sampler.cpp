@@ -20,11 +20,25 @@ std::optional<evaluation_plan> evaluation_part(const dataset& data, const sample
   return plan_evaluation(data, *options.evaluation, options.seed);
 }
 
+// Only the CPU draws by weight.
+std::string device_for(const sampler_options& options) {
+  if (options.weights.is_uniform() || options.device == "cpu") return options.device;
+  if (options.device == "auto") return "cpu";
+  throw option_error("device", fmt::format("{} given; weighted negatives are drawn on the CPU only: use cpu or auto",
+                                           options.device));
+}
+
 // A CUDA backend builds the membership structures on the device, so the host's wait until a CPU backend needs them.
 positives_index index_for(const dataset& data, const sampler_options& options, const run_control& control) {
-  const bool may_use_cuda = options.device != "cpu" && list_backends().front().available;
+  const bool may_use_cuda = device_for(options) != "cpu" && list_backends().front().available;
   if (may_use_cuda) return positives_index::deferred(data, options.bitset_budget);
   return {data, options.bitset_budget, control};
+}
+
+training_plan planned(const dataset& data, const sampler_options& options, const dataset_weights& weights) {
+  training_plan plan = plan_training(data, training_part(options));
+  if (weights.draw() != nullptr) plan.weights = *weights.draw();
+  return plan;
 }
 
 void check_batch(const char* what, std::uint64_t batch, std::uint64_t batch_count) {
@@ -37,6 +51,7 @@ void check_batch(const char* what, std::uint64_t batch, std::uint64_t batch_coun
 /// The state that copies share, independent of their number of threads.
 struct sampler::state {
   sampler_options options;
+  dataset_weights weights;
   training_plan plan;
   std::optional<negpipe::evaluation_plan> evaluation;
   positives_index index;
@@ -45,7 +60,8 @@ struct sampler::state {
   // Plans come first, so that invalid options are rejected before the index is built.
   state(const dataset& data, const sampler_options& given, const run_control& control)
       : options(given),
-        plan(plan_training(data, training_part(given))),
+        weights(data, given.weights),
+        plan(planned(data, given, weights)),
         evaluation(evaluation_part(data, given)),
         index(index_for(data, given, control)) {
     if (!given.evaluation || !needs_evaluation_rows(data, *given.evaluation)) return;
@@ -56,7 +72,8 @@ struct sampler::state {
 
   state(const positives_index& made, const sampler_options& given)
       : options(given),
-        plan(plan_training(made.source(), training_part(given))),
+        weights(made.source(), given.weights),
+        plan(planned(made.source(), given, weights)),
         evaluation(evaluation_part(made.source(), given)),
         index(made) {
     if (given.evaluation && needs_evaluation_rows(made.source(), *given.evaluation)) {
@@ -83,9 +100,10 @@ run_control with_threads_of(const run_control& control, unsigned threads) {
 sampler::sampler(const dataset& data, const sampler_options& options, const run_control& control)
     : threads_(with_threads_of(control, options.threads).thread_count()) {
   shared_ = std::make_shared<const state>(data, options, with_threads_of(control, threads_));
-  backend_ = make_backend(options.device, shared_->index, threads_);
+  const std::string device = device_for(options);
+  backend_ = make_backend(device, shared_->index, threads_);
   evaluation_backend_ =
-      shared_->evaluation_index ? make_backend(options.device, *shared_->evaluation_index, threads_) : backend_;
+      shared_->evaluation_index ? make_backend(device, *shared_->evaluation_index, threads_) : backend_;
 }
 
 sampler::sampler(const positives_index& index, std::shared_ptr<const backend> filler, const sampler_options& options)

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "negpipe/core/weights.hpp"
@@ -24,8 +26,13 @@ class item_weights {
   bool is_uniform() const { return tables_ == nullptr; }
   std::span<const std::uint32_t> values() const;  ///< [item_count]; empty if uniform
   std::uint32_t sum() const;                      ///< of all values; 0 if uniform
+  /// Returns how the weights came about: "uniform", "popularity", or "weights" for a caller's own.
+  std::string_view distribution() const;
+  double alpha() const;                           ///< of popularity_weights; else 0
   /// Returns the MD5 of the values as little-endian uint32, hexadecimal; empty if uniform.
   const std::string& digest() const;
+
+  friend item_weights popularity_weights(const dataset& data, double alpha);
 
   // Tables for core::weighted_draw; empty if uniform.
   std::span<const core::alias_column> columns() const;
@@ -34,8 +41,13 @@ class item_weights {
 
  private:
   struct tables;
+  item_weights(std::vector<std::uint32_t> weights, double alpha);
+
   std::shared_ptr<const tables> tables_;
 };
+
+/// The largest exponent of popularity_weights.
+inline constexpr double max_alpha = 16;
 
 /// Returns weights in proportion to popularity^alpha, where an item's popularity is the number of users that have it
 /// among their training positives. An item of popularity 0 has weight 0 if alpha > 0.
@@ -45,6 +57,10 @@ class item_weights {
 ///   order. popularity^alpha is the product of repeated square roots that the binary digits of alpha name.
 /// - Throws option_error for an alpha out of range, or popularities whose sum exceeds 2^32 - 1 with alpha 1.
 item_weights popularity_weights(const dataset& data, double alpha);
+
+/// Reads weights from an .npy file: one dimension, 32-bit or 64-bit integers. Throws format_error, io_error, and
+/// option_error as item_weights does.
+item_weights load_weights(const std::filesystem::path& path);
 
 /// Weights of one dataset: what core::weighted_draw reads. Owns the sums of each user's row. Copies share.
 class dataset_weights {

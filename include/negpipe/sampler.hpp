@@ -16,6 +16,7 @@
 #include "negpipe/backend.hpp"
 #include "negpipe/batch.hpp"
 #include "negpipe/dataset.hpp"
+#include "negpipe/item_weights.hpp"
 #include "negpipe/plan.hpp"
 #include "negpipe/positives.hpp"
 #include "negpipe/run_control.hpp"
@@ -31,6 +32,7 @@ struct sampler_options {
   padding_policy padding = padding_policy::resample;
   batch_layout layout = batch_layout::pointwise;
   std::optional<evaluation_options> evaluation = {};  ///< unset: no evaluation batches
+  item_weights weights = {};               ///< of training negatives; default: uniform. Drawn on the CPU only
   std::string device = "auto";             ///< "auto" (CUDA if available), "cpu", "cuda", "cuda:1", "cuda:all"
   unsigned threads = 0;                    ///< for one fill on the CPU; 0 means one per core
   std::uint64_t bitset_budget = default_bitset_budget_bytes;  ///< bytes; see positives_index

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "equality/reference_columns.hpp"
+#include "negpipe/item_weights.hpp"
 #include "negpipe/plan.hpp"
 #include "negpipe/positives.hpp"
 #include "support/datasets.hpp"
@@ -105,6 +106,20 @@ TEST(kernels, ranges_of_any_length_equal_core) {
         expect_points(plan, index.view(), first + 128, count + 220);  // around the end of a block
         if (HasFatalFailure()) return;
       }
+    }
+  }
+}
+
+TEST(kernels, weighted_points_equal_core) {
+  const dataset data = edge_dataset();
+  std::vector<std::uint32_t> values;
+  for (std::uint32_t i = 0; i < 97; ++i) values.push_back(i * i % 31 * 1000 + 1);
+  const dataset_weights weights(data, item_weights(values));
+  for (const std::uint32_t epochs : {1U, 3U}) {
+    training_plan plan = plan_training(data, {5, 4, epochs, 100, padding_policy::drop});
+    plan.weights = *weights.draw();
+    for (const core::membership form : every_form) {
+      expect_points(plan, index_of(data, form).view(), 0, plan.point_count);
     }
   }
 }

@@ -247,6 +247,47 @@ std::vector<const char*> devices() {
 INSTANTIATE_TEST_SUITE_P(devices, sampler_on, testing::ValuesIn(devices()),
                          [](const auto& of) { return std::string(of.param); });
 
+/// Weights of which every third is 0.
+item_weights some_weights(std::int32_t item_count) {
+  std::vector<std::uint32_t> values;
+  for (std::int32_t i = 0; i < item_count; ++i) values.push_back(static_cast<std::uint32_t>(i % 3 * (i + 1)));
+  return item_weights(std::move(values));
+}
+
+TEST(sampler, draws_weighted_negatives_as_core_does) {
+  const dataset data = sampled_dataset();
+  const positives_index index(data);
+  for (const padding_policy padding : {padding_policy::resample, padding_policy::mask}) {
+    const sampler source(data, {.seed = 42, .batch_size = 100, .padding = padding, .weights = some_weights(60)});
+    EXPECT_EQ(source.device().substr(0, 3), "cpu") << "auto takes the CPU";
+    const training_plan& plan = source.plan();
+    ASSERT_TRUE(plan.weights.is_set());
+    training_batch made = source.make_batch();
+    training_batch wanted = source.make_batch();
+    for (std::uint64_t batch = 0; batch < source.batch_count(); ++batch) {
+      source.fill(1, batch, made);
+      write_reference_points(plan, make_cycle_key(plan, 1), index.view(), plan.first_position(batch), plan.batch_size,
+                             wanted.columns());
+      ASSERT_EQ(std::memcmp(made.items().data(), wanted.items().data(), wanted.items().size_bytes()), 0);
+      for (std::size_t i = 0; i < made.size(); ++i) {
+        const bool is_drawn = made.labels()[i] == 0 && (made.valid().empty() || made.valid()[i] == 1);
+        ASSERT_FALSE(is_drawn && made.items()[i] % 3 == 0) << "an item of weight 0 was drawn";
+      }
+    }
+  }
+}
+
+TEST(sampler, rejects_weights_that_leave_a_user_nothing_and_other_devices) {
+  const dataset data = random_dataset({59, 3}, 60, 11);
+  std::vector<std::uint32_t> values(60, 0);
+  values[static_cast<std::size_t>(data.positive_items()[0])] = 1;
+  const item_weights one(values);
+  expect_refused<infeasible_error>([&] { sampler(data, {.weights = one}); }, {"no negative", "user"});
+  const dataset other = sampled_dataset();
+  expect_refused([&] { sampler(other, {.weights = some_weights(60), .device = "cuda"}); }, {"device", "CPU"});
+  expect_refused([&] { sampler(other, {.weights = some_weights(59)}); }, {"weights", "59", "60"});
+}
+
 TEST(sampler, returns_the_positives_of_a_user) {
   const sampler source(make_dataset({{4, 1}, {}, {2, 3, 7}}, {0, 0, 1}, 9), {.device = "cpu"});
   EXPECT_TRUE(std::ranges::equal(source.positives_of(0), std::vector{1, 4}));

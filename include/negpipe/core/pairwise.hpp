@@ -54,7 +54,7 @@ NEGPIPE_HD item_id pair_negative(const training_plan& plan, const cycle_key& key
   if (row.valid == 0) {
     return item_id{static_cast<std::int32_t>(draw % static_cast<std::uint32_t>(positives.item_count))};
   }
-  return item_id{draw_negative(positives, row.user, plan.item_draw, pair_stream(key.cycle), draw, source)};
+  return item_id{draw_item(plan, positives, row.user, pair_stream(key.cycle), draw, source)};
 }
 
 }  // namespace negpipe::core

@@ -13,6 +13,7 @@
 #include "negpipe/core/permutation.hpp"
 #include "negpipe/core/philox.hpp"
 #include "negpipe/core/positives.hpp"
+#include "negpipe/core/weights.hpp"
 
 namespace negpipe::core {
 
@@ -63,6 +64,7 @@ struct training_plan {
   divider64 by_positives;           ///< divides by P
   bounded32 item_draw;              ///< draws from all items
   bounded64 padding_draw;           ///< draws from all points or rows
+  weighted_draw weights;            ///< unless it is set, negatives are uniform
   batch_layout layout = batch_layout::pointwise;
 
   NEGPIPE_HD std::uint64_t padded_count() const { return batch_count * batch_size; }
@@ -117,6 +119,14 @@ NEGPIPE_HD std::uint64_t resampled_position(const training_plan& plan, std::uint
   }
 }
 
+/// Returns the negative that is drawn at a position of a stream, under the plan's distribution. See draw_negative.
+template <typename Source>
+NEGPIPE_HD std::int32_t draw_item(const training_plan& plan, const positives_view& positives, user_id user,
+                                  draw_stream stream, std::uint64_t position, Source source) {
+  return plan.weights.is_set() ? draw_negative(positives, user, plan.weights, stream, position, source)
+                               : draw_negative(positives, user, plan.item_draw, stream, position, source);
+}
+
 /// Returns the point at a position in [0, padded_count()). Pure function. The plan's layout must be pointwise.
 template <typename Source>
 NEGPIPE_HD point point_at(const training_plan& plan, const cycle_key& key, const positives_view& positives,
@@ -133,7 +143,7 @@ NEGPIPE_HD point point_at(const training_plan& plan, const cycle_key& key, const
   const user_id user = positives.csr.user_of(from.positive);
   if (from.is_positive) return {user, item_id{positives.csr.positive_items[from.positive]}, 1, 1};
   const draw_stream stream{tag::train_draw, tag::train_fallback, key.cycle};
-  return {user, item_id{draw_negative(positives, user, plan.item_draw, stream, position, source)}, 0, 1};
+  return {user, item_id{draw_item(plan, positives, user, stream, position, source)}, 0, 1};
 }
 
 }  // namespace negpipe::core

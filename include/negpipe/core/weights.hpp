@@ -68,14 +68,16 @@ struct weighted_outside {
   }
 };
 
-/// Draws items by weight. Non-owning, trivially copyable; made by negpipe::item_weights. An item draw for
-/// draw_negative.
+/// Draws items by weight. Non-owning, trivially copyable; made by negpipe::dataset_weights. An item draw for
+/// draw_negative. Zeros mean that there are no weights.
 struct weighted_draw {
   const alias_column* columns;       ///< [2^(32 - shift)], more than item_count
   const std::uint32_t* weight_sums;  ///< [item_count + 1]
   const std::uint32_t* row_sums;     ///< [positive_count]: see weighted_outside
   std::uint32_t item_count;
   std::uint32_t shift;               ///< 1 to 31: a word's column is its upper 32 - shift bits
+
+  NEGPIPE_HD constexpr bool is_set() const { return columns != nullptr; }
 
   /// Returns whether the word is accepted. value receives the item; item_count if the word is rejected.
   NEGPIPE_HD bool operator()(std::uint32_t word, std::uint32_t& value) const {

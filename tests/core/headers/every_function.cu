@@ -69,7 +69,7 @@ __device__ std::uint64_t call_weights(const core::positives_view& view, const co
   const auto uniform = core::bounded32::make(9);
   std::uint64_t sum = call_free_draws(view, draw, items) + call_free_draws(view, uniform, items);
   sum += call_free_draws(nobody, draw, items) + call_free_draws(nobody, uniform, items);
-  return sum + core::items_outside(view, negpipe::user_id{1}, draw).row_mass(2);
+  return sum + core::items_outside(view, negpipe::user_id{1}, draw).row_mass(2) + draw.is_set();
 }
 
 __global__ void call_every_function(core::training_plan training, core::evaluation_plan evaluation,
@@ -92,6 +92,7 @@ __global__ void call_every_function(core::training_plan training, core::evaluati
   const core::pair_row pair = core::pair_at(training, key, view, position, source);
   *out++ = static_cast<std::uint64_t>(index(core::pair_negative(training, key, view, pair, 2, source)));
   *out++ = static_cast<std::uint64_t>(core::tags_of(training.layout).draw == core::pair_stream(1).candidates);
+  *out++ = static_cast<std::uint64_t>(core::draw_item(training, view, user, stream, position, source));
   std::int32_t item = 0;
   *out++ = core::try_candidate(view, user, training.item_draw, stream, position, 1, source, item);
   const auto row = core::evaluation_row::make(view, user, source);
