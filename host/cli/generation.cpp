@@ -5,6 +5,8 @@
 #include <algorithm>
 
 #include "dataset_summary.hpp"
+#include "negpipe/error.hpp"
+#include "negpipe/item_weights.hpp"
 #include "negpipe/plan.hpp"
 
 namespace negpipe::cli {
@@ -60,6 +62,14 @@ void add_generation_options(CLI::App& command, generation_arguments& arguments) 
                          "each, a row per positive"),
       words_of(layout_names))
       ->default_str("pointwise");
+  take_one_of<distribution_kind>(
+      command.add_option("--distribution", arguments.distribution,
+                         "distribution of training negatives: uniform, or popularity to the power of --alpha"),
+      {{"uniform", distribution_kind::uniform}, {"popularity", distribution_kind::popularity}})
+      ->default_str("uniform");
+  command.add_option("--alpha", arguments.alpha, "exponent of the popularity, 0 to 16 (default 0.75)");
+  command.add_option("--weights", arguments.weights,
+                     "an .npy file with an integer weight per item, by which training negatives are drawn");
   command.add_option("--device", arguments.sampling.device, "auto, cpu, cuda, cuda:N or cuda:all")
       ->capture_default_str();
   command
@@ -102,6 +112,22 @@ void note_skipped(const dataset& data, const evaluation_options& options,
 
 }  // namespace
 
+namespace {
+
+constexpr double default_alpha = 0.75;
+
+item_weights find_weights(const generation_arguments& arguments, const dataset& data) {
+  const bool by_popularity = arguments.distribution == distribution_kind::popularity;
+  if (arguments.alpha && !by_popularity) throw option_error("alpha", "is for the distribution popularity only");
+  if (by_popularity && !arguments.weights.empty()) {
+    throw option_error("weights", "excludes the distribution popularity; leave one of them out");
+  }
+  if (by_popularity) return popularity_weights(data, arguments.alpha.value_or(default_alpha));
+  return arguments.weights.empty() ? item_weights() : load_weights(arguments.weights);
+}
+
+}  // namespace
+
 void settle_generation(generation_arguments& arguments, const dataset& data,
                        const std::function<void(const std::string&)>& say) {
   if (!arguments.seed) {
@@ -109,6 +135,10 @@ void settle_generation(generation_arguments& arguments, const dataset& data,
     say(fmt::format("seed {} was drawn; give it with --seed to make the same output again", *arguments.seed));
   }
   arguments.sampling.seed = *arguments.seed;
+  arguments.sampling.weights = find_weights(arguments, data);
+  if (!arguments.sampling.weights.is_uniform()) {
+    say("weights of the items: MD5 " + arguments.sampling.weights.digest() + ", recorded in ready.json");
+  }
   arguments.sampling.threads = arguments.common.threads;
   if (!arguments.no_evaluation) arguments.sampling.evaluation = arguments.evaluation;
   if (arguments.sampling.evaluation && arguments.evaluation.infeasible != infeasible_policy::error) {

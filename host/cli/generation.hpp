@@ -13,6 +13,8 @@
 
 namespace negpipe::cli {
 
+enum class distribution_kind : std::uint8_t { uniform, popularity };
+
 struct generation_arguments {
   common_options common;
   std::filesystem::path dataset_folder;
@@ -21,6 +23,9 @@ struct generation_arguments {
   evaluation_options evaluation;
   std::optional<std::uint64_t> seed;
   bool no_evaluation = false;
+  distribution_kind distribution = distribution_kind::uniform;  ///< of training negatives
+  std::optional<double> alpha;             ///< of the distribution popularity; 0.75 if not given
+  std::filesystem::path weights;           ///< an .npy file; empty: none
 };
 
 /// Adds --first-cycle, --batch-size and all other shared options.

@@ -15,6 +15,7 @@ struct verify_arguments {
   std::filesystem::path dataset_folder;
   std::filesystem::path folder;
   verify_options options;
+  std::filesystem::path weights;
 };
 
 nlohmann::ordered_json to_json(const verify_report& report) {
@@ -47,7 +48,9 @@ std::string to_text(const verify_report& report) {
 void run_verify(const verify_arguments& arguments) {
   const run_control control = make_control(arguments.common);
   const dataset data = dataset::load(arguments.dataset_folder);
-  const verify_report report = verify(data, arguments.folder, control, arguments.options);
+  verify_options options = arguments.options;
+  if (!arguments.weights.empty()) options.weights = load_weights(arguments.weights);
+  const verify_report report = verify(data, arguments.folder, control, options);
   print_outcome(arguments.common, to_json(report), to_text(report));
   if (report.failure_count != 0) throw negative_outcome();
 }
@@ -70,6 +73,7 @@ void add_verify(CLI::App& app) {
                   "memory limit of the bitsets of positives, in bytes (suffixes k, M, G)")
       ->transform(byte_count())
       ->capture_default_str();
+  command.add_option("--weights", arguments->weights, "the .npy file of weights that generate was given");
   add_common_options(command, arguments->common, "negpipe verify ml-1m run");
   command.callback([arguments] { run_verify(*arguments); });
 }

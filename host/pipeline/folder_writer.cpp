@@ -204,6 +204,10 @@ published_folder write_cycle(const sampler& source, const folder_options& option
   job.ready.epochs_per_cycle = plan.epochs;
   job.ready.padding = plan.pad;
   job.ready.layout = plan.layout;
+  const item_weights& weights = source.options().weights;
+  job.ready.distribution = weights.distribution();
+  job.ready.alpha = weights.alpha();
+  job.ready.weights_digest = weights.digest();
   return write_folder(job, options, control);
 }
 

@@ -89,6 +89,7 @@ json note_options(const sampler& source, const generate_options& options) {
            {"num_neg", sampled.negatives},
            {"padding", padding_names.begin()[static_cast<int>(sampled.padding)].second},
            {"layout", layout_names.begin()[static_cast<int>(sampled.layout)].second},
+           {"weights", sampled.weights.is_uniform() ? "uniform" : sampled.weights.digest()},
            {"readers", options.readers},
            {"compression", compression_names[static_cast<int>(options.compression)]}};
   if (sampled.evaluation) {
@@ -103,7 +104,7 @@ json note_options(const sampler& source, const generate_options& options) {
 
 void require_same_options(const json& noted, const json& now, const fs::path& cache) {
   // Absent in notes of earlier versions.
-  const json usual{{"layout", "pointwise"}, {"evaluate", "test"}, {"eval_infeasible", "skip"}};
+  const json usual{{"layout", "pointwise"}, {"evaluate", "test"}, {"eval_infeasible", "skip"}, {"weights", "uniform"}};
   for (const auto& [name, value] : now.items()) {
     const json before = noted.value(name, usual.value(name, json()));
     if (before == value) continue;

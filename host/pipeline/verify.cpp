@@ -32,6 +32,7 @@ struct verification {
   const positives_index& index;
   std::shared_ptr<const backend> filler;  ///< runs in the calling thread
   const std::string& device;
+  item_weights weights;                   ///< given by the caller
   support::thread_pool& pool;
   const run_control& control;
   verify_report& report;
@@ -98,6 +99,7 @@ class folder_verifier {
   bool read_ready();
   void refuse_other_origin() const;
   void make_checks();
+  item_weights find_weights() const;
   sampler make_sampler();
   const positives_index& index() const { return evaluation_index_ ? *evaluation_index_ : run_.index; }
   void expect(std::string_view field, std::uint64_t found, std::uint64_t wanted) const;
@@ -117,6 +119,7 @@ class folder_verifier {
   const record_folder& folder_;
   fs::path ready_path_;
   record::ready_file ready_;
+  item_weights weights_;
   file_layout layout_{};
   std::vector<record::column_spec> columns_;
   std::optional<sampler> source_;
@@ -139,6 +142,7 @@ bool folder_verifier::read_ready() {
     return false;
   }
   refuse_other_origin();
+  weights_ = find_weights();
   try {
     make_checks();
   } catch (const error& e) {
@@ -165,6 +169,18 @@ void folder_verifier::expect(std::string_view field, std::uint64_t found, std::u
   run_.fail(ready_path_, fmt::format("\"{}\" is {}, {} wanted", field, found, wanted));
 }
 
+/// Returns the weights that the records were drawn with. Throws option_error if they are not known.
+item_weights folder_verifier::find_weights() const {
+  if (ready_.distribution == "uniform") return {};
+  const bool by_popularity = ready_.distribution == "popularity";
+  const item_weights found = by_popularity ? popularity_weights(run_.data, ready_.alpha) : run_.weights;
+  if (found.digest() == ready_.weights_digest) return found;
+  const std::string start = ready_path_.string() + ": drawn with weights of the digest " + ready_.weights_digest;
+  if (by_popularity) throw format_error(start + ", but those of its alpha have " + found.digest());
+  throw option_error("weights", start + (found.is_uniform() ? "; give these weights" : ", but the given ones have " +
+                                                                                         found.digest()));
+}
+
 /// Returns the sampler that made these records, according to ready.json.
 sampler folder_verifier::make_sampler() {
   sampler_options options{.seed = ready_.seed, .threads = 1};
@@ -182,8 +198,11 @@ sampler folder_verifier::make_sampler() {
     options.batch_size = ready_.batch_size;
     options.padding = ready_.padding;
     options.layout = ready_.layout;
+    options.weights = weights_;
   }
-  const auto filler = evaluation_index_ ? make_backend(run_.device, *evaluation_index_, 1) : run_.filler;
+  std::shared_ptr<const backend> filler = run_.filler;
+  if (evaluation_index_) filler = make_backend(run_.device, *evaluation_index_, 1);
+  if (!options.weights.is_uniform()) filler = make_cpu_backend(run_.index, 1);  // only the CPU draws by weight
   const sampler source(index(), filler, options);
   // With fewer batches than threads, all threads fill each batch together.
   const unsigned threads = run_.pool.thread_count();
@@ -405,7 +424,8 @@ verify_report verify(const dataset& data, const fs::path& folder, const run_cont
   const std::vector<record_folder> folders = find_record_folders(folder);
   const positives_index index(data, options.bitset_budget, control);
   support::thread_pool pool(control.thread_count());
-  const verification run{data, index, make_backend(options.device, index, 1), options.device, pool, control, report};
+  const verification run{data, index,   make_backend(options.device, index, 1), options.device, options.weights,
+                         pool, control, report};
   for (const record_folder& records : folders) {
     folder_verifier(run, records).run();
     if (records.is_evaluation) {

@@ -8,6 +8,7 @@
 
 #include "json_text.hpp"
 #include "negpipe/error.hpp"
+#include "negpipe/item_weights.hpp"
 #include "staging.hpp"
 
 namespace negpipe::record {
@@ -69,6 +70,11 @@ json to_json(const ready_file& content) {
     out["num_neg"] = content.negatives;
     out["padding"] = name_of(padding_names, content.padding);
     out["layout"] = name_of(layout_names, content.layout);
+    if (content.distribution != "uniform") {
+      out["distribution"] = content.distribution;
+      if (content.distribution == "popularity") out["alpha"] = content.alpha;
+      out["weights_digest"] = content.weights_digest;
+    }
   } else {
     out["eval_negatives"] = content.negatives;
     out["mlperf"] = content.mlperf;
@@ -95,6 +101,23 @@ json to_json(const ready_file& content) {
   return out;
 }
 
+bool is_digest(std::string_view text) {
+  const auto is_digit = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
+  return text.size() == 32 && std::ranges::all_of(text, is_digit);
+}
+
+void read_distribution(const json_fields& fields, ready_file& content) {
+  if (!fields.contains("distribution") && !fields.contains("weights_digest")) return;
+  content.distribution =
+      fields.one_of<const char*>("distribution", {{"popularity", "popularity"}, {"weights", "weights"}});
+  if (content.distribution == "popularity") {
+    content.alpha = fields.real("alpha");
+    if (!(content.alpha >= 0 && content.alpha <= max_alpha)) fields.fail_at("alpha", "a number from 0 to 16");
+  }
+  content.weights_digest = fields.text("weights_digest");
+  if (!is_digest(content.weights_digest)) fields.fail_at("weights_digest", "32 hexadecimal digits");
+}
+
 void read_kind_fields(const json_fields& fields, ready_file& content) {
   if (content.kind == record_kind::train) {
     content.cycle = fields.number<std::uint32_t>("cycle");
@@ -102,6 +125,7 @@ void read_kind_fields(const json_fields& fields, ready_file& content) {
     content.negatives = fields.number<std::uint32_t>("num_neg");
     content.padding = fields.one_of("padding", padding_names);
     if (fields.contains("layout")) content.layout = fields.one_of("layout", layout_names);
+    read_distribution(fields, content);
   } else {
     content.negatives = fields.number<std::uint32_t>("eval_negatives");
     content.mlperf = fields.boolean("mlperf");
@@ -154,10 +178,7 @@ void read_files(const json_fields& fields, ready_file& content) {
 
 void read_dataset_fields(const json_fields& dataset, ready_file& content) {
   content.dataset_digest = dataset.text("digest");
-  const auto is_digit = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
-  if (content.dataset_digest.size() != 32 || !std::ranges::all_of(content.dataset_digest, is_digit)) {
-    dataset.fail_at("digest", "32 hexadecimal digits");
-  }
+  if (!is_digest(content.dataset_digest)) dataset.fail_at("digest", "32 hexadecimal digits");
   content.user_count = dataset.number<std::uint64_t>("user_count");
   content.item_count = dataset.number<std::uint64_t>("item_count");
   content.positive_count = dataset.number<std::uint64_t>("positive_count");

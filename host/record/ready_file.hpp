@@ -40,6 +40,9 @@ struct ready_file {
   std::uint32_t epochs_per_cycle = 1;        ///< train only
   padding_policy padding = padding_policy::resample;  ///< train only
   batch_layout layout = batch_layout::pointwise;      ///< train only; files without the field are pointwise
+  std::string distribution = "uniform";      ///< train only: of negatives; or "popularity", or "weights"
+  double alpha = 0;                          ///< popularity only
+  std::string weights_digest;                ///< of item_weights; empty if uniform
   bool mlperf = false;                       ///< eval only: negatives with replacement
   heldout_set evaluated = heldout_set::test;  ///< eval only
   infeasible_policy infeasible = infeasible_policy::skip;  ///< eval only: skip or fewer

@@ -57,6 +57,11 @@ json_fields::json_fields(const json& object, std::string where, std::string_view
   if (!object_.is_object()) fail("is not a JSON object");
 }
 
+double json_fields::real(std::string_view name) const {
+  if (!at(name).is_number()) fail_at(name, "a number");
+  return at(name).get<double>();
+}
+
 bool json_fields::boolean(std::string_view name) const {
   if (!at(name).is_boolean()) fail_at(name, "true or false");
   return at(name).get<bool>();

@@ -43,6 +43,7 @@ class json_fields {
   Number number(std::string_view name, Number max = std::numeric_limits<Number>::max()) const {
     return static_cast<Number>(number_up_to(name, max));
   }
+  double real(std::string_view name) const;
   bool boolean(std::string_view name) const;
   const std::string& text(std::string_view name) const;
 

@@ -52,10 +52,11 @@ void check_generate(const dataset& data, const generate_options& options, bool w
 ///   are removed.
 generate_report generate(const sampler& source, const generate_options& options, const run_control& control = {});
 
-/// The backend that recomputes the points. Does not change reports.
+/// The backend that recomputes the points, which does not change reports, and a run's own weights.
 struct verify_options {
   std::string device = "auto";                                      ///< as in sampler_options
   std::uint64_t bitset_budget = default_bitset_budget_bytes;  ///< bytes; see positives_index
+  item_weights weights = {};  ///< for records drawn with `weights`; those of popularity are computed again
 };
 
 /// A failed check: where, what was found and what was wanted.
@@ -77,7 +78,8 @@ struct verify_report {
 /// every batch from the recorded seed. Batches are compared whole; only a folder with a difference is read again, value
 /// by value, to describe it. Failed checks are reported, not thrown. Progress is in points.
 /// Throws format_error if nothing can be checked (no records below the folder, records of another dataset or stream
-/// version); option_error and backend_error for the device; io_error, interrupted_error.
+/// version); option_error for records drawn with other weights than the given ones, option_error and backend_error for
+/// the device; io_error, interrupted_error.
 verify_report verify(const dataset& data, const std::filesystem::path& folder, const run_control& control = {},
                      const verify_options& options = {});
 

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy
 import pytest
 from program import (BACKEND, BAD_DATA, FOUND_FAILURES, SMALL, USAGE, digests, leftovers, negpipe, refuses, small,
                      write_ratings)
@@ -154,6 +155,44 @@ def test_missing_cuda_is_refused_with_a_reason(dataset, tmp_path):
         pytest.skip("this machine has CUDA")
     refuses(BACKEND, "generate", dataset, "--out", tmp_path / "run", "--device", "cuda", *SMALL,
             naming=["cuda", "cpu"])
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("layout", ["pointwise", "pairwise"])
+def test_popularity_is_recorded_and_verified(layout, dataset, tmp_path):
+    negpipe("generate", dataset, "--out", tmp_path / "run", "--seed", 1, *SMALL, "--layout", layout,
+            "--distribution", "popularity", "--alpha", 0.6)
+    made = ready(tmp_path / "run/training_epochs/cycle_00000")
+    assert (made["distribution"], made["alpha"], len(made["weights_digest"])) == ("popularity", 0.6, 32)
+    assert "distribution" not in ready(tmp_path / "run/eval_data")
+    assert json.loads(negpipe("verify", dataset, tmp_path / "run", "--json").stdout)["failure_count"] == 0
+
+
+def test_weights_are_recorded_and_verified_with_the_same_file(dataset, tmp_path):
+    items = json.loads((dataset / "dataset.json").read_text())["items"]
+    numpy.save(tmp_path / "weights.npy", numpy.arange(1, items + 1))
+    numpy.save(tmp_path / "other.npy", numpy.ones(items, numpy.uint32))
+    run = tmp_path / "run"
+    negpipe("generate", dataset, "--out", run, "--seed", 1, *SMALL, "--weights", tmp_path / "weights.npy")
+    assert ready(run / "training_epochs/cycle_00000")["distribution"] == "weights"
+    report = json.loads(negpipe("verify", dataset, run, "--weights", tmp_path / "weights.npy", "--json").stdout)
+    assert report["failure_count"] == 0
+    refuses(USAGE, "verify", dataset, run, naming=["--weights", "give these weights"])
+    refuses(USAGE, "verify", dataset, run, "--weights", tmp_path / "other.npy", naming=["the given ones have"])
+
+
+def test_wrong_weights_are_refused_before_anything_is_written(dataset, tmp_path):
+    items = json.loads((dataset / "dataset.json").read_text())["items"]
+    numpy.save(tmp_path / "floats.npy", numpy.ones(items))
+    numpy.save(tmp_path / "few.npy", numpy.ones(items - 1, int))
+    numpy.save(tmp_path / "negative.npy", -numpy.ones(items, int))
+    (tmp_path / "cut.npy").write_bytes((tmp_path / "few.npy").read_bytes()[:-1])
+    command = ("generate", dataset, "--out", tmp_path / "run", *SMALL)
+    for name in ("floats", "negative", "cut"):
+        refuses(BAD_DATA, *command, "--weights", tmp_path / f"{name}.npy", naming=[f"{name}.npy"])
+    refuses(USAGE, *command, "--weights", tmp_path / "few.npy", naming=["--weights", items - 1, items])
+    refuses(USAGE, *command, "--alpha", 1, naming=["--alpha"])
+    refuses(USAGE, *command, "--distribution", "popularity", "--alpha", 17, naming=["--alpha", 17])
     assert not (tmp_path / "run").exists()
 
 

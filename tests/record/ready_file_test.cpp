@@ -50,6 +50,14 @@ ready_file pairwise_content() {
   return content;
 }
 
+ready_file popularity_content() {
+  ready_file content = training_content();
+  content.distribution = "popularity";
+  content.alpha = 0.7;
+  content.weights_digest = "fedcba9876543210fedcba9876543210";
+  return content;
+}
+
 json parse(const test::temporary_folder& folder) {
   const auto text = test::read_bytes(folder / "ready.json");
   return json::parse(reinterpret_cast<const char*>(text.data()),
@@ -79,7 +87,7 @@ TEST(ready_file, says_which_items_are_evaluated_only_if_it_is_unusual) {
 
 TEST(ready_file, gives_back_what_was_written) {
   const test::temporary_folder folder;
-  for (const auto& content : {training_content(), pairwise_content(), evaluation_content()}) {
+  for (const auto& content : {training_content(), pairwise_content(), popularity_content(), evaluation_content()}) {
     record::write_ready_file(folder.path(), content);
     const ready_file found = record::read_ready_file(folder.path());
     EXPECT_EQ(found.batch_size, content.batch_size);
@@ -104,6 +112,9 @@ TEST(ready_file, gives_back_what_was_written) {
     EXPECT_EQ(found.epochs_per_cycle, content.epochs_per_cycle);
     EXPECT_EQ(found.padding, content.padding);
     EXPECT_EQ(found.layout, content.layout);
+    EXPECT_EQ(found.distribution, content.distribution);
+    EXPECT_EQ(found.alpha, content.alpha);
+    EXPECT_EQ(found.weights_digest, content.weights_digest);
   }
 }
 
@@ -143,7 +154,7 @@ TEST(ready_file, without_a_layout_is_pointwise) {
 
 TEST(ready_file, refuses_a_field_that_is_missing_or_of_another_kind) {
   const test::temporary_folder folder;
-  for (const auto& content : {training_content(), pairwise_content(), evaluation_content()}) {
+  for (const auto& content : {training_content(), pairwise_content(), popularity_content(), evaluation_content()}) {
     record::write_ready_file(folder.path(), content);
     const json good = parse(folder);
     for (const auto& field : good.items()) {
@@ -155,6 +166,7 @@ TEST(ready_file, refuses_a_field_that_is_missing_or_of_another_kind) {
       }
       for (const json& value : {json(nullptr), json(-1), json(1.5), json("neither"), json::array({1})}) {
         if (field.key() == "library_version" && value.is_string()) continue;  // any text is valid
+        if (field.key() == "alpha" && value == json(1.5)) continue;
         bad = good;
         bad[field.key()] = value;
         store(folder, bad.dump());
