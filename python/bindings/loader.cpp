@@ -16,6 +16,7 @@
 #include "bindings.hpp"
 #include "buffer_pool.hpp"
 #include "candidates.hpp"
+#include "weights.hpp"
 
 namespace negpipe::python {
 
@@ -162,16 +163,19 @@ batch_layout layout_of(const std::string& name) {
 /// For batches that several threads make at once, each alone: one thread a fill.
 sampler training_sampler(const dataset& data, std::uint64_t seed, std::uint32_t num_negatives,
                          std::uint64_t batch_size, const std::string& padding, const std::string& layout,
-                         std::uint64_t bitset_budget) {
-  const sampler_options options{.seed = seed,
-                                .negatives = num_negatives,
-                                .batch_size = batch_size,
-                                .padding = padding_of(padding),
-                                .layout = layout_of(layout),
-                                .device = "cpu",
-                                .threads = 1,
-                                .bitset_budget = bitset_budget};
-  return run_interruptibly([&](const run_control& control) { return sampler(data, options, control); });
+                         std::uint64_t bitset_budget, const weight_array& weights, std::optional<double> alpha) {
+  sampler_options options{.seed = seed,
+                          .negatives = num_negatives,
+                          .batch_size = batch_size,
+                          .padding = padding_of(padding),
+                          .layout = layout_of(layout),
+                          .device = "cpu",
+                          .threads = 1,
+                          .bitset_budget = bitset_budget};
+  return run_interruptibly([&](const run_control& control) {
+    options.weights = weights_of(data, weights, alpha);
+    return sampler(data, options, control);
+  });
 }
 
 heldout_set set_of(const std::string& name) {
@@ -243,6 +247,7 @@ void bind_loader(nb::module_& module) {
   nb::class_<sampler>(module, "Sampler")
       .def_prop_ro("batch_count", &sampler::batch_count)
       .def_prop_ro("evaluation_batch_count", &sampler::evaluation_batch_count)
+      .def_prop_ro("weights_digest", [](const sampler& source) { return source.options().weights.digest(); })
       .def_prop_ro("device", &sampler::device);
   nb::class_<array_stream>(module, "BatchStream")
       .def("next", &array_stream::next, "A tuple of arrays, or None after the last batch.")
@@ -271,7 +276,7 @@ void bind_loader(nb::module_& module) {
              nb::arg("world_size"), nb::kw_only(), nb::arg("user_dtype"), nb::arg("item_dtype"));
   module.def("training_sampler", &training_sampler, nb::arg("data"), nb::kw_only(), nb::arg("seed"),
              nb::arg("num_negatives"), nb::arg("batch_size"), nb::arg("padding"), nb::arg("layout"),
-             nb::arg("bitset_budget"));
+             nb::arg("bitset_budget"), nb::arg("weights").none(), nb::arg("alpha").none());
   module.def("evaluation_sampler", &evaluation_sampler, nb::arg("data"), nb::kw_only(), nb::arg("seed"),
              nb::arg("num_negatives"), nb::arg("batch_size"), nb::arg("mlperf"), nb::arg("split"),
              nb::arg("infeasible"), nb::arg("bitset_budget"));

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "bindings.hpp"
+#include "weights.hpp"
 
 namespace negpipe::python {
 
@@ -47,14 +48,7 @@ class new_array {
   std::size_t count_;
 };
 
-item_weights weights_of(const dataset& data, const std::optional<flat_array<std::uint32_t>>& weights,
-                        std::optional<double> alpha) {
-  if (alpha) return popularity_weights(data, *alpha);
-  if (!weights) return {};
-  return item_weights(std::vector<std::uint32_t>(weights->data(), weights->data() + weights->size()));
-}
-
-negative_sampler make(const dataset& data, std::uint64_t seed, const std::optional<flat_array<std::uint32_t>>& weights,
+negative_sampler make(const dataset& data, std::uint64_t seed, const weight_array& weights,
                       std::optional<double> alpha, unsigned threads, std::uint64_t bitset_budget) {
   return run_interruptibly([&](const run_control& control) {
     return negative_sampler(data,

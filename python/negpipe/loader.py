@@ -14,10 +14,12 @@ import weakref
 from collections.abc import Iterator
 from typing import Any
 
+import numpy.typing as npt
 
 from negpipe import _native, errors
 from negpipe.candidates import Candidates, write_candidates
 from negpipe.dataset import Dataset
+from negpipe.negatives import checked_distribution
 from negpipe.ranks import Ranks, find_ranks
 
 log = logging.getLogger("negpipe")
@@ -190,7 +192,9 @@ class TrainLoader(_Loader):
 
     batch_size:     points, or rows, of all ranks together. Each rank gets an equal, contiguous part, so the sequence of
                     batches does not depend on the number of ranks.
-    num_negatives:  negatives a positive, drawn uniformly from the items that are none of the user's positives.
+    num_negatives:  negatives a positive, drawn from the items that are none of the user's positives.
+    distribution:   of negatives: "uniform", or "popularity": in proportion to item_counts() ** alpha (0.75 by default).
+    weights:        integers [num_items] instead; 0 is never drawn. Both draw on the CPU only.
     seed:           64 bits; equal seeds give equal batches.
     padding:        how the last batch is filled: "resample" (points or rows of the epoch again), "mask", or "drop" it.
     rank, world_size: found at the first batch when None: see negpipe.ranks.
@@ -215,6 +219,9 @@ class TrainLoader(_Loader):
         device: str = "auto",
         padding: str = "resample",
         layout: str = "pointwise",
+        distribution: str = "uniform",
+        alpha: float | None = None,
+        weights: npt.ArrayLike | None = None,
         rank: int | None = None,
         world_size: int | None = None,
         prefetch: int = 2,
@@ -234,18 +241,30 @@ class TrainLoader(_Loader):
         self.layout = layout
         self._dtypes = {"user_dtype": user_dtype, "item_dtype": item_dtype, "label_dtype": label_dtype}
         self._bitset_budget = bitset_budget
-        self._sampler = _native.training_sampler(
-            dataset._native,
-            seed=seed,
-            num_negatives=num_negatives,
-            batch_size=batch_size,
-            padding=padding,
-            layout=layout,
-            bitset_budget=bitset_budget,
-        )
+        self._distribution = checked_distribution(distribution, alpha, weights)
+        self._sampler = self._make_sampler()
         _native.training_source(self._sampler, 0, 1, **self._dtypes)  # wrong dtypes are refused here
         self._start = (0, 0)  # epoch and batch with which the next iteration begins
         self._active: EpochIterator | None = None
+
+    def _make_sampler(self) -> _native.Sampler:
+        alpha, weights = self._distribution
+        return _native.training_sampler(
+            self.dataset._native,
+            seed=self.seed,
+            num_negatives=self.num_negatives,
+            batch_size=self.batch_size,
+            padding=self.padding,
+            layout=self.layout,
+            bitset_budget=self._bitset_budget,
+            weights=weights,
+            alpha=alpha,
+        )
+
+    @property
+    def weights_digest(self) -> str:
+        """MD5 of the items' weights as little-endian uint32; empty if negatives are uniform."""
+        return self._sampler.weights_digest
 
     def __len__(self) -> int:
         """Batches in an epoch, the same for every rank."""
@@ -319,6 +338,7 @@ class TrainLoader(_Loader):
             "num_negatives": self.num_negatives,
             "batch_size": self.batch_size,
             "padding": self.padding,
+            **({"weights": self.weights_digest} if self.weights_digest else {}),
         }
 
     def state_dict(self) -> dict[str, Any]:
@@ -336,7 +356,7 @@ class TrainLoader(_Loader):
         """
         if not isinstance(state, dict):
             raise errors.StateMismatchError(f"the state is a {type(state).__name__}; expected what state_dict returned")
-        for name, ours in self._identity().items():
+        for name, ours in {"weights": None, **self._identity()}.items():
             if state.get(name) != ours:
                 raise errors.StateMismatchError(
                     f"{name} is {state.get(name)!r} in the state and {ours!r} here: the batches would not be the same"
@@ -363,15 +383,7 @@ class TrainLoader(_Loader):
 
     def __setstate__(self, state):
         vars(self).update(state, _source=None, _active=None, _iterators=weakref.WeakSet())
-        self._sampler = _native.training_sampler(
-            self.dataset._native,
-            seed=self.seed,
-            num_negatives=self.num_negatives,
-            batch_size=self.batch_size,
-            padding=self.padding,
-            layout=self.layout,
-            bitset_budget=self._bitset_budget,
-        )
+        self._sampler = self._make_sampler()
 
 
 _NOT_PICKLED = {"_source", "_sampler", "_active", "_iterators"}

@@ -110,21 +110,15 @@ class NegativeSampler:
         """
         if not isinstance(dataset, Dataset):
             raise TypeError(f"dataset is a {type(dataset).__name__}; expected a negpipe.Dataset")
-        if distribution not in ("uniform", "popularity"):
-            raise errors.OptionError(f"`distribution`: {distribution!r} given; expected 'uniform' or 'popularity'")
-        if distribution == "popularity" and weights is not None:
-            raise errors.OptionError("`weights`: excludes `distribution`; leave one of them out")
-        if alpha is not None and distribution != "popularity":
-            raise errors.OptionError("`alpha`: only distribution='popularity' takes it")
         self.dataset = dataset
+        self.alpha, given = checked_distribution(distribution, alpha, weights)
         self.distribution = "weights" if weights is not None else distribution
-        self.alpha = DEFAULT_ALPHA if distribution == "popularity" and alpha is None else alpha
         self._process = os.getpid()
         self._native = _native.negative_sampler(
             dataset._native,
             seed=_integer(seed, "seed", 2**64 - 1),
-            weights=None if weights is None else _checked_weights(weights),
-            alpha=None if self.alpha is None else float(self.alpha),
+            weights=given,
+            alpha=self.alpha,
             threads=_integer(threads, "threads", 4096),
             bitset_budget=bitset_budget,
         )
@@ -248,6 +242,19 @@ class NegativeSampler:
 
 def _rebuild(dataset, seed, options, alpha, weights) -> NegativeSampler:
     return NegativeSampler(dataset, seed, alpha=alpha, weights=weights, **options)
+
+
+def checked_distribution(distribution: str, alpha, weights) -> tuple[float | None, np.ndarray | None]:
+    """(alpha of popularity or None, weights as uint32 or None). Raises OptionError."""
+    if distribution not in ("uniform", "popularity"):
+        raise errors.OptionError(f"`distribution`: {distribution!r} given; expected 'uniform' or 'popularity'")
+    if distribution == "popularity" and weights is not None:
+        raise errors.OptionError("`weights`: excludes `distribution`; leave one of them out")
+    if alpha is not None and distribution != "popularity":
+        raise errors.OptionError("`alpha`: only distribution='popularity' takes it")
+    if distribution == "popularity":
+        return float(DEFAULT_ALPHA if alpha is None else alpha), None
+    return None, None if weights is None else _checked_weights(weights)
 
 
 def _checked_weights(weights) -> np.ndarray:

@@ -285,3 +285,26 @@ def test_users_whose_other_items_weigh_0_are_named(data):
     weights[data.positives_of(17)[0]] = 1
     with pytest.raises(errors.InfeasibleError, match="have no negative|has no negative"):
         negpipe.NegativeSampler(data, weights=weights)
+
+
+@pytest.mark.parametrize("layout", ["pointwise", "pairwise"])
+@pytest.mark.parametrize("options", [{"distribution": "popularity", "alpha": 0.5}, {"weights": np.arange(1, 91)}])
+def test_train_loader_draws_by_weight(data, layout, options):
+    draw = negpipe.NegativeSampler(data, **options)
+    outside = ~draw.contains(np.arange(60)[:, None], np.arange(90))
+    chances = np.where(outside, np.exp(draw.log_q(np.arange(60)[:, None], np.arange(90))), 0)
+    loader = negpipe.TrainLoader(data, 1000, num_negatives=6, seed=1, padding="drop", layout=layout, **options)
+    copy = pickle.loads(pickle.dumps(loader))
+    drawn, expected = np.zeros(90), np.zeros(90)
+    for epoch in range(3):
+        for (users, items, last), again in zip(loader.epoch(epoch), copy.epoch(epoch)):
+            assert (items == again[1]).all() and (last == again[2]).all()
+            users, negatives = (users[last == 0], items[last == 0]) if layout == "pointwise" else (users[:, None], last)
+            assert outside[users, negatives].all()
+            drawn += np.bincount(negatives.ravel(), minlength=90)
+            expected += chances[np.broadcast_to(users, negatives.shape)].reshape(-1, 90).sum(0)
+    assert ((drawn - expected) ** 2 / np.maximum(expected, 1e-9)).sum() < 90 + 6 * np.sqrt(180)
+    state = loader.state_dict()
+    copy.load_state_dict(state)
+    with pytest.raises(errors.StateMismatchError, match="weights"):
+        negpipe.TrainLoader(data, 1000, num_negatives=6, seed=1, padding="drop", layout=layout).load_state_dict(state)

@@ -1,0 +1,24 @@
+// Weights as Python gives them.
+#pragma once
+
+#include <nanobind/ndarray.h>
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "bindings.hpp"
+#include "negpipe/item_weights.hpp"
+
+namespace negpipe::python {
+
+using weight_array = std::optional<nb::ndarray<const std::uint32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>>;
+
+/// Returns the weights of popularity if alpha is given, else the caller's, else uniform ones.
+inline item_weights weights_of(const dataset& data, const weight_array& weights, std::optional<double> alpha) {
+  if (alpha) return popularity_weights(data, *alpha);
+  if (!weights) return {};
+  return item_weights(std::vector<std::uint32_t>(weights->data(), weights->data() + weights->size()));
+}
+
+}  // namespace negpipe::python
