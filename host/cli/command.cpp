@@ -114,6 +114,7 @@ std::string flag_of(std::string_view field) {
       {"cycles_ahead", "--cycles-ahead"},
       {"timeout", "--timeout"},
       {"out", "--out"},
+      {"part", "--part"},
       {"seed", "--seed"},
       {"mlperf", "--mlperf"},
       {"no_eval", "--no-eval"},

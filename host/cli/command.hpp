@@ -77,6 +77,7 @@ void add_prepare(CLI::App& app);
 void add_synth(CLI::App& app);
 void add_generate(CLI::App& app);
 void add_produce(CLI::App& app);
+void add_publish(CLI::App& app);
 void add_verify(CLI::App& app);
 void add_hash(CLI::App& app);
 void add_info(CLI::App& app);

@@ -4,28 +4,47 @@
 
 #include "command.hpp"
 #include "generation.hpp"
+#include "negpipe/error.hpp"
 #include "negpipe/pipeline.hpp"
+#include "part.hpp"
 #include "progress_display.hpp"
 
 namespace negpipe::cli {
 
 namespace {
 
+struct generate_arguments : generation_arguments {
+  std::string part;
+};
+
 nlohmann::ordered_json to_json(const published_folder& folder) {
-  return {{"path", folder.path.string()},
-          {"points", folder.point_count},
-          {"bytes", folder.byte_count},
-          {"seconds", folder.seconds},
-          {"points_per_second", folder.seconds > 0 ? static_cast<double>(folder.point_count) / folder.seconds : 0}};
+  nlohmann::ordered_json fields = {
+      {"path", folder.path.string()},
+      {"points", folder.point_count},
+      {"bytes", folder.byte_count},
+      {"seconds", folder.seconds},
+      {"points_per_second", folder.seconds > 0 ? static_cast<double>(folder.point_count) / folder.seconds : 0}};
+  if (folder.kept_file_count != 0) fields["kept_files"] = folder.kept_file_count;
+  return fields;
 }
 
 std::string to_text(const published_folder& folder, std::string_view unit) {
   const double rate = folder.seconds > 0 ? static_cast<double>(folder.point_count) / folder.seconds : 0;
-  return fmt::format("{}: {} {}, {}B in {:.2f} s ({}{}/s)\n", folder.path.string(), folder.point_count, unit,
-                     with_prefix(static_cast<double>(folder.byte_count)), folder.seconds, with_prefix(rate), unit);
+  const std::string kept =
+      folder.kept_file_count == 0 ? "" : fmt::format(", {} files made before", folder.kept_file_count);
+  return fmt::format("{}: {} {}, {}B in {:.2f} s ({}{}/s){}\n", folder.path.string(), folder.point_count, unit,
+                     with_prefix(static_cast<double>(folder.byte_count)), folder.seconds, with_prefix(rate), unit, kept);
 }
 
-void run_generate(generation_arguments& arguments) {
+/// Parts that each drew their own seed would not be of one run.
+void check_seed(const generate_arguments& arguments) {
+  if (!arguments.options.part || arguments.seed) return;
+  throw option_error("seed", "is not given; all parts of a run need the same, so `part` needs one");
+}
+
+void run_generate(generate_arguments& arguments) {
+  arguments.options.part = parse_part(arguments.part);
+  check_seed(arguments);
   const run_control control = make_control(arguments.common);
   const dataset data = dataset::load(arguments.dataset_folder);
   settle_generation(arguments, data, [&](const std::string& note) { print_note(arguments.common, note); });
@@ -45,19 +64,26 @@ void run_generate(generation_arguments& arguments) {
     summary["evaluation"] = to_json(*report.evaluation);
     text += to_text(*report.evaluation, "points");
   }
+  if (arguments.options.part) {
+    summary["part"] = fmt::format("{}/{}", arguments.options.part->index, arguments.options.part->count);
+    text += fmt::format("publish with: negpipe publish {}\n", arguments.options.out.string());
+  }
   print_outcome(arguments.common, summary, text);
 }
 
 }  // namespace
 
 void add_generate(CLI::App& app) {
-  auto arguments = std::make_shared<generation_arguments>();
+  auto arguments = std::make_shared<generate_arguments>();
   generate_options& options = arguments->options;
   CLI::App& command = *app.add_subcommand("generate", "Write training cycles and the evaluation data");
   command.add_option("DATASET", arguments->dataset_folder, "a folder that prepare or synth wrote")->required();
   command.add_option("--out", options.out, "folder to write to")->required();
   command.add_option("--cycles", options.cycle_count, "number of cycles to write")->capture_default_str();
   add_generation_options(command, *arguments);
+  add_part_option(command, arguments->part,
+                  "make only the record files f with f mod N = I, hidden until `negpipe publish`; auto: I and N from a "
+                  "Slurm array, mpirun or torchrun");
   command.add_flag("--force", options.replace,
                    "replace cycle and evaluation folders that have a ready.json, or are empty");
   add_common_options(command, arguments->common,

@@ -5,6 +5,7 @@
 
 #include "command.hpp"
 #include "negpipe/pipeline.hpp"
+#include "part.hpp"
 
 namespace negpipe::cli {
 
@@ -13,12 +14,14 @@ namespace {
 struct hash_arguments {
   common_options common;
   std::filesystem::path folder;
+  std::string part;
 };
 
 void run_hash(const hash_arguments& arguments) {
   nlohmann::ordered_json summary = {{"folders", nlohmann::ordered_json::array()}};
   std::string text;
-  for (const record_hash& hash : hash_records(arguments.folder, make_control(arguments.common))) {
+  const auto hashes = hash_records(arguments.folder, make_control(arguments.common), parse_part(arguments.part));
+  for (const record_hash& hash : hashes) {
     summary["folders"].push_back({{"name", hash.name},
                                   {"batch_count", hash.batch_count},
                                   {"all_batches", hash.all_batches},
@@ -36,6 +39,8 @@ void add_hash(CLI::App& app) {
   CLI::App& command = *app.add_subcommand(
       "hash", "Print MD5 of users and items, of all batches and of the first, for each cycle and the evaluation data");
   command.add_option("DIR", arguments->folder, "a folder that generate wrote to")->required();
+  add_part_option(command, arguments->part,
+                  "hash only the record files f with f mod N = I; auto: as in generate");
   add_common_options(command, arguments->common, "negpipe hash run");
   command.callback([arguments] { run_hash(*arguments); });
 }

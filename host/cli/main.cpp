@@ -69,6 +69,7 @@ int main(int argc, char** argv) {
   negpipe::cli::add_info(app);
   negpipe::cli::add_generate(app);
   negpipe::cli::add_produce(app);
+  negpipe::cli::add_publish(app);
   negpipe::cli::add_verify(app);
   negpipe::cli::add_hash(app);
   negpipe::cli::check_values(app);

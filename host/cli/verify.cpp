@@ -5,6 +5,7 @@
 
 #include "command.hpp"
 #include "negpipe/pipeline.hpp"
+#include "part.hpp"
 
 namespace negpipe::cli {
 
@@ -16,6 +17,7 @@ struct verify_arguments {
   std::filesystem::path folder;
   verify_options options;
   std::filesystem::path weights;
+  std::string part;
 };
 
 nlohmann::ordered_json to_json(const verify_report& report) {
@@ -45,7 +47,8 @@ std::string to_text(const verify_report& report) {
                                            : fmt::format("read {}; {} failures\n", what, report.failure_count));
 }
 
-void run_verify(const verify_arguments& arguments) {
+void run_verify(verify_arguments& arguments) {
+  arguments.options.part = parse_part(arguments.part);
   const run_control control = make_control(arguments.common);
   const dataset data = dataset::load(arguments.dataset_folder);
   verify_options options = arguments.options;
@@ -74,6 +77,8 @@ void add_verify(CLI::App& app) {
       ->transform(byte_count())
       ->capture_default_str();
   command.add_option("--weights", arguments->weights, "the .npy file of weights that generate was given");
+  add_part_option(command, arguments->part,
+                  "check only the record files f with f mod N = I; auto: as in generate");
   add_common_options(command, arguments->common, "negpipe verify ml-1m run");
   command.callback([arguments] { run_verify(*arguments); });
 }

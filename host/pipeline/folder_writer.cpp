@@ -44,15 +44,15 @@ using clock = std::chrono::steady_clock;
 /// Order in which the batches of a folder are made: round robin over the files, ascending within each.
 class batch_order {
  public:
-  explicit batch_order(const file_layout& layout) : layout_(layout) {}
+  batch_order(const file_layout& layout, record::file_range range) : layout_(layout), range_(range) {}
 
   /// Returns the next batch through batch; false if none is left. Thread-safe.
   bool next(std::uint64_t& batch) {
     for (;;) {
       const std::uint64_t turn = turn_.fetch_add(1, std::memory_order_relaxed);
-      if (turn / layout_.file_count >= layout_.batches_per_file()) return false;
-      const auto file = static_cast<std::uint32_t>(turn % layout_.file_count);
-      const std::uint64_t within = turn / layout_.file_count;
+      const std::uint64_t within = turn / range_.count;
+      if (within >= layout_.batches_per_file()) return false;
+      const auto file = range_.first + static_cast<std::uint32_t>(turn % range_.count);
       if (within >= layout_.batches_in(file)) continue;
       batch = layout_.first_batch(file) + within;
       return true;
@@ -61,6 +61,7 @@ class batch_order {
 
  private:
   file_layout layout_;
+  record::file_range range_;
   std::atomic<std::uint64_t> turn_{0};
 };
 
@@ -78,16 +79,24 @@ struct folder_job {
   record::ready_file ready;     ///< without the list of files
 };
 
-/// Fills, encodes and writes all batches in parallel, each in one thread. If there are fewer batches than threads, all
-/// threads fill each batch together.
-void write_batches(const folder_job& job, const file_layout& layout, const record::record_template& shape,
-                   record::record_set& files, const run_control& control) {
-  batch_order order(layout);
+/// Points written, of all points of a folder or part.
+struct point_progress {
+  std::uint64_t done = 0;
+  std::uint64_t total;
+};
+
+/// Fills, encodes and writes all batches of some files in parallel, each in one thread. If there are fewer batches than
+/// threads, all threads fill each batch together.
+void write_batches(const folder_job& job, const file_layout& layout, record::file_range range,
+                   const record::record_template& shape, record::record_set& files, point_progress& points,
+                   const run_control& control) {
+  batch_order order(layout, range);
   std::atomic<bool> failed{false};
   std::mutex progress_mutex;
-  std::uint64_t points_done = 0;
+  const std::uint64_t batches = layout.first_batch(range.first + range.count) - layout.first_batch(range.first);
+  if (batches == 0) return;
   const unsigned threads = control.threads == 0 ? job.source.threads() : control.thread_count();
-  const auto workers = static_cast<unsigned>(std::min<std::uint64_t>(threads, job.batch_count));
+  const auto workers = static_cast<unsigned>(std::min<std::uint64_t>(threads, batches));
   const sampler source = job.source.with_threads(workers == threads ? 1 : threads);
   support::thread_pool pool(workers);
   pool.for_each(workers, [&](std::uint64_t) {
@@ -101,8 +110,8 @@ void write_batches(const folder_job& job, const file_layout& layout, const recor
         shape.encode(buffers.columns(), record);
         files.write(batch, record);
         const std::lock_guard lock(progress_mutex);
-        points_done += job.batch_size;
-        control.report({job.stage, job.unit, points_done, job.batch_count * job.batch_size});
+        points.done += job.batch_size;
+        control.report({job.stage, job.unit, points.done, points.total});
       }
     } catch (...) {
       failed = true;  // the other workers stop at their next batch, or in write()
@@ -112,15 +121,41 @@ void write_batches(const folder_job& job, const file_layout& layout, const recor
   });
 }
 
+double seconds_since(clock::time_point begin) { return std::chrono::duration<double>(clock::now() - begin).count(); }
+
+/// Writes the files of one part, one after the other, so that a killed run loses one file at most.
+published_folder write_files_of_part(const folder_job& job, const folder_options& options,
+                                     const run_control& control) {
+  const auto begin = clock::now();
+  const pipeline::part_task& task = *options.part;
+  const file_layout layout{job.batch_count, options.readers};
+  const record::record_template shape(job.shape.columns);
+  std::uint64_t batches = 0;
+  for (std::uint32_t f = task.part; f < options.readers; f += task.run.part_count) batches += layout.batches_in(f);
+  point_progress points{.total = batches * job.batch_size};
+  const auto make = [&](const fs::path& folder, std::uint32_t f) {
+    record::record_set files(folder, job.prefix, layout, {f, 1}, shape.record_bytes(), options.compression);
+    write_batches(job, layout, {f, 1}, shape, files, points, control);
+    return files.finish().front();
+  };
+  const auto cycle = job.ready.kind == record::record_kind::train ? std::optional<std::uint64_t>(job.ready.cycle)
+                                                                  : std::nullopt;
+  const pipeline::part_outcome outcome =
+      write_part(task, {job.folder, cycle, job.prefix, layout, options.compression, make});
+  return {outcome.folder, points.total, outcome.byte_count, seconds_since(begin), outcome.kept_file_count};
+}
+
 /// Writes one folder and publishes it.
 published_folder write_folder(const folder_job& job, const folder_options& options, const run_control& control) {
+  if (options.part) return write_files_of_part(job, options, control);
   const auto begin = clock::now();
   support::staged_folder staging(job.folder, options.replace ? std::optional(record_folder_kind) : std::nullopt,
                                  options.staging);
   const file_layout layout{job.batch_count, options.readers};
   const record::record_template shape(job.shape.columns);
   record::record_set files(staging.path(), job.prefix, layout, shape.record_bytes(), options.compression);
-  write_batches(job, layout, shape, files, control);
+  point_progress points{.total = job.batch_count * job.batch_size};
+  write_batches(job, layout, {0, options.readers}, shape, files, points, control);
 
   published_folder published{.path = job.folder, .point_count = job.batch_count * job.batch_size};
   record::ready_file ready = job.ready;
@@ -129,7 +164,7 @@ published_folder write_folder(const folder_job& job, const folder_options& optio
   record::write_ready_file(staging.path(), ready);
   options.publish ? options.publish(staging) : staging.publish();
   for (const auto& file : ready.files) published.byte_count += file.byte_count;
-  published.seconds = std::chrono::duration<double>(clock::now() - begin).count();
+  published.seconds = seconds_since(begin);
   return published;
 }
 
@@ -177,6 +212,42 @@ void check_records(const sampler& source) {
   if (source.has_evaluation()) (void)record::record_template(evaluation_shape_of(source).columns);
 }
 
+record::ready_file describe_cycle(const sampler& source, const folder_options& options, std::uint32_t cycle) {
+  const training_plan& plan = source.plan();
+  record::ready_file ready = describe(source, options);
+  ready.kind = record::record_kind::train;
+  ready.seed = plan.seed;
+  ready.batch_size = plan.batch_size;
+  ready.batch_count = plan.batch_count;
+  ready.point_count = plan.point_count;
+  ready.negatives = plan.negatives;
+  ready.cycle = cycle;
+  ready.epochs_per_cycle = plan.epochs;
+  ready.padding = plan.pad;
+  ready.layout = plan.layout;
+  const item_weights& weights = source.options().weights;
+  ready.distribution = weights.distribution();
+  ready.alpha = weights.alpha();
+  ready.weights_digest = weights.digest();
+  return ready;
+}
+
+record::ready_file describe_evaluation(const sampler& source, const folder_options& options) {
+  const evaluation_plan& plan = source.evaluation_plan();
+  record::ready_file ready = describe(source, options);
+  ready.kind = record::record_kind::eval;
+  ready.seed = plan.seed;
+  ready.batch_size = plan.batch_size;
+  ready.batch_count = plan.batch_count;
+  ready.point_count = plan.element_count();
+  ready.negatives = plan.negatives;
+  ready.mlperf = plan.with_replacement;
+  ready.evaluated = source.options().evaluation->set;
+  if (plan.fewer) ready.infeasible = infeasible_policy::fewer;
+  ready.skipped_users = skipped_users(source.data(), *source.options().evaluation);
+  return ready;
+}
+
 published_folder write_cycle(const sampler& source, const folder_options& options, std::uint32_t cycle,
                              const run_control& control) {
   const training_plan& plan = source.plan();
@@ -192,28 +263,14 @@ published_folder write_cycle(const sampler& source, const folder_options& option
                        from.plan().layout == batch_layout::pairwise ? from.fill(cycle, batch, buffers.pairs())
                                                                     : from.fill(cycle, batch, buffers.training());
                      },
-                 .ready = describe(source, options)};
+                 .ready = describe_cycle(source, options, cycle)};
   if (plan.layout == batch_layout::pairwise) job.unit = "rows";
-  job.ready.kind = record::record_kind::train;
-  job.ready.seed = plan.seed;
-  job.ready.batch_size = plan.batch_size;
-  job.ready.batch_count = plan.batch_count;
-  job.ready.point_count = plan.point_count;
-  job.ready.negatives = plan.negatives;
-  job.ready.cycle = cycle;
-  job.ready.epochs_per_cycle = plan.epochs;
-  job.ready.padding = plan.pad;
-  job.ready.layout = plan.layout;
-  const item_weights& weights = source.options().weights;
-  job.ready.distribution = weights.distribution();
-  job.ready.alpha = weights.alpha();
-  job.ready.weights_digest = weights.digest();
   return write_folder(job, options, control);
 }
 
 published_folder write_evaluation(const sampler& source, const folder_options& options, const run_control& control) {
   const evaluation_plan& plan = source.evaluation_plan();
-  folder_job job{.stage = "evaluation",
+  const folder_job job{.stage = "evaluation",
                  .folder = evaluation_folder(options.out),
                  .prefix = record::evaluation_prefix,
                  .batch_size = plan.batch_size,
@@ -222,17 +279,7 @@ published_folder write_evaluation(const sampler& source, const folder_options& o
                  .source = source,
                  .fill = [](const sampler& from, std::uint64_t batch,
                             batch_buffers& buffers) { from.fill_evaluation(batch, buffers.evaluation()); },
-                 .ready = describe(source, options)};
-  job.ready.kind = record::record_kind::eval;
-  job.ready.seed = plan.seed;
-  job.ready.batch_size = plan.batch_size;
-  job.ready.batch_count = plan.batch_count;
-  job.ready.point_count = plan.element_count();
-  job.ready.negatives = plan.negatives;
-  job.ready.mlperf = plan.with_replacement;
-  job.ready.evaluated = source.options().evaluation->set;
-  if (plan.fewer) job.ready.infeasible = infeasible_policy::fewer;
-  job.ready.skipped_users = skipped_users(source.data(), *source.options().evaluation);
+                 .ready = describe_evaluation(source, options)};
   return write_folder(job, options, control);
 }
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,8 @@
 #include "negpipe/sampler.hpp"
 #include "negpipe/tfrecord.hpp"
 #include "output_path.hpp"
+#include "part_writer.hpp"
+#include "ready_file.hpp"
 #include "staging.hpp"
 
 namespace negpipe {
@@ -33,6 +36,8 @@ struct folder_options {
   std::filesystem::path staging{};  ///< existing folder for unfinished work; empty: next to the final path
   /// Publishes a complete hidden folder; empty: staged_folder::publish().
   std::function<void(support::staged_folder&)> publish{};
+  /// Write only the files of this part, to its hidden folder, and publish nothing.
+  std::optional<pipeline::part_task> part{};
 };
 
 /// Throws option_error if readers is 0.
@@ -46,6 +51,13 @@ void check_outside(const dataset& data, const std::filesystem::path& out);
 std::filesystem::path cycle_folder(const std::filesystem::path& out, std::uint64_t cycle);
 /// Returns OUT/eval_data.
 std::filesystem::path evaluation_folder(const std::filesystem::path& out);
+
+/// Throws option_error unless the index is below the count.
+void check_part(const std::optional<run_part>& part);
+
+/// Return the ready.json of a cycle or of the evaluation data, without its files.
+record::ready_file describe_cycle(const sampler& source, const folder_options& options, std::uint32_t cycle);
+record::ready_file describe_evaluation(const sampler& source, const folder_options& options);
 
 /// Write one folder under a hidden name, ready.json last, and publish it by rename when everything is on disk.
 /// - control.threads: 0 means the threads of the sampler.

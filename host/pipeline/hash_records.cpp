@@ -3,6 +3,7 @@
 #include "batch_columns.hpp"
 #include "digest.hpp"
 #include "files.hpp"
+#include "folder_writer.hpp"
 #include "format.hpp"
 #include "negpipe/error.hpp"
 #include "negpipe/pipeline.hpp"
@@ -32,14 +33,16 @@ record::ready_file read_ready(const pipeline::record_folder& folder) {
 /// Hashes the records of one folder.
 class folder_hasher {
  public:
-  folder_hasher(const pipeline::record_folder& folder, const run_control& control)
-      : folder_(folder), ready_(read_ready(folder)), columns_(columns_of(ready_)), control_(control) {
+  folder_hasher(const pipeline::record_folder& folder, const run_control& control, run_part part)
+      : folder_(folder), ready_(read_ready(folder)), columns_(columns_of(ready_)), control_(control), part_(part) {
     result_.name = folder.name;
   }
 
   /// Throws if anything in ready.json is missing: the hash of a part could be taken for that of the whole.
   record_hash run() {
-    for (const record::record_file& file : ready_.files) hash_file(folder_.path / file.name, file);
+    for (std::size_t f = part_.index; f < ready_.files.size(); f += part_.count) {
+      hash_file(folder_.path / ready_.files[f].name, ready_.files[f]);
+    }
     result_.all_batches = hash_.hex();
     return result_;
   }
@@ -81,16 +84,19 @@ class folder_hasher {
   record::ready_file ready_;
   std::vector<record::column_spec> columns_;
   const run_control& control_;
+  run_part part_;
   support::md5 hash_;
   record_hash result_;
 };
 
 }  // namespace
 
-std::vector<record_hash> hash_records(const std::filesystem::path& folder, const run_control& control) {
+std::vector<record_hash> hash_records(const std::filesystem::path& folder, const run_control& control,
+                                      const std::optional<run_part>& part) {
+  check_part(part);
   std::vector<record_hash> hashes;
   for (const auto& records : pipeline::find_record_folders(folder)) {
-    hashes.push_back(folder_hasher(records, control).run());
+    hashes.push_back(folder_hasher(records, control, part.value_or(run_part{})).run());
   }
   return hashes;
 }

@@ -6,6 +6,7 @@
 #include "batch_columns.hpp"
 #include "digest.hpp"
 #include "files.hpp"
+#include "folder_writer.hpp"
 #include "format.hpp"
 #include "index_check.hpp"
 #include "negpipe/error.hpp"
@@ -36,6 +37,7 @@ struct verification {
   support::thread_pool& pool;
   const run_control& control;
   verify_report& report;
+  std::optional<run_part> part;
 
   void fail(const fs::path& file, std::string message) const {
     ++report.failure_count;
@@ -70,9 +72,9 @@ class folder_verifier {
   void run() {
     if (!read_ready()) return;
     check_for_other_files();
-    for (std::uint32_t f = 0; f < layout_.file_count; ++f) read_file(f);
+    for_each_file([&](std::uint32_t f) { read_file(f); });
     // With missing records, which are reported already, all sums differ.
-    if (differs_ || (complete_ && !columns_check_->concludes())) find_differences();
+    if (differs_ || (is_whole() && !columns_check_->concludes())) find_differences();
   }
 
  private:
@@ -96,6 +98,13 @@ class folder_verifier {
     bool ended = false;
   };
 
+  template <typename Body>
+  void for_each_file(const Body& body) const {
+    const run_part part = run_.part.value_or(run_part{});
+    for (std::uint32_t f = part.index; f < layout_.file_count; f += part.count) body(f);
+  }
+  /// Returns whether all records of the folder were checked.
+  bool is_whole() const { return complete_ && !run_.part; }
   bool read_ready();
   void refuse_other_origin() const;
   void make_checks();
@@ -385,8 +394,8 @@ void folder_verifier::find_differences() {
   core::positives_view positives = index().view();
   positives.form = core::membership::sorted_search;  // the reference for the other forms
   const std::unique_ptr<record_checker> checker = make_checker(positives);
-  for (std::uint32_t f = 0; f < layout_.file_count; ++f) explain_file(f, *checker);
-  if (!complete_) return;
+  for_each_file([&](std::uint32_t f) { explain_file(f, *checker); });
+  if (!is_whole()) return;
   findings found;
   checker->conclude(found);
   run_.fail(folder_.path, "", found);
@@ -420,12 +429,13 @@ void folder_verifier::explain_file(std::uint32_t number, record_checker& checker
 
 verify_report verify(const dataset& data, const fs::path& folder, const run_control& control,
                      const verify_options& options) {
+  check_part(options.part);
   verify_report report;
   const std::vector<record_folder> folders = find_record_folders(folder);
   const positives_index index(data, options.bitset_budget, control);
   support::thread_pool pool(control.thread_count());
   const verification run{data, index,   make_backend(options.device, index, 1), options.device, options.weights,
-                         pool, control, report};
+                         pool, control, report, options.part};
   for (const record_folder& records : folders) {
     folder_verifier(run, records).run();
     if (records.is_evaluation) {

@@ -230,8 +230,16 @@ std::uint64_t max_record_payload_bytes(const ready_file& content) {
   return std::min(bytes, max_payload_bytes);
 }
 
+std::string ready_text(const ready_file& content) { return to_json(content).dump(2) + "\n"; }
+
 void write_ready_file(const std::filesystem::path& folder, const ready_file& content) {
-  support::publish_file(folder / ready_file_name, to_json(content).dump(2) + "\n");
+  support::publish_file(folder / ready_file_name, ready_text(content));
+}
+
+ready_file parse_ready_text(std::string_view text, const std::string& where) {
+  const json root = support::parse_json(text);
+  if (root.is_discarded()) throw format_error(where + ": not valid JSON; " + std::string(remedy));
+  return from_json(root, where);
 }
 
 ready_file read_ready_file(const std::filesystem::path& folder) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "example_encoder.hpp"
@@ -57,8 +58,14 @@ std::vector<column_spec> columns_of(const ready_file& content);
 /// Returns the largest payload that readers accept: twice the size of the arrays, and 1 KiB for names and lengths.
 std::uint64_t max_record_payload_bytes(const ready_file& content);
 
+/// Returns the text of ready.json.
+std::string ready_text(const ready_file& content);
+
 /// Writes ready.json under a temporary name, syncs and renames it. Throws io_error.
 void write_ready_file(const std::filesystem::path& folder, const ready_file& content);
+
+/// Parses the text of a ready.json like read_ready_file. where: its path, for messages. Throws format_error.
+ready_file parse_ready_text(std::string_view text, const std::string& where);
 
 /// Reads ready.json and checks types, ranges, and the names, record counts and sizes of files against batch_size,
 /// batch_count and readers. Does not read the files themselves.

@@ -160,13 +160,18 @@ class record_set::gzip_output final : public output {
 
 record_set::record_set(const std::filesystem::path& folder, std::string_view prefix, const file_layout& layout,
                        std::uint64_t record_bytes, compression_type compression, std::uint64_t max_waiting_bytes)
-    : folder_(folder), layout_(layout) {
-  for (std::uint32_t i = 0; i < layout.file_count; ++i) {
+    : record_set(folder, prefix, layout, {0, layout.file_count}, record_bytes, compression, max_waiting_bytes) {}
+
+record_set::record_set(const std::filesystem::path& folder, std::string_view prefix, const file_layout& layout,
+                       file_range range, std::uint64_t record_bytes, compression_type compression,
+                       std::uint64_t max_waiting_bytes)
+    : folder_(folder), layout_(layout), range_(range) {
+  for (std::uint32_t i = range.first; i < range.first + range.count; ++i) {
     names_.push_back(record_file_name(prefix, i));
     const std::filesystem::path path = folder / names_.back();
     if (compression == compression_type::gzip) {
       outputs_.push_back(
-          std::make_unique<gzip_output>(path, layout.batches_in(i), max_waiting_bytes / layout.file_count));
+          std::make_unique<gzip_output>(path, layout.batches_in(i), max_waiting_bytes / range.count));
     } else {
       outputs_.push_back(std::make_unique<plain_output>(path, layout.batches_in(i), record_bytes));
     }
@@ -177,7 +182,7 @@ record_set::~record_set() = default;
 
 void record_set::write(std::uint64_t batch, std::span<const std::byte> record) {
   const std::uint64_t file = batch / layout_.batches_per_file();
-  outputs_[file]->write(batch - file * layout_.batches_per_file(), record);
+  outputs_[file - range_.first]->write(batch - file * layout_.batches_per_file(), record);
 }
 
 void record_set::cancel() noexcept {

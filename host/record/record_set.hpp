@@ -25,6 +25,12 @@ struct record_file {
   friend bool operator==(const record_file&, const record_file&) = default;
 };
 
+/// Files [first, first + count) of a layout.
+struct file_range {
+  std::uint32_t first;
+  std::uint32_t count;
+};
+
 /// Default limit on gzip pieces that wait for earlier ones: hundreds of batches of the usual size.
 inline constexpr std::uint64_t default_waiting_bytes = 64U << 20;
 
@@ -37,6 +43,10 @@ class record_set {
   /// - max_waiting_bytes: limit on compressed pieces in memory, over all files; gzip only.
   /// Throws io_error.
   record_set(const std::filesystem::path& folder, std::string_view prefix, const file_layout& layout,
+             std::uint64_t record_bytes, compression_type compression,
+             std::uint64_t max_waiting_bytes = default_waiting_bytes);
+  /// Creates only some of the files of the layout.
+  record_set(const std::filesystem::path& folder, std::string_view prefix, const file_layout& layout, file_range range,
              std::uint64_t record_bytes, compression_type compression,
              std::uint64_t max_waiting_bytes = default_waiting_bytes);
   ~record_set();
@@ -63,6 +73,7 @@ class record_set {
 
   std::filesystem::path folder_;
   file_layout layout_;
+  file_range range_;
   std::vector<std::string> names_;
   std::vector<std::unique_ptr<output>> outputs_;
 };

@@ -174,6 +174,12 @@ staged_folder::staged_folder(const fs::path& final_folder, const std::optional<f
   unpublished_ = staging_;
 }
 
+staged_folder::staged_folder(adopted existing, const fs::path& final_folder,
+                             const std::optional<folder_kind>& replaces)
+    : final_(full_path(final_folder)), staging_(std::move(existing.folder)), replaces_(replaces) {
+  check_output_folder(final_, replaces_);
+}
+
 staged_folder::~staged_folder() {
   if (!unpublished_.empty()) try_remove_hidden_tree(unpublished_);
   try {

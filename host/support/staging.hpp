@@ -72,6 +72,12 @@ class staged_folder {
   /// - Throws what check_output_folder throws. publish() throws the same if something has appeared since.
   staged_folder(const std::filesystem::path& final_folder, const std::optional<folder_kind>& replaces,
                 const std::filesystem::path& staging_parent = {});
+  /// Publishes an existing hidden folder, which stays if it is not published.
+  struct adopted {
+    std::filesystem::path folder;  ///< beside the final folder
+  };
+  staged_folder(adopted existing, const std::filesystem::path& final_folder,
+                const std::optional<folder_kind>& replaces);
   ~staged_folder();
   staged_folder(const staged_folder&) = delete;
   staged_folder& operator=(const staged_folder&) = delete;

@@ -17,6 +17,12 @@ namespace negpipe {
 /// The most record files of a cycle: all are open at once.
 inline constexpr std::uint32_t max_readers = 65'536;
 
+/// Part `index` of `count`: the record files f of every folder with f mod count == index.
+struct run_part {
+  std::uint32_t index = 0;
+  std::uint32_t count = 1;
+};
+
 struct generate_options {
   std::filesystem::path out;
   std::uint64_t first_cycle = 0;
@@ -24,6 +30,7 @@ struct generate_options {
   std::uint32_t readers = 4;                    ///< record files per cycle (R), 1 to max_readers
   compression_type compression = compression_type::none;
   bool replace = false;                         ///< replace empty folders, and record folders (with a ready.json)
+  std::optional<run_part> part = {};            ///< make only this part, for publish()
 };
 
 /// A folder that generate published.
@@ -32,6 +39,7 @@ struct published_folder {
   std::uint64_t point_count = 0;  ///< padding included
   std::uint64_t byte_count = 0;
   double seconds = 0;
+  std::uint64_t kept_file_count = 0;  ///< of a part: files that an earlier run of it had made
 };
 
 struct generate_report {
@@ -47,16 +55,35 @@ void check_generate(const dataset& data, const generate_options& options, bool w
 
 /// Writes OUT/training_epochs/cycle_NNNNN, and OUT/eval_data if the sampler has evaluation batches. Each folder is
 /// published by one rename, with ready.json written last.
+/// With a part, writes that part's files to hidden folders beside them instead, and publishes nothing. Parts need
+/// nothing in common but the options and OUT; a part that is run again keeps the files that are complete.
 /// - control.threads: 0 means the sampler's number of threads.
 /// - Throws option_error, io_error, backend_error, interrupted_error. Folders published before stay; unfinished ones
 ///   are removed.
 generate_report generate(const sampler& source, const generate_options& options, const run_control& control = {});
+
+/// What publish() did.
+struct publish_report {
+  std::vector<std::filesystem::path> published;
+  std::vector<std::filesystem::path> present;  ///< folders of the run that were published before
+};
+
+/// Publishes the folders that all parts of a run have made: checks that every part is there and of the same run, that
+/// every file has its size, and then renames each folder. The bytes are those of generate() without part.
+/// - May be called again: after an interruption it continues, and does nothing once everything is published.
+/// - replace: as in generate_options.
+/// - Throws format_error, naming the missing parts, and publishes nothing; option_error if there are parts of several
+///   runs or a folder exists already; io_error.
+publish_report publish(const std::filesystem::path& out, bool replace = false);
 
 /// The backend that recomputes the points, which does not change reports, and a run's own weights.
 struct verify_options {
   std::string device = "auto";                                      ///< as in sampler_options
   std::uint64_t bitset_budget = default_bitset_budget_bytes;  ///< bytes; see positives_index
   item_weights weights = {};  ///< for records drawn with `weights`; those of popularity are computed again
+  /// Read only the record files of this part. Promises about a whole cycle are then checked by comparing each batch
+  /// with the sampler, but not by sums over the cycle.
+  std::optional<run_part> part = {};
 };
 
 /// A failed check: where, what was found and what was wanted.
@@ -94,6 +121,8 @@ struct record_hash {
 /// Returns one entry per cycle, ascending, then one for the evaluation data if it exists. Progress is in batches.
 /// Throws format_error for a folder without records, an unfinished folder, missing files or records that ready.json
 /// lists, and damage; io_error, interrupted_error.
-std::vector<record_hash> hash_records(const std::filesystem::path& folder, const run_control& control = {});
+/// - part: hash only the record files of this part; first_batch is that of its first file that has one.
+std::vector<record_hash> hash_records(const std::filesystem::path& folder, const run_control& control = {},
+                                      const std::optional<run_part>& part = {});
 
 }  // namespace negpipe

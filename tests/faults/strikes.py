@@ -39,8 +39,8 @@ ONLY_KILLED = {"brk", "futex", "set_robust_list", "rseq", "rt_sigaction", "rt_si
 REMOVING = {"unlink", "unlinkat", "rmdir", "remove", "getdents64", "opendir", "openat", "open", "newfstatat", "fstat",
             "statx", "lstat", "stat", "renameat2", "rename", "close", "fcntl", "flock", "brk", "mmap", "munmap", "read"}
 
-# Files that a producer may leave: the next one uses or removes them.
-KEPT = re.compile(r"_ncf_recommendation_cache/\.(partial|in-use)(/|$)")
+# Files that a producer and a part may leave: the next run uses or removes them.
+KEPT = re.compile(r"_ncf_recommendation_cache/\.(partial|in-use)(/|$)|\.parts-[0-9a-f]{32}(/(?!\.)|$)")
 
 SMALL = ("--batch-size", 256, "--num-neg", 1, "--eval-negatives", 9, "--eval-batch-size", 100, "--readers", 2)
 QUIET = ("--threads", 1, "--quiet")
@@ -65,6 +65,7 @@ class Scenario:
     outputs: tuple
     before: tuple = ()  # the command that makes the existing output
     again: tuple = ("--force",)  # options that complete the outputs after any end
+    finish: tuple = ()  # the command that publishes what the scenario made
 
     @property
     def replaces(self):
@@ -82,6 +83,7 @@ def _scenarios():
     cache = "c_ncf_recommendation_cache"
     cached = (f"{cache}/training_epochs/cycle_00000", f"{cache}/training_epochs/cycle_00001", f"{cache}/eval_data")
     force, zipped = ("--force",), ("--compression", "gzip")
+    part, publish = (*generate, *seeds[1], "--part", "0/1"), ("publish", "run", "--quiet")
     two = ("--cycles", 2)
     yield Scenario("prepare", ratings, ("data",))
     yield Scenario("prepare_force", (*ratings, *force), ("data",), before=(*ratings, "--min-ratings", 22))
@@ -93,6 +95,8 @@ def _scenarios():
     yield Scenario("generate_gzip", (*generate, *seeds[1], *zipped), folders)
     yield Scenario("generate_gzip_force", (*generate, *seeds[1], *zipped, *force), folders,
                    before=(*generate, *seeds[0], *zipped))
+    yield Scenario("generate_part", part, folders, again=(), finish=publish)
+    yield Scenario("publish", publish, folders, before=part, again=())
     yield Scenario("produce", (*produce, *seeds[1], *two), cached, again=("--resume",))
     yield Scenario("produce_gzip", (*produce, *seeds[1], *two, *zipped), cached, again=("--resume",))
     yield Scenario("produce_resume", (*produce, *seeds[1], *two, "--resume"), cached,
@@ -201,6 +205,7 @@ class Arena:
         after = self.fresh(scenario)
         outcome = run(scenario.arguments, after)
         assert outcome.returncode == 0, outcome.stderr
+        assert not scenario.finish or run(scenario.finish, after).returncode == 0
         self._check_content(after)
         return {name: (state(start / name), state(after / name)) for name in scenario.outputs}
 
@@ -226,7 +231,7 @@ class Arena:
             yield "was killed, but not by the strike"
         for name, (before, after) in self.states(scenario).items():
             found = state(folder / name)
-            if found == after or (found == before and status != 0):
+            if found == after or (found == before and (status != 0 or scenario.finish)):
                 continue
             consumed = scenario.name == "produce_force" and found is None and status != 0
             if not consumed:  # a replaced cache is cleared before it is filled
@@ -242,6 +247,10 @@ class Arena:
         outcome = run((*scenario.arguments, *again), folder)
         if outcome.returncode != 0:
             yield f"the next run ended with {outcome.returncode}: {outcome.stderr.strip()[-300:]}"
+        if scenario.finish and outcome.returncode == 0:
+            outcome = run(scenario.finish, folder)
+            if outcome.returncode != 0:
+                yield f"cannot be published: {outcome.stderr.strip()[-300:]}"
         for name, (_, after) in self.states(scenario).items():
             if outcome.returncode == 0 and state(folder / name) != after:
                 yield f"{name} is not complete after the next run"
