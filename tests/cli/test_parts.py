@@ -111,7 +111,7 @@ def test_a_publication_that_is_killed_continues(dataset, whole, tmp_path, rename
     part(dataset, out, "0/1")
     flag = tmp_path / "waits"
     place = out / "training_epochs/cycle_00001"
-    process = start("publish", out, env={**renames, "RENAME_PLACE": str(place), "RENAME_WAITS": str(flag)})
+    process = start("publish", out, env={**renames, "RENAME_PATH": str(place), "RENAME_WAITS": str(flag)})
     wait_until(flag.exists, "the rename of the second cycle")
     process.kill()
     process.communicate()
