@@ -46,7 +46,7 @@ void run_generate(generate_arguments& arguments) {
   arguments.options.part = parse_part(arguments.part);
   check_seed(arguments);
   const run_control control = make_control(arguments.common);
-  const dataset data = dataset::load(arguments.dataset_folder);
+  const dataset data = dataset::load(arguments.dataset_folder, arguments.map_from);
   settle_generation(arguments, data, [&](const std::string& note) { print_note(arguments.common, note); });
   check_generate(data, arguments.options, !arguments.no_evaluation);
   const sampler source(data, arguments.sampling, control);

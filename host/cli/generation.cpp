@@ -22,6 +22,15 @@ std::map<std::string, Value> words_of(std::initializer_list<std::pair<Value, con
 
 }  // namespace
 
+void add_map_option(CLI::App& command, std::uint64_t& map_from) {
+  command
+      .add_option("--map-from", map_from,
+                  "map arrays of the dataset from this size on (bytes; suffixes k, M, G), so that processes share their "
+                  "memory; smaller ones are read into memory, which is faster")
+      ->transform(byte_count())
+      ->capture_default_str();
+}
+
 void add_generation_options(CLI::App& command, generation_arguments& arguments) {
   generate_options& options = arguments.options;
   command.add_option("--first-cycle", options.first_cycle, "number of the first cycle; continues an earlier run")
@@ -81,6 +90,7 @@ void add_generation_options(CLI::App& command, generation_arguments& arguments) 
   take_one_of<compression_type>(command.add_option("--compression", options.compression, "none or gzip"),
                                 {{"none", compression_type::none}, {"gzip", compression_type::gzip}})
       ->default_str("none");
+  add_map_option(command, arguments.map_from);
   command.add_flag("--no-eval", arguments.no_evaluation, "write no evaluation data");
 }
 

@@ -18,6 +18,7 @@ enum class distribution_kind : std::uint8_t { uniform, popularity };
 struct generation_arguments {
   common_options common;
   std::filesystem::path dataset_folder;
+  std::uint64_t map_from = default_map_from_bytes;
   generate_options options;
   sampler_options sampling;
   evaluation_options evaluation;
@@ -27,6 +28,9 @@ struct generation_arguments {
   std::optional<double> alpha;             ///< of the distribution popularity; 0.75 if not given
   std::filesystem::path weights;           ///< an .npy file; empty: none
 };
+
+/// Adds --map-from, for dataset::load().
+void add_map_option(CLI::App& command, std::uint64_t& map_from);
 
 /// Adds --first-cycle, --batch-size and all other shared options.
 void add_generation_options(CLI::App& command, generation_arguments& arguments);

@@ -11,6 +11,7 @@
 #include "dataset_summary.hpp"
 #include "negpipe/error.hpp"
 #include "negpipe/plan.hpp"
+#include "progress_display.hpp"
 
 namespace negpipe::cli {
 
@@ -41,6 +42,16 @@ synth_options shape_of(const synth_arguments& arguments) {
   return options;
 }
 
+/// Large datasets are made in an unnamed file beside the output. Returns its folder, empty for a small dataset.
+std::filesystem::path spill_folder(const synth_arguments& arguments, const synth_options& options) {
+  const std::uint64_t bytes = options.interactions * sizeof(std::int32_t);
+  if (bytes < default_map_from_bytes) return {};
+  const std::filesystem::path folder = arguments.out.has_parent_path() ? arguments.out.parent_path() : ".";
+  print_note(arguments.common, fmt::format("needs {}B of temporary space in {}, and as much for the dataset",
+                                           with_prefix(static_cast<double>(bytes)), folder.string()));
+  return folder;
+}
+
 void run_synth(synth_arguments& arguments) {
   synth_options options = shape_of(arguments);
   if (arguments.csv.empty()) {
@@ -55,7 +66,7 @@ void run_synth(synth_arguments& arguments) {
                fmt::format("seed {} was drawn; give it with --seed to make the same dataset again", *arguments.seed));
   }
   options.seed = *arguments.seed;
-  const dataset data = synthesize(options, control);
+  const dataset data = synthesize(options, control, {}, spill_folder(arguments, options));
   if (arguments.csv.empty()) {
     data.save(arguments.out, arguments.replace);
   } else {
@@ -79,7 +90,7 @@ void add_synth(CLI::App& app) {
   auto arguments = std::make_shared<synth_arguments>();
   CLI::App& command = *app.add_subcommand("synth", "Make a synthetic dataset of a given shape, with long tails");
   command.add_option("--out", arguments->out, "folder to write the dataset to")->required();
-  command.add_option("--like", arguments->like, "shape of a known dataset, ml-1m or ml-20m; options below change it");
+  command.add_option("--like", arguments->like, "shape of a known dataset: ml-1m, ml-20m, ml-20m-16x32 or vk-lsvd:SCALE; options below change it");
   command.add_option("--users", arguments->users, "number of users");
   command.add_option("--items", arguments->items, "number of items, each with at least one rating");
   command.add_option("--positives", arguments->interactions,

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "command.hpp"
+#include "generation.hpp"
 #include "negpipe/pipeline.hpp"
 #include "part.hpp"
 
@@ -18,6 +19,7 @@ struct verify_arguments {
   verify_options options;
   std::filesystem::path weights;
   std::string part;
+  std::uint64_t map_from = default_map_from_bytes;
 };
 
 nlohmann::ordered_json to_json(const verify_report& report) {
@@ -50,7 +52,7 @@ std::string to_text(const verify_report& report) {
 void run_verify(verify_arguments& arguments) {
   arguments.options.part = parse_part(arguments.part);
   const run_control control = make_control(arguments.common);
-  const dataset data = dataset::load(arguments.dataset_folder);
+  const dataset data = dataset::load(arguments.dataset_folder, arguments.map_from);
   verify_options options = arguments.options;
   if (!arguments.weights.empty()) options.weights = load_weights(arguments.weights);
   const verify_report report = verify(data, arguments.folder, control, options);
@@ -77,6 +79,7 @@ void add_verify(CLI::App& app) {
       ->transform(byte_count())
       ->capture_default_str();
   command.add_option("--weights", arguments->weights, "the .npy file of weights that generate was given");
+  add_map_option(command, arguments->map_from);
   add_part_option(command, arguments->part,
                   "check only the record files f with f mod N = I; auto: as in generate");
   add_common_options(command, arguments->common, "negpipe verify ml-1m run");

@@ -85,7 +85,8 @@ dataset::dataset(dataset_arrays given, dataset_origin origin)
         if (owned.test_offsets.empty()) made->one_per_user = one_item_per_user(owned.heldout_items.size());
         array_views& arrays = made->arrays_in_use;
         arrays = {.user_offsets = owned.user_offsets,
-                  .positive_items = owned.positive_items,
+                  .positive_items = owned.positives_elsewhere.empty() ? std::span(owned.positive_items)
+                                                                      : owned.positives_elsewhere,
                   .test = {owned.test_offsets.empty() ? made->one_per_user : owned.test_offsets, owned.heldout_items},
                   .validation = {owned.validation_offsets, owned.validation_items},
                   .user_ids = made->owned_user_ids.view(),

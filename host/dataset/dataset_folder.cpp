@@ -136,8 +136,12 @@ json read_description(const fs::path& folder) {
 
 class folder_reader {
  public:
-  folder_reader(fs::path folder, support::json_fields arrays, std::vector<support::file_contents>& contents)
-      : folder_(std::move(folder)), arrays_(std::move(arrays)), contents_(contents) {}
+  folder_reader(fs::path folder, support::json_fields arrays, std::uint64_t map_from_bytes,
+                std::vector<support::file_contents>& contents)
+      : folder_(std::move(folder)),
+        arrays_(std::move(arrays)),
+        map_from_bytes_(map_from_bytes),
+        contents_(contents) {}
 
   template <typename T>
   std::span<const T> get(const std::string& name) {
@@ -148,7 +152,7 @@ class folder_reader {
       throw format_error(fmt::format("{} is missing, but {} lists it; {}", path.string(), description_file, remedy));
     }
     const support::file_contents& file =
-        contents_.emplace_back(npy::read_file(path, npy::descriptor<T>(), count, sizeof(T)));
+        contents_.emplace_back(npy::read_file(path, npy::descriptor<T>(), count, sizeof(T), map_from_bytes_));
     const auto bytes = npy::values_of(file, path, npy::descriptor<T>(), count, sizeof(T));
     if (const std::uint32_t crc = support::crc32c(bytes); crc != entry.checksum("crc32c")) {
       throw format_error(fmt::format("{}: its checksum is {}, wanted {}: the file was damaged or changed; {}",
@@ -173,6 +177,7 @@ class folder_reader {
  private:
   fs::path folder_;
   support::json_fields arrays_;
+  std::uint64_t map_from_bytes_;
   std::vector<support::file_contents>& contents_;
 };
 
@@ -226,12 +231,21 @@ void dataset::save(const fs::path& folder, bool replace) const {
   staging.publish();
 }
 
-dataset dataset::load(const fs::path& folder) {
+void dataset::check_unchanged() const {
+  for (const support::file_contents& contents : owner_->contents) {
+    const auto& mapping = contents.mapping();
+    if (!mapping || mapping->is_unchanged()) continue;
+    throw io_error(mapping->path().string() + " was changed while it was in use, so what was made from it may be wrong; "
+                                              "restore the dataset and run again");
+  }
+}
+
+dataset dataset::load(const fs::path& folder, std::uint64_t map_from_bytes) {
   const json description = read_description(folder);
   const support::json_fields fields(description, (folder / description_file).string(), remedy);
   auto loaded = std::make_shared<storage>();
   loaded->folder = support::full_path(folder);
-  folder_reader reader(folder, fields.object("arrays"), loaded->contents);
+  folder_reader reader(folder, fields.object("arrays"), map_from_bytes, loaded->contents);
   array_views& arrays = loaded->arrays_in_use;
   arrays.user_offsets = reader.get<std::int64_t>("user_offsets");
   arrays.positive_items = reader.get<std::int32_t>("positive_items");

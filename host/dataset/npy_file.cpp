@@ -41,11 +41,11 @@ void write_bytes(const std::filesystem::path& path, std::string_view descriptor,
 }
 
 support::file_contents read_file(const std::filesystem::path& path, std::string_view descriptor, std::uint64_t count,
-                                 std::uint64_t element_bytes) {
+                                 std::uint64_t element_bytes, std::uint64_t map_from_bytes) {
   const std::uint64_t header = make_header(descriptor, count).size();
   constexpr std::uint64_t limit = std::numeric_limits<std::uint64_t>::max();
   const bool fits = count <= (limit - header) / element_bytes;
-  return {path, fits ? header + count * element_bytes : limit};
+  return {path, fits ? header + count * element_bytes : limit, map_from_bytes};
 }
 
 std::span<const std::byte> values_of(const support::file_contents& file, const std::filesystem::path& path,

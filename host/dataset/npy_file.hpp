@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <span>
 #include <string>
 #include <string_view>
@@ -37,9 +38,11 @@ void write(const std::filesystem::path& path, std::span<const T> values) {
   write_bytes(path, descriptor<T>(), values.size(), std::as_bytes(values));
 }
 
-/// Reads the file of an array of count elements, at most that size. Throws io_error.
+/// Reads the file of an array of count elements, at most that size, or maps one of at least map_from_bytes. Throws
+/// io_error.
 support::file_contents read_file(const std::filesystem::path& path, std::string_view descriptor, std::uint64_t count,
-                                 std::uint64_t element_bytes);
+                                 std::uint64_t element_bytes,
+                                 std::uint64_t map_from_bytes = std::numeric_limits<std::uint64_t>::max());
 
 /// Returns the values of a file from read_file, after checking that it holds exactly the wanted array. The header must
 /// equal make_header byte for byte, because negpipe writes no other. Throws format_error.

@@ -1,14 +1,20 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <functional>
+#include <memory>
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "disk_bytes.hpp"
 #include "long_tail.hpp"
 #include "negpipe/core/bounded.hpp"
 #include "negpipe/core/counter.hpp"
@@ -163,42 +169,106 @@ class shared_progress {
 
 /// Numbers items by first appearance, user by user with the held-out item last. prepare does the same with rows in
 /// which training positives ascend.
-void renumber(std::vector<std::int32_t>& items, std::size_t item_count) {
-  std::vector<std::int32_t> number_of(item_count, -1);
-  std::int32_t next = 0;
-  for (std::int32_t& item : items) {
-    std::int32_t& number = number_of[static_cast<std::size_t>(item)];
-    if (number < 0) number = next++;
-    item = number;
-  }
-}
+class renumbering_items {
+ public:
+  explicit renumbering_items(std::size_t item_count) : number_of_(item_count, -1) {}
 
-/// Returns the items of all interactions. Those of user u are first[u] .. first[u + 1], the held-out one last.
-std::vector<std::int32_t> choose_items(const synth_options& options, const std::vector<std::uint64_t>& first,
-                                       support::thread_pool& pool, const run_control& control) {
-  const weighted_draw law = item_law(options);
-  std::vector<std::int32_t> items(options.interactions);
-  const auto ranges = split_evenly(first, pool.thread_count());
-  shared_progress done("drawing items", "users", first.size() - 1, control);
-  pool.for_each(ranges.size(), [&](std::uint64_t r) {
-    constexpr std::size_t users_a_report = 1024;
-    item_chooser chooser(options, law);
-    for (std::size_t user = ranges[r].begin; user < ranges[r].end;) {
-      const std::size_t end = std::min(ranges[r].end, user + users_a_report);
-      control.throw_if_stopped();
-      for (std::size_t u = user; u < end; ++u) {
-        chooser.choose(static_cast<std::int32_t>(u), first[u],
-                       std::span(items).subspan(first[u], first[u + 1] - first[u]));
-      }
-      done.add(end - std::exchange(user, end));
+  void renumber(std::span<std::int32_t> items) {
+    for (std::int32_t& item : items) {
+      std::int32_t& number = number_of_[static_cast<std::size_t>(item)];
+      if (number < 0) number = next_++;
+      item = number;
     }
-  });
-  renumber(items, static_cast<std::size_t>(options.items));
-  return items;
-}
+  }
 
-dataset_arrays hold_out(const std::vector<std::int32_t>& items, const std::vector<std::uint64_t>& first,
-                        support::thread_pool& pool) {
+ private:
+  std::vector<std::int32_t> number_of_;
+  std::int32_t next_ = 0;
+};
+
+/// Draws the rows of all users, block by block. Those of user u are pairs first[u] .. first[u + 1].
+class row_maker {
+ public:
+  row_maker(const synth_options& options, const std::vector<std::uint64_t>& first, support::thread_pool& pool,
+            const run_control& control)
+      : first_(first),
+        pool_(pool),
+        control_(control),
+        law_(item_law(options)),
+        renumbering_(static_cast<std::size_t>(options.items)),
+        done_("drawing items", "users", first.size() - 1, control) {
+    for (unsigned i = 0; i < pool.thread_count(); ++i) choosers_.emplace_back(options, law_);
+  }
+
+  /// Writes the positives, and calls written(number of positives) after each block.
+  void run(std::span<std::int32_t> positives, std::span<std::int32_t> heldout,
+           const std::function<void(std::uint64_t)>& written) {
+    const std::size_t user_count = first_.size() - 1;
+    for (std::size_t begin = 0; begin < user_count;) {
+      const auto past = std::upper_bound(first_.begin() + static_cast<std::ptrdiff_t>(begin), first_.end(),
+                                         first_[begin] + block_pairs);
+      const std::size_t end = std::max(begin + 1, static_cast<std::size_t>(past - first_.begin()) - 1);
+      draw(begin, end);
+      renumbering_.renumber(items_);
+      hold_out(begin, end, positives, heldout);
+      written(first_[end] - end);
+      begin = end;
+    }
+  }
+
+ private:
+  static constexpr std::uint64_t block_pairs = std::uint64_t{16} << 20;
+
+  std::span<std::int32_t> row(std::size_t block_begin, std::size_t user) {
+    return std::span(items_).subspan(first_[user] - first_[block_begin], first_[user + 1] - first_[user]);
+  }
+
+  /// Calls body(thread, user) for every user of a block.
+  template <typename Body>
+  void for_each_user(std::size_t begin, std::size_t end, const Body& body) {
+    const std::size_t threads = choosers_.size();
+    pool_.for_each(threads, [&](std::uint64_t thread) {
+      constexpr std::size_t users_a_report = 1024;
+      const std::size_t last = begin + (end - begin) * (thread + 1) / threads;
+      for (std::size_t user = begin + (end - begin) * thread / threads; user < last;) {
+        const std::size_t stop = std::min(last, user + users_a_report);
+        control_.throw_if_stopped();
+        for (; user < stop; ++user) body(thread, user);
+      }
+    });
+  }
+
+  void draw(std::size_t begin, std::size_t end) {
+    items_.resize(first_[end] - first_[begin]);
+    for_each_user(begin, end, [&](std::uint64_t thread, std::size_t user) {
+      choosers_[thread].choose(static_cast<std::int32_t>(user), first_[user], row(begin, user));
+    });
+    done_.add(end - begin);
+  }
+
+  void hold_out(std::size_t begin, std::size_t end, std::span<std::int32_t> positives,
+                std::span<std::int32_t> heldout) {
+    for_each_user(begin, end, [&](std::uint64_t, std::size_t user) {
+      const auto items = row(begin, user);
+      heldout[user] = items.back();
+      const auto to = positives.subspan(first_[user] - user, items.size() - 1);
+      std::copy(items.begin(), items.end() - 1, to.begin());
+      std::sort(to.begin(), to.end());
+    });
+  }
+
+  const std::vector<std::uint64_t>& first_;
+  support::thread_pool& pool_;
+  const run_control& control_;
+  weighted_draw law_;
+  renumbering_items renumbering_;
+  shared_progress done_;
+  std::vector<item_chooser> choosers_;  // one per thread
+  std::vector<std::int32_t> items_;     // of the block
+};
+
+dataset_arrays make_rows(const synth_options& options, const std::vector<std::uint64_t>& first,
+                         const std::filesystem::path& spill, const run_control& control) {
   const std::size_t user_count = first.size() - 1;
   dataset_arrays arrays;
   arrays.user_offsets.resize(first.size());
@@ -206,16 +276,20 @@ dataset_arrays hold_out(const std::vector<std::int32_t>& items, const std::vecto
     arrays.user_offsets[user] = static_cast<std::int64_t>(first[user] - user);
   }
   arrays.heldout_items.resize(user_count);
-  arrays.positive_items.resize(items.size() - user_count);
-  const auto ranges = split_evenly(first, pool.thread_count());
-  pool.for_each(ranges.size(), [&](std::uint64_t r) {
-    for (std::size_t user = ranges[r].begin; user < ranges[r].end; ++user) {
-      const auto row = std::span(items).subspan(first[user], first[user + 1] - first[user]);
-      arrays.heldout_items[user] = row.back();
-      const auto begin = arrays.positive_items.begin() + arrays.user_offsets[user];
-      std::sort(begin, std::copy(row.begin(), row.end() - 1, begin));
-    }
-  });
+  const std::uint64_t positive_count = options.interactions - user_count;
+  support::thread_pool pool(control.thread_count());
+  row_maker rows(options, first, pool, control);
+  if (spill.empty()) {
+    arrays.positive_items.resize(positive_count);
+    rows.run(arrays.positive_items, arrays.heldout_items, [](std::uint64_t) {});
+    return arrays;
+  }
+  const auto disk = std::make_shared<support::disk_bytes>(spill, positive_count * sizeof(std::int32_t));
+  const std::span positives(reinterpret_cast<std::int32_t*>(disk->bytes().data()), positive_count);
+  rows.run(positives, arrays.heldout_items,
+           [&](std::uint64_t count) { disk->release_until(count * sizeof(std::int32_t)); });
+  arrays.positives_elsewhere = positives;
+  arrays.owner = disk;
   return arrays;
 }
 
@@ -225,22 +299,39 @@ std::vector<std::int64_t> ids_from_one(std::int32_t count) {
   return ids;
 }
 
+std::optional<double> scale_of(std::string_view text) {
+  double scale = 0;
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), scale);
+  if (failure != std::errc() || end != text.data() + text.size() || !(scale > 0 && scale <= 1)) return {};
+  return scale;
+}
+
 }  // namespace
 
 synth_options synth_shape(std::string_view name) {
   if (name == "ml-1m") return {.users = 6'040, .items = 3'706, .interactions = 1'000'209};
   if (name == "ml-20m") return {.users = 138'493, .items = 26'744, .interactions = 20'000'263};
-  throw option_error(fmt::format("synth: unknown shape \"{}\"; choose ml-1m or ml-20m", name));
+  if (name == "ml-20m-16x32") return {.users = 2'197'225, .items = 855'776, .interactions = 1'223'962'043 + 2'197'225};
+  if (constexpr std::string_view prefix = "vk-lsvd:"; name.starts_with(prefix)) {
+    if (const auto scale = scale_of(name.substr(prefix.size()))) {
+      return {.users = static_cast<std::int32_t>(std::llround(10e6 * *scale)),
+              .items = static_cast<std::int32_t>(std::llround(19.6e6 * *scale)),
+              .interactions = static_cast<std::uint64_t>(std::llround(40.8e9 * *scale))};
+    }
+  }
+  throw option_error(fmt::format("synth: unknown shape \"{}\"; choose ml-1m, ml-20m, ml-20m-16x32 or vk-lsvd:SCALE with "
+                                 "a SCALE above 0 and at most 1",
+                                 name));
 }
 
-dataset synthesize(const synth_options& options, const run_control& control, const std::filesystem::path& csv) {
+dataset synthesize(const synth_options& options, const run_control& control, const std::filesystem::path& csv,
+                   const std::filesystem::path& spill) {
   check(options);
-  support::thread_pool pool(control.thread_count());
   const auto degrees = user_degrees(options);
   std::vector<std::uint64_t> first(degrees.size() + 1, 0);
   std::partial_sum(degrees.begin(), degrees.end(), first.begin() + 1);
 
-  dataset_arrays arrays = hold_out(choose_items(options, first, pool, control), first, pool);
+  dataset_arrays arrays = make_rows(options, first, spill, control);
   arrays.user_ids = ids_from_one(options.users);
   arrays.item_ids = ids_from_one(options.items);
   dataset made(std::move(arrays),

@@ -136,7 +136,9 @@ published_folder write_files_of_part(const folder_job& job, const folder_options
   const auto make = [&](const fs::path& folder, std::uint32_t f) {
     record::record_set files(folder, job.prefix, layout, {f, 1}, shape.record_bytes(), options.compression);
     write_batches(job, layout, {f, 1}, shape, files, points, control);
-    return files.finish().front();
+    record::record_file made = files.finish().front();
+    job.source.data().check_unchanged();
+    return made;
   };
   const auto cycle = job.ready.kind == record::record_kind::train ? std::optional<std::uint64_t>(job.ready.cycle)
                                                                   : std::nullopt;
@@ -161,6 +163,7 @@ published_folder write_folder(const folder_job& job, const folder_options& optio
   record::ready_file ready = job.ready;
   ready.files = files.finish();
   control.throw_if_stopped();
+  job.source.data().check_unchanged();
   record::write_ready_file(staging.path(), ready);
   options.publish ? options.publish(staging) : staging.publish();
   for (const auto& file : ready.files) published.byte_count += file.byte_count;

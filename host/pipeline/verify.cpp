@@ -444,6 +444,7 @@ verify_report verify(const dataset& data, const fs::path& folder, const run_cont
       ++report.cycle_count;
     }
   }
+  data.check_unchanged();
   return report;
 }
 

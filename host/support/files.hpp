@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -69,23 +70,8 @@ inline constexpr std::uint64_t max_json_bytes = 16U << 20;
 /// file reports. Throws io_error, and format_error for a larger file.
 std::string read_text(const std::filesystem::path& path, std::uint64_t max_bytes);
 
-/// A whole regular file in memory, independent of later changes of the file.
-class file_contents {
- public:
-  /// Reads at most max_bytes, whatever size the file has. Throws io_error, also if the file ends early.
-  file_contents(const std::filesystem::path& path, std::uint64_t max_bytes);
-
-  std::span<const std::byte> bytes() const { return {data_.get(), read_}; }
-  /// Returns the file's size when it was opened; it may exceed the number of bytes read.
-  std::uint64_t file_size() const { return file_size_; }
-
- private:
-  std::unique_ptr<std::byte[]> data_;
-  std::size_t read_ = 0;
-  std::uint64_t file_size_ = 0;
-};
-
-/// A whole file, mapped for reading. Empty files map to an empty span.
+/// A whole file, mapped for reading. Empty files map to an empty span. A change of the file in place shows in the bytes;
+/// reading past the end of a file that was truncated ends in SIGBUS.
 class mapped_file {
  public:
   explicit mapped_file(const std::filesystem::path& path);
@@ -94,10 +80,39 @@ class mapped_file {
   mapped_file& operator=(mapped_file&& other) noexcept;
 
   std::span<const std::byte> bytes() const { return {data_, size_}; }
+  const std::filesystem::path& path() const { return file_.path(); }
+  /// Returns whether the file has the size and the time of modification that it had when it was mapped. A file that was
+  /// renamed, removed or replaced by another is unchanged.
+  bool is_unchanged() const;
 
  private:
+  file file_;
   const std::byte* data_ = nullptr;
   std::size_t size_ = 0;
+  std::int64_t modified_ns_ = 0;
+};
+
+/// A whole regular file: in memory, independent of later changes of the file, or mapped if it is large.
+class file_contents {
+ public:
+  /// Reads at most max_bytes, whatever size the file has, or maps a file of at least map_from_bytes. Throws io_error,
+  /// also if the file ends early.
+  file_contents(const std::filesystem::path& path, std::uint64_t max_bytes,
+                std::uint64_t map_from_bytes = std::numeric_limits<std::uint64_t>::max());
+
+  std::span<const std::byte> bytes() const {
+    return mapped_ ? mapped_->bytes().first(read_) : std::span<const std::byte>(data_.get(), read_);
+  }
+  /// Returns the file's size when it was opened; it may exceed the number of bytes read.
+  std::uint64_t file_size() const { return file_size_; }
+  /// Returns the mapping, empty if the file was read.
+  const std::optional<mapped_file>& mapping() const { return mapped_; }
+
+ private:
+  std::unique_ptr<std::byte[]> data_;
+  std::optional<mapped_file> mapped_;
+  std::size_t read_ = 0;
+  std::uint64_t file_size_ = 0;
 };
 
 /// Syncs a folder, so that renames in it are on disk. Does nothing where the system does not support it.

@@ -70,7 +70,13 @@ struct dataset_arrays {
   std::vector<std::int64_t> test_offsets = {};        ///< rows of heldout_items; empty: one item per user
   std::vector<std::int64_t> validation_offsets = {};  ///< empty: no validation set
   std::vector<std::int32_t> validation_items = {};
+  /// Used instead of positive_items unless empty: memory that lives as long as its owner.
+  std::span<const std::int32_t> positives_elsewhere = {};
+  std::shared_ptr<const void> owner = {};
 };
+
+/// Size from which load() maps a file, in bytes. Smaller files are read into memory on huge pages, which is faster.
+inline constexpr std::uint64_t default_map_from_bytes = std::uint64_t{1} << 30;
 
 /// A dataset. Immutable and thread-safe; copies share the arrays.
 ///
@@ -115,7 +121,12 @@ class dataset {
   void save(const std::filesystem::path& folder, bool replace = false) const;
   /// Reads a folder's arrays into memory: later changes of its files have no effect. Reads formats 1 and 2. Checks
   /// version, shapes, ranges, order and checksums. Throws format_error, io_error.
-  static dataset load(const std::filesystem::path& folder);
+  /// - Files of at least map_from_bytes are mapped instead: processes share their memory, and a dataset may exceed the
+  ///   machine's. They must not be changed in place: check_unchanged() detects it, a truncated one ends in SIGBUS.
+  ///   Replacing or removing the folder is harmless.
+  static dataset load(const std::filesystem::path& folder, std::uint64_t map_from_bytes = default_map_from_bytes);
+  /// Throws io_error if a mapped file was changed since load(). Runs call it before they publish.
+  void check_unchanged() const;
 
  private:
   struct storage;

@@ -19,16 +19,20 @@ struct synth_options {
   std::uint64_t seed = 0;
 };
 
-/// Returns a shape by name: "ml-1m" (6,040 x 3,706, 1,000,209) or "ml-20m" (138,493 x 26,744, 20,000,263). Throws
-/// option_error for other names.
+/// Returns a shape by name. Throws option_error for other names.
+/// - "ml-1m" (6,040 x 3,706, 1,000,209), "ml-20m" (138,493 x 26,744, 20,000,263)
+/// - "ml-20m-16x32": MLPerf's expansion of ml-20m, 2,197,225 x 855,776 with 1,223,962,043 training positives
+/// - "vk-lsvd:SCALE": VK-LSVD's 10 M x 19.6 M with 40.8 G pairs, each count times SCALE, a decimal number in (0, 1]
 synth_options synth_shape(std::string_view name);
 
 /// Makes a dataset with long-tailed users and items and exact totals. The result depends on the options only.
 /// - csv: if not empty, the ratings (user_id,item_id,rating,timestamp) are written there; prepare turns them into the
 ///   same dataset.
+/// - spill: a folder for an unnamed file that holds the positives; empty: they are held in memory. The result is the
+///   same. Memory is then bounded by users and items, and by blocks of 16 M pairs.
 /// - Throws option_error if the shape is impossible; io_error, interrupted_error.
 dataset synthesize(const synth_options& options, const run_control& control = {},
-                   const std::filesystem::path& csv = {});
+                   const std::filesystem::path& csv = {}, const std::filesystem::path& spill = {});
 
 /// Checks early, before the dataset is made: throws what save_with_ratings would throw for the two paths.
 void check_paths(const std::filesystem::path& folder, const std::filesystem::path& csv, bool replace = false);

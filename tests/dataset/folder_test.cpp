@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -269,6 +270,49 @@ TEST(dataset_folder, rejects_a_folder_that_is_not_a_dataset) {
   EXPECT_THROW(dataset::load(folder.path()), format_error);
   write_file(folder / "dataset.json", "[1, 2]");
   EXPECT_THROW(dataset::load(folder.path()), format_error);
+}
+
+// ---- mapping
+
+constexpr std::uint64_t map_everything = 0;
+
+TEST(mapped_dataset, equals_one_that_is_read) {
+  const test::temporary_folder folder;
+  for (const dataset& data : {test::edge_dataset(), text_dataset(), dataset_with_sets()}) {
+    data.save(folder / "data", /*replace=*/true);
+    const dataset mapped = dataset::load(folder / "data", map_everything);
+    expect_equal({mapped.user_offsets(), mapped.positive_items()}, {data.user_offsets(), data.positive_items()});
+    EXPECT_EQ(mapped.digest(), data.digest());
+    EXPECT_EQ(mapped.user_ids().to_string(0), data.user_ids().to_string(0));
+    mapped.check_unchanged();
+  }
+}
+
+TEST(mapped_dataset, detects_damage_when_it_is_loaded) {
+  const test::temporary_folder folder;
+  test::edge_dataset().save(folder / "data");
+  std::string bytes = read_file(folder / "data/positive_items.npy");
+  bytes.back() = static_cast<char>(bytes.back() ^ 1);
+  write_file(folder / "data/positive_items.npy", bytes);
+  EXPECT_THROW(dataset::load(folder / "data", map_everything), format_error);
+}
+
+TEST(mapped_dataset, detects_a_change_in_place_but_allows_removal) {
+  const test::temporary_folder folder;
+  test::edge_dataset().save(folder / "data");
+  const dataset mapped = dataset::load(folder / "data", map_everything);
+  const dataset read = dataset::load(folder / "data");
+  const fs::path file = folder / "data/positive_items.npy";
+  const std::string bytes = read_file(file);
+  std::fstream(file, std::ios::in | std::ios::out | std::ios::binary).write(bytes.data(), 1);  // new time, same bytes
+  fs::last_write_time(file, fs::last_write_time(file) + std::chrono::seconds(1));
+  EXPECT_THROW(mapped.check_unchanged(), io_error);
+  read.check_unchanged();
+
+  const dataset again = dataset::load(folder / "data", map_everything);
+  fs::remove_all(folder / "data");
+  again.check_unchanged();
+  EXPECT_EQ(again.positive_items().size(), read.positive_items().size());
 }
 
 }  // namespace

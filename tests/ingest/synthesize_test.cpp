@@ -167,5 +167,30 @@ TEST(synthesize, reports_progress) {
   EXPECT_EQ(done.back(), 10'000U);
 }
 
+TEST(synthesize, makes_the_same_dataset_on_disk_as_in_memory) {
+  const test::temporary_folder folder;
+  for (const unsigned threads : {1U, 3U}) {
+    const synth_options options{.users = 500, .items = 300, .interactions = 20'000, .seed = 3};
+    const dataset in_memory = synthesize(options, with_threads(1));
+    const dataset on_disk = synthesize(options, with_threads(threads), {}, folder.path());
+    EXPECT_EQ(on_disk.digest(), in_memory.digest());
+    EXPECT_TRUE(std::ranges::equal(on_disk.positive_items(), in_memory.positive_items()));
+    EXPECT_TRUE(std::filesystem::is_empty(folder.path())) << "the file has a name";
+  }
+  EXPECT_THROW(synthesize(synth_options{}, {}, {}, folder / "missing"), io_error);
+}
+
+TEST(synth_shape, knows_shapes_larger_than_memory) {
+  const synth_options expanded = synth_shape("ml-20m-16x32");
+  EXPECT_EQ(expanded.interactions - static_cast<std::uint64_t>(expanded.users), 1'223'962'043U);
+  const synth_options scaled = synth_shape("vk-lsvd:0.01");
+  EXPECT_EQ(scaled.users, 100'000);
+  EXPECT_EQ(scaled.items, 196'000);
+  EXPECT_EQ(scaled.interactions, 408'000'000U);
+  for (const char* name : {"vk-lsvd", "vk-lsvd:", "vk-lsvd:0", "vk-lsvd:2", "vk-lsvd:nan", "vk-lsvd:0.1x"}) {
+    EXPECT_THROW(synth_shape(name), option_error) << name;
+  }
+}
+
 }  // namespace
 }  // namespace negpipe
