@@ -115,6 +115,7 @@ std::string flag_of(std::string_view field) {
       {"timeout", "--timeout"},
       {"out", "--out"},
       {"part", "--part"},
+      {"memory", "--memory"},
       {"seed", "--seed"},
       {"mlperf", "--mlperf"},
       {"no_eval", "--no-eval"},

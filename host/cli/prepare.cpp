@@ -15,6 +15,8 @@
 #include "negpipe/error.hpp"
 #include "negpipe/ingest.hpp"
 #include "negpipe/plan.hpp"
+#include "negpipe/prepare_on_disk.hpp"
+#include "temporary_space.hpp"
 
 namespace negpipe::cli {
 
@@ -30,6 +32,7 @@ struct prepare_arguments {
   std::optional<std::string> split;
   std::vector<std::string> test;
   std::vector<std::string> validation;
+  std::optional<std::uint64_t> memory;
   bool header = false;
   bool no_header = false;
   bool mlperf = false;
@@ -107,6 +110,14 @@ std::string describe_rows(const prepare_options& options, const std::string& sou
   return text + describe_unknown(rows);
 }
 
+/// Temporary files are beside the output, which needs space there anyway.
+memory_limit settle_memory(const prepare_arguments& arguments, const std::vector<std::filesystem::path>& files) {
+  const memory_limit limit{*arguments.memory, temporary_folder_for(arguments.out)};
+  const std::uint64_t bytes = temporary_bytes(files, limit);
+  if (bytes != 0) print_temporary_space(arguments.common, bytes, limit.folder);
+  return limit;
+}
+
 dataset read_and_split(prepare_arguments& arguments, const std::vector<std::filesystem::path>& files,
                        const run_control& control, prepare_summary& rows) {
   if (arguments.split) arguments.options.split = split_options::parse(*arguments.split);
@@ -114,8 +125,10 @@ dataset read_and_split(prepare_arguments& arguments, const std::vector<std::file
     if (!arguments.validation.empty()) {
       throw option_error("--validation needs --test: both are files of a split that is made already");
     }
-    return prepare(files, arguments.options, control, &rows);
+    if (!arguments.memory) return prepare(files, arguments.options, control, &rows);
+    return prepare(files, arguments.options, settle_memory(arguments, files), control, &rows);
   }
+  if (arguments.memory) throw option_error("--memory and --test exclude each other: a given split is made in memory");
   if (arguments.split) throw option_error("--split and --test exclude each other: --test gives a split");
   const std::vector<std::filesystem::path> test = expand(arguments.test);
   const std::vector<std::filesystem::path> validation = expand(arguments.validation);
@@ -272,6 +285,11 @@ void add_prepare(CLI::App& app) {
           ".inter, JSON lines, LightGCN's lists; plain, gzip, zstd, bzip2, xz or zip; - is standard input")
       ->required();
   command.add_option("--out", arguments->out, "folder to write the dataset to")->required();
+  command
+      .add_option("--memory", arguments->memory,
+                  "limit of the memory for rows, in bytes (suffixes k, M, G); beyond it they are sorted in temporary "
+                  "files beside --out. The dataset is the same")
+      ->transform(byte_count());
   command.add_flag("--force", arguments->replace, "replace the folder if it is a dataset, or empty");
   add_columns(command, *arguments);
   add_format(command, *arguments);

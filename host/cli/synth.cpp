@@ -11,7 +11,7 @@
 #include "dataset_summary.hpp"
 #include "negpipe/error.hpp"
 #include "negpipe/plan.hpp"
-#include "progress_display.hpp"
+#include "temporary_space.hpp"
 
 namespace negpipe::cli {
 
@@ -46,9 +46,8 @@ synth_options shape_of(const synth_arguments& arguments) {
 std::filesystem::path spill_folder(const synth_arguments& arguments, const synth_options& options) {
   const std::uint64_t bytes = options.interactions * sizeof(std::int32_t);
   if (bytes < default_map_from_bytes) return {};
-  const std::filesystem::path folder = arguments.out.has_parent_path() ? arguments.out.parent_path() : ".";
-  print_note(arguments.common, fmt::format("needs {}B of temporary space in {}, and as much for the dataset",
-                                           with_prefix(static_cast<double>(bytes)), folder.string()));
+  const std::filesystem::path folder = temporary_folder_for(arguments.out);
+  print_temporary_space(arguments.common, bytes, folder);
   return folder;
 }
 

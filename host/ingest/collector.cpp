@@ -5,10 +5,13 @@
 #include <algorithm>
 
 #include "negpipe/error.hpp"
+#include "row_spool.hpp"
 
 namespace negpipe::ingest {
 
 namespace {
+
+constexpr std::uint64_t max_buffered_rows = std::uint64_t{1} << 20;
 
 void append_ids(std::vector<std::int32_t>& column, const std::vector<std::int32_t>& ids,
                 const std::vector<std::int32_t>& number_of) {
@@ -31,8 +34,8 @@ void collector::begin_part(const std::string& name, row_locations::unit lines, s
   part_ = name;
   lines_ = lines;
   lines_before_ = lines_before;
-  result_.part_begins.push_back(result_.columns.row_count());
-  result_.locations.begin_part(name, lines, result_.columns.row_count(), lines_before);
+  result_.part_begins.push_back(row_count());
+  result_.locations.begin_part(name, lines, row_count(), lines_before);
 }
 
 parse_stop::reason collector::append(const parsed_block& block) {
@@ -48,14 +51,25 @@ parse_stop::reason collector::append(const parsed_block& block) {
     return block.stop.why;
   }
   rating_columns& columns = result_.columns;
-  result_.locations.add(columns.row_count(), block.blanks);
+  result_.locations.add(row_count(), block.blanks);
   append_ids(columns.users, block.users, result_.user_ids.add_all(block.user_ids));
   append_ids(columns.items, block.items, result_.item_ids.add_all(block.item_ids));
   append_times(columns, block);
   result_.rows_missing += block.rows_missing;
   result_.rows_low += block.rows_low;
   lines_before_ += block.line_count;
+  if (spool_ != nullptr && columns.row_count() >= max_buffered_rows) spool_->add(columns);
   return parse_stop::reason::none;
+}
+
+std::uint64_t collector::row_count() const {
+  return result_.columns.row_count() + (spool_ == nullptr ? 0 : spool_->row_count());
+}
+
+void collector::finish() {
+  if (spool_ == nullptr) return;
+  spool_->add(result_.columns);
+  spool_->finish();
 }
 
 }  // namespace negpipe::ingest

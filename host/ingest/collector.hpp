@@ -13,7 +13,8 @@ namespace negpipe::ingest {
 /// reported. Not thread-safe.
 class collector {
  public:
-  collector(id_kind user_kind, id_kind item_kind) {
+  /// spool: takes the rows, unless null.
+  collector(id_kind user_kind, id_kind item_kind, row_spool* spool = nullptr) : spool_(spool) {
     result_.user_ids = id_dictionary(user_kind);
     result_.item_ids = id_dictionary(item_kind);
   }
@@ -31,10 +32,16 @@ class collector {
   /// Returns the message for the last stop: location and reason.
   const std::string& stop_message() const { return stop_message_; }
 
+  /// Moves the remaining rows to the spool.
+  void finish();
+
   ratings& result() { return result_; }
   const ratings& result() const { return result_; }
 
  private:
+  std::uint64_t row_count() const;
+
+  row_spool* spool_;
   std::string part_;
   row_locations::unit lines_ = row_locations::unit::line;
   std::uint64_t lines_before_ = 0;  // lines before the block that is appended next

@@ -15,6 +15,10 @@ std::uint64_t tie_rank(std::uint64_t seed, std::uint64_t row) {
   return static_cast<std::uint64_t>(block.word[1]) << 32 | block.word[0];
 }
 
+std::uint64_t tie_rank(std::uint64_t seed, const rating_columns& columns, std::uint64_t row) {
+  return tie_rank(seed, columns.ranks.empty() ? row : columns.ranks[row]);
+}
+
 /// Returns the last row of a user by time, with ties ordered by tie_order. Rows must ascend. Does not sort.
 std::uint64_t last_row(const rating_columns& columns, std::span<const std::uint64_t> rows, tie_order ties,
                        std::uint64_t seed) {
@@ -23,7 +27,7 @@ std::uint64_t last_row(const rating_columns& columns, std::span<const std::uint6
   for (const std::uint64_t row : rows.subspan(1)) {
     const instant time = columns.time_of(row);
     if (time < last_time) continue;
-    if (time == last_time && ties == tie_order::shuffled && tie_rank(seed, row) < tie_rank(seed, last)) continue;
+    if (time == last_time && ties == tie_order::shuffled && tie_rank(seed, columns, row) < tie_rank(seed, columns, last)) continue;
     last = row;
     last_time = time;
   }
@@ -33,7 +37,7 @@ std::uint64_t last_row(const rating_columns& columns, std::span<const std::uint6
 }  // namespace
 
 void sort_by_time(const rating_columns& columns, tie_order ties, std::uint64_t seed, std::vector<std::uint64_t>& rows) {
-  const auto rank = [&](std::uint64_t row) { return ties == tie_order::shuffled ? tie_rank(seed, row) : row; };
+  const auto rank = [&](std::uint64_t row) { return ties == tie_order::shuffled ? tie_rank(seed, columns, row) : row; };
   std::ranges::stable_sort(rows, [&](std::uint64_t a, std::uint64_t b) {
     const instant first = columns.time_of(a);
     const instant second = columns.time_of(b);

@@ -1,6 +1,7 @@
 #include "long_tail.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cstddef>
 
 namespace negpipe::ingest {
@@ -48,10 +49,20 @@ std::vector<std::uint64_t> apportion(std::uint64_t total, const std::vector<std:
 
 weighted_draw::weighted_draw(const std::vector<std::uint64_t>& weights) : running_(weights) {
   for (std::size_t i = 1; i < running_.size(); ++i) running_[i] += running_[i - 1];
+  // A table of about 2^16 entries stays in the second-level cache; the sums of a million weights do not.
+  shift_ = static_cast<unsigned>(std::max(0, static_cast<int>(std::bit_width(total())) - 16));
+  for (std::uint64_t k = 0; k <= total() >> shift_; ++k) first_.push_back(search(k << shift_, 0, running_.size()));
+  first_.push_back(static_cast<std::uint32_t>(running_.size()));
+}
+
+std::uint32_t weighted_draw::search(std::uint64_t drawn, std::size_t begin, std::size_t end) const {
+  const auto at = [&](std::size_t rank) { return running_.begin() + static_cast<std::ptrdiff_t>(rank); };
+  return static_cast<std::uint32_t>(std::upper_bound(at(begin), at(end), drawn) - running_.begin());
 }
 
 std::uint32_t weighted_draw::rank_of(std::uint64_t drawn) const {
-  return static_cast<std::uint32_t>(std::upper_bound(running_.begin(), running_.end(), drawn) - running_.begin());
+  const auto slot = static_cast<std::size_t>(drawn >> shift_);
+  return search(drawn, first_[slot], std::min<std::size_t>(running_.size(), first_[slot + 1] + std::size_t{1}));
 }
 
 }  // namespace negpipe::ingest

@@ -26,7 +26,11 @@ class weighted_draw {
   std::uint32_t rank_of(std::uint64_t drawn) const;
 
  private:
+  std::uint32_t search(std::uint64_t drawn, std::size_t begin, std::size_t end) const;
+
   std::vector<std::uint64_t> running_;  // running_[i] is the sum of weights 0 .. i
+  unsigned shift_ = 0;
+  std::vector<std::uint32_t> first_;    // first_[k] is the rank of k << shift_: bounds of the search
 };
 
 }  // namespace negpipe::ingest

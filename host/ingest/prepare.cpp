@@ -5,9 +5,13 @@
 #include <utility>
 #include <vector>
 
+#include "arrange_on_disk.hpp"
+#include "byte_stream.hpp"
 #include "fields.hpp"
+#include "disk_bytes.hpp"
 #include "negpipe/error.hpp"
 #include "negpipe/ingest.hpp"
+#include "negpipe/prepare_on_disk.hpp"
 #include "negpipe/synth.hpp"
 #include "ratings.hpp"
 #include "select_rows.hpp"
@@ -45,16 +49,15 @@ std::string_view name_of(unknown_policy policy) {
   return {};
 }
 
-[[noreturn]] void refuse_repeat(const ratings& read, const row_selection& selection) {
-  const std::uint64_t row = selection.first_repeat;
+[[noreturn]] void refuse_repeat(const ratings& read, const repeated_pair& repeat) {
   const auto id = [](const id_dictionary& ids, std::int32_t number) {
     return ids.kind() == id_kind::number ? std::to_string(ids.number(number)) : in_quotes(ids.text(number));
   };
   throw input_error(
       fmt::format("{}: user {} and item {} are already in {}; set `duplicates` to first or last to keep "
                   "one of such rows",
-                  read.locations.name_of(row), id(read.user_ids, read.columns.users[row]),
-                  id(read.item_ids, read.columns.items[row]), read.locations.name_beside(selection.repeated_row, row)));
+                  read.locations.name_of(repeat.row), id(read.user_ids, repeat.user), id(read.item_ids, repeat.item),
+                  read.locations.name_beside(repeat.earlier, repeat.row)));
 }
 
 void check_counts(const std::string& path, known_dataset expected, std::size_t users, std::size_t items) {
@@ -97,7 +100,8 @@ renumbering select(ratings& read, const prepare_options& options, common_split* 
   const user_rows grouped = group_by_user(read.columns.users, user_count);
   row_selection selection = select_rows(read.columns, grouped, item_count, options, pool);
   if (options.duplicates == duplicate_policy::error && selection.first_repeat != row_selection::none) {
-    refuse_repeat(read, selection);
+    const std::uint64_t row = selection.first_repeat;
+    refuse_repeat(read, {row, selection.repeated_row, read.columns.users[row], read.columns.items[row]});
   }
   summary.duplicates_dropped = selection.duplicates_dropped;
   summary.users_dropped = selection.users_dropped;
@@ -203,6 +207,87 @@ dataset build(ratings&& read, const prepare_options& options, const part_counts*
 }
 
 }  // namespace
+
+namespace {
+
+/// Memory of prepare for each row: in memory, and for the rows of one partition.
+constexpr std::uint64_t bytes_per_row = 40;
+constexpr std::uint64_t bytes_per_partitioned_row = 64;
+constexpr std::uint64_t max_partitions = 256;  // each is an open file, and so are its positives
+
+/// Returns the number of rows of a file, estimated from its size and the length of its first lines. Compressed text is
+/// taken for five times its size.
+std::uint64_t estimated_rows(const std::filesystem::path& path) {
+  if (path == "-") throw option_error("memory", "standard input has no size; give a file, or leave it out");
+  const support::file file = support::file::open_read(path);
+  constexpr std::uint64_t sampled_bytes = 1 << 16;
+  std::string sample(static_cast<std::size_t>(std::min(file.size(), sampled_bytes)), '\0');
+  support::read_at(file, 0, std::as_writable_bytes(std::span(sample)));
+  constexpr std::uint64_t usual_row_bytes = 20;
+  if (identify(path.string(), sample) != content::text) return 5 * file.size() / usual_row_bytes + 1;
+  const auto lines = static_cast<std::uint64_t>(std::ranges::count(sample, '\n'));
+  return lines == 0 ? 1 : file.size() / (sample.size() / lines) + 1;
+}
+
+std::uint64_t estimated_rows(std::span<const std::filesystem::path> files) {
+  std::uint64_t rows = 0;
+  for (const auto& file : files) rows += estimated_rows(file);
+  return rows;
+}
+
+void check_on_disk(const prepare_options& options) {
+  const char* reason = options.min_item_ratings > 1                       ? "items are filtered (`min_item_ratings`)"
+                       : options.k_core                                   ? "items are filtered (`k_core`)"
+                       : options.split.kind != split_kind::leave_one_out ? "the `split` is not leave-one-out"
+                                                                          : nullptr;
+  if (reason == nullptr) return;
+  throw option_error("memory", fmt::format("does not apply where {}: this is done in memory; leave one out", reason));
+}
+
+/// build() for rows on disk.
+dataset build_on_disk(ratings&& read, const row_spool& spool, const prepare_options& options,
+                      const std::filesystem::path& folder, const run_control& control, prepare_summary* summary) {
+  prepare_summary counts;
+  counts.detected = read.detected;
+  counts.rows_read = spool.row_count();
+  counts.rows_missing = read.rows_missing;
+  counts.rows_below_rating = read.rows_low;
+  if (counts.rows_read == 0) refuse_no_rows(read.name, counts);
+  disk_arrangement made =
+      arrange_on_disk(spool, static_cast<std::size_t>(read.user_ids.size()),
+                      static_cast<std::size_t>(read.item_ids.size()), options, folder, control, counts);
+  if (options.duplicates == duplicate_policy::error && made.repeat.row != row_selection::none) {
+    refuse_repeat(read, made.repeat);
+  }
+  if (options.expect) check_counts(read.name, *options.expect, made.order.users.size(), made.order.items.size());
+  if (made.arrays.positives_elsewhere.empty()) refuse_empty_set("training positive", read, options, counts);
+  made.arrays.user_ids = ids_in_order(read.user_ids, made.order.users);
+  made.arrays.item_ids = ids_in_order(read.item_ids, made.order.items);
+  dataset result(std::move(made.arrays), describe(options, false, read, counts.rows_read));
+  if (summary != nullptr) *summary = counts;
+  return result;
+}
+
+}  // namespace
+
+std::uint64_t temporary_bytes(std::span<const std::filesystem::path> files, const memory_limit& limit) {
+  const std::uint64_t rows = estimated_rows(files);
+  if (rows * bytes_per_row <= limit.bytes) return 0;
+  return rows * (sizeof(spooled_row) + 2 * sizeof(std::int32_t));
+}
+
+dataset prepare(std::span<const std::filesystem::path> files, const prepare_options& options, const memory_limit& limit,
+                const run_control& control, prepare_summary* summary) {
+  if (files.empty()) throw option_error("no file of ratings is given");
+  if (temporary_bytes(files, limit) == 0) return prepare(files, options, control, summary);
+  check_on_disk(options);
+  // Twice as many partitions as would fit exactly: users differ, and so do their partitions.
+  const std::uint64_t row_bytes = estimated_rows(files) * bytes_per_partitioned_row;
+  const std::uint64_t needed = 2 * row_bytes / std::max<std::uint64_t>(1, limit.bytes);
+  row_spool spool(limit.folder, std::clamp<std::uint64_t>(needed, 2, max_partitions));
+  ratings read = read_ratings(files, options, control, &spool);
+  return build_on_disk(std::move(read), spool, options, limit.folder, control, summary);
+}
 
 std::string detected_table::to_string() const {
   std::string text =

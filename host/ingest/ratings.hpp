@@ -16,12 +16,15 @@
 
 namespace negpipe::ingest {
 
+class row_spool;
+
 /// Users and items are numbered by first appearance over all rows.
 struct rating_columns {
   std::vector<std::int32_t> users;
   std::vector<std::int32_t> items;
   std::vector<std::int64_t> timestamps;  ///< empty if rows are in the order of time
   std::vector<std::uint64_t> fractions;  ///< of the timestamps, see instant; empty if all are 0
+  std::vector<std::uint64_t> ranks;      ///< numbers of the rows for tie_order::shuffled; empty: their positions
 
   std::uint64_t row_count() const { return users.size(); }
   /// Returns the time by which the rows of a user are ordered.
@@ -48,8 +51,9 @@ struct ratings {
 
 /// Reads files in order, and parses them in parallel. Reports the first wrong line for any number of threads. Throws
 /// input_error, option_error, io_error, interrupted_error.
+/// - spool: takes the rows; the result has no columns then.
 ratings read_ratings(std::span<const std::filesystem::path> files, const prepare_options& options,
-                     const run_control& control);
+                     const run_control& control, row_spool* spool = nullptr);
 
 /// The same for tables in memory.
 ratings read_columns(std::span<const rating_table> tables, const prepare_options& options, const run_control& control);

@@ -9,6 +9,7 @@
 #include "digest.hpp"
 #include "negpipe/error.hpp"
 #include "ratings.hpp"
+#include "row_spool.hpp"
 #include "text_source.hpp"
 #include "thread_pool.hpp"
 
@@ -42,14 +43,17 @@ std::string name_of_all(std::span<const input_file> files) {
 /// One attempt to read all files, with given kinds of ids.
 class reading {
  public:
-  reading(const prepare_options& options, id_kind user_kind, id_kind item_kind, const run_control& control)
+  reading(const prepare_options& options, id_kind user_kind, id_kind item_kind, row_spool* spool,
+          const run_control& control)
       : options_(options),
         control_(control),
         rules_{missing_words(options.table.na_values), options.table.missing, options.min_rating},
         user_kind_(user_kind),
         item_kind_(item_kind),
         pool_(control.thread_count()),
-        all_(user_kind, item_kind) {}
+        all_(user_kind, item_kind, spool) {
+    if (spool != nullptr) spool->clear();
+  }
 
   /// Reads everything, or stops early if a column that was assumed to have numbers has another value. result is
   /// complete only if the outcome is reason::none.
@@ -70,6 +74,7 @@ class reading {
     }
     if (files.size() > 1) all_.result().digest = digests.hex();
     all_.result().name = name_of_all(files);
+    all_.finish();
     result = std::move(all_.result());
     return parse_stop::reason::none;
   }
@@ -191,7 +196,7 @@ std::string describe_ids(id_kind kind, const std::string& first_text) {
 }  // namespace
 
 ratings read_ratings(std::span<const std::filesystem::path> files, const prepare_options& options,
-                     const run_control& control) {
+                     const run_control& control, row_spool* spool) {
   using reason = parse_stop::reason;
   id_kind users = id_kind::number;
   id_kind items = id_kind::number;
@@ -201,7 +206,7 @@ ratings read_ratings(std::span<const std::filesystem::path> files, const prepare
   const std::vector<input_file> inputs(files.begin(), files.end());
   for (;;) {
     ratings result;
-    reading attempt(options, users, items, control);
+    reading attempt(options, users, items, spool, control);
     reason outcome{};
     try {
       outcome = attempt.run(inputs, result);

@@ -5,29 +5,36 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <utility>
 
-#include "files.hpp"
+#include "negpipe/error.hpp"
 #include "staging_name.hpp"
 
 namespace negpipe::support {
 
-namespace {
-
-/// Creates a file and removes its name. A kill in between leaves an empty file.
-file make_unnamed(const std::filesystem::path& folder) {
+file create_unnamed(const std::filesystem::path& folder) {
   for (;;) {
-    auto made = file::create_new(staging_name(folder, "memory"));
+    auto made = file::create_new(staging_name(folder.empty() ? "." : folder, "memory"));
     if (!made) continue;
     if (::unlink(made->path().c_str()) != 0) throw_write_error("remove", made->path());
     return std::move(*made);
   }
 }
 
-}  // namespace
+void read_at(const file& from, std::uint64_t offset, std::span<std::byte> out) {
+  while (!out.empty()) {
+    const ssize_t got = ::pread(from.descriptor(), out.data(), out.size(), static_cast<off_t>(offset));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw_io_error("read", from.path());
+    if (got == 0) throw io_error("cannot read " + from.path().string() + ": it was truncated while it was read");
+    out = out.subspan(static_cast<std::size_t>(got));
+    offset += static_cast<std::uint64_t>(got);
+  }
+}
 
 disk_bytes::disk_bytes(const std::filesystem::path& folder, std::uint64_t bytes)
     : size_(static_cast<std::size_t>(bytes)) {
-  const file backing = make_unnamed(folder.empty() ? "." : folder);
+  const file backing = create_unnamed(folder);
   for (int code = EINTR; code == EINTR;) {
     code = ::posix_fallocate(backing.descriptor(), 0, static_cast<off_t>(bytes));
     errno = code;

@@ -1,4 +1,4 @@
-// Memory that is backed by an unnamed file, for arrays that may exceed the machine's memory.
+// Unnamed files, and memory that is backed by one, for data that may exceed the machine's memory.
 #pragma once
 
 #include <cstddef>
@@ -6,7 +6,16 @@
 #include <filesystem>
 #include <span>
 
+#include "files.hpp"
+
 namespace negpipe::support {
+
+/// Creates a file without a name, for reading and writing; its space is free again when it is closed. A kill during the
+/// call may leave an empty file. Throws io_error.
+file create_unnamed(const std::filesystem::path& folder);
+
+/// Reads bytes at an offset, all of which must exist. Thread-safe. Throws io_error.
+void read_at(const file& from, std::uint64_t offset, std::span<std::byte> out);
 
 /// A fixed number of zero bytes in an unnamed file, mapped for reading and writing. The system writes pages to disk and
 /// drops them when memory is short. The space is reserved at once, so that a full disk is an error here and not a signal
