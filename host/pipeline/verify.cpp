@@ -135,6 +135,7 @@ class folder_verifier {
   std::optional<positives_index> evaluation_index_;  // if evaluation needs rows of its own
   std::unique_ptr<column_check> columns_check_;
   std::uint64_t points_done_ = 0;
+  std::uint64_t points_total_ = 0;
   bool complete_ = true;
   bool differs_ = false;
 };
@@ -253,6 +254,7 @@ void folder_verifier::make_checks() {
   // File sizes are bounded by batch_count.
   if (ready_.batch_count != batches) columns_check_.reset();
   layout_ = {batches, static_cast<std::uint32_t>(ready_.files.size())};
+  for_each_file([&](std::uint32_t f) { points_total_ += layout_.batches_in(f) * ready_.batch_size; });
 }
 
 /// Reports unlisted record files, which a reader's pattern would match.
@@ -368,7 +370,7 @@ void folder_verifier::check_records(const fs::path& path, std::vector<pending_re
   points_done_ += points;
   run_.report.record_count += records.size();
   run_.report.point_count += points;
-  run_.control.report({folder_.name, "points", points_done_, layout_.batch_count * ready_.batch_size});
+  run_.control.report({folder_.name, "points", points_done_, points_total_});
 }
 
 void folder_verifier::check_record(pending_record& record) const {
