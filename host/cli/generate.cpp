@@ -33,7 +33,8 @@ std::string to_text(const published_folder& folder, std::string_view unit) {
   const std::string kept =
       folder.kept_file_count == 0 ? "" : fmt::format(", {} files made before", folder.kept_file_count);
   return fmt::format("{}: {} {}, {}B in {:.2f} s ({}{}/s){}\n", folder.path.string(), folder.point_count, unit,
-                     with_prefix(static_cast<double>(folder.byte_count)), folder.seconds, with_prefix(rate), unit, kept);
+                     with_prefix(static_cast<double>(folder.byte_count)), folder.seconds, with_prefix(rate), unit,
+                     kept);
 }
 
 /// Parts that each drew their own seed would not be of one run.

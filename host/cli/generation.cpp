@@ -25,8 +25,8 @@ std::map<std::string, Value> words_of(std::initializer_list<std::pair<Value, con
 void add_map_option(CLI::App& command, std::uint64_t& map_from) {
   command
       .add_option("--map-from", map_from,
-                  "map arrays of the dataset from this size on (bytes; suffixes k, M, G), so that processes share their "
-                  "memory; smaller ones are read into memory, which is faster")
+                  "map arrays of the dataset from this size on (bytes; suffixes k, M, G), so that processes share "
+                  "their memory; smaller ones are read into memory, which is faster")
       ->transform(byte_count())
       ->capture_default_str();
 }

@@ -133,7 +133,8 @@ produce_report run_on_dataset(produce_arguments& arguments, const legacy_flags& 
   }
   if (flags.use_tf_logging) say("use_tf_logging of the flag file has no meaning here");
   const dataset data =
-      dataset::load(generation.dataset_folder.empty() ? cache / "dataset" : generation.dataset_folder, generation.map_from);
+      dataset::load(generation.dataset_folder.empty() ? cache / "dataset" : generation.dataset_folder,
+                    generation.map_from);
   check_counts(flags, data);
   if (arguments.options.resume && !generation.seed) generation.seed = recorded_seed(cache);
   settle_generation(generation, data, say);

@@ -89,7 +89,8 @@ void add_synth(CLI::App& app) {
   auto arguments = std::make_shared<synth_arguments>();
   CLI::App& command = *app.add_subcommand("synth", "Make a synthetic dataset of a given shape, with long tails");
   command.add_option("--out", arguments->out, "folder to write the dataset to")->required();
-  command.add_option("--like", arguments->like, "shape of a known dataset: ml-1m, ml-20m, ml-20m-16x32 or vk-lsvd:SCALE; options below change it");
+  command.add_option("--like", arguments->like,
+                     "shape of a known dataset: ml-1m, ml-20m, ml-20m-16x32 or vk-lsvd:SCALE; options below change it");
   command.add_option("--users", arguments->users, "number of users");
   command.add_option("--items", arguments->items, "number of items, each with at least one rating");
   command.add_option("--positives", arguments->interactions,

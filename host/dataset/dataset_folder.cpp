@@ -235,8 +235,8 @@ void dataset::check_unchanged() const {
   for (const support::file_contents& contents : owner_->contents) {
     const auto& mapping = contents.mapping();
     if (!mapping || mapping->is_unchanged()) continue;
-    throw io_error(mapping->path().string() + " was changed while it was in use, so what was made from it may be wrong; "
-                                              "restore the dataset and run again");
+    throw io_error(mapping->path().string() + " was changed while it was in use, so what was made from it may be "
+                                              "wrong; restore the dataset and run again");
   }
 }
 

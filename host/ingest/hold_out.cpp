@@ -27,7 +27,8 @@ std::uint64_t last_row(const rating_columns& columns, std::span<const std::uint6
   for (const std::uint64_t row : rows.subspan(1)) {
     const instant time = columns.time_of(row);
     if (time < last_time) continue;
-    if (time == last_time && ties == tie_order::shuffled && tie_rank(seed, columns, row) < tie_rank(seed, columns, last)) continue;
+    const bool by_rank = time == last_time && ties == tie_order::shuffled;
+    if (by_rank && tie_rank(seed, columns, row) < tie_rank(seed, columns, last)) continue;
     last = row;
     last_time = time;
   }

@@ -319,8 +319,8 @@ synth_options synth_shape(std::string_view name) {
               .interactions = static_cast<std::uint64_t>(std::llround(40.8e9 * *scale))};
     }
   }
-  throw option_error(fmt::format("synth: unknown shape \"{}\"; choose ml-1m, ml-20m, ml-20m-16x32 or vk-lsvd:SCALE with "
-                                 "a SCALE above 0 and at most 1",
+  throw option_error(fmt::format("synth: unknown shape \"{}\"; choose ml-1m, ml-20m, ml-20m-16x32 or vk-lsvd:SCALE "
+                                 "with a SCALE above 0 and at most 1",
                                  name));
 }
 

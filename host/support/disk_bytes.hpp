@@ -18,8 +18,8 @@ file create_unnamed(const std::filesystem::path& folder);
 void read_at(const file& from, std::uint64_t offset, std::span<std::byte> out);
 
 /// A fixed number of zero bytes in an unnamed file, mapped for reading and writing. The system writes pages to disk and
-/// drops them when memory is short. The space is reserved at once, so that a full disk is an error here and not a signal
-/// later; it is free again when the object or the process ends.
+/// drops them when memory is short. The space is reserved at once, so that a full disk is an error here and not a
+/// signal later; it is free again when the object or the process ends.
 class disk_bytes {
  public:
   /// Throws io_error, disk_full_error. bytes > 0.

@@ -70,8 +70,8 @@ inline constexpr std::uint64_t max_json_bytes = 16U << 20;
 /// file reports. Throws io_error, and format_error for a larger file.
 std::string read_text(const std::filesystem::path& path, std::uint64_t max_bytes);
 
-/// A whole file, mapped for reading. Empty files map to an empty span. A change of the file in place shows in the bytes;
-/// reading past the end of a file that was truncated ends in SIGBUS.
+/// A whole file, mapped for reading. Empty files map to an empty span. A change of the file in place shows in the
+/// bytes; reading past the end of a file that was truncated ends in SIGBUS.
 class mapped_file {
  public:
   explicit mapped_file(const std::filesystem::path& path);

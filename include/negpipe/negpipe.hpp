@@ -14,6 +14,7 @@
 #include "negpipe/pipeline.hpp"
 #include "negpipe/plan.hpp"
 #include "negpipe/positives.hpp"
+#include "negpipe/prepare_on_disk.hpp"
 #include "negpipe/produce.hpp"
 #include "negpipe/run_control.hpp"
 #include "negpipe/sampler.hpp"
