@@ -223,38 +223,41 @@ class row_maker {
     return std::span(items_).subspan(first_[user] - first_[block_begin], first_[user + 1] - first_[user]);
   }
 
-  /// Calls body(thread, user) for every user of a block.
-  template <typename Body>
-  void for_each_user(std::size_t begin, std::size_t end, const Body& body) {
+  /// Calls body(thread, user) for every user of a block, and finished(number of users) once in a while.
+  template <typename Body, typename Finished>
+  void for_each_user(std::size_t begin, std::size_t end, const Body& body, const Finished& finished) {
     const std::size_t threads = choosers_.size();
     pool_.for_each(threads, [&](std::uint64_t thread) {
       constexpr std::size_t users_a_report = 1024;
       const std::size_t last = begin + (end - begin) * (thread + 1) / threads;
       for (std::size_t user = begin + (end - begin) * thread / threads; user < last;) {
+        const std::size_t from = user;
         const std::size_t stop = std::min(last, user + users_a_report);
         control_.throw_if_stopped();
         for (; user < stop; ++user) body(thread, user);
+        finished(stop - from);
       }
     });
   }
 
   void draw(std::size_t begin, std::size_t end) {
     items_.resize(first_[end] - first_[begin]);
-    for_each_user(begin, end, [&](std::uint64_t thread, std::size_t user) {
+    const auto choose = [&](std::uint64_t thread, std::size_t user) {
       choosers_[thread].choose(static_cast<std::int32_t>(user), first_[user], row(begin, user));
-    });
-    done_.add(end - begin);
+    };
+    for_each_user(begin, end, choose, [&](std::size_t users) { done_.add(users); });
   }
 
   void hold_out(std::size_t begin, std::size_t end, std::span<std::int32_t> positives,
                 std::span<std::int32_t> heldout) {
-    for_each_user(begin, end, [&](std::uint64_t, std::size_t user) {
+    const auto copy = [&](std::uint64_t, std::size_t user) {
       const auto items = row(begin, user);
       heldout[user] = items.back();
       const auto to = positives.subspan(first_[user] - user, items.size() - 1);
       std::copy(items.begin(), items.end() - 1, to.begin());
       std::sort(to.begin(), to.end());
-    });
+    };
+    for_each_user(begin, end, copy, [](std::size_t) {});
   }
 
   const std::vector<std::uint64_t>& first_;
