@@ -354,11 +354,8 @@ void check_paths(const std::filesystem::path& folder, const std::filesystem::pat
 void save_with_ratings(const dataset& data, const std::filesystem::path& folder, const std::filesystem::path& csv,
                        bool replace, const run_control& control) {
   check_paths(folder, csv, replace);
-  // Both are written before either is published: a full disk leaves what was there.
-  staged_ratings ratings(csv, data, control);
-  check_paths(folder, csv, replace);
+  staged_ratings(csv, data, control).publish(replace);
   data.save(folder, replace);
-  ratings.publish(replace);
 }
 
 }  // namespace negpipe

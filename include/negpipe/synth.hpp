@@ -37,8 +37,8 @@ dataset synthesize(const synth_options& options, const run_control& control = {}
 /// Checks early, before the dataset is made: throws what save_with_ratings would throw for the two paths.
 void check_paths(const std::filesystem::path& folder, const std::filesystem::path& csv, bool replace = false);
 
-/// Saves a dataset of synthesize like dataset::save, and its ratings. The ratings are written first and published last:
-/// a full disk leaves what was there. If the process is killed between the two, the new folder exists without them.
+/// Saves a dataset of synthesize like dataset::save, and its ratings. The ratings are published first: if publishing
+/// the folder fails, or the process is killed between the two, the new ratings exist without the folder.
 /// - Throws option_error if something exists at either path, unless replace is set and it is a dataset or a file;
 ///   io_error, interrupted_error.
 void save_with_ratings(const dataset& data, const std::filesystem::path& folder, const std::filesystem::path& csv,

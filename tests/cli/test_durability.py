@@ -102,7 +102,7 @@ def test_datasets_and_ratings_are_on_disk_before_they_appear(traced, tmp_path):
     events = traced("synth", *shape, "--out", tmp_path / "made", "--csv", tmp_path / "r.csv")
     assert complaints(events) == []
     assert [path for path in renamed_to(events) if os.path.dirname(path) == str(tmp_path)] == [
-        str(tmp_path / "made"), str(tmp_path / "r.csv")]
+        str(tmp_path / "r.csv"), str(tmp_path / "made")]
     events = traced("prepare", tmp_path / "r.csv", "--out", tmp_path / "data")
     assert complaints(events) == []
     assert renamed_to(events)[-1] == str(tmp_path / "data")

@@ -286,4 +286,4 @@ def test_permissions_follow_the_umask(umask, dataset, tmp_path):
 def test_a_name_of_maximum_length_is_accepted(dataset, tmp_path):
     out = tmp_path / ("n" * 255)
     negpipe("synth", *SHAPE, "--out", out, "--csv", tmp_path / ("c" * 255))
-    assert len(digests(tmp_path)) == 7
+    assert len(digests(tmp_path)) == 8
