@@ -78,7 +78,8 @@ void run_synth(synth_arguments& arguments) {
   std::string text = describe(data, arguments.out);
   if (!arguments.csv.empty()) {
     summary["csv"] = arguments.csv.string();
-    text += fmt::format("{}: the same as {} ratings\n", arguments.csv.string(), options.interactions);
+    text += fmt::format("{}: {} ratings, from which prepare makes the same dataset\n", arguments.csv.string(),
+                        options.interactions);
   }
   print_outcome(arguments.common, summary, text);
 }
