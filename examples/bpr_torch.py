@@ -62,7 +62,7 @@ def main():
     is_folder = pathlib.Path(arguments.ratings).is_dir()
     data = (negpipe.Dataset.load if is_folder else negpipe.Dataset.from_ratings)(arguments.ratings)
     draw = negpipe.NegativeSampler(data, seed=arguments.seed)
-    counts = torch.from_numpy(data.user_offsets).diff()
+    counts = torch.tensor(data.user_offsets).diff()
     positive_users = torch.arange(data.num_users).repeat_interleave(counts)
     positive_items = torch.tensor(data.positive_items)
 

@@ -64,7 +64,7 @@ def main():
     is_folder = pathlib.Path(arguments.ratings).is_dir()
     data = (negpipe.Dataset.load if is_folder else negpipe.Dataset.from_ratings)(arguments.ratings)
     draw = negpipe.NegativeSampler(data, seed=arguments.seed, distribution="popularity", alpha=arguments.alpha)
-    positive_users = torch.arange(data.num_users).repeat_interleave(torch.from_numpy(data.user_offsets).diff())
+    positive_users = torch.arange(data.num_users).repeat_interleave(torch.tensor(data.user_offsets).diff())
     positive_items = torch.tensor(data.positive_items)
     # In a batch of positives an item comes in proportion to its count.
     log_q_in_batch = torch.log(torch.from_numpy(data.item_counts()) / data.num_positives).float()
