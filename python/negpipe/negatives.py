@@ -81,7 +81,7 @@ class NegativeSampler:
         negatives = draw.sample(users, 4, at=step)
 
     Users and items are dense numbers, of any integer type and shape: NumPy arrays, lists, torch tensors, JAX arrays, or
-    what speaks DLPack. Results have the kind and the device of users. Negative numbers are padding, such as -1 in
+    objects with DLPack. Results have the kind and the device of users. Negative numbers are padding, such as -1 in
     [batch, length] sequences. The GIL is released while drawing; a sampler may be shared among threads, and used after
     a fork.
     """
