@@ -69,6 +69,7 @@ def peer_cycles(arguments, seed, folder):
                 **ready,
                 files=sorted(path.glob("*.tfrecords"), key=lambda file: int(file.stem.split("_")[1])),
                 dtypes={name: np.dtype(dtype) for name, dtype in dtypes.items()},
+                shapes=dict.fromkeys(dtypes, (ready["batch_size"],)),
                 compressed=False,
                 check_files=lambda: None,  # the peer lists no sizes
             )
