@@ -125,12 +125,17 @@ def _read_parquet(path: str):
     if not (pyarrow.types.is_list(lists.type) or pyarrow.types.is_large_list(lists.type)
             or pyarrow.types.is_fixed_size_list(lists.type)):
         raise errors.FormatError(f"{path}: {NAMES[2]} is {lists.type}; expected a list for each row")
+    if lists.null_count or not len(lists):
+        raise errors.FormatError(
+            f"{path}: {lists.null_count} of {len(lists)} rows have no {NAMES[2]}; expected one row at least, "
+            "and as many negatives in each"
+        )
     lengths = np.unique(pyarrow.compute.list_value_length(lists).to_numpy())
     negatives = pyarrow.compute.list_flatten(lists)
     for name, column in zip(NAMES, (users, items, negatives)):
         if column.null_count:
             raise errors.FormatError(f"{path}: {name} has missing values")
-    if lists.null_count or len(lengths) > 1:
+    if len(lengths) > 1:
         raise errors.FormatError(
             f"{path}: rows have between {lengths.min()} and {lengths.max()} negatives; expected as many in each"
         )

@@ -40,11 +40,20 @@ def positions(data: Dataset, users: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     return rows, data.positive_items[np.arange(len(rows)) - skipped + begins[rows]]
 
 
+def _check_separate(strides, shape) -> None:
+    """Raises OptionError where rows or columns share memory, as in a broadcast view: a user's mask would hit others."""
+    if 0 not in shape and any(stride == 0 and size > 1 for stride, size in zip(strides, shape)):
+        raise errors.OptionError("the rows or columns of `scores` share memory, as in a broadcast view; give a copy")
+
+
 def _mask_numpy(data: Dataset, scores: np.ndarray, users: np.ndarray) -> None:
     if not scores.flags.writeable:
         raise errors.OptionError("`scores` is read-only; give a copy")
-    if scores.dtype.kind != "f" and scores.dtype.name != "bfloat16":
+    if not scores.dtype.isnative:
+        raise errors.OptionError(f"`scores` is {scores.dtype.str}; expected the byte order of this machine")
+    if scores.dtype.name not in ("float16", "bfloat16", "float32", "float64"):
         raise errors.OptionError(f"`scores` is {scores.dtype}; expected float16, bfloat16, float32 or float64")
+    _check_separate(scores.strides, scores.shape)
     as_bfloat16 = scores.dtype.name == "bfloat16"  # of ml_dtypes
     _native.mask_positives(
         data._native, scores.view(np.uint16) if as_bfloat16 else scores, users, as_bfloat16=as_bfloat16
@@ -54,7 +63,12 @@ def _mask_numpy(data: Dataset, scores: np.ndarray, users: np.ndarray) -> None:
 def _mask_torch(data: Dataset, scores, users: np.ndarray) -> None:
     if scores.requires_grad:
         raise errors.OptionError("`scores` requires gradients; call under torch.no_grad(), or give scores.detach()")
-    if scores.device.type == "cpu" and scores.is_floating_point():
+    torch = sys.modules["torch"]
+    if scores.layout != torch.strided:
+        raise errors.OptionError(f"`scores` is {scores.layout}; expected a dense tensor, such as scores.to_dense()")
+    _check_separate(scores.stride(), scores.shape)
+    # The memory of a negated view, such as x.conj().imag, holds the opposite numbers: only PyTorch writes there.
+    if scores.device.type == "cpu" and scores.is_floating_point() and not scores.is_neg():
         _native.mask_positives(data._native, scores, users)
     else:
         _mask_indexed(data, scores, users)

@@ -31,13 +31,13 @@ def _integers(values, what: str) -> np.ndarray:
     if array.dtype.kind not in "iu":
         raise errors.OptionError(f"`{what}` is {array.dtype}; expected integers")
     if array.dtype == np.uint64 and array.size and array.max() > np.iinfo(np.int64).max:
-        raise errors.OutOfRangeError(f"there is no {what} {array.max()}")
+        raise errors.OutOfRangeError(f"`{what}`: {array.max()} given; expected at most {np.iinfo(np.int64).max}")
     return np.asarray(array, np.int64, order="C")
 
 
-def _narrow(values, what: str, count: int) -> np.ndarray:
+def _narrow(values, what: str, count: int, field: str | None = None) -> np.ndarray:
     """int32 below count; negative numbers stay negative. Raises OptionError, OutOfRangeError."""
-    array = _integers(values, what)
+    array = _integers(values, field or f"{what}s")
     if array.size and array.max() >= count:
         raise errors.OutOfRangeError(f"there is no {what} {array.max()}: there are {count}, numbered from 0")
     if array.dtype == np.int32:
@@ -120,7 +120,7 @@ class NegativeSampler:
             weights=given,
             alpha=self.alpha,
             threads=_integer(threads, "threads", 4096),
-            bitset_budget=bitset_budget,
+            bitset_budget=_integer(bitset_budget, "bitset_budget", 2**64 - 1),
         )
 
     def _open(self) -> _native.NegativeSampler:
@@ -172,12 +172,14 @@ class NegativeSampler:
         if distinct or exclude leave a user too few items; OptionError (a ValueError).
         """
         count = _integer(num_negatives, "num_negatives", 2**32 - 1)
+        if users is None and not shared:
+            raise errors.OptionError("`users` is None; expected integers, or shared=True")
         kind = users
-        numbers = None if shared else _integers(users, "user")
+        numbers = None if shared else _integers(users, "users")
         shape = () if numbers is None else numbers.shape
         excluded = np.zeros(0, np.int32)
         if exclude is not None:
-            excluded = _narrow(exclude, "item", self.dataset.num_items)
+            excluded = _narrow(exclude, "item", self.dataset.num_items, "exclude")
             wanted = shape + excluded.shape[-1:]
             try:
                 excluded = np.ascontiguousarray(np.broadcast_to(excluded, wanted))

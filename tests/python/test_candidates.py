@@ -157,7 +157,7 @@ def test_files_that_do_not_fit_the_dataset_are_refused(data, tmp_path, what, mes
         ({"user_id": [0, 1], "item_id": [1, 1], "negative_item_ids": [[2], [3, 4]]}, "between 1 and 2 negatives"),
         ({"user_id": [0, None], "item_id": [1, 1], "negative_item_ids": [[2], [3]]}, "user_id has missing values"),
         ({"user_id": [0], "item_id": [1], "negative_item_ids": [[None]]}, "negative_item_ids has missing values"),
-        ({"user_id": [0, 1], "item_id": [1, 1], "negative_item_ids": [[2], None]}, "as many in each"),
+        ({"user_id": [0, 1], "item_id": [1, 1], "negative_item_ids": [[2], None]}, "1 of 2 rows have no .*as many"),
     ],
 )
 def test_parquet_files_of_other_shapes_are_refused(data, tmp_path, columns, message):
@@ -167,6 +167,14 @@ def test_parquet_files_of_other_shapes_are_refused(data, tmp_path, columns, mess
     parquet.write_table(pyarrow.table(columns), tmp_path / "rows.parquet")
     with pytest.raises(errors.FormatError, match=message):
         negpipe.EvalLoader(data, candidates=tmp_path / "rows.parquet")
+
+
+def test_parquet_files_without_rows_are_refused(data, tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    negpipe.EvalLoader(data, num_negatives=20).save_candidates(tmp_path / "rows.parquet")
+    parquet.write_table(parquet.read_table(tmp_path / "rows.parquet").slice(0, 0), tmp_path / "none.parquet")
+    with pytest.raises(errors.FormatError, match="0 of 0 rows have no"):
+        negpipe.EvalLoader(data, candidates=tmp_path / "none.parquet")
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

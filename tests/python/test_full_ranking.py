@@ -68,6 +68,24 @@ def test_other_devices_of_torch_give_the_same(data):
     assert np.array_equal(scores.numpy(), masked_by_hand(data, np.ones((3, 100), np.float32), [4, 9, 4]))
 
 
+def test_negated_views_of_torch_get_minus_infinity(data):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed; run scripts/setup-torch")
+    scores = torch.ones((2, 100), dtype=torch.complex64).conj().imag
+    assert scores.is_neg()
+    data.mask_positives_(scores, [4, 9])
+    assert np.array_equal(scores.resolve_neg().numpy(), masked_by_hand(data, np.zeros((2, 100), np.float32), [4, 9]))
+
+
+def test_torch_tensors_whose_rows_are_not_separate_memory_are_refused(data):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed; run scripts/setup-torch")
+    scores = torch.ones(100)
+    with pytest.raises(errors.OptionError, match="share memory"):
+        data.mask_positives_(scores.expand(2, 100), [0, 1])
+    with pytest.raises(errors.OptionError, match="expected a dense tensor"):
+        data.mask_positives_(torch.ones((2, 100)).to_sparse(), [0, 1])
+    assert (scores == 1).all()
+
+
 def test_scores_with_gradients_are_refused(data):
     torch = pytest.importorskip("torch", reason="PyTorch is not installed; run scripts/setup-torch")
     with pytest.raises(errors.OptionError, match="torch.no_grad"):
@@ -101,6 +119,9 @@ def test_jax_scores_are_copied(data, users, dtype):
         (np.ones((1, 100)), [50], errors.OutOfRangeError, r"value 0 is 50; expected a user in \[0, 50\)"),
         (np.ones((2, 100)), [3, -1], errors.OutOfRangeError, "value 1 is -1"),
         (np.broadcast_to(np.ones(100), (1, 100)), [0], errors.OptionError, "read-only"),
+        (np.lib.stride_tricks.as_strided(np.ones(100), (2, 100), (0, 8)), [0, 1], errors.OptionError, "share memory"),
+        (np.ones((1, 100), ">f4"), [0], errors.OptionError, ">f4; expected the byte order"),
+        (np.ones((1, 100), np.longdouble), [0], errors.OptionError, "float128; expected float16"),
         ([[1.0] * 100], [0], TypeError, "is a list"),
     ],
 )

@@ -280,6 +280,21 @@ def test_wrong_distributions_are_rejected(data, options):
         negpipe.NegativeSampler(data, **options)
 
 
+@pytest.mark.parametrize(
+    "field, call",
+    [
+        ("users", lambda draw: draw.sample(None)),
+        ("users", lambda draw: draw.sample(np.array([2**63], np.uint64))),
+        ("exclude", lambda draw: draw.sample([1], exclude=[0.5])),
+        ("weights", lambda draw: negpipe.NegativeSampler(draw.dataset, weights=np.full(90, 2**63, np.uint64))),
+        ("bitset_budget", lambda draw: negpipe.NegativeSampler(draw.dataset, bitset_budget=-1)),
+    ],
+)
+def test_messages_name_the_field(draw, field, call):
+    with pytest.raises((errors.OptionError, errors.OutOfRangeError), match=f"`{field}`"):
+        call(draw)
+
+
 def test_users_whose_other_items_weigh_0_are_named(data):
     weights = np.zeros(90, int)
     weights[data.positives_of(17)[0]] = 1
