@@ -1,7 +1,11 @@
 #include "arrow_column.hpp"
 
+#include <fmt/format.h>
+
 #include <cmath>
 #include <cstring>
+
+#include "negpipe/error.hpp"
 
 namespace negpipe::ingest {
 
@@ -84,7 +88,13 @@ arrow_column::arrow_column(const ArrowArray& array, const arrow_type& type, std:
 
 std::int64_t arrow_column::slot(std::int64_t row) const {
   const std::int64_t own = array_->offset + first_ + row;
-  return values_ == array_ ? own : values_->offset + integer_at(*array_, type_.indices, own);
+  if (values_ == array_) return own;
+  const std::int64_t index = integer_at(*array_, type_.indices, own);
+  if (index < 0 || index >= values_->length) {
+    throw input_error(fmt::format("row {}: index {} is not in the column's dictionary, which has {} values; make the "
+                                  "column again", row, index, values_->length));
+  }
+  return values_->offset + index;
 }
 
 bool arrow_column::is_valid(std::int64_t row) const {

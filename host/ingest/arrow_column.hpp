@@ -47,7 +47,7 @@ class arrow_column {
   bool time(std::int64_t row, instant& time) const;
 
  private:
-  /// Position of a row's value in the values array.
+  /// Position of a row's value in the values array. Throws input_error for an index beyond the dictionary.
   std::int64_t slot(std::int64_t row) const;
 
   const ArrowArray* array_;

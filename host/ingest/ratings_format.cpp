@@ -242,7 +242,10 @@ class detector {
     if (format_.user == none) refuse_missing(column_role::user);
     if (format_.item == none) refuse_missing(column_role::item);
     if (table.order == row_order::time) format_.timestamp = find_named(column_role::time, table.time_column);
-    if (options_.min_rating) format_.rating = find_named(column_role::rating, table.rating_column);
+    // A column that is named must exist, even where its values are not needed.
+    if (options_.min_rating || !table.rating_column.empty()) {
+      format_.rating = find_named(column_role::rating, table.rating_column);
+    }
   }
 
   /// R writes row names without a name for their column; some programs end each row with a separator.

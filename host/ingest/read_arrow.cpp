@@ -99,7 +99,11 @@ void find_columns(opened_table& table, const prepare_options& options) {
   table.user = need(column_role::user, options.table.user_column);
   table.item = need(column_role::item, options.table.item_column);
   if (options.table.order == row_order::time) table.time = need(column_role::time, options.table.time_column);
-  if (options.min_rating) table.rating = need(column_role::rating, options.table.rating_column);
+  // A column that is named must exist, even where its values are not needed.
+  if (options.min_rating || !options.table.rating_column.empty()) {
+    table.rating = need(column_role::rating, options.table.rating_column);
+  }
+  if (!options.min_rating) table.rating.reset();
   for (const std::size_t id : {table.user, table.item}) {
     if (!table.type(id).is_integer() && !table.type(id).is_text()) refuse_type(table, id, "integers or text");
   }

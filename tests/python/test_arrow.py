@@ -132,6 +132,19 @@ def test_chunks_slices_and_empty_chunks_are_read(expected):
     assert made(pyarrow.concat_tables([whole, whole]).slice(7)).digest == expected
 
 
+def test_an_index_beyond_its_dictionary_is_refused():
+    for index in (-1, 3):
+        indices = pyarrow.array([0, 1, 1, index, 0, 1, 2])
+        items = pyarrow.DictionaryArray.from_arrays(indices, pyarrow.array(["x", "y", "z"]), safe=False)
+        with pytest.raises(negpipe.errors.Error, match=f"row 3: index {index} is not in .* 3 values"):
+            made(table(items=items))
+
+
+def test_a_named_rating_column_must_exist():
+    with pytest.raises(negpipe.errors.InputError, match="stars"):
+        made(table(), rating="stars")
+
+
 def test_nulls_are_missing_values_in_every_encoding():
     items = pyarrow.array([None, *ITEMS[1:]])
     for column in (items, items.dictionary_encode(), items.cast(pyarrow.string_view()),
