@@ -319,6 +319,15 @@ prepare_options without_times(prepare_options options) {
   return options;
 }
 
+/// The tables of a given split, in the order of part_counts.
+template <typename Table, typename Split>
+std::vector<Table> in_order(const Split& tables) {
+  std::vector<Table> all{tables.training};
+  if (tables.validation) all.push_back(*tables.validation);
+  all.push_back(tables.test);
+  return all;
+}
+
 }  // namespace
 
 dataset prepare(const split_files& files, const prepare_options& given, const run_control& control,
@@ -341,9 +350,7 @@ dataset prepare(const rating_table& table, const prepare_options& options, const
 dataset prepare(const split_tables& tables, const prepare_options& given, const run_control& control,
                 prepare_summary* summary) {
   const prepare_options options = without_times(given);
-  std::vector<rating_table> all{tables.training};
-  if (tables.validation) all.push_back(*tables.validation);
-  all.push_back(tables.test);
+  const std::vector all = in_order<rating_table>(tables);
   const part_counts parts{1, all.size() - 2};
   return build(read_columns(all, options, control), options, &parts, control, summary);
 }
@@ -356,9 +363,7 @@ dataset prepare(const arrow_table& table, const prepare_options& options, const 
 dataset prepare(const arrow_split& tables, const prepare_options& given, const run_control& control,
                 prepare_summary* summary) {
   const prepare_options options = without_times(given);
-  std::vector<arrow_table> all{tables.training};
-  if (tables.validation) all.push_back(*tables.validation);
-  all.push_back(tables.test);
+  const std::vector all = in_order<arrow_table>(tables);
   const part_counts parts{1, all.size() - 2};
   return build(read_arrow(all, options, control), options, &parts, control, summary);
 }
