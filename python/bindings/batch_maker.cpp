@@ -94,6 +94,21 @@ class label_target {
   std::span<std::int8_t> made_;
 };
 
+/// Columns of a training batch; third: labels or negatives.
+std::vector<column> training_columns(const sampler& source, const output_types& types, std::size_t part, column third) {
+  std::vector<column> columns{{"user_id", types.users, {part}}, {"item_id", types.items, {part}}, std::move(third)};
+  if (source.plan().pad == padding_policy::mask) {
+    columns.push_back({"valid_point_mask", column_type::boolean, {part}});
+  }
+  return columns;
+}
+
+/// The fourth column, or nothing where the padding needs none.
+std::span<std::int8_t> valid_column(std::span<void* const> targets, std::size_t part) {
+  if (targets.size() <= 3) return {};
+  return {static_cast<std::int8_t*>(targets[3]), part};
+}
+
 class training_maker final : public batch_maker {
  public:
   training_maker(const sampler& source, const output_types& types, std::uint64_t rank, std::uint64_t part)
@@ -104,10 +119,8 @@ class training_maker final : public batch_maker {
     const user_target users(types_.users, targets[0], part_);
     const item_target<1> items(types_.items, targets[1], part_);
     const label_target labels(types_.labels, targets[2], part_);
-    std::span<std::int8_t> valid;
-    if (targets.size() > 3) valid = {static_cast<std::int8_t*>(targets[3]), part_};
     source_.fill_points(epoch, source_.plan().first_position(batch) + offset_, part_,
-                        {users.made(), items.made(), labels.made(), valid});
+                        {users.made(), items.made(), labels.made(), valid_column(targets, part_)});
     users.finish();
     items.finish();
     labels.finish();
@@ -115,13 +128,7 @@ class training_maker final : public batch_maker {
 
  private:
   static std::vector<column> columns_of(const sampler& source, const output_types& types, std::size_t part) {
-    std::vector<column> columns{{"user_id", types.users, {part}},
-                                {"item_id", types.items, {part}},
-                                {"labels", types.labels, {part}}};
-    if (source.plan().pad == padding_policy::mask) {
-      columns.push_back({"valid_point_mask", column_type::boolean, {part}});
-    }
-    return columns;
+    return training_columns(source, types, part, {"labels", types.labels, {part}});
   }
 
   sampler source_;
@@ -140,10 +147,8 @@ class pair_maker final : public batch_maker {
     const user_target users(types_.users, targets[0], part_);
     const item_target<1> items(types_.items, targets[1], part_);
     const item_target<3> negatives(types_.items, targets[2], part_ * source_.plan().negatives);
-    std::span<std::int8_t> valid;
-    if (targets.size() > 3) valid = {static_cast<std::int8_t*>(targets[3]), part_};
     source_.fill_rows(epoch, source_.plan().first_position(batch) + offset_, part_,
-                      {users.made(), items.made(), negatives.made(), valid});
+                      {users.made(), items.made(), negatives.made(), valid_column(targets, part_)});
     users.finish();
     items.finish();
     negatives.finish();
@@ -151,13 +156,7 @@ class pair_maker final : public batch_maker {
 
  private:
   static std::vector<column> columns_of(const sampler& source, const output_types& types, std::size_t part) {
-    std::vector<column> columns{{"user_id", types.users, {part}},
-                                {"item_id", types.items, {part}},
-                                {"negative_item_id", types.items, {part, source.plan().negatives}}};
-    if (source.plan().pad == padding_policy::mask) {
-      columns.push_back({"valid_point_mask", column_type::boolean, {part}});
-    }
-    return columns;
+    return training_columns(source, types, part, {"negative_item_id", types.items, {part, source.plan().negatives}});
   }
 
   sampler source_;
