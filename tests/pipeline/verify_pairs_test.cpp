@@ -14,18 +14,13 @@ namespace {
 
 namespace fs = std::filesystem;
 using test::batch_columns;
+using test::failures_of;
 
 using batches = std::vector<batch_columns>;
 
 constexpr auto resample = padding_policy::resample;
 constexpr auto mask = padding_policy::mask;
 constexpr auto drop = padding_policy::drop;
-
-std::string failures_of(const verify_report& report) {
-  std::string text;
-  for (const auto& failure : report.failures) text += failure.file + ": " + failure.message + "\n";
-  return text;
-}
 
 /// 156 rows a cycle: batch sizes with a remainder, without one, and larger than the cycle.
 test::run_options pairwise_options(const fs::path& out, padding_policy padding, std::uint64_t batch_size = 50) {
@@ -161,21 +156,9 @@ class verify_pairs_tampering : public ::testing::TestWithParam<tampering> {};
 
 TEST_P(verify_pairs_tampering, is_reported) {
   const tampering& row = GetParam();
-  const dataset data = test::small_dataset();
   const test::temporary_folder folder;
-  auto options = pairwise_options(folder / "out", row.padding);
-  options.readers = 1;
-  test::generate_small(data, options);
-  const fs::path target = options.out / "training_epochs/cycle_00000";
-  batches all = test::read_batches(target);
-  test::write_batches(target, all);
-  ASSERT_EQ(verify(data, options.out).failure_count, 0U) << "what was read was not written back";
-  row.tamper(data, all);
-  test::write_batches(target, all);
-  const verify_report report = verify(data, options.out);
-  EXPECT_GT(report.failure_count, 0U);
-  const std::string text = failures_of(report);
-  for (const char* part : row.reported) EXPECT_NE(text.find(part), std::string::npos) << part << " not in\n" << text;
+  test::expect_tampering_is_reported(pairwise_options(folder / "out", row.padding), "training_epochs/cycle_00000",
+                                     row.tamper, row.reported);
 }
 
 INSTANTIATE_TEST_SUITE_P(all, verify_pairs_tampering, ::testing::ValuesIn(tamperings));

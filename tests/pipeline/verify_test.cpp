@@ -13,17 +13,10 @@
 namespace negpipe {
 namespace {
 
-namespace fs = std::filesystem;
 using test::batch_columns;
+using test::failures_of;
 
 using batches = std::vector<batch_columns>;
-
-/// Returns all reported failures as one text.
-std::string failures_of(const verify_report& report) {
-  std::string text;
-  for (const auto& failure : report.failures) text += failure.file + ": " + failure.message + "\n";
-  return text;
-}
 
 using sound_run = std::tuple<padding_policy, std::uint64_t, std::uint32_t, compression_type, bool>;
 
@@ -277,23 +270,12 @@ class verify_tampering : public ::testing::TestWithParam<tampering> {};
 
 TEST_P(verify_tampering, is_reported) {
   const tampering& row = GetParam();
-  const dataset data = test::small_dataset();
   const test::temporary_folder folder;
   auto options = test::small_options(folder / "out");
-  options.readers = 1;
   options.sampling.padding = row.padding;
   options.sampling.evaluation->mlperf = row.mlperf;
-  test::generate_small(data, options);
-  const fs::path target = options.out / (row.evaluation ? "eval_data" : "training_epochs/cycle_00000");
-  batches all = test::read_batches(target);
-  test::write_batches(target, all);
-  ASSERT_EQ(verify(data, options.out).failure_count, 0U) << "what was read was not written back";
-  row.tamper(data, all);
-  test::write_batches(target, all);
-  const verify_report report = verify(data, options.out);
-  EXPECT_GT(report.failure_count, 0U);
-  const std::string text = failures_of(report);
-  for (const char* part : row.reported) EXPECT_NE(text.find(part), std::string::npos) << part << " not in\n" << text;
+  test::expect_tampering_is_reported(options, row.evaluation ? "eval_data" : "training_epochs/cycle_00000", row.tamper,
+                                     row.reported);
 }
 
 INSTANTIATE_TEST_SUITE_P(all, verify_tampering, ::testing::ValuesIn(tamperings));

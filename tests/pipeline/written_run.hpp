@@ -1,10 +1,14 @@
 // A small run on disk for tests to tamper with: reads batches as columns, and rewrites a folder from them.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
+#include <functional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "example_encoder.hpp"
@@ -99,6 +103,32 @@ inline dataset small_dataset() { return random_dataset({3, 20, 1, 0, 35, 12, 7},
 
 inline void generate_small(const dataset& data, const run_options& options) {
   generate(sampler(data, options.sampling), options, {.threads = 1});
+}
+
+/// Returns all reported failures as one text.
+inline std::string failures_of(const verify_report& report) {
+  std::string text;
+  for (const auto& failure : report.failures) text += failure.file + ": " + failure.message + "\n";
+  return text;
+}
+
+/// Generates a small run, changes the batches of a folder of it, and expects that verify reports all of the texts.
+inline void expect_tampering_is_reported(run_options options, const std::filesystem::path& folder,
+                                         const std::function<void(const dataset&, std::vector<batch_columns>&)>& tamper,
+                                         const std::vector<const char*>& reported) {
+  const dataset data = small_dataset();
+  options.readers = 1;
+  generate_small(data, options);
+  const std::filesystem::path target = options.out / folder;
+  std::vector<batch_columns> all = read_batches(target);
+  write_batches(target, all);
+  ASSERT_EQ(verify(data, options.out).failure_count, 0U) << "what was read was not written back";
+  tamper(data, all);
+  write_batches(target, all);
+  const verify_report report = verify(data, options.out);
+  EXPECT_GT(report.failure_count, 0U);
+  const std::string text = failures_of(report);
+  for (const char* part : reported) EXPECT_NE(text.find(part), std::string::npos) << part << " not in\n" << text;
 }
 
 }  // namespace negpipe::test
