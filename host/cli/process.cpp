@@ -47,7 +47,7 @@ bool is_left_alone(int signal) {
 void open_standard_descriptors() noexcept {
   for (int descriptor = STDIN_FILENO; descriptor <= STDERR_FILENO; ++descriptor) {
     if (::fcntl(descriptor, F_GETFD) >= 0 || errno != EBADF) continue;
-    if (::open("/dev/null", O_RDWR) != descriptor) ::_exit(system_status);  // there may be no descriptor for a message
+    if (::open("/dev/null", O_RDWR) != descriptor) ::_exit(system_status);  // no message: stderr may be closed
   }
 }
 
