@@ -15,7 +15,8 @@
 namespace negpipe::pipeline {
 
 inline bool equal(std::span<const std::byte> found, std::span<const std::byte> wanted) {
-  return found.size() == wanted.size() && std::memcmp(found.data(), wanted.data(), wanted.size()) == 0;
+  if (found.size() != wanted.size()) return false;
+  return found.empty() || std::memcmp(found.data(), wanted.data(), found.size()) == 0;  // memcmp takes no null pointer
 }
 template <typename T>
 bool equal(std::span<const std::byte> found, std::span<const T> wanted) {
