@@ -2,7 +2,9 @@
 #pragma once
 #include <cuda_runtime_api.h>
 
+#include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 
 #include "common.h"
@@ -19,11 +21,14 @@ using Lock = std::lock_guard<std::recursive_mutex>;
 
 extern thread_local int tls_device;
 cudaError_t fail(cudaError_t e);                          // remembers the error for cudaGetLastError
+void forget_error();
+cudaError_t injected(const char* name);                   // the failure that PTXRUN_FAIL asks for
 cudaError_t enter(const char* name, bool sticky = true);  // fault injection, no device, earlier faults
 bool capture_forbids();                                   // an unsafe call while a stream captures
 
 Stream* to_stream(cudaStream_t s);  // null when the handle is not valid
 cudaError_t invalidate_capture(Stream* s);
+std::set<Capture*>& captures();     // those that have begun and not ended
 
 struct Entry;  // a registered kernel
 Entry* find_entry(const void* func);
@@ -39,6 +44,9 @@ uint64_t symbol_address(const void* symbol, size_t* size);
 #define API_ANY(name)     \
   Lock lock_(big_lock()); \
   if (cudaError_t e_ = enter(#name, false)) return fail(e_)
+#define STREAM(p, s)        \
+  Stream* p = to_stream(s); \
+  if (!p) return fail(cudaErrorInvalidResourceHandle)
 #define NO_CAPTURE() \
   if (capture_forbids()) return fail(cudaErrorStreamCaptureUnsupported)
 
