@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "captured_graph.hpp"
 #include "negpipe/device.hpp"
 #include "rows_from_interactions.hpp"
 #include "stream.hpp"
@@ -50,26 +51,6 @@ double whole_seconds(const protocol& how, cudaStream_t stream, const std::functi
   return median(std::move(seconds));
 }
 
-class captured_graph {
- public:
-  captured_graph(cudaStream_t stream, const std::function<void()>& queue) {
-    cudaGraph_t graph = nullptr;
-    NEGPIPE_CUDA_CHECK(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal));
-    queue();
-    NEGPIPE_CUDA_CHECK(cudaStreamEndCapture(stream, &graph));
-    NEGPIPE_CUDA_CHECK(cudaGraphInstantiate(&executable_, graph, 0));
-    NEGPIPE_CUDA_CHECK(cudaGraphDestroy(graph));
-  }
-  ~captured_graph() { cuda::ignore(cudaGraphExecDestroy(executable_)); }
-  captured_graph(const captured_graph&) = delete;
-  captured_graph& operator=(const captured_graph&) = delete;
-
-  void launch(cudaStream_t stream) const { NEGPIPE_CUDA_CHECK(cudaGraphLaunch(executable_, stream)); }
-
- private:
-  cudaGraphExec_t executable_ = nullptr;
-};
-
 }  // namespace
 
 json time_launches(const protocol& how, const dataset& source, std::uint64_t batch_size, cuda::device_memory& memory,
@@ -89,7 +70,7 @@ json time_launches(const protocol& how, const dataset& source, std::uint64_t bat
     sampler.fill(0, static_cast<std::uint64_t>(run) % sampler.batch_count(), out, stream);
   });
   const double next = host_seconds(how, stream, [&](int) { replay.fill_next(out, stream); });
-  const captured_graph graph(stream, [&] { replay.fill_next(out, stream); });
+  const cuda::captured_graph graph(stream, [&] { replay.fill_next(out, stream); });
   const double launch = host_seconds(how, stream, [&](int) { graph.launch(stream); });
   const timing device = time_on_device(how, memory, stream, [&](int) { graph.launch(stream); });
   return {{"batch", batch_size},

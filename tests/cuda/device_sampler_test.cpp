@@ -2,9 +2,9 @@
 #include "negpipe/device.hpp"
 
 #include <array>
-#include <functional>
 #include <string>
 
+#include "captured_graph.hpp"
 #include "device.hpp"
 #include "device_columns.hpp"
 #include "negpipe/plan.hpp"
@@ -21,28 +21,6 @@ constexpr std::array every_padding{padding_policy::resample, padding_policy::mas
 dataset long_dataset(std::int32_t item_count = 5000) {
   return random_dataset({700, 0, 1, 2000, 3000, 20, 0, 2999, 4998, 0, 33}, item_count, 5);
 }
-
-/// A graph captured in the global mode, in which waits and allocations fail.
-class captured_graph {
- public:
-  captured_graph(cudaStream_t stream, const std::function<void()>& queue) : stream_(stream) {
-    cudaGraph_t graph = nullptr;
-    NEGPIPE_CUDA_CHECK(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal));
-    queue();
-    NEGPIPE_CUDA_CHECK(cudaStreamEndCapture(stream, &graph));
-    NEGPIPE_CUDA_CHECK(cudaGraphInstantiate(&executable_, graph, 0));
-    NEGPIPE_CUDA_CHECK(cudaGraphDestroy(graph));
-  }
-  ~captured_graph() { cuda::ignore(cudaGraphExecDestroy(executable_)); }
-  captured_graph(const captured_graph&) = delete;
-  captured_graph& operator=(const captured_graph&) = delete;
-
-  void launch() const { NEGPIPE_CUDA_CHECK(cudaGraphLaunch(executable_, stream_)); }
-
- private:
-  cudaStream_t stream_;
-  cudaGraphExec_t executable_ = nullptr;
-};
 
 class device_contract : public device_test, public testing::WithParamInterface<core::membership> {
  protected:
@@ -136,16 +114,51 @@ TEST_P(device_contract, pairwise_batches_equal_the_cpu) {
   }
 }
 
+// Positions of batches that begin before and end after 2^32 and 2^40, and of the last one.
+TEST_P(device_contract, batches_past_32_and_40_bits_equal_the_cpu) {
+  const dataset data = edge_dataset();
+  const positives_index index(data);
+  for (const padding_policy padding : every_padding) {
+    for (const batch_layout layout : {batch_layout::pointwise, batch_layout::pairwise}) {
+      const device_sampler sampler(data,
+                                   {.seed = 3,
+                                    .negatives = 4,
+                                    .epochs_per_cycle = 0xFFFFFFFFU,
+                                    .batch_size = 1000,
+                                    .padding = padding,
+                                    .layout = layout},
+                                   options());
+      for (const std::uint64_t batch :
+           {(1ULL << 32) / 1000, (1ULL << 40) / 1000, sampler.batch_count() - 2, sampler.batch_count() - 1}) {
+        SCOPED_TRACE("batch " + std::to_string(batch) + " of " + std::to_string(sampler.batch_count()));
+        if (layout == batch_layout::pairwise) {
+          device_pairs rows(sampler.plan(), item_type::uint16, *memory, stream->get());
+          sampler.fill(5, batch, rows.columns(), stream->get());
+          ASSERT_EQ(rows.difference(5, batch, index.view(), stream->get()), "");
+          continue;
+        }
+        device_points points = points_for(sampler, data);
+        sampler.fill(5, batch, points.columns(), stream->get());
+        ASSERT_EQ(points.difference(sampler.plan(), 5, batch, index.view(), stream->get()), "");
+        points.clear(stream->get());
+        const device_replay replay = sampler.make_replay({.cycle = 5, .batch = batch});
+        replay.fill_next(points.columns(), stream->get());
+        ASSERT_EQ(points.difference(sampler.plan(), 5, batch, index.view(), stream->get()), "");
+      }
+    }
+  }
+}
+
 TEST_P(device_contract, pairwise_fills_can_be_captured) {
   const dataset data = long_dataset(70'000);
   const positives_index index(data);
   const device_sampler sampler(
       data, {.seed = 1, .negatives = 5, .batch_size = 1000, .layout = batch_layout::pairwise}, options());
   device_pairs rows(sampler.plan(), item_type::int32, *memory, stream->get());
-  const captured_graph graph(stream->get(), [&] { sampler.fill(4, 0, rows.columns(), stream->get()); });
+  const cuda::captured_graph graph(stream->get(), [&] { sampler.fill(4, 0, rows.columns(), stream->get()); });
   for (int launch = 0; launch < 2; ++launch) {
     rows.clear(stream->get());
-    graph.launch();
+    graph.launch(stream->get());
     EXPECT_EQ(rows.difference(4, 0, index.view(), stream->get()), "");
   }
 }
@@ -194,13 +207,13 @@ TEST_P(device_contract, fills_can_be_captured) {
   device_points points = points_for(sampler, data);
   device_rows rows(10'002, item_type::uint16, *memory, stream->get());
   cuda::device_buffer<std::byte> workspace(sampler.evaluation_workspace_bytes(), *memory, stream->get());
-  const captured_graph graph(stream->get(), [&] {
+  const cuda::captured_graph graph(stream->get(), [&] {
     sampler.fill(4, 7, points.columns(), stream->get());
     sampler.fill_evaluation(2, rows.columns(), {workspace.data(), workspace.size()}, stream->get());
   });
   for (int launch = 0; launch < 2; ++launch) {
     points.clear(stream->get());
-    graph.launch();
+    graph.launch(stream->get());
     EXPECT_EQ(points.difference(sampler.plan(), 4, 7, index.view(), stream->get()), "");
     EXPECT_EQ(rows.difference(*sampler.evaluation_plan(), 2, index.view(), stream->get()), "");
   }
@@ -216,10 +229,10 @@ TEST_P(device_contract, a_captured_replay_continues_over_cycle_ends) {
       batch_cursor at{.cycle = 6, .batch = sampler.batch_count() - 2};
       const device_replay replay = sampler.make_replay(at, batches);
       device_points found = points_for(sampler, data, batches);
-      const captured_graph graph(stream->get(), [&] { replay.fill_next(found.columns(), stream->get()); });
+      const cuda::captured_graph graph(stream->get(), [&] { replay.fill_next(found.columns(), stream->get()); });
       for (int launch = 0; launch < 4; ++launch) {
         found.clear(stream->get());
-        graph.launch();
+        graph.launch(stream->get());
         ASSERT_EQ(found.difference(sampler.plan(), at.cycle, at.batch, index.view(), stream->get()), "")
             << "cycle " << at.cycle << ", batch " << at.batch;
         at.batch += batches;
@@ -229,7 +242,7 @@ TEST_P(device_contract, a_captured_replay_continues_over_cycle_ends) {
         ASSERT_EQ(next.batch, at.batch);
       }
       replay.seek({0, 1}, stream->get());
-      graph.launch();
+      graph.launch(stream->get());
       EXPECT_EQ(found.difference(sampler.plan(), 0, 1, index.view(), stream->get()), "");
     }
   }
