@@ -7,6 +7,7 @@
 #include "cuda_backend.hpp"
 #include "device.hpp"
 #include "equality/backend_contract.hpp"
+#include "equality/backend_refusals.hpp"
 #include "equality/pair_contract.hpp"
 
 namespace negpipe::test {
@@ -98,7 +99,6 @@ TEST(cuda_contract, locates_memory) {
   EXPECT_EQ(cudaFree(device), cudaSuccess);
 }
 
-// On a machine without a device, this test reports that the suite was skipped, and why.
 TEST(cuda_contract, fills_without_the_membership_structures_of_the_host) {
   const backend_status status = cuda_status();
   if (!status.available) GTEST_SKIP() << status.reason;
@@ -157,6 +157,7 @@ TEST(cuda_process, limits_the_fetches_of_devices_only_on_request) {
   NEGPIPE_CUDA_CHECK(cudaDeviceSetLimit(cudaLimitMaxL2FetchGranularity, own_bytes));
 }
 
+// On a machine without a device, this test reports that the suite was skipped, and why.
 TEST(cuda_contract, has_a_device) {
   const backend_status status = cuda_status();
   if (!status.available) GTEST_SKIP() << status.reason;
@@ -180,7 +181,11 @@ TEST(several_devices, share_a_large_call) {
   for (const int device : devices) before.push_back(free_bytes(device));
   const training_plan plan = plan_training(index.source(), {.negatives = 4, .epochs_per_cycle = 3000});
   point_buffer points(600'000, item_type::uint16, false);
-  filler->fill_training(plan, make_cycle_key(plan, 0), 0, 600'000, points.columns());
+  const core::cycle_key key = make_cycle_key(plan, 0);
+  filler->fill_training(plan, key, 300'000, 600'000, points.columns());
+  point_buffer wanted(600'000, item_type::uint16, false);
+  make_backend("cpu", index, 1)->fill_training(plan, key, 300'000, 600'000, wanted.columns());
+  EXPECT_EQ(points.first_difference(wanted), "");
   for (const int device : devices) EXPECT_LT(free_bytes(device), before[static_cast<std::size_t>(device)]) << device;
 }
 

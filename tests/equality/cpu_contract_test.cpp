@@ -7,6 +7,7 @@
 
 #include "cpu_backend.hpp"
 #include "equality/backend_contract.hpp"
+#include "equality/backend_refusals.hpp"
 #include "equality/pair_contract.hpp"
 
 namespace negpipe::test {
