@@ -2,7 +2,6 @@
 #include "cuda_backend.hpp"
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <charconv>
 #include <future>
@@ -13,12 +12,10 @@
 #include <vector>
 
 #include "check.hpp"
-#include "device_dataset.hpp"
-#include "fill_eval.hpp"
-#include "fill_pairs.hpp"
-#include "fill_points.hpp"
+#include "column_fills.hpp"
+#include "cuda_queue.hpp"
+#include "device_part.hpp"
 #include "double_buffer.hpp"
-#include "memory.hpp"
 #include "negpipe/backend_factory.hpp"
 #include "negpipe/column_checks.hpp"
 #include "negpipe/error.hpp"
@@ -30,85 +27,14 @@ namespace cuda {
 namespace {
 
 std::atomic<bool> short_fetches = false;  // see prefer_short_device_fetches
-constexpr std::size_t short_fetch_bytes = 32;
-
-// One device: its copy of the dataset and the double buffers of calling threads.
-class device_part {
- public:
-  device_part(int device, const positives_index& index, const cuda_backend_options& options)
-      : device_(device), buffer_bytes_(options.buffer_bytes) {
-    const device_guard current(device);
-    if (short_fetches) ignore(cudaDeviceSetLimit(cudaLimitMaxL2FetchGranularity, short_fetch_bytes));
-    memory_ = make_pool_memory();
-    setup_ = std::make_unique<stream>();
-    const std::uint64_t budget_bytes = index.form() == core::membership::bitset ? ~std::uint64_t{0} : 0;
-    data_ = std::make_unique<device_dataset>(
-        device_dataset::upload_async(index.source(), budget_bytes, options.form, *memory_, setup_->get()));
-    setup_->synchronize();
-    memory_->release_unused();
-  }
-  ~device_part() {
-    const quiet_device_guard current(device_);
-    buffers_.clear();
-    data_.reset();
-    setup_.reset();
-    memory_.reset();
-  }
-  device_part(const device_part&) = delete;
-  device_part& operator=(const device_part&) = delete;
-
-  int device() const { return device_; }
-  device_view view() const { return data_->view(); }
-  device_memory& memory() const { return *memory_; }
-
-  std::string description() const {
-    cudaDeviceProp properties{};
-    NEGPIPE_CUDA_CHECK(cudaGetDeviceProperties(&properties, device_));
-    return std::to_string(device_) + ": " + properties.name + ", " + name_of(data_->view().form) + " of " +
-           std::to_string(data_->membership_bytes() >> 20) + " MiB";
-  }
-
-  // Returns a double buffer of at least the given size for one thread: an idle one or a new one.
-  std::unique_ptr<double_buffer> take_buffers(std::size_t bytes) const {
-    std::unique_ptr<double_buffer> buffers;
-    {
-      const std::lock_guard lock(mutex_);
-      if (!buffers_.empty()) {
-        buffers = std::move(buffers_.back());
-        buffers_.pop_back();
-      }
-    }
-    if (buffers == nullptr || buffers->buffer_bytes() < bytes) {
-      buffers = std::make_unique<double_buffer>(std::max(bytes, buffer_bytes_), *memory_);
-    }
-    return buffers;
-  }
-
-  void return_buffers(std::unique_ptr<double_buffer> buffers) const {
-    const std::lock_guard lock(mutex_);
-    buffers_.push_back(std::move(buffers));
-  }
-
- private:
-  int device_;
-  std::size_t buffer_bytes_;
-  std::unique_ptr<device_memory> memory_;
-  std::unique_ptr<stream> setup_;
-  std::unique_ptr<device_dataset> data_;
-  mutable std::mutex mutex_;
-  mutable std::vector<std::unique_ptr<double_buffer>> buffers_;
-};
-
-void require_uniform(const training_plan& plan) {
-  if (!plan.weights.is_set()) return;
-  throw option_error("weights", "the CUDA backend draws uniformly; use the CPU backend for weighted negatives");
-}
 
 class cuda_backend final : public backend {
  public:
   cuda_backend(const std::vector<int>& devices, const positives_index& index, const cuda_backend_options& options)
-      : index_(index), options_(options), busy_(devices.size()) {
-    for (const int device : devices) parts_.push_back(std::make_unique<device_part>(device, index, options));
+      : index_(index), counts_(dataset_counts::of(index.source())), options_(options), busy_(devices.size()) {
+    for (const int device : devices) {
+      parts_.push_back(std::make_unique<device_part>(device, index, options, short_fetches));
+    }
   }
 
   std::string description() const override {
@@ -130,61 +56,38 @@ class cuda_backend final : public backend {
 
   void fill_training(const training_plan& plan, const core::cycle_key& key, std::uint64_t first, std::uint64_t count,
                      const training_columns& out) const override {
-    check_training_fill(plan, key, dataset_counts::of(index_.source()), first, count, out, {});
+    check_training_fill(plan, key, counts_, first, count, out, {});
     require_uniform(plan);
     const core::training_pointers host = pointers_of(out);
-    std::vector<host_column> columns{{host.users, 4}, {host.items, item_bytes(host.item_width)}, {host.labels, 1}};
-    if (host.valid != nullptr) columns.push_back({host.valid, 1});
-    run(count, 4, columns,
-        [&](const device_part& part, std::uint64_t begin, std::uint64_t length, std::span<std::byte* const> column,
-            cudaStream_t stream) {
-          const core::training_pointers device{
-              reinterpret_cast<std::int32_t*>(column[0]), column[1], host.item_width,
-              reinterpret_cast<std::int8_t*>(column[2]),
-              host.valid == nullptr ? nullptr : reinterpret_cast<std::int8_t*>(column[3])};
-          fill_training_async(plan, key, part.view(), first + begin, length, device, {stream, options_.block_size});
-        });
+    const training_fill fill{plan, key, first, host.item_width, host.valid != nullptr, options_.block_size};
+    run(count, fill, {host.users, host.items, host.labels, host.valid});
   }
 
   void fill_pairs(const training_plan& plan, const core::cycle_key& key, std::uint64_t first, std::uint64_t count,
                   const pair_columns& out) const override {
-    check_pair_fill(plan, key, dataset_counts::of(index_.source()), first, count, out, {});
+    check_pair_fill(plan, key, counts_, first, count, out, {});
     require_uniform(plan);
     const core::pair_pointers host = pointers_of(out);
-    const std::uint64_t width = item_bytes(host.item_width);
-    // A value of a column is what it holds for one row.
-    std::vector<host_column> columns{{host.users, 4}, {host.items, width}};
-    if (plan.negatives != 0) columns.push_back({host.negatives, plan.negatives * width});
-    if (host.valid != nullptr) columns.push_back({host.valid, 1});
-    run(count, 1, columns,
-        [&](const device_part& part, std::uint64_t begin, std::uint64_t length, std::span<std::byte* const> column,
-            cudaStream_t stream) {
-          const core::pair_pointers device{
-              reinterpret_cast<std::int32_t*>(column[0]), column[1], plan.negatives == 0 ? nullptr : column[2],
-              host.item_width,
-              host.valid == nullptr ? nullptr : reinterpret_cast<std::int8_t*>(column[columns.size() - 1])};
-          fill_pairs_async(plan, key, part.view(), first + begin, length, device, {stream, options_.block_size});
-        });
+    const pairs_fill fill{plan, key, first, host.item_width, host.valid != nullptr, options_.block_size};
+    std::vector<void*> columns{host.users, host.items};
+    if (plan.negatives != 0) columns.push_back(host.negatives);
+    columns.push_back(host.valid);
+    run(count, fill, columns);
   }
 
   void fill_evaluation(const evaluation_plan& plan, std::uint64_t first_row, std::uint64_t row_count,
                        const evaluation_columns& out) const override {
-    const std::uint64_t length = plan.row_length();
-    check_evaluation_fill(plan, dataset_counts::of(index_.source()), first_row, row_count, out, {});
+    check_evaluation_fill(plan, counts_, first_row, row_count, out, {});
     const core::evaluation_pointers host = pointers_of(out);
-    const std::array<host_column, 3> columns{
-        {{host.users, 4}, {host.items, item_bytes(host.item_width)}, {host.duplicate_mask, 1}}};
-    run(row_count * length, length, columns,
-        [&](const device_part& part, std::uint64_t begin, std::uint64_t count, std::span<std::byte* const> column,
-            cudaStream_t stream) {
-          const core::evaluation_pointers device{reinterpret_cast<std::int32_t*>(column[0]), column[1],
-                                                 host.item_width, reinterpret_cast<std::int8_t*>(column[2])};
-          const std::uint64_t piece_rows = count / length;
-          device_buffer<std::byte> workspace(evaluation_workspace_bytes(plan, part.view(), piece_rows),
-                                             part.memory(), stream);
-          fill_evaluation_async(plan, part.view(), first_row + begin / length, piece_rows, device, workspace.data(),
-                                {stream, options_.block_size});
-        });
+    const evaluation_fill fill{plan, first_row, host.item_width, options_.block_size};
+    run(row_count * plan.row_length(), fill, {host.users, host.items, host.duplicate_mask});
+  }
+
+  std::unique_ptr<fill_queue> make_queue() const override {
+    const std::lock_guard lock(mutex_);
+    const device_part& part = *parts_[queue_turn_];
+    queue_turn_ = (queue_turn_ + 1) % parts_.size();
+    return make_fill_queue(part, counts_, options_.block_size);
   }
 
  private:
@@ -216,22 +119,23 @@ class cuda_backend final : public backend {
     std::size_t part_ = 0;
   };
 
-  // Splits a call of several pieces over the devices; a shorter call runs on one device.
+  // Splits a call of several pieces over the devices; a shorter call runs on one device. A last
+  // column of null is not filled.
   template <typename Fill>
-  void run(std::uint64_t count, std::uint64_t unit, std::span<const host_column> columns, const Fill& fill) const {
+  void run(std::uint64_t count, const Fill& fill, const std::vector<void*>& values) const {
     if (count == 0) return;
-    std::uint64_t value_bytes = 0;
-    for (const host_column& column : columns) value_bytes += column.width_bytes;
-    const std::uint64_t pieces = core::ceil_div(count * value_bytes, options_.buffer_bytes);
-    const std::uint64_t shares = std::min<std::uint64_t>({parts_.size(), pieces, core::ceil_div(count, unit)});
+    const std::vector<host_column> columns = host_columns_of(fill, values);
+    const std::uint64_t pieces = core::ceil_div(double_buffer::bytes_for(count, columns), options_.buffer_bytes);
+    const std::uint64_t units = core::ceil_div(count, fill.unit());
+    const std::uint64_t shares = std::min<std::uint64_t>({parts_.size(), pieces, units});
     if (shares == 1) {
       const lease lent(*this);
-      return run_on(lent.part(), 0, count, unit, columns, fill);
+      return run_on(lent.part(), 0, count, columns, fill);
     }
-    const std::uint64_t share = core::ceil_div(core::ceil_div(count, unit), shares) * unit;
+    const std::uint64_t share = core::ceil_div(units, shares) * fill.unit();
     const auto run_share = [&](std::uint64_t s) {
       const std::uint64_t begin = s * share;
-      if (begin < count) run_on(*parts_[s], begin, std::min(share, count - begin), unit, columns, fill);
+      if (begin < count) run_on(*parts_[s], begin, std::min(share, count - begin), columns, fill);
     };
     std::vector<std::future<void>> others;
     for (std::uint64_t s = 1; s < shares; ++s) {
@@ -247,26 +151,29 @@ class cuda_backend final : public backend {
 
   // Fills values [begin, begin + count) of the columns on one device.
   template <typename Fill>
-  void run_on(const device_part& part, std::uint64_t begin, std::uint64_t count, std::uint64_t unit,
-              std::span<const host_column> columns, const Fill& fill) const {
+  void run_on(const device_part& part, std::uint64_t begin, std::uint64_t count, std::span<const host_column> columns,
+              const Fill& fill) const {
     std::vector<host_column> moved(columns.begin(), columns.end());
     for (host_column& column : moved) {
       column.values = static_cast<std::byte*>(column.values) + begin * column.width_bytes;
     }
     const device_guard current(part.device());
-    std::unique_ptr<double_buffer> buffers = part.take_buffers(double_buffer::bytes_for(unit, columns));
-    buffers->run(count, unit, moved,
-                 [&](std::uint64_t first, std::uint64_t length, std::span<std::byte* const> column,
-                     cudaStream_t stream) { fill(part, begin + first, length, column, stream); });
+    std::unique_ptr<double_buffer> buffers = part.take_buffers(double_buffer::bytes_for(fill.unit(), columns));
+    buffers->run(count, fill.unit(), moved,
+                 [&](std::uint64_t first, std::uint64_t length, piece_columns column, cudaStream_t stream) {
+                   fill(part, begin + first, length, column, stream);
+                 });
     part.return_buffers(std::move(buffers));
   }
 
   positives_index index_;
+  dataset_counts counts_;
   cuda_backend_options options_;
   std::vector<std::unique_ptr<device_part>> parts_;
   mutable std::mutex mutex_;
   mutable std::vector<unsigned> busy_;  // running calls per device
   mutable std::size_t turn_ = 0;
+  mutable std::size_t queue_turn_ = 0;  // device of the next queue
 };
 
 // Returns the devices of a name. device_count > 0.

@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <cstddef>
+#include <span>
 #include <string>
 
 #include "negpipe/error.hpp"
@@ -92,6 +94,35 @@ void check_valid(const training_plan& plan, const column_check& check, std::span
   if (!valid.empty()) check("valid", valid.data(), valid.size(), 1);
 }
 
+void check_plan(const evaluation_plan& plan, const dataset_counts& counts, std::uint64_t first_row,
+                std::uint64_t row_count) {
+  check_counts("users", plan.user_count, static_cast<std::uint64_t>(counts.users));
+  check_counts("items", plan.item_draw.n, static_cast<std::uint64_t>(counts.items));
+  check_range("evaluation rows", first_row, row_count, plan.padded_count() / plan.row_length());
+}
+
+/// A column of a fill_queue, and the bytes that it must have.
+struct wanted_bytes {
+  const char* name;
+  std::uint64_t byte_count;
+};
+
+void check_bytes(column_bytes columns, std::span<const wanted_bytes> wanted) {
+  if (columns.size() != wanted.size()) {
+    throw option_error(fmt::format("columns: {} given, {} wanted", columns.size(), wanted.size()));
+  }
+  for (std::size_t c = 0; c < wanted.size(); ++c) {
+    if (columns[c].size() == wanted[c].byte_count) continue;
+    throw option_error(fmt::format("the column {} has {} bytes, {} wanted", wanted[c].name, columns[c].size(),
+                                   wanted[c].byte_count));
+  }
+}
+
+std::uint64_t item_width(const dataset_counts& counts) { return item_bytes(item_type_for(counts.items)); }
+
+/// Returns the number of columns: the last, valid, is there only if the padding is mask.
+std::size_t column_count(const training_plan& plan) { return plan.pad == padding_policy::mask ? 4 : 3; }
+
 }  // namespace
 
 void check_training_fill(const training_plan& plan, const core::cycle_key& key, const dataset_counts& counts,
@@ -124,13 +155,41 @@ void check_pair_fill(const training_plan& plan, const core::cycle_key& key, cons
 
 void check_evaluation_fill(const evaluation_plan& plan, const dataset_counts& counts, std::uint64_t first_row,
                            std::uint64_t row_count, const evaluation_columns& columns, memory_location wanted) {
-  check_counts("users", plan.user_count, static_cast<std::uint64_t>(counts.users));
-  check_counts("items", plan.item_draw.n, static_cast<std::uint64_t>(counts.items));
-  check_range("evaluation rows", first_row, row_count, plan.padded_count() / plan.row_length());
+  check_plan(plan, counts, first_row, row_count);
   const column_check check{row_count * plan.row_length(), wanted};
   check("users", columns.users.data(), columns.users.size(), sizeof(std::int32_t));
   check_items("items", check, columns.items, counts.items);
   check("duplicate_mask", columns.duplicate_mask.data(), columns.duplicate_mask.size(), 1);
+}
+
+void check_training_fill(const training_plan& plan, const core::cycle_key& key, const dataset_counts& counts,
+                         std::uint64_t first, std::uint64_t count, column_bytes columns) {
+  check_plan(plan, key, counts, batch_layout::pointwise);
+  check_range("positions", first, count, plan.padded_count());
+  const std::array<wanted_bytes, 4> wanted{
+      {{"users", 4 * count}, {"items", item_width(counts) * count}, {"labels", count}, {"valid", count}}};
+  check_bytes(columns, std::span(wanted).first(column_count(plan)));
+}
+
+void check_pair_fill(const training_plan& plan, const core::cycle_key& key, const dataset_counts& counts,
+                     std::uint64_t first, std::uint64_t count, column_bytes columns) {
+  check_plan(plan, key, counts, batch_layout::pairwise);
+  check_range("rows", first, count, plan.padded_count());
+  const std::uint64_t width = item_width(counts);
+  const std::array<wanted_bytes, 4> wanted{{{"users", 4 * count},
+                                            {"items", width * count},
+                                            {"negatives", width * count * plan.negatives},
+                                            {"valid", count}}};
+  check_bytes(columns, std::span(wanted).first(column_count(plan)));
+}
+
+void check_evaluation_fill(const evaluation_plan& plan, const dataset_counts& counts, std::uint64_t first_row,
+                           std::uint64_t row_count, column_bytes columns) {
+  check_plan(plan, counts, first_row, row_count);
+  const std::uint64_t count = row_count * plan.row_length();
+  const std::array<wanted_bytes, 3> wanted{
+      {{"users", 4 * count}, {"items", item_width(counts) * count}, {"duplicate_mask", count}}};
+  check_bytes(columns, wanted);
 }
 
 }  // namespace negpipe

@@ -11,10 +11,10 @@
 #include <string>
 #include <vector>
 
-#include "batch_buffers.hpp"
 #include "format.hpp"
 #include "negpipe/error.hpp"
 #include "ready_file.hpp"
+#include "record_lane.hpp"
 #include "record_set.hpp"
 #include "thread_pool.hpp"
 
@@ -41,30 +41,6 @@ namespace {
 
 using clock = std::chrono::steady_clock;
 
-/// Order in which the batches of a folder are made: round robin over the files, ascending within each.
-class batch_order {
- public:
-  batch_order(const file_layout& layout, record::file_range range) : layout_(layout), range_(range) {}
-
-  /// Returns the next batch through batch; false if none is left. Thread-safe.
-  bool next(std::uint64_t& batch) {
-    for (;;) {
-      const std::uint64_t turn = turn_.fetch_add(1, std::memory_order_relaxed);
-      const std::uint64_t within = turn / range_.count;
-      if (within >= layout_.batches_per_file()) return false;
-      const auto file = range_.first + static_cast<std::uint32_t>(turn % range_.count);
-      if (within >= layout_.batches_in(file)) continue;
-      batch = layout_.first_batch(file) + within;
-      return true;
-    }
-  }
-
- private:
-  file_layout layout_;
-  record::file_range range_;
-  std::atomic<std::uint64_t> turn_{0};
-};
-
 /// Properties of a folder that differ between a cycle and the evaluation data.
 struct folder_job {
   std::string stage;            ///< for progress
@@ -73,9 +49,8 @@ struct folder_job {
   std::string_view prefix;      ///< of file names
   std::uint64_t batch_size;
   std::uint64_t batch_count;
-  batch_shape shape;
   sampler source;
-  std::function<void(const sampler& source, std::uint64_t batch, batch_buffers& buffers)> fill;
+  batch_source batches;
   record::ready_file ready;     ///< without the list of files
 };
 
@@ -101,13 +76,12 @@ void write_batches(const folder_job& job, const file_layout& layout, record::fil
   support::thread_pool pool(workers);
   pool.for_each(workers, [&](std::uint64_t) {
     try {
-      batch_buffers buffers(job.shape, source);
-      std::vector<std::byte> record(shape.record_bytes());
-      std::uint64_t batch = 0;
-      while (!failed.load(std::memory_order_relaxed) && order.next(batch)) {
+      const std::unique_ptr<record_lane> lane = make_record_lane(job.batches, source, shape, order);
+      while (!failed.load(std::memory_order_relaxed)) {
         control.throw_if_stopped();
-        job.fill(source, batch, buffers);
-        shape.encode(buffers.columns(), record);
+        std::uint64_t batch = 0;
+        const std::span<const std::byte> record = lane->next(batch);
+        if (record.empty()) break;
         files.write(batch, record);
         const std::lock_guard lock(progress_mutex);
         points.done += job.batch_size;
@@ -129,7 +103,7 @@ published_folder write_files_of_part(const folder_job& job, const folder_options
   const auto begin = clock::now();
   const pipeline::part_task& task = *options.part;
   const file_layout layout{job.batch_count, options.readers};
-  const record::record_template shape(job.shape.columns);
+  const record::record_template shape(job.batches.shape.columns);
   std::uint64_t batches = 0;
   for (std::uint32_t f = task.part; f < options.readers; f += task.run.part_count) batches += layout.batches_in(f);
   point_progress points{.total = batches * job.batch_size};
@@ -154,7 +128,7 @@ published_folder write_folder(const folder_job& job, const folder_options& optio
   support::staged_folder staging(job.folder, options.replace ? std::optional(record_folder_kind) : std::nullopt,
                                  options.staging);
   const file_layout layout{job.batch_count, options.readers};
-  const record::record_template shape(job.shape.columns);
+  const record::record_template shape(job.batches.shape.columns);
   record::record_set files(staging.path(), job.prefix, layout, shape.record_bytes(), options.compression);
   point_progress points{.total = job.batch_count * job.batch_size};
   write_batches(job, layout, {0, options.readers}, shape, files, points, control);
@@ -195,6 +169,36 @@ batch_shape training_shape_of(const sampler& source) {
 
 batch_shape evaluation_shape_of(const sampler& source) {
   return evaluation_shape(source.evaluation_plan().batch_size, source.item_width());
+}
+
+batch_source batches_of_cycle(const sampler& source, std::uint32_t cycle) {
+  const bool is_pairwise = source.plan().layout == batch_layout::pairwise;
+  return {.shape = training_shape_of(source),
+          .fill =
+              [=](const sampler& from, std::uint64_t batch, batch_buffers& buffers) {
+                is_pairwise ? from.fill(cycle, batch, buffers.pairs()) : from.fill(cycle, batch, buffers.training());
+              },
+          .make_queue = [](const sampler& from) { return from.make_queue(); },
+          .push =
+              [=, key = make_cycle_key(source.plan(), cycle)](const sampler& from, std::uint64_t batch,
+                                                              fill_queue& queue, column_bytes out) {
+                const training_plan& plan = from.plan();
+                const auto push = is_pairwise ? &fill_queue::push_pairs : &fill_queue::push_training;
+                (queue.*push)(plan, key, plan.first_position(batch), plan.batch_size, out);
+              }};
+}
+
+batch_source batches_of_evaluation(const sampler& source) {
+  return {.shape = evaluation_shape_of(source),
+          .fill = [](const sampler& from, std::uint64_t batch,
+                     batch_buffers& buffers) { from.fill_evaluation(batch, buffers.evaluation()); },
+          .make_queue = [](const sampler& from) { return from.make_evaluation_queue(); },
+          .push =
+              [](const sampler& from, std::uint64_t batch, fill_queue& queue, column_bytes out) {
+                const evaluation_plan& plan = from.evaluation_plan();
+                const std::uint64_t rows = plan.batch_size / plan.row_length();
+                queue.push_evaluation(plan, batch * rows, rows, out);
+              }};
 }
 
 }  // namespace
@@ -259,13 +263,8 @@ published_folder write_cycle(const sampler& source, const folder_options& option
                  .prefix = record::training_prefix,
                  .batch_size = plan.batch_size,
                  .batch_count = plan.batch_count,
-                 .shape = training_shape_of(source),
                  .source = source,
-                 .fill =
-                     [cycle](const sampler& from, std::uint64_t batch, batch_buffers& buffers) {
-                       from.plan().layout == batch_layout::pairwise ? from.fill(cycle, batch, buffers.pairs())
-                                                                    : from.fill(cycle, batch, buffers.training());
-                     },
+                 .batches = batches_of_cycle(source, cycle),
                  .ready = describe_cycle(source, options, cycle)};
   if (plan.layout == batch_layout::pairwise) job.unit = "rows";
   return write_folder(job, options, control);
@@ -278,10 +277,8 @@ published_folder write_evaluation(const sampler& source, const folder_options& o
                  .prefix = record::evaluation_prefix,
                  .batch_size = plan.batch_size,
                  .batch_count = plan.batch_count,
-                 .shape = evaluation_shape_of(source),
                  .source = source,
-                 .fill = [](const sampler& from, std::uint64_t batch,
-                            batch_buffers& buffers) { from.fill_evaluation(batch, buffers.evaluation()); },
+                 .batches = batches_of_evaluation(source),
                  .ready = describe_evaluation(source, options)};
   return write_folder(job, options, control);
 }

@@ -149,4 +149,27 @@ void record_template::encode(std::span<const std::span<const std::byte>> columns
   store_le<std::uint32_t>(cursor.position(), mask_crc(cursor.crc()));
 }
 
+void record_template::lay_out(std::span<std::byte> record) const {
+  std::byte* to = record.data();
+  for (const segment& s : segments_) {
+    std::memcpy(to, s.prefix.data(), s.prefix.size());
+    to += s.prefix.size() + s.byte_count;
+  }
+}
+
+std::span<std::byte> record_template::column(std::size_t column, std::span<std::byte> record) const {
+  std::uint64_t begin = 0;
+  for (const segment& s : segments_) {
+    begin += s.prefix.size();
+    if (s.column == column) return record.subspan(begin, s.byte_count);
+    begin += s.byte_count;
+  }
+  return {};
+}
+
+void record_template::seal(std::span<std::byte> record) const {
+  const auto payload = record.subspan(frame_header_bytes, record.size() - frame_bytes);
+  store_le<std::uint32_t>(record.data() + record.size() - frame_footer_bytes, mask_crc(support::crc32c(payload)));
+}
+
 }  // namespace negpipe::record

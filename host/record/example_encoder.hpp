@@ -42,6 +42,13 @@ class record_template {
   /// - record: record_bytes() bytes.
   void encode(std::span<const std::span<const std::byte>> columns, std::span<std::byte> record) const;
 
+  /// Encodes without a copy of the columns: lay_out() once, then, for each record, write the bytes of each column() and
+  /// seal(). Gives the bytes of encode. column: an index in the constructor's order.
+  void lay_out(std::span<std::byte> record) const;
+  std::span<std::byte> column(std::size_t column, std::span<std::byte> record) const;
+  /// Writes the checksum of the payload, which is read once.
+  void seal(std::span<std::byte> record) const;
+
  private:
   /// Constant bytes, followed by the bytes of a column.
   struct segment {

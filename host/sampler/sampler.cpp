@@ -138,6 +138,10 @@ training_batch sampler::make_batch() const {
 
 std::shared_ptr<std::byte[]> sampler::allocate_host(std::size_t bytes) const { return backend_->allocate_host(bytes); }
 
+std::unique_ptr<fill_queue> sampler::make_queue() const { return backend_->make_queue(); }
+
+std::unique_ptr<fill_queue> sampler::make_evaluation_queue() const { return evaluation_backend_->make_queue(); }
+
 void sampler::fill(std::uint64_t cycle, std::uint64_t batch, const training_columns& out) const {
   check_batch("batch", batch, batch_count());
   fill_points(cycle, shared_->plan.first_position(batch), shared_->plan.batch_size, out);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "negpipe/batch.hpp"
+#include "negpipe/fill_queue.hpp"
 #include "negpipe/plan.hpp"
 #include "negpipe/positives.hpp"
 
@@ -47,6 +48,10 @@ class backend {
   virtual std::shared_ptr<std::byte[]> allocate_host(std::size_t bytes) const {
     return std::shared_ptr<std::byte[]>(new std::byte[bytes]);
   }
+
+  /// Returns a queue of fills in the background; null if the backend works in calling threads only. The backend must
+  /// outlive it. With several devices, each queue uses one, in turn. Throws backend_error, device_memory_error.
+  virtual std::unique_ptr<fill_queue> make_queue() const { return nullptr; }
 
   /// Returns the same backend with another number of threads per call, sharing the index; null if the backend works in
   /// the calling threads only.

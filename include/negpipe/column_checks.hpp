@@ -6,6 +6,7 @@
 #include "negpipe/backend_factory.hpp"
 #include "negpipe/batch.hpp"
 #include "negpipe/core/columns.hpp"
+#include "negpipe/fill_queue.hpp"
 #include "negpipe/plan.hpp"
 
 namespace negpipe {
@@ -37,6 +38,15 @@ void check_pair_fill(const training_plan& plan, const core::cycle_key& key, cons
 /// Checks rows [first_row, first_row + row_count) of evaluation data in the same way.
 void check_evaluation_fill(const evaluation_plan& plan, const dataset_counts& counts, std::uint64_t first_row,
                            std::uint64_t row_count, const evaluation_columns& columns, memory_location wanted);
+
+/// The same checks for the columns of a fill_queue, each of which must have exactly the bytes of its values. The memory
+/// that they lie in is not checked.
+void check_training_fill(const training_plan& plan, const core::cycle_key& key, const dataset_counts& counts,
+                         std::uint64_t first, std::uint64_t count, column_bytes columns);
+void check_pair_fill(const training_plan& plan, const core::cycle_key& key, const dataset_counts& counts,
+                     std::uint64_t first, std::uint64_t count, column_bytes columns);
+void check_evaluation_fill(const evaluation_plan& plan, const dataset_counts& counts, std::uint64_t first_row,
+                           std::uint64_t row_count, column_bytes columns);
 
 /// Returns the pointers of checked columns.
 inline core::training_pointers pointers_of(const training_columns& columns) {

@@ -72,6 +72,9 @@ class sampler {
   pair_batch make_pair_batch() const;
   /// Returns memory for columns of the caller; see backend::allocate_host.
   std::shared_ptr<std::byte[]> allocate_host(std::size_t bytes) const;
+  /// Returns a queue for fills with plan() in the background; null if the device is the CPU. The sampler, or a copy of
+  /// it, must outlive the queue.
+  std::unique_ptr<fill_queue> make_queue() const;
 
   /// Writes batch `batch` of a cycle in record order: the bytes of record `batch` that generate writes.
   /// cycle < 2^32; batch < batch_count(); columns hold batch_size values.
@@ -93,6 +96,8 @@ class sampler {
   /// Returns the number of batches of the evaluation data, which is the same in every cycle.
   std::uint64_t evaluation_batch_count() const;
   evaluation_batch make_evaluation_batch() const;
+  /// Returns a queue for fills with evaluation_plan(); see make_queue.
+  std::unique_ptr<fill_queue> make_evaluation_queue() const;
   /// Writes an evaluation batch: rows of one held-out item and its negatives, users ascending; rows past the last user
   /// are zeros. batch < evaluation_batch_count().
   void fill_evaluation(std::uint64_t batch, const evaluation_columns& out) const;

@@ -1,7 +1,10 @@
 // A small run of all that the backend does, for inject_failures; the exit status reports the outcome.
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <exception>
+#include <memory>
+#include <span>
 #include <vector>
 
 #include "cuda_backend.hpp"
@@ -32,6 +35,34 @@ bool points_are_equal(const backend& filler, const positives_index& index) {
     write_reference_points(plan, key, index.view(), first, count, wanted.columns());
     filler.fill_training(plan, key, first, count, found.columns());
     if (!found.first_difference(wanted).empty()) return false;
+  }
+  return true;
+}
+
+// Two fills in a queue, in several pieces each.
+bool queued_points_are_equal(const backend& filler, const positives_index& index) {
+  constexpr std::uint64_t count = 600;
+  const training_plan plan = plan_training(index.source(), {5, 4, 1, count, padding_policy::drop});
+  const core::cycle_key key = make_cycle_key(plan, 1);
+  struct {
+    std::shared_ptr<std::byte[]> memory;
+    std::array<std::span<std::byte>, 3> columns;
+  } found[2];
+  for (auto& batch : found) {
+    batch.memory = filler.allocate_host(7 * count);
+    const std::span<std::byte> all(batch.memory.get(), 7 * count);
+    batch.columns = {all.first(4 * count), all.subspan(4 * count, 2 * count), all.last(count)};
+  }
+  const auto queue = filler.make_queue();
+  for (const std::uint64_t b : {0U, 1U}) queue->push_training(plan, key, b * count, count, found[b].columns);
+  for (const std::uint64_t b : {0U, 1U}) {
+    queue->pop();
+    training_batch wanted(count, item_type::uint16, false);
+    write_reference_points(plan, key, index.view(), b * count, count, wanted.columns());
+    if (!std::ranges::equal(found[b].columns[0], std::as_bytes(wanted.users())) ||
+        !std::ranges::equal(found[b].columns[2], std::as_bytes(wanted.labels()))) {
+      return false;
+    }
   }
   return true;
 }
@@ -102,7 +133,8 @@ outcome run() {
   const auto filler = make_cuda_backend("cuda", index);
   static_cast<void>(filler->description());
   const bool all_equal =
-      points_are_equal(*filler, index) && rows_are_equal(*filler, index) && columns_build_the_same(data) &&
+      points_are_equal(*filler, index) && queued_points_are_equal(*filler, index) && rows_are_equal(*filler, index) &&
+      columns_build_the_same(data) &&
       device_batches_are_equal(data, index);
   return all_equal ? equal : different;
 }

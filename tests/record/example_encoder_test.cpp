@@ -83,6 +83,26 @@ TEST(example_encoder, encodes_in_many_threads_at_once) {
   EXPECT_EQ(together, alone);
 }
 
+TEST(example_encoder, completes_records_in_place) {
+  for (const std::uint64_t size : {1U, 127U, 128U, 5'000U}) {
+    for (const auto& specs : {record::training_record_columns(size, item_type::uint16, true),
+                              record::pair_record_columns(size, 0, item_type::int32, false),
+                              record::evaluation_record_columns(size, item_type::uint16)}) {
+      const record_template shape(specs);
+      bytes found(shape.record_bytes());
+      shape.lay_out(found);
+      for (const unsigned seed : {3U, 20U}) {  // the bytes between columns stay
+        for (std::size_t c = 0; c < specs.size(); ++c) {
+          const bytes values = test::random_bytes(specs[c].byte_count, seed + static_cast<unsigned>(c));
+          std::ranges::copy(values, shape.column(c, found).begin());
+        }
+        shape.seal(found);
+        EXPECT_EQ(found, test::random_record(shape, specs, seed)) << size;
+      }
+    }
+  }
+}
+
 TEST(example_encoder, refuses_records_that_protobuf_cannot_hold) {
   EXPECT_NO_THROW(record_template(record::training_record_columns(306'783'360, item_type::uint16, false)));
   EXPECT_THROW(record_template(record::training_record_columns(306'783'380, item_type::uint16, false)), option_error);

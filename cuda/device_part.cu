@@ -1,0 +1,63 @@
+#include "device_part.hpp"
+
+#include <cstdint>
+#include <utility>
+
+namespace negpipe::cuda {
+
+namespace {
+
+constexpr std::size_t short_fetch_bytes = 32;
+
+}  // namespace
+
+device_part::device_part(int device, const positives_index& index, const cuda_backend_options& options,
+                         bool short_fetches)
+    : device_(device), buffer_bytes_(options.buffer_bytes) {
+  const device_guard current(device);
+  if (short_fetches) ignore(cudaDeviceSetLimit(cudaLimitMaxL2FetchGranularity, short_fetch_bytes));
+  memory_ = make_pool_memory();
+  setup_ = std::make_unique<stream>();
+  const std::uint64_t budget_bytes = index.form() == core::membership::bitset ? ~std::uint64_t{0} : 0;
+  data_ = std::make_unique<device_dataset>(
+      device_dataset::upload_async(index.source(), budget_bytes, options.form, *memory_, setup_->get()));
+  setup_->synchronize();
+  memory_->release_unused();
+}
+
+device_part::~device_part() {
+  const quiet_device_guard current(device_);
+  buffers_.clear();
+  data_.reset();
+  setup_.reset();
+  memory_.reset();
+}
+
+std::string device_part::description() const {
+  cudaDeviceProp properties{};
+  NEGPIPE_CUDA_CHECK(cudaGetDeviceProperties(&properties, device_));
+  return std::to_string(device_) + ": " + properties.name + ", " + name_of(data_->view().form) + " of " +
+         std::to_string(data_->membership_bytes() >> 20) + " MiB";
+}
+
+std::unique_ptr<double_buffer> device_part::take_buffers(std::size_t unit_bytes) const {
+  std::unique_ptr<double_buffer> buffers;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!buffers_.empty()) {
+      buffers = std::move(buffers_.back());
+      buffers_.pop_back();
+    }
+  }
+  if (buffers == nullptr || buffers->buffer_bytes() < unit_bytes) {
+    buffers = std::make_unique<double_buffer>(buffer_bytes_for(unit_bytes), *memory_);
+  }
+  return buffers;
+}
+
+void device_part::return_buffers(std::unique_ptr<double_buffer> buffers) const {
+  const std::lock_guard lock(mutex_);
+  buffers_.push_back(std::move(buffers));
+}
+
+}  // namespace negpipe::cuda

@@ -1,0 +1,52 @@
+// One device of the CUDA backend: its copy of the dataset, and the double buffers of calling threads.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "cuda_backend.hpp"
+#include "device_dataset.hpp"
+#include "double_buffer.hpp"
+#include "memory.hpp"
+#include "negpipe/positives.hpp"
+#include "stream.hpp"
+
+namespace negpipe::cuda {
+
+/// Immutable but for the idle double buffers. Thread-safe.
+class device_part {
+ public:
+  /// Uploads the dataset and waits for it. short_fetches: see prefer_short_device_fetches. Throws backend_error,
+  /// device_memory_error.
+  device_part(int device, const positives_index& index, const cuda_backend_options& options, bool short_fetches);
+  ~device_part();
+  device_part(const device_part&) = delete;
+  device_part& operator=(const device_part&) = delete;
+
+  int device() const { return device_; }
+  device_view view() const { return data_->view(); }
+  device_memory& memory() const { return *memory_; }
+  std::string description() const;
+
+  /// Returns the size for a double buffer of a call: options.buffer_bytes, or more if one unit needs it.
+  std::size_t buffer_bytes_for(std::size_t unit_bytes) const { return std::max(unit_bytes, buffer_bytes_); }
+
+  /// Returns a double buffer of at least unit_bytes for one thread: an idle one or a new one.
+  std::unique_ptr<double_buffer> take_buffers(std::size_t unit_bytes) const;
+  void return_buffers(std::unique_ptr<double_buffer> buffers) const;
+
+ private:
+  int device_;
+  std::size_t buffer_bytes_;
+  std::unique_ptr<device_memory> memory_;
+  std::unique_ptr<stream> setup_;
+  std::unique_ptr<device_dataset> data_;
+  mutable std::mutex mutex_;
+  mutable std::vector<std::unique_ptr<double_buffer>> buffers_;
+};
+
+}  // namespace negpipe::cuda
