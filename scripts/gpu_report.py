@@ -32,6 +32,11 @@ def read_json(path):
         return None
 
 
+def read_text(path):
+    """Returns the text of a file; empty if there is none, because its step did not run."""
+    return path.read_text() if path.exists() else ""
+
+
 def giga(value):
     return f"{value / 1e9:.2f} G"
 
@@ -68,7 +73,7 @@ def markdown(report):
     bench = report["bench"]
     if bench is None:
         return "\n".join(lines + ["No benchmark ran.", ""])
-    lines += [clocks_line(report["clocks"]), ""]
+    lines += [clocks_line(report["clocks"]), *(f"Not measured: {failure}." for failure in bench["failures"]), ""]
     return "\n".join(lines + bench_lines(bench) + cache_lines(report) + cost_lines(bench) + cpu_lines(report)
                      + peer_lines(report) + counter_lines(report) + threshold_lines(report) + [""])
 
@@ -96,6 +101,10 @@ def bench_lines(bench):
                           [(s["shape"], call["threads"], "page-locked" if call["page_locked"] else "pageable",
                             giga(call["points_per_second"]))
                            for s in bench["shapes"] if s["way_out"] for call in s["way_out"]["calls"]])
+    lines += [""] + table(("shape", "threads, records in memory", "columns", "points/s"),
+                          [(s["shape"], made["threads"], "written in place" if made["in_place"] else "copied",
+                            giga(made["points_per_second"]))
+                           for s in bench["shapes"] if s["way_out"] for made in s["way_out"]["records"]])
     return lines
 
 
@@ -160,7 +169,7 @@ def counter_lines(report):
 
 def read_counters(path):
     """Returns the counters in a CSV file of ncu, after its own messages."""
-    lines = [line for line in path.read_text().splitlines() if line.startswith('"')] if path.exists() else []
+    lines = [line for line in read_text(path).splitlines() if line.startswith('"')]
     return [{"kernel": row["Kernel Name"], "counter": row["Metric Name"], "value": row["Metric Value"],
              "unit": row["Metric Unit"]} for row in csv.DictReader(lines) if row.get("Metric Name")]
 
@@ -180,7 +189,8 @@ def thresholds(report):
         checks.append({"check": f"{shape['shape']}, batches of {row['batch']}: share of the lower ceiling",
                        "limit": MIN_SHARE_OF_CEILING, "found": share})
     peer = report["peer"]
-    times = chosen_row(bench)["warm"]["per_second"] / peer["unchecked"]["points_per_second"] if bench and peer else None
+    row = chosen_row(bench)
+    times = row["warm"]["per_second"] / peer["unchecked"]["points_per_second"] if row and peer else None
     checks.append({"check": "times PyTorch's unchecked loader", "limit": MIN_TIMES_UNCHECKED_PYTORCH, "found": times})
     return [{**check, "holds": check["found"] is not None and check["found"] >= check["limit"]} for check in checks]
 
@@ -211,7 +221,7 @@ def clocks_line(clocks):
 def read_clocks(path):
     """Returns minimum and median of the clocks under load, and all reasons for throttling; None without samples."""
     samples = []
-    for line in path.read_text().splitlines() if path.exists() else []:
+    for line in read_text(path).splitlines():
         try:
             sm, memory, reasons = line.split(",")
             samples.append((float(sm), float(memory), int(reasons, 16)))
@@ -241,7 +251,10 @@ def generate_lines(report):
 
 
 def chosen_row(bench):
-    """Returns the largest batch of the first shape with four negatives, in the form that the backend would choose."""
+    """Returns the largest batch of the first shape with four negatives, in the form that the backend would choose; None
+    if it was not measured."""
+    if not bench or not bench["shapes"]:
+        return None
     shape = bench["shapes"][0]
     return max((row for row in shape["points"] if row["negatives"] == 4 and row["form"] == shape["automatic_form"]),
                key=lambda row: row["batch"])
@@ -251,9 +264,9 @@ def peer_lines(report):
     """Compares with PyTorch on the same dataset: first shape, four negatives, large batches, and the membership form
     that the backend would choose."""
     peer = report["peer"]
-    if peer is None:
-        return []
     row = chosen_row(report["bench"])
+    if peer is None or row is None:
+        return []
     ours = row["warm"]["per_second"]
     rows = [(f"PyTorch {peer['torch']}, {way}", giga(peer[way]["points_per_second"]), PEER_BYTES_PER_POINT,
              f"{ours / peer[way]['points_per_second']:.1f}") for way in ("unchecked", "exact")]
@@ -264,13 +277,13 @@ def peer_lines(report):
 def main(folder, commit, *options):
     folder = pathlib.Path(folder)
     steps = [dict(zip(("name", "status", "seconds"), line.split("\t")))
-             for line in (folder / "steps.tsv").read_text().splitlines()]
+             for line in read_text(folder / "steps.tsv").splitlines()]
     report = {
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "commit": commit,
         "steps": steps,
-        "scratch": (folder / "scratch.txt").read_text(),
-        "nvidia_smi": (folder / "nvidia-smi.csv").read_text(),
+        "scratch": read_text(folder / "scratch.txt"),
+        "nvidia_smi": read_text(folder / "nvidia-smi.csv"),
         "generate": {device: read_json(folder / f"generate-{device}.log") for device in ("cpu", "cuda", "cuda:all")},
         "clocks": read_clocks(folder / "clocks.csv"),
         "bench": read_json(folder / "bench.json"),

@@ -1,8 +1,9 @@
-// Measures the CUDA backend and the ceilings of this machine's card; prints JSON on stdout.
+// Measures the CUDA backend and the ceilings of this machine's card.
 //
-//   cuda_bench [--small] [--points]     --small: tiny shapes and few runs, to test the program
-//                                       --points: only large batches of MovieLens-20M's shape, fetching 64 and 32
-//                                       bytes: compares builds with other cache hints
+//   cuda_bench --out FILE [--small] [--points]   FILE: JSON, complete after each shape
+//                                                --small: tiny shapes and few runs, to test the program
+//                                                --points: only large batches of MovieLens-20M's shape, fetching 64 and
+//                                                32 bytes: compares builds with other cache hints
 //
 // The first batch of each measurement is compared with core, and the first and last evaluation rows with the CPU
 // backend, byte for byte.
@@ -10,16 +11,19 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <cstring>
 #include <exception>
+#include <filesystem>
+#include <fstream>
+#include <functional>
 #include <nlohmann/json.hpp>
-#include <set>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "cache_control.hpp"
 #include "ceilings.hpp"
+#include "checked_batch.hpp"
 #include "cuda_backend.hpp"
 #include "device_dataset.hpp"
 #include "fill_eval.hpp"
@@ -32,6 +36,7 @@
 #include "negpipe/positives.hpp"
 #include "negpipe/synth.hpp"
 #include "overlap.hpp"
+#include "records.hpp"
 #include "shapes.hpp"
 #include "stream.hpp"
 #include "timing.hpp"
@@ -71,43 +76,6 @@ json to_json(const timing& t, double count) {
           {"late_runs", t.late_runs}};
 }
 
-struct batch_buffers {
-  batch_buffers(std::uint64_t count, item_type item_width, cuda::device_memory& memory, cudaStream_t stream)
-      : users(count, memory, stream),
-        items(count * item_bytes(item_width), memory, stream),
-        flags(count, memory, stream),
-        width(item_width) {}
-
-  core::training_pointers training() { return {users.data(), items.data(), width, flags.data(), nullptr}; }
-  core::evaluation_pointers evaluation() { return {users.data(), items.data(), width, flags.data()}; }
-
-  cuda::device_buffer<std::int32_t> users;
-  cuda::device_buffer<std::byte> items;
-  cuda::device_buffer<std::int8_t> flags;
-  item_type width;
-};
-
-// Throws unless the first batch of a cycle equals core's.
-void check_batch(const context& on, const training_plan& plan, const core::cycle_key& key, const positives_index& index,
-                 const batch_buffers& made) {
-  const std::uint64_t count = plan.batch_size;
-  std::vector<std::int32_t> users(count);
-  std::vector<std::uint8_t> items(count * item_bytes(made.width));
-  std::vector<std::int8_t> labels(count);
-  NEGPIPE_CUDA_CHECK(cudaStreamSynchronize(on.stream));
-  NEGPIPE_CUDA_CHECK(cudaMemcpy(users.data(), made.users.data(), count * 4, cudaMemcpyDeviceToHost));
-  NEGPIPE_CUDA_CHECK(cudaMemcpy(items.data(), made.items.data(), items.size(), cudaMemcpyDeviceToHost));
-  NEGPIPE_CUDA_CHECK(cudaMemcpy(labels.data(), made.flags.data(), count, cudaMemcpyDeviceToHost));
-  for (std::uint64_t i = 0; i < count; ++i) {
-    const core::point wanted = core::point_at(plan, key, index.view(), i, core::philox_source{plan.seed});
-    std::int32_t item = 0;
-    std::memcpy(&item, items.data() + i * item_bytes(made.width), item_bytes(made.width));
-    if (users[i] != negpipe::index(wanted.user) || item != negpipe::index(wanted.item) || labels[i] != wanted.label) {
-      throw backend_error("position " + std::to_string(i) + " differs from core; nothing is measured");
-    }
-  }
-}
-
 // The card's ceilings for the points of a plan. Sorted search has none: its cost depends on row lengths.
 json ceilings_of(const context& on, const cuda::device_dataset& data, std::uint32_t negatives, double bytes_a_point) {
   const bool by_search = data.view().form == membership_form::sorted_search;
@@ -131,13 +99,13 @@ json time_points(const context& on, const positives_index& index, const cuda::de
                  const training_plan& plan) {
   const std::uint64_t batch = plan.batch_size;
   const core::cycle_key key = make_cycle_key(plan, 0);
-  batch_buffers out(batch, item_type_for(index.source().item_count()), on.memory, on.stream);
+  device_batch out(batch, item_type_for(index.source().item_count()), on.memory, on.stream);
   const auto fill = [&](int run) {
     const std::uint64_t first = static_cast<std::uint64_t>(run) % plan.batch_count * batch;
     cuda::fill_training_async(plan, key, data.view(), first, batch, out.training(), {on.stream});
   };
   fill(0);
-  check_batch(on, plan, key, index, out);
+  check_batch(on.stream, plan, key, index, out);
 
   const auto count = static_cast<double>(batch);
   const std::uint64_t bytes_a_point = 4 + item_bytes(out.width) + 1;
@@ -168,35 +136,11 @@ void add_points(const context& on, const positives_index& index, const cuda::dev
   }
 }
 
-// Throws unless rows [first, first + count) of the plan equal the CPU backend's.
-void check_rows(const context& on, const evaluation_plan& plan, const positives_index& index, std::uint64_t first,
-                std::uint64_t count, const batch_buffers& made) {
-  const std::uint64_t length = plan.row_length();
-  evaluation_batch wanted(count * length, made.width);
-  make_backend("cpu", index, 0)->fill_evaluation(plan, first, count, wanted.columns());
-  evaluation_batch found(count * length, made.width);
-  const evaluation_columns to = found.columns();
-  NEGPIPE_CUDA_CHECK(cudaStreamSynchronize(on.stream));
-  const auto copy = [&](void* host, const void* device, std::uint64_t width) {
-    NEGPIPE_CUDA_CHECK(cudaMemcpy(host, static_cast<const std::byte*>(device) + first * length * width,
-                                  count * length * width, cudaMemcpyDeviceToHost));
-  };
-  copy(to.users.data(), made.users.data(), 4);
-  copy(to.items.data(), made.items.data(), item_bytes(made.width));
-  copy(to.duplicate_mask.data(), made.flags.data(), 1);
-  const evaluation_columns is = wanted.columns();
-  if (!std::ranges::equal(to.users, is.users) || !std::ranges::equal(to.duplicate_mask, is.duplicate_mask) ||
-      std::memcmp(to.items.data(), is.items.data(), to.items.size_bytes()) != 0) {
-    throw backend_error("evaluation rows " + std::to_string(first) + " and later differ from the CPU backend's; "
-                        "nothing is measured");
-  }
-}
-
 json time_evaluation(const context& on, const positives_index& index, const cuda::device_dataset& data, bool mlperf) {
   const std::uint32_t negatives = 999;
   const auto rows = std::min<std::uint64_t>(static_cast<std::uint64_t>(index.source().user_count()), 138'493);
   const evaluation_plan plan = plan_evaluation(index.source(), {negatives, negatives + 1, mlperf}, 1);
-  batch_buffers out(rows * plan.row_length(), item_type_for(index.source().item_count()), on.memory, on.stream);
+  device_batch out(rows * plan.row_length(), item_type_for(index.source().item_count()), on.memory, on.stream);
   cuda::device_buffer<std::byte> workspace(cuda::evaluation_workspace_bytes(plan, data.view(), rows), on.memory,
                                            on.stream);
   const auto fill = [&](int) {
@@ -204,8 +148,8 @@ json time_evaluation(const context& on, const positives_index& index, const cuda
   };
   fill(0);
   const std::uint64_t checked = std::min<std::uint64_t>(rows, 256);
-  check_rows(on, plan, index, 0, checked, out);
-  check_rows(on, plan, index, rows - checked, checked, out);
+  check_rows(on.stream, plan, index, 0, checked, out);
+  check_rows(on.stream, plan, index, rows - checked, checked, out);
   const timing t = time_on_device(on.warm(), on.memory, on.stream, fill);
   json result = to_json(t, static_cast<double>(rows * plan.row_length()));
   result["form"] = cuda::name_of(data.view().form);
@@ -226,10 +170,14 @@ json time_overlap(const context& on, const positives_index& index, const cuda::d
   const auto expected = make_backend("cpu", index, 0);
   const item_type width = item_type_for(index.source().item_count());
   result["calls"] = json::array();
+  result["records"] = json::array();
   for (unsigned threads = 1; threads <= std::max(1U, std::thread::hardware_concurrency()); threads *= 2) {
     for (const bool page_locked : {false, true}) {
       result["calls"].push_back(
           time_calls(*filler, *expected, by_batch, width, threads, page_locked, on.small ? 8 : 512));
+    }
+    for (const bool in_place : {false, true}) {
+      result["records"].push_back(time_records(*filler, by_batch, width, threads, in_place, on.small ? 8 : 512));
     }
   }
   return result;
@@ -305,23 +253,25 @@ json time_fetch_sizes(const context& on) {
   return {{"stream_stores", cuda::stream_stores}, {"keep_membership", cuda::keep_membership}, {"points", points}};
 }
 
-json time_shapes(const context& on) {
-  json shapes = json::array();
+using named_shape = std::pair<std::string, std::function<dataset()>>;
+
+std::vector<named_shape> shapes_of(bool small) {
+  std::vector<named_shape> shapes;
   // 2^26 + 1 (2^18 + 1) points: the worst case of a permutation over the next power of two.
-  if (on.small) {
-    shapes.push_back(time_shape(on, "small", synthesize({.users = 300, .items = 2500, .interactions = 30'000})));
-    shapes.push_back(time_shape(on, "wide", sparse_dataset(2000, 85'000, 20'000)));
-    shapes.push_back(time_shape(on, "2^18 + 1 points", sparse_dataset(500, 1000, ((1U << 18) + 1) / 5)));
+  if (small) {
+    shapes = {{"small", [] { return synthesize({.users = 300, .items = 2500, .interactions = 30'000}); }},
+              {"wide", [] { return sparse_dataset(2000, 85'000, 20'000); }},
+              {"2^18 + 1 points", [] { return sparse_dataset(500, 1000, ((1U << 18) + 1) / 5); }}};
   } else {
-    shapes.push_back(time_shape(on, "ml-20m", synthesize(synth_shape("ml-20m"))));
-    shapes.push_back(time_shape(on, "ml-1m", synthesize(synth_shape("ml-1m"))));
-    shapes.push_back(time_shape(on, "2 M x 850 k", sparse_dataset(2'000'000, 850'000, 200'000'000)));
-    shapes.push_back(time_shape(on, "2^26 + 1 points", sparse_dataset(100'000, 20'000, ((1U << 26) + 1) / 5)));
+    shapes = {{"ml-20m", [] { return synthesize(synth_shape("ml-20m")); }},
+              {"ml-1m", [] { return synthesize(synth_shape("ml-1m")); }},
+              {"2^26 + 1 points", [] { return sparse_dataset(100'000, 20'000, ((1U << 26) + 1) / 5); }}};
   }
   for (const double density : {0.01, 0.3, 0.9}) {
-    shapes.push_back(time_shape(on, "density " + std::to_string(density).substr(0, 4),
-                                dense_dataset(on.small ? 200 : 20'000, 1000, density)));
+    shapes.emplace_back("density " + std::to_string(density).substr(0, 4),
+                        [=] { return dense_dataset(small ? 200 : 20'000, 1000, density); });
   }
+  if (!small) shapes.emplace_back("2 M x 850 k", [] { return sparse_dataset(2'000'000, 850'000, 200'000'000); });
   return shapes;
 }
 
@@ -352,7 +302,15 @@ json describe(const cudaDeviceProp& properties) {
           {"runtime", runtime}};
 }
 
-json run(bool small, bool only_points) {
+// Writes a file that is complete whenever this program is killed.
+void save(const json& result, const std::string& path) {
+  const std::string temporary = path + ".new";
+  std::ofstream(temporary) << result.dump(2) << '\n';
+  std::filesystem::rename(temporary, path);
+}
+
+// Writes the results to a file after each shape. Returns false if a shape failed.
+bool run(bool small, bool only_points, const std::string& path) {
   const auto memory = cuda::make_pool_memory();
   const cuda::stream stream;
   cudaDeviceProp properties{};
@@ -364,23 +322,48 @@ json run(bool small, bool only_points) {
   json result{{"device", describe(properties)}};
   result["ceilings"] = measure_ceilings(on, large_bytes);
   result["cache_control"] = time_fetch_sizes(on);
-  if (!only_points) result["shapes"] = time_shapes(on);
-  return result;
+  result["shapes"] = json::array();
+  result["failures"] = json::array();
+  save(result, path);
+  if (only_points) return true;
+  for (const auto& [name, make] : shapes_of(small)) {
+    try {
+      result["shapes"].push_back(time_shape(on, name, make()));
+    } catch (const std::exception& failure) {
+      std::fprintf(stderr, "%s: %s\n", name.c_str(), failure.what());
+      result["failures"].push_back(name + ": " + failure.what());
+    }
+    save(result, path);
+  }
+  return result["failures"].empty();
 }
 
 }  // namespace
 }  // namespace negpipe::bench
 
 int main(int argc, char** argv) {
-  const std::set<std::string> given(argv + 1, argv + argc);
-  const bool small = given.contains("--small");
-  const bool only_points = given.contains("--points");
-  if (given.size() != static_cast<std::size_t>(small) + static_cast<std::size_t>(only_points)) {
-    std::fprintf(stderr, "usage: cuda_bench [--small] [--points]\n");
+  bool small = false;
+  bool only_points = false;
+  std::string path;
+  bool is_understood = true;
+  for (int i = 1; i < argc; ++i) {
+    const std::string argument = argv[i];
+    if (argument == "--small") {
+      small = true;
+    } else if (argument == "--points") {
+      only_points = true;
+    } else if (argument == "--out" && i + 1 < argc) {
+      path = argv[++i];
+    } else {
+      is_understood = false;
+    }
+  }
+  if (!is_understood || path.empty()) {
+    std::fprintf(stderr, "usage: cuda_bench --out FILE [--small] [--points]\n");
     return 2;
   }
   try {
-    std::printf("%s\n", negpipe::bench::run(small, only_points).dump(2).c_str());
+    return negpipe::bench::run(small, only_points, path) ? 0 : 1;
   } catch (const std::exception& failure) {
     std::fprintf(stderr, "cuda_bench: %s\n", failure.what());
     return 1;
