@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <deque>
 #include <future>
 #include <memory>
@@ -29,7 +30,9 @@ std::span<const std::byte> bytes_of(item_view items) {
 /// Fills by the CPU in threads of its own. A pop after the given number of pushes throws.
 class threaded_queue final : public fill_queue {
  public:
-  threaded_queue(const backend& filler, item_type items, int pushes) : filler_(filler), items_(items), left_(pushes) {}
+  /// max_in_queue: receives the most fills that were in the queue when one was popped.
+  threaded_queue(const backend& filler, item_type items, int pushes, std::atomic<std::size_t>& max_in_queue)
+      : filler_(filler), items_(items), left_(pushes), max_in_queue_(max_in_queue) {}
 
   void push_training(const training_plan& plan, const core::cycle_key& key, std::uint64_t first, std::uint64_t count,
                      column_bytes out) override {
@@ -60,6 +63,7 @@ class threaded_queue final : public fill_queue {
     });
   }
   void pop() override {
+    max_in_queue_ = std::max(max_in_queue_.load(), fills_.size());
     fills_.front().get();
     fills_.pop_front();
   }
@@ -77,6 +81,7 @@ class threaded_queue final : public fill_queue {
   const backend& filler_;
   item_type items_;
   int left_;
+  std::atomic<std::size_t>& max_in_queue_;
   std::deque<std::future<void>> fills_;  // their destructors wait
 };
 
@@ -99,13 +104,15 @@ class queueing_backend final : public backend {
     throw backend_error("not queued");
   }
   std::unique_ptr<fill_queue> make_queue() const override {
-    return std::make_unique<threaded_queue>(*inner_, items_, pushes_);
+    return std::make_unique<threaded_queue>(*inner_, items_, pushes_, max_in_queue_);
   }
+  std::size_t max_in_queue() const { return max_in_queue_; }
 
  private:
   std::unique_ptr<backend> inner_;
   item_type items_;
   int pushes_;
+  mutable std::atomic<std::size_t> max_in_queue_ = 0;
 };
 
 void generate_queued(const dataset& data, const test::run_options& options, unsigned threads) {
@@ -136,6 +143,15 @@ TEST(record_lane, queued_batches_give_the_same_files) {
       }
     }
   }
+}
+
+TEST(record_lane, the_next_batch_is_queued_before_a_record_is_completed) {
+  test::temporary_folder folder;
+  const test::run_options options = test::small_options(folder / "out");
+  const positives_index index(test::small_dataset());
+  const auto filler = std::make_shared<queueing_backend>(index);
+  generate(sampler(index, filler, options.sampling), options, {.threads = 1});
+  EXPECT_EQ(filler->max_in_queue(), 2U);
 }
 
 TEST(record_lane, failing_fills_leave_nothing) {
