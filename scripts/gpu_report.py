@@ -34,7 +34,7 @@ def read_json(path):
 
 def read_text(path):
     """Returns the text of a file; empty if there is none, because its step did not run."""
-    return path.read_text() if path.exists() else ""
+    return path.read_text(errors="replace") if path.exists() else ""
 
 
 def giga(value):
@@ -68,6 +68,7 @@ def markdown(report):
     lines += table(("step", "result", "seconds"),
                    [(step["name"], "passed" if step["status"] == "0" else step["status"], step["seconds"])
                     for step in report["steps"]])
+    lines += failure_lines(report["steps"])
     lines += ["", "```", report["nvidia_smi"].strip(), "```", ""]
     lines += generate_lines(report) + [""]
     bench = report["bench"]
@@ -76,6 +77,15 @@ def markdown(report):
     lines += [clocks_line(report["clocks"]), *(f"Not measured: {failure}." for failure in bench["failures"]), ""]
     return "\n".join(lines + bench_lines(bench) + cache_lines(report) + cost_lines(bench) + cpu_lines(report)
                      + peer_lines(report) + counter_lines(report) + threshold_lines(report) + [""])
+
+
+def failure_lines(steps):
+    """Returns the ends of the logs of steps that failed: the logs may stay on another machine."""
+    lines = []
+    for step in steps:
+        if step.get("log_end"):
+            lines += ["", f"The end of `{step['name']}.log`:", "", "```", *step["log_end"], "```"]
+    return lines
 
 
 def bench_lines(bench):
@@ -278,6 +288,9 @@ def main(folder, commit, *options):
     folder = pathlib.Path(folder)
     steps = [dict(zip(("name", "status", "seconds"), line.split("\t")))
              for line in read_text(folder / "steps.tsv").splitlines()]
+    for step in steps:
+        if step["status"] not in ("0", "skipped"):
+            step["log_end"] = [line[:300] for line in read_text(folder / f"{step['name']}.log").splitlines()[-20:]]
     report = {
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "commit": commit,

@@ -48,8 +48,11 @@ def figures():
 
 def test_a_run_that_was_ended_at_its_first_step_has_a_report(tmp_path):
     (tmp_path / "steps.tsv").write_text("contract\tended: limit\t540\ndevice\tnot started: limit\t0\n")
+    (tmp_path / "contract.log").write_text("many lines\n" * 100 + "[  FAILED  ] contract.is_kept\n")
     text, content = report(tmp_path)
     assert "| contract | ended: limit | 540 |" in text
+    assert "The end of `contract.log`:" in text and "[  FAILED  ] contract.is_kept" in text
+    assert text.count("many lines") == 19
     assert "No benchmark ran." in text
     assert len(content["steps"]) == 2
 
