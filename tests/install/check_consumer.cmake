@@ -1,5 +1,7 @@
-# cmake -D FROM=package|subdirectory|fetch -D SOURCE=... -D BUILD=... -D WORK=... -D VERSION=... -D COMPILER=... -P
-# Builds and runs the consumer project, which uses the library in one of three ways.
+# cmake -D FROM=package|subdirectory|fetch -D SOURCE=... -D BUILD=... -D WORK=... -D VERSION=... -D COMPILER=...
+#       [-D CUDA=ON] -P
+# Builds and runs the consumer project, which uses the library in one of three ways. With CUDA=ON its points come from a
+# device, such as ptxrun's.
 file(REMOVE_RECURSE ${WORK})
 file(MAKE_DIRECTORY ${WORK})
 
@@ -25,9 +27,15 @@ if(FROM STREQUAL "package")
   run(${WORK}/prefix/bin/negpipe --version)
 endif()
 
-# Debug and without CUDA, because that compiles fastest.
+# Debug, and by default without CUDA, because that compiles fastest.
+set(cuda_options -D NEGPIPE_CUDA=OFF)
+set(device "cpu")
+if(CUDA)
+  set(cuda_options -D NEGPIPE_CUDA=ON -D NEGPIPE_CUDA_RUNTIME=Shared -D CMAKE_CUDA_ARCHITECTURES=90-virtual)
+  set(device "cuda")
+endif()
 run(${CMAKE_COMMAND} -S ${SOURCE}/tests/install/consumer -B ${WORK}/build -G Ninja
-    -D NEGPIPE_CUDA=OFF -D CMAKE_BUILD_TYPE=Debug -D CMAKE_CXX_COMPILER=${COMPILER} -D CMAKE_PREFIX_PATH=${WORK}/prefix
+    ${cuda_options} -D CMAKE_BUILD_TYPE=Debug -D CMAKE_CXX_COMPILER=${COMPILER} -D CMAKE_PREFIX_PATH=${WORK}/prefix
     -D NEGPIPE_FROM=${FROM} -D NEGPIPE_SOURCE=${SOURCE} -D NEGPIPE_VERSION=${VERSION})
 run(${CMAKE_COMMAND} --build ${WORK}/build)
 # Two users with 21 ratings each: 40 training positives, 200 points per cycle, three cycles.
@@ -40,6 +48,9 @@ foreach(user 1 2)
 endforeach()
 file(WRITE ${WORK}/ratings.csv "${ratings}")
 run(${WORK}/build/consumer ${WORK}/ratings.csv)
+if(NOT output MATCHES "(^|\n)${device} \\(")
+  message(FATAL_ERROR "the consumer did not use the device ${device}:\n${output}")
+endif()
 string(REGEX MATCHALL "[0-9]+ [0-9]+ [01]\n" lines "${output}")
 list(LENGTH lines count)
 if(NOT count EQUAL 600)
