@@ -11,6 +11,13 @@
 #include "negpipe/device.hpp"
 #include "stream.hpp"
 
+namespace negpipe::cuda {
+
+/// Returns device. Throws option_error if it does not exist, backend_error without any device.
+int checked_device(int device);
+
+}  // namespace negpipe::cuda
+
 namespace negpipe::detail {
 
 /// The dataset of a device_sampler. Created and destroyed with its device current.

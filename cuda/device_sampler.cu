@@ -36,20 +36,19 @@ void device_data::take(cuda::device_dataset&& made) {
 
 }  // namespace detail
 
-namespace {
-
-using cuda::launcher;
-
-// Returns the device of the options after checking that it exists.
-int checked_device(const device_options& on) {
+int cuda::checked_device(int device) {
   const backend_status status = cuda_status();
   if (!status.available) throw backend_error("device: no CUDA device is available: " + status.reason);
   int count = 0;
   NEGPIPE_CUDA_CHECK(cudaGetDeviceCount(&count));
-  if (on.device >= 0 && on.device < count) return on.device;
-  throw option_error("device", std::to_string(on.device) + " does not exist; 0 to " + std::to_string(count - 1) +
+  if (device >= 0 && device < count) return device;
+  throw option_error("device", std::to_string(device) + " does not exist; 0 to " + std::to_string(count - 1) +
                      " wanted");
 }
+
+namespace {
+
+using cuda::launcher;
 
 training_options training_options_of(const sampler_options& options) {
   if (!options.weights.is_uniform()) {
@@ -168,7 +167,7 @@ device_sampler::device_sampler(const dataset& data, const sampler_options& optio
     }
     evaluation_ = plan_evaluation(data, *options.evaluation, options.seed);
   }
-  const cuda::device_guard current(checked_device(on));
+  const cuda::device_guard current(cuda::checked_device(on.device));
   const auto made = std::make_shared<detail::device_data>(on);
   made->take(cuda::device_dataset::upload_async(data, options.bitset_budget, form_of(on), *made->memory, on.stream));
   load_kernels(made->dataset->view(), training_, evaluation_);
@@ -177,7 +176,7 @@ device_sampler::device_sampler(const dataset& data, const sampler_options& optio
 
 device_sampler::device_sampler(const device_interactions& data, const sampler_options& options,
                                const device_options& on) {
-  const cuda::device_guard current(checked_device(on));
+  const cuda::device_guard current(cuda::checked_device(on.device));
   check_interactions(data, on.device);
   const auto made = std::make_shared<detail::device_data>(on);
   made->take(cuda::device_dataset::build_async(cuda::rows_from_interactions(data, *made->memory, on.stream),
@@ -218,17 +217,30 @@ void device_sampler::fill(std::uint32_t cycle, std::uint64_t first, std::uint64_
                  });
 }
 
+void device_sampler::fill_points(std::uint32_t cycle, std::uint64_t first, std::uint64_t count,
+                                 const training_columns& out, device_stream stream) const {
+  const core::cycle_key key = make_cycle_key(training_, cycle);
+  check_training_fill(training_, key, data_->counts, first, count, out, data_->location());
+  if (count == 0) return;
+  const cuda::device_guard current(data_->device);
+  cuda::fill_training_async(training_, key, data_->dataset->view(), first, count, pointers_of(out), launcher{stream});
+}
+
 void device_sampler::fill(std::uint32_t cycle, std::uint64_t batch, const pair_columns& out,
                           device_stream stream) const {
   if (batch >= batch_count()) {
     throw option_error("batch " + std::to_string(batch) + " given, a cycle has " + std::to_string(batch_count()));
   }
+  fill_rows(cycle, training_.first_position(batch), training_.batch_size, out, stream);
+}
+
+void device_sampler::fill_rows(std::uint32_t cycle, std::uint64_t first, std::uint64_t count, const pair_columns& out,
+                               device_stream stream) const {
   const core::cycle_key key = make_cycle_key(training_, cycle);
-  const std::uint64_t position = training_.first_position(batch);
-  check_pair_fill(training_, key, data_->counts, position, training_.batch_size, out, data_->location());
+  check_pair_fill(training_, key, data_->counts, first, count, out, data_->location());
+  if (count == 0) return;
   const cuda::device_guard current(data_->device);
-  cuda::fill_pairs_async(training_, key, data_->dataset->view(), position, training_.batch_size, pointers_of(out),
-                         launcher{stream});
+  cuda::fill_pairs_async(training_, key, data_->dataset->view(), first, count, pointers_of(out), launcher{stream});
 }
 
 std::uint64_t device_sampler::evaluation_workspace_bytes() const {
@@ -245,7 +257,16 @@ void device_sampler::fill_evaluation(std::uint64_t batch, const evaluation_colum
                        (evaluation_ ? "" : "; set `evaluation` in the options"));
   }
   const std::uint64_t rows = rows_per_batch(*evaluation_);
-  check_evaluation_fill(*evaluation_, data_->counts, batch * rows, rows, out, data_->location());
+  fill_evaluation_rows(batch * rows, rows, out, workspace, stream);
+}
+
+void device_sampler::fill_evaluation_rows(std::uint64_t first, std::uint64_t count, const evaluation_columns& out,
+                                          std::span<std::byte> workspace, device_stream stream) const {
+  if (!evaluation_) throw option_error("there is no evaluation data; set `evaluation` in the options");
+  if (const std::uint64_t limit = rows_per_batch(*evaluation_); count > limit) {
+    throw option_error(std::to_string(count) + " evaluation rows given, a batch has " + std::to_string(limit));
+  }
+  check_evaluation_fill(*evaluation_, data_->counts, first, count, out, data_->location());
   const std::uint64_t wanted = evaluation_workspace_bytes();
   if (workspace.size() < wanted) {
     throw option_error("workspace", std::to_string(workspace.size()) + " bytes given, " + std::to_string(wanted) +
@@ -256,8 +277,8 @@ void device_sampler::fill_evaluation(std::uint64_t batch, const evaluation_colum
                  data_->device);
   }
   const cuda::device_guard current(data_->device);
-  cuda::fill_evaluation_async(*evaluation_, data_->dataset->view(), batch * rows, rows, pointers_of(out),
-                              workspace.data(), launcher{stream});
+  cuda::fill_evaluation_async(*evaluation_, data_->dataset->view(), first, count, pointers_of(out), workspace.data(),
+                              launcher{stream});
 }
 
 device_replay device_sampler::make_replay(batch_cursor begin, std::uint32_t batches_per_fill) const {
@@ -318,5 +339,13 @@ void device_replay::seek(batch_cursor next, device_stream stream) const {
 }
 
 const batch_cursor* device_replay::cursor() const { return data_->cursor.data(); }
+
+batch_cursor device_replay::position(device_stream stream) const {
+  const cuda::device_guard current(data_->data->device);
+  batch_cursor found;
+  NEGPIPE_CUDA_CHECK(cudaMemcpyAsync(&found, data_->cursor.data(), sizeof(found), cudaMemcpyDeviceToHost, stream));
+  NEGPIPE_CUDA_CHECK(cudaStreamSynchronize(stream));
+  return found;
+}
 
 }  // namespace negpipe

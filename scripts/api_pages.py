@@ -13,7 +13,8 @@ PACKAGE = pathlib.Path(__file__).resolve().parents[1] / "python" / "negpipe"
 
 # Page: (title, sources). A source is a file and the names that are shown, or None for all public ones.
 PAGES = {
-    "negpipe": ("negpipe", [("dataset.py", ["Dataset"]), ("loader.py", ["TrainLoader", "EvalLoader", "EpochIterator"]),
+    "negpipe": ("negpipe", [("dataset.py", ["Dataset"]), ("train_loader.py", ["TrainLoader"]),
+                            ("eval_loader.py", ["EvalLoader"]), ("loader.py", ["Loader", "EpochIterator"]),
                             ("negatives.py", ["NegativeSampler"])]),
     "torch": ("negpipe.torch", [("torch.py", None)]),
     "jax": ("negpipe.jax", [("jax.py", None)]),

@@ -1,6 +1,8 @@
-// negpipe/device.hpp in builds without CUDA: constructors throw, so the other members are never called.
+// negpipe/device.hpp and device_pool.hpp in builds without CUDA: constructors throw, so the other members are never
+// called.
 #include "negpipe/backend_factory.hpp"
 #include "negpipe/device.hpp"
+#include "negpipe/device_pool.hpp"
 #include "negpipe/error.hpp"
 
 namespace negpipe {
@@ -18,6 +20,17 @@ void device_sampler::fill(std::uint32_t, std::uint64_t, std::uint64_t, const tra
   refuse();
 }
 void device_sampler::fill(std::uint32_t, std::uint64_t, const pair_columns&, device_stream) const { refuse(); }
+void device_sampler::fill_points(std::uint32_t, std::uint64_t, std::uint64_t, const training_columns&,
+                                 device_stream) const {
+  refuse();
+}
+void device_sampler::fill_rows(std::uint32_t, std::uint64_t, std::uint64_t, const pair_columns&, device_stream) const {
+  refuse();
+}
+void device_sampler::fill_evaluation_rows(std::uint64_t, std::uint64_t, const evaluation_columns&, std::span<std::byte>,
+                                          device_stream) const {
+  refuse();
+}
 void device_sampler::fill_evaluation(std::uint64_t, const evaluation_columns&, std::span<std::byte>,
                                      device_stream) const {
   refuse();
@@ -27,5 +40,19 @@ device_replay device_sampler::make_replay(batch_cursor, std::uint32_t) const { r
 void device_replay::fill_next(const training_columns&, device_stream) const { refuse(); }
 void device_replay::seek(batch_cursor, device_stream) const { refuse(); }
 const batch_cursor* device_replay::cursor() const { refuse(); }
+batch_cursor device_replay::position(device_stream) const { refuse(); }
+
+device_pool::device_pool(int) { refuse(); }
+int device_pool::device() const { refuse(); }
+device_stream device_pool::stream() const { refuse(); }
+device_block device_pool::take(std::size_t) const { refuse(); }
+std::byte* device_block::data() const { refuse(); }
+void device_block::finish_writing() const { refuse(); }
+void device_block::lend_to(device_stream) const { refuse(); }
+void device_block::download(std::size_t, std::span<std::byte>) const { refuse(); }
+void convert_async(std::span<const std::int8_t>, std::span<float>, int, device_stream) { refuse(); }
+void convert_async(std::span<const std::int8_t>, std::span<std::int64_t>, int, device_stream) { refuse(); }
+void convert_async(std::span<const std::int32_t>, std::span<std::int64_t>, int, device_stream) { refuse(); }
+void copy_async(std::span<const std::byte>, std::span<std::byte>, int, device_stream) { refuse(); }
 
 }  // namespace negpipe

@@ -58,8 +58,12 @@ class device_replay {
   /// Queues a move of the cursor. Throws option_error unless next.batch < batch_count().
   void seek(batch_cursor next, device_stream stream) const;
 
-  /// Returns the cursor in device memory; copy it for a checkpoint.
+  /// Returns the cursor in device memory.
   const batch_cursor* cursor() const;
+
+  /// Waits for the stream, on which the fills are queued, and returns the cursor: the batch that the next fill makes.
+  /// Throws backend_error.
+  batch_cursor position(device_stream stream) const;
 
  private:
   friend class device_sampler;
@@ -110,11 +114,23 @@ class device_sampler {
   /// Queues one batch of the pairwise layout, in record order. Throws option_error, backend_error.
   void fill(std::uint32_t cycle, std::uint64_t batch, const pair_columns& out, device_stream stream) const;
 
+  /// Queues the points at positions [first, first + count) of a cycle, as sampler::fill_points; fill_rows does the same
+  /// for the pairwise layout. With padding_policy::resample, records swap the first and the last batch; positions do
+  /// not: see training_plan::first_position. Throws option_error, backend_error.
+  void fill_points(std::uint32_t cycle, std::uint64_t first, std::uint64_t count, const training_columns& out,
+                   device_stream stream) const;
+  void fill_rows(std::uint32_t cycle, std::uint64_t first, std::uint64_t count, const pair_columns& out,
+                 device_stream stream) const;
+
   /// Queues a batch of evaluation rows.
   /// - workspace: device memory of evaluation_workspace_bytes(), not used by concurrent work.
   /// - Throws option_error, backend_error.
   void fill_evaluation(std::uint64_t batch, const evaluation_columns& out, std::span<std::byte> workspace,
                        device_stream stream) const;
+  /// Queues evaluation rows [first, first + count), at most as many as a batch has. The last batch's rows past the last
+  /// user are zeros.
+  void fill_evaluation_rows(std::uint64_t first, std::uint64_t count, const evaluation_columns& out,
+                            std::span<std::byte> workspace, device_stream stream) const;
   /// Returns 0 unless negatives are drawn with replacement and a row is longer than 4,096 values.
   std::uint64_t evaluation_workspace_bytes() const;
 

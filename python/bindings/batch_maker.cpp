@@ -213,6 +213,8 @@ class evaluation_maker final : public batch_maker {
 
 std::size_t bytes_of(column_type type) { return entry(type).bytes; }
 
+const char* name_of(column_type type) { return entry(type).name; }
+
 column_type column_type_of(const std::string& field, const std::string& name, std::span<const column_type> allowed) {
   std::string names;
   for (const column_type type : allowed) {

@@ -17,6 +17,8 @@ enum class column_type : std::uint8_t { boolean, int8, uint16, int32, int64, flo
 /// Throws option_error, naming the field, for a name that is none of allowed.
 column_type column_type_of(const std::string& field, const std::string& name, std::span<const column_type> allowed);
 std::size_t bytes_of(column_type type);
+/// NumPy's name, such as "int32".
+const char* name_of(column_type type);
 
 struct column {
   std::string name;

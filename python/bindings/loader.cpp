@@ -6,11 +6,11 @@
 #include <nanobind/stl/unique_ptr.h>
 #include <nanobind/stl/vector.h>
 
-#include <array>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "arrays.hpp"
 #include "batch_maker.hpp"
 #include "batch_stream.hpp"
 #include "bindings.hpp"
@@ -21,20 +21,6 @@
 namespace negpipe::python {
 
 namespace {
-
-using output_array = nb::ndarray<nb::c_contig, nb::device::cpu>;
-
-nb::dlpack::dtype dtype_of(column_type type) {
-  switch (type) {
-    case column_type::boolean: return nb::dtype<bool>();
-    case column_type::int8: return nb::dtype<std::int8_t>();
-    case column_type::uint16: return nb::dtype<std::uint16_t>();
-    case column_type::int32: return nb::dtype<std::int32_t>();
-    case column_type::int64: return nb::dtype<std::int64_t>();
-    case column_type::float32: return nb::dtype<float>();
-  }
-  throw std::logic_error("unknown column type");
-}
 
 /// NumPy arrays over a block, which lives as long as one of them.
 nb::tuple arrays_over(const std::vector<column>& columns, buffer_pool::block block) {
@@ -48,30 +34,6 @@ nb::tuple arrays_over(const std::vector<column>& columns, buffer_pool::block blo
                                          nullptr, dtype_of(columns[i].type)));
   }
   return nb::tuple(arrays);
-}
-
-std::string describe(const output_array& array) {
-  std::string shape;
-  for (std::size_t i = 0; i < array.ndim(); ++i) shape += (i == 0 ? "" : ", ") + std::to_string(array.shape(i));
-  return std::to_string(array.dtype().bits) + "-bit [" + shape + "]";
-}
-
-/// Where the caller's arrays lie. Throws option_error unless they have the columns' types and sizes.
-std::vector<void*> targets_in(const std::vector<column>& columns, const std::vector<output_array>& arrays) {
-  if (arrays.size() != columns.size()) {
-    throw option_error("`out`: " + std::to_string(arrays.size()) + " arrays given; expected " +
-                       std::to_string(columns.size()));
-  }
-  std::vector<void*> targets;
-  for (std::size_t i = 0; i < columns.size(); ++i) {
-    if (arrays[i].dtype() != dtype_of(columns[i].type) || arrays[i].size() != columns[i].count()) {
-      throw option_error("`out`: " + columns[i].name + " is " + describe(arrays[i]) + "; expected " +
-                         std::to_string(columns[i].count()) + " values of " +
-                         std::to_string(dtype_of(columns[i].type).bits) + " bits");
-    }
-    targets.push_back(arrays[i].data());
-  }
-  return targets;
 }
 
 /// Batches of one rank, and the memory for them. Members are called with the GIL.
@@ -91,7 +53,10 @@ class batch_source {
     return arrays_over(maker_->columns(), std::move(block));
   }
 
-  void fill(std::uint32_t epoch, std::uint64_t batch, const std::vector<output_array>& out) const {
+  void fill(std::uint32_t epoch, std::uint64_t batch, const std::vector<nb::ndarray<nb::c_contig>>& out) const {
+    for (const auto& array : out) {
+      if (array.device_type() != nb::device::cpu::value) throw option_error("`out`: an array is not in CPU memory");
+    }
     const std::vector<void*> targets = targets_in(maker_->columns(), out);
     const nb::gil_scoped_release released;
     maker_->make(epoch, batch, targets);
@@ -207,13 +172,6 @@ sampler evaluation_sampler(const dataset& data, std::uint64_t seed, std::uint32_
   return run_interruptibly([&](const run_control& control) { return sampler(data, options, control); });
 }
 
-output_types types_of(const std::string& users, const std::string& items, const std::string& labels) {
-  using enum column_type;
-  return {.users = column_type_of("user_dtype", users, std::array{int32, int64}),
-          .items = column_type_of("item_dtype", items, std::array{uint16, int32, int64}),
-          .labels = column_type_of("label_dtype", labels, std::array{int8, int64, float32})};
-}
-
 batch_source training_source(const sampler& source, std::uint64_t rank, std::uint64_t world_size,
                              const std::string& users, const std::string& items, const std::string& labels) {
   return batch_source(make_training_maker(source, types_of(users, items, labels), rank, world_size));
@@ -254,12 +212,7 @@ void bind_loader(nb::module_& module) {
       .def("close", &array_stream::close);
   nb::class_<batch_source>(module, "BatchSource")
       .def_prop_ro("batch_count", [](const batch_source& source) { return source.maker().batch_count(); })
-      .def_prop_ro("names",
-                   [](const batch_source& source) {
-                     nb::list names;
-                     for (const column& column : source.maker().columns()) names.append(column.name);
-                     return nb::tuple(names);
-                   })
+      .def_prop_ro("names", [](const batch_source& source) { return names_of(source.maker().columns()); })
       .def("make", &batch_source::make, nb::arg("epoch"), nb::arg("batch"))
       .def("fill", &batch_source::fill, nb::arg("epoch"), nb::arg("batch"),
            nb::arg("out").noconvert())  // a converted copy would be filled in vain

@@ -15,9 +15,9 @@ from negpipe.errors import Error as Error
 
 if TYPE_CHECKING:
     from negpipe.dataset import Dataset as Dataset
-    from negpipe.loader import EvalLoader as EvalLoader
-    from negpipe.loader import TrainLoader as TrainLoader
+    from negpipe.eval_loader import EvalLoader as EvalLoader
     from negpipe.negatives import NegativeSampler as NegativeSampler
+    from negpipe.train_loader import TrainLoader as TrainLoader
 
 __version__ = "0.1.0"
 __all__ = ["Dataset", "Error", "EvalLoader", "NegativeSampler", "TrainLoader", "errors"]
@@ -25,9 +25,9 @@ __all__ = ["Dataset", "Error", "EvalLoader", "NegativeSampler", "TrainLoader", "
 # Imported at first use: modules that only run the program or read records need no extension module.
 _HOMES = {
     "Dataset": "negpipe.dataset",
-    "EvalLoader": "negpipe.loader",
+    "EvalLoader": "negpipe.eval_loader",
     "NegativeSampler": "negpipe.negatives",
-    "TrainLoader": "negpipe.loader",
+    "TrainLoader": "negpipe.train_loader",
 }
 
 

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from negpipe import errors, loader, masking
+from negpipe import errors, eval_loader, loader, masking, train_loader
 
 Batch = loader.Batch
 
@@ -45,32 +45,35 @@ class _OnJax:
     """Turns arrays into those of JAX."""
 
     def __init__(self, dataset, batch_size=None, *, sharding: jax.sharding.Sharding | None = None, **options):
-        """sharding: how the global batch lies over the devices of all processes; each process gives its part of the
+        """device="cuda": batches are made in the device's memory, and JAX takes them over without a copy.
+        sharding: how the global batch lies over the devices of all processes; each process gives its part of the
         batch, and arrays have the global shape. Without it arrays are on JAX's default device.
         """
         if not jax.config.jax_enable_x64:
             for name in ("user_dtype", "item_dtype", "label_dtype"):
                 if options.get(name) == "int64":
                     raise errors.OptionError(f"`{name}`: int64 needs jax.config.update('jax_enable_x64', True)")
+        if sharding is not None and options.get("device", "cpu") not in ("auto", "cpu"):
+            raise errors.OptionError("a sharding is made of host memory; leave `device` out")
         self.sharding = sharding
         super().__init__(dataset, *(() if batch_size is None else (batch_size,)), **options)
 
     def _convert(self, arrays) -> Batch:
-        return super()._convert(tuple(map(self._put, arrays)))
+        return self._as_batch(tuple(map(self._put, arrays)))
 
     def _put(self, array):
         if self.sharding is not None:
             return jax.make_array_from_process_local_data(self.sharding, array)
-        if jax.default_backend() == "cpu":
+        if self._cuda is not None or jax.default_backend() == "cpu":
             return jax.dlpack.from_dlpack(array)
         return jax.device_put(array)
 
 
-class TrainLoader(_OnJax, loader.TrainLoader):
+class TrainLoader(_OnJax, train_loader.TrainLoader):
     """negpipe.TrainLoader with JAX arrays: the same arguments, batches and state, and sharding."""
 
 
-class EvalLoader(_OnJax, loader.EvalLoader):
+class EvalLoader(_OnJax, eval_loader.EvalLoader):
     """negpipe.EvalLoader with JAX arrays: the same arguments and batches, and sharding."""
 
 
@@ -80,7 +83,7 @@ class GrainSource:
     Read it in order, without shuffling, sharding or batching: batches are shuffled and shared among ranks already.
     """
 
-    def __init__(self, batches: loader.TrainLoader, epochs: int, first_epoch: int = 0):
+    def __init__(self, batches: train_loader.TrainLoader, epochs: int, first_epoch: int = 0):
         self._batches = batches
         self._epochs = range(first_epoch, first_epoch + epochs)
 

@@ -14,13 +14,14 @@ batch_size=None; workers then share the batches of this rank.
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import torch
 import torch.utils.data
 
-from negpipe import _native, errors, loader
+from negpipe import _native, errors, eval_loader, loader, train_loader
+from negpipe.devices import local_rank, require_cuda
+from negpipe.loader import checked_epoch
 from negpipe.ranks import Ranks
 
 Batch = loader.Batch
@@ -45,45 +46,69 @@ def find_device(device: str | int | torch.device) -> torch.device:
         raise errors.OptionError(f"device={device!r}; expected cpu or cuda")
     if not torch.cuda.is_available():
         raise errors.BackendError(f"device={device!r}, but PyTorch {torch.__version__} finds no CUDA device")
-    for name, works, reason in _native.backends():
-        if name == "cuda" and not works:
-            raise errors.BackendError(f"device={device!r}: {reason}")
+    require_cuda(device)
     if found.index is None:
-        local_rank = os.environ.get("LOCAL_RANK")
-        found = torch.device("cuda", torch.cuda.current_device() if local_rank is None else int(local_rank))
+        number = local_rank()
+        found = torch.device("cuda", torch.cuda.current_device() if number is None else number)
     return found
 
 
+class _Columns:
+    """Memory for the columns that a native source describes, from PyTorch's allocator."""
+
+    def __init__(self, native, device: torch.device):
+        self.device = device
+        self._columns = [(name, shape, getattr(torch, dtype)) for name, shape, dtype in native.columns]
+        self._scratch_bytes = native.scratch_bytes
+
+    def new(self) -> tuple[torch.Tensor, ...]:
+        return tuple(torch.empty(shape, dtype=dtype, device=self.device) for _, shape, dtype in self._columns)
+
+    def new_scratch(self) -> torch.Tensor:
+        return torch.empty(self._scratch_bytes, dtype=torch.uint8, device=self.device)
+
+    def check(self, tensors) -> None:
+        """Raises OptionError unless the tensors can be filled."""
+        if len(tensors) != len(self._columns):
+            raise errors.OptionError(f"`out`: {len(tensors)} tensors given; expected {len(self._columns)}")
+        for tensor, (name, shape, dtype) in zip(tensors, self._columns):
+            found = tuple(tensor.shape), tensor.dtype, tensor.device
+            if found != (tuple(shape), dtype, self.device) or not tensor.is_contiguous():
+                raise errors.OptionError(
+                    f"`out`: {name} is {found[0]}, {found[1]}, on {found[2]}; expected {tuple(shape)}, {dtype}, on "
+                    f"{self.device}, contiguous"
+                )
+
+    def stream(self) -> int:
+        return torch.cuda.current_stream(self.device).cuda_stream
+
+
+def _addresses(tensors) -> list[int]:
+    return [tensor.data_ptr() for tensor in tensors]
+
+
 class _DeviceSource:
-    """Batches in the memory of a CUDA device, with the interface of _native.BatchSource.
+    """Batches in tensors of a CUDA device, with the interface of _native.BatchSource."""
 
-    Each rank makes the whole batch and keeps its part.
-    """
+    def __init__(self, native: _native.DeviceSource, device: torch.device):
+        self._native = native
+        self._columns = _Columns(native, device)
+        self.names = native.names
+        self.batch_count = native.batch_count
 
-    def __init__(self, fill, batch_count: int, device: torch.device, part: slice, columns):
-        """fill: DeviceFiller.fill or fill_pairs. columns: {name: (shape of a whole batch, dtype made, dtype given)}."""
-        self._fill = fill
-        self._device = device
-        self._part = part
-        self._columns = list(columns.values())
-        self._pid = os.getpid()
-        self.names = tuple(columns)
-        self.batch_count = batch_count
+    def _fill(self, epoch: int, number: int, out) -> None:
+        # Scratch memory may be given back at once: PyTorch gives it out again in the order of the stream.
+        scratch = self._columns.new_scratch().data_ptr()
+        self._native.fill_at(epoch, number, _addresses(out), scratch, self._columns.stream())
 
     def make(self, epoch: int, number: int) -> tuple[torch.Tensor, ...]:
-        if os.getpid() != self._pid:
-            raise errors.ForkError(
-                "this process was forked after the loader began to use CUDA; use num_workers=0 (batches are made on "
-                "the device, workers gain nothing) or the start method spawn"
-            )
-        made = [torch.empty(shape, dtype=dtype, device=self._device) for shape, dtype, _ in self._columns]
-        stream = torch.cuda.current_stream(self._device).cuda_stream
-        self._fill(epoch, number, [column.data_ptr() for column in made], made[0].numel(), stream)
-        return tuple(column[self._part].to(dtype) for column, (_, _, dtype) in zip(made, self._columns))
+        made = self._columns.new()
+        self._fill(epoch, number, made)
+        return made
 
     def fill(self, epoch: int, number: int, out) -> None:
-        for column, made in zip(out, self.make(epoch, number), strict=True):
-            column.copy_(made)
+        self._columns.check(out)
+        self._fill(epoch, number, out)
 
     def stream(self, epoch: int, first: int, step: int, prefetch: int) -> _DeviceStream:
         return _DeviceStream(self, epoch, first, step)
@@ -109,18 +134,62 @@ class _DeviceStream:
         self._source = None
 
 
+class Replay:
+    """Batches in tensors that stay where they are, for CUDA graphs: the position is in device memory, so that a graph
+    with one captured fill_next() makes the next batch at every launch. Made by TrainLoader.replay.
+
+    batch: this rank's part of a batch, as the loader delivers it (a dict with as_dict=True). Its tensors are
+           overwritten by each fill.
+
+    Batch 0 of the next epoch follows the last batch of an epoch. Fills must not overlap. The loader's state_dict knows
+    nothing of a replay: save position(). Pointwise layout only.
+    """
+
+    def __init__(self, native: _native.Replay, device: torch.device, as_batch):
+        """Internal."""
+        self._native = native
+        self._columns = _Columns(native, device)
+        self._tensors = self._columns.new()
+        self._scratch = self._columns.new_scratch()
+        self.batch = as_batch(self._tensors)
+
+    def fill_next(self) -> Batch:
+        """Queues the next batch to the current stream, and returns `batch`. Does not wait; may be captured."""
+        self._native.fill_next(_addresses(self._tensors), self._scratch.data_ptr(), self._columns.stream())
+        return self.batch
+
+    def seek(self, epoch: int, batch: int = 0) -> None:
+        """Queues a move to a batch of an epoch to the current stream. Raises OptionError (a ValueError)."""
+        self._native.seek(checked_epoch(epoch), batch, self._columns.stream())
+
+    def position(self) -> tuple[int, int]:
+        """The epoch and the batch that come next. Waits for the current stream."""
+        return self._native.position(self._columns.stream())
+
+
 class _OnTorch:
-    """Turns arrays into tensors, and shares batches among DataLoader workers."""
+    """Delivers tensors."""
 
     device: torch.device
 
+    def __init__(self, dataset, batch_size, device, options):
+        self.device = find_device(device)
+        is_on_host = self.device.type == "cpu" or options.get("candidates") is not None
+        super().__init__(dataset, batch_size, device="cpu" if is_on_host else f"cuda:{self.device.index}", **options)
+
+    def _make_source(self, ranks: Ranks):
+        source = super()._make_source(ranks)
+        return source if self._cuda is None else _DeviceSource(source, self.device)
+
     def _convert(self, arrays) -> Batch:
-        if self.device.type == "cpu":
+        if self._cuda is None:
             arrays = tuple(map(torch.from_numpy, arrays))
-        return super()._convert(arrays)
+            if self.device.type != "cpu":
+                arrays = tuple(array.to(self.device, non_blocking=True) for array in arrays)
+        return self._as_batch(arrays)
 
 
-class TrainLoader(_OnTorch, loader.TrainLoader, torch.utils.data.IterableDataset):
+class TrainLoader(_OnTorch, train_loader.TrainLoader, torch.utils.data.IterableDataset):
     """negpipe.TrainLoader with tensors: the same arguments, batches and state.
 
     device: "auto", "cpu", "cuda", "cuda:1", a torch.device. On a CUDA device batches are made there; prefetch is not
@@ -128,32 +197,26 @@ class TrainLoader(_OnTorch, loader.TrainLoader, torch.utils.data.IterableDataset
     """
 
     def __init__(self, dataset, batch_size: int = 65_536, *, device: Any = "auto", **options):
-        self.device = find_device(device)
-        super().__init__(dataset, batch_size, **options)
+        super().__init__(dataset, batch_size, device, options)
 
-    def _make_source(self, ranks: Ranks):
-        if self.device.type == "cpu":
-            return super()._make_source(ranks)
-        if self.batch_size % ranks.world_size:
-            super()._make_source(ranks)  # raises
-        filler = _native.training_filler(self._sampler, self.device.index)
-        size = self.batch_size // ranks.world_size
-        part = slice(ranks.rank * size, (ranks.rank + 1) * size)
-        fill = filler.fill_pairs if self.layout == "pairwise" else filler.fill
-        return _DeviceSource(fill, filler.batch_count, self.device, part, self._device_columns())
+    def replay(self, epoch: int = 0, batch: int = 0) -> Replay:
+        """Batches in static tensors from a first one on, for CUDA graphs. device="cuda" only. Waits until it is ready.
 
-    def _device_columns(self):
-        """{name: (shape of the whole batch, dtype that the filler makes, dtype of the batch)}"""
-        rows = (self.batch_size,)
-        users, items, labels = (getattr(torch, name) for name in self._dtypes.values())
-        columns = {"user_id": (rows, torch.int32, users), "item_id": (rows, torch.int32, items)}
-        if self.layout == "pairwise":
-            columns["negative_item_id"] = ((self.batch_size, self.num_negatives), torch.int32, items)
-        else:
-            columns["labels"] = (rows, torch.int8, labels)
-        if self.padding == "mask":
-            columns["valid_point_mask"] = (rows, torch.int8, torch.bool)
-        return columns
+        Raises OptionError (a ValueError).
+        """
+        if self._cuda is None:
+            raise errors.OptionError(f"a replay is made on a CUDA device, and this loader is on {self.device}")
+        self._open_source()
+        native = _native.replay(
+            self._sampler,
+            self.ranks.rank,
+            self.ranks.world_size,
+            self._cuda,
+            **self._dtypes,
+            epoch=checked_epoch(epoch),
+            batch=self._checked_number(batch),
+        )
+        return Replay(native, self.device, self._as_batch)
 
     # ---- DataLoader workers: worker i of n makes batches first + i, first + i + n, ..., which the DataLoader takes in
     # turn, so that the sequence is the one without workers.
@@ -180,20 +243,14 @@ class TrainLoader(_OnTorch, loader.TrainLoader, torch.utils.data.IterableDataset
         self._resumes_worker = tuple(state["worker"]) if "worker" in state else None
 
 
-class EvalLoader(_OnTorch, loader.EvalLoader, torch.utils.data.IterableDataset):
-    """negpipe.EvalLoader with tensors: the same arguments and batches, made on the CPU.
+class EvalLoader(_OnTorch, eval_loader.EvalLoader, torch.utils.data.IterableDataset):
+    """negpipe.EvalLoader with tensors: the same arguments and batches.
 
-    device: where the tensors are delivered. For a CUDA device rows are copied there without waiting.
+    device: as for TrainLoader. Rows of candidates are made on the CPU and copied to a CUDA device without waiting.
     """
 
     def __init__(self, dataset, batch_size: int | None = None, *, device: Any = "auto", **options):
-        self.device = find_device(device)
-        super().__init__(dataset, batch_size, **options)
-
-    def _convert(self, arrays) -> Batch:
-        if self.device.type != "cpu":
-            arrays = tuple(torch.from_numpy(array).to(self.device, non_blocking=True) for array in arrays)
-        return super()._convert(arrays)
+        super().__init__(dataset, batch_size, device, options)
 
     def __iter__(self):
         number, count = _worker()

@@ -238,7 +238,7 @@ TEST_P(device_contract, a_captured_replay_continues_over_cycle_ends) {
             << "cycle " << at.cycle << ", batch " << at.batch;
         at.batch += batches;
         if (at.batch >= sampler.batch_count()) at = {at.cycle + 1, at.batch - sampler.batch_count()};
-        const batch_cursor next = download(replay.cursor(), 1)[0];
+        const batch_cursor next = replay.position(stream->get());
         ASSERT_EQ(next.cycle, at.cycle);
         ASSERT_EQ(next.batch, at.batch);
       }

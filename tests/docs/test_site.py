@@ -73,5 +73,13 @@ def test_snippets_run_in_the_order_of_their_page(page, folder, tmp_path):
     assert snippets
 
 
+def test_snippets_for_a_gpu_are_valid_python():
+    """Marked `py`: they need a device and a model."""
+    snippets = [(page.stem, snippet) for page in PAGES for snippet in snippets_of(page, "py")]
+    assert [name for name, _ in snippets] == ["pytorch"]
+    for name, snippet in snippets:
+        compile(snippet, name, "exec")
+
+
 def test_the_cpp_guide_runs(folder):
     subprocess.run([os.environ["NEGPIPE_CPP_GUIDE"]], cwd=folder, check=True)

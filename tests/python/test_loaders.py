@@ -4,13 +4,14 @@ import gc
 import json
 import os
 import pickle
+import re
 import threading
 
 import numpy as np
 import pytest
 
 import negpipe
-from negpipe import errors, records
+from negpipe import _native, errors, records
 from negpipe.loader import EpochIterator
 
 WORLD_SIZES = (1, 2, 3, 8)
@@ -577,11 +578,20 @@ def test_dropped_iterators_end_their_threads(data):
     ({"prefetch": -1}, "prefetch"),
     ({"rank": 1}, "give both or neither"),
     ({"rank": 2, "world_size": 2}, "expected 0 <= rank < world_size"),
-    ({"device": "cuda"}, r"negpipe\.torch"),
+    ({"device": "gpu"}, "expected auto, cpu, cuda or cuda:NUMBER"),
+    ({"device": "cuda:x"}, "expected auto, cpu, cuda or cuda:NUMBER"),
 ])
 def test_wrong_options_are_refused_by_the_constructor(data, options, message):
     with pytest.raises(errors.OptionError, match=message):
         negpipe.TrainLoader(data, **options)
+
+
+@pytest.mark.skipif(any(name == "cuda" and works for name, works, _ in _native.backends()), reason="there is a device")
+@pytest.mark.parametrize("make", [negpipe.TrainLoader, negpipe.EvalLoader])
+def test_without_a_device_cuda_is_refused_with_the_reason(data, make):
+    (reason,) = [reason for name, _, reason in _native.backends() if name == "cuda"]
+    with pytest.raises(errors.BackendError, match=f"device='cuda:1': {re.escape(reason)}"):
+        make(data, device="cuda:1")
 
 
 def test_impossible_evaluation_is_refused_by_the_constructor(data):

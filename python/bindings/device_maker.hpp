@@ -1,0 +1,81 @@
+// One rank's part of each batch, in the memory of a CUDA device and in the types that the caller wants.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "batch_maker.hpp"
+#include "negpipe/device.hpp"
+#include "negpipe/device_pool.hpp"
+
+namespace negpipe::python {
+
+/// Queues batches of one rank. Immutable; make() may be called from any number of threads at once.
+class device_maker {
+ public:
+  virtual ~device_maker() = default;
+
+  int device() const { return device_; }
+  /// Batches in an epoch, the same for every rank.
+  std::uint64_t batch_count() const { return batch_count_; }
+  const std::vector<column>& columns() const { return columns_; }
+  /// Bytes of device memory that make() needs, aligned to 256; 0 if none.
+  std::size_t scratch_bytes() const { return scratch_bytes_; }
+
+  /// Queues one batch. targets[i]: device memory for columns()[i], aligned to its type. scratch: not used by concurrent
+  /// work. Does not wait; may be captured in a CUDA graph. Throws option_error, backend_error.
+  virtual void make(std::uint32_t epoch, std::uint64_t batch, std::span<void* const> targets, std::byte* scratch,
+                    device_stream stream) const = 0;
+
+ protected:
+  device_maker(int device, std::uint64_t batch_count, std::vector<column> columns, std::size_t extra_bytes = 0);
+
+  /// Returns the targets where columns have the types that kernels make, and places in scratch for the others.
+  std::vector<void*> made_columns(std::span<void* const> targets, std::byte* scratch) const;
+  /// Queues the conversion of the others.
+  void convert_columns(std::span<void* const> made, std::span<void* const> targets, device_stream stream) const;
+
+ private:
+  int device_;
+  std::uint64_t batch_count_;
+  std::vector<column> columns_;
+  std::size_t scratch_bytes_;
+};
+
+/// The same batches as make_training_maker.
+std::shared_ptr<const device_maker> make_device_training_maker(const sampler& source, const output_types& types,
+                                                               std::uint64_t rank, std::uint64_t world_size,
+                                                               int device);
+/// The same batches as make_evaluation_maker. source has batches of all ranks together.
+std::shared_ptr<const device_maker> make_device_evaluation_maker(const sampler& source, const output_types& types,
+                                                                 std::uint64_t rank, std::uint64_t world_size,
+                                                                 int device);
+
+/// A sequence of pointwise batches whose position is in device memory: a captured CUDA graph makes the next batch at
+/// every launch. Not thread-safe; fills must not overlap on the device.
+class replay_maker {
+ public:
+  /// Waits until it is ready.
+  replay_maker(const sampler& source, const output_types& types, std::uint64_t rank, std::uint64_t world_size,
+               int device, batch_cursor begin);
+
+  const std::vector<column>& columns() const { return columns_; }
+  std::size_t scratch_bytes() const;
+  /// Queues this rank's part of the next batch and advances. Does not wait; may be captured.
+  void make_next(std::span<void* const> targets, std::byte* scratch, device_stream stream) const;
+  void seek(batch_cursor next, device_stream stream) const { replay_.seek(next, stream); }
+  /// Waits for the stream, and returns the batch that comes next.
+  batch_cursor position(device_stream stream) const { return replay_.position(stream); }
+
+ private:
+  int device_;
+  std::uint64_t first_;  ///< of the rank's part in a batch
+  std::vector<column> columns_;
+  std::vector<column> whole_;  ///< of all ranks, as kernels make them
+  device_sampler source_;
+  device_replay replay_;
+};
+
+}  // namespace negpipe::python

@@ -1,0 +1,189 @@
+"""EvalLoader: the held-out item of each user among negatives, drawn or read from a file."""
+
+from __future__ import annotations
+
+import operator
+import os
+import weakref
+
+from negpipe import _native, errors
+from negpipe.candidates import Candidates, write_candidates
+from negpipe.dataset import Dataset
+from negpipe.loader import DEFAULT_BITSET_BUDGET, NOT_PICKLED, Batch, EpochIterator, Loader, Source
+from negpipe.ranks import Ranks
+
+
+class EvalLoader(Loader):
+    """Evaluation rows: for each user the held-out item first, then num_negatives items that the user has not touched.
+
+    A batch is (users, items, duplicate_mask), each [rows, num_negatives + 1]: users and items int32 by default,
+    duplicate_mask bool, True where an item stood earlier in its row (with mlperf=True only; rows have distinct items
+    otherwise). Users ascend. Rows past the last user are padding: zeros, whose mask is True everywhere but in the first
+    column; negpipe.metrics leaves them out. as_dict=True gives a dict with the keys user_id, item_id, duplicate_mask.
+
+    batch_size:  values of all ranks together, a multiple of num_negatives + 1 and of the number of ranks. By default
+                 about 160,000.
+    mlperf:      draw with replacement and exclude training positives only, as the MLPerf reference does. Otherwise the
+                 user's items of all sets are excluded.
+    split:       the held-out items that are evaluated: "test" or "validation"; exactly one a user. Users without one
+                 get a padding row.
+    infeasible:  users who have fewer than num_negatives items left: "error", "skip" (a padding row), or "fewer" (all
+                 items that are left, then repeats, whose mask is True).
+    candidates:  a file of save_candidates, whose rows are evaluated instead: seed has no effect. FormatError (a
+                 ValueError) names a row that has an item held out of another split, or a training positive.
+    device, rank, world_size, prefetch, user_dtype, item_dtype, as_dict: as for TrainLoader. Each user is
+                 evaluated by one rank.
+
+    The rows are the same in every epoch. Raises OptionError, InfeasibleError (both ValueErrors).
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        batch_size: int | None = None,
+        *,
+        num_negatives: int | None = None,
+        seed: int = 0,
+        mlperf: bool = False,
+        split: str = "test",
+        infeasible: str = "skip",
+        candidates: str | os.PathLike[str] | None = None,
+        device: str = "auto",
+        rank: int | None = None,
+        world_size: int | None = None,
+        prefetch: int = 2,
+        user_dtype: str = "int32",
+        item_dtype: str = "int32",
+        as_dict: bool = False,
+    ):
+        super().__init__(
+            dataset, device=device, rank=rank, world_size=world_size, prefetch=prefetch, as_dict=as_dict
+        )
+        if candidates is not None and self._cuda is not None:
+            raise errors.OptionError(
+                f"device={device!r}, but candidates are read in host memory; leave device out, or use negpipe.torch"
+            )
+        self._candidates = None if candidates is None else Candidates(candidates, dataset, split)
+        num_negatives = self._checked_negatives(num_negatives, mlperf)
+        if batch_size is not None and operator.index(batch_size) < 1:
+            raise errors.OptionError(f"batch_size={batch_size}: expected 1 or more")
+        self.num_negatives = num_negatives
+        self.seed = seed
+        self.mlperf = mlperf
+        self.split = split
+        self.infeasible = infeasible
+        self._batch_size = batch_size
+        self._dtypes = {"user_dtype": user_dtype, "item_dtype": item_dtype}
+        # Refuses wrong options here, not at the first batch.
+        self._sampler = self._sampler_for(self._rows_for(1))
+        self._host_source(0, 1)
+
+    def _checked_negatives(self, number: int | None, mlperf: bool) -> int:
+        if number is not None and operator.index(number) < 1:
+            raise errors.OptionError(f"num_negatives={number}: expected 1 or more")
+        if self._candidates is None:
+            return 999 if number is None else number
+        if mlperf:
+            raise errors.OptionError("mlperf=True, but candidates are not drawn; leave one of them out")
+        found = self._candidates.num_negatives
+        if number not in (None, found):
+            raise errors.OptionError(f"num_negatives={number}, but the candidates have {found} a row")
+        return found
+
+    def _rows_for(self, world_size: int) -> int:
+        """Rows of one rank in a batch."""
+        length = self.num_negatives + 1
+        if self._batch_size is None:
+            return max(1, 160_000 // (length * world_size))
+        if self._batch_size % length:
+            raise errors.OptionError(
+                f"batch_size={self._batch_size}: expected a multiple of num_negatives + 1 = {length}"
+            )
+        rows = self._batch_size // length
+        if rows % world_size:
+            raise errors.OptionError(
+                f"batch_size={self._batch_size}: its {rows} rows cannot be split into {world_size} equal parts, one a "
+                f"rank; {(rows // world_size + 1) * world_size * length} can"
+            )
+        return rows // world_size
+
+    def _sampler_for(self, rows: int) -> _native.Sampler | None:
+        if self._candidates is not None:
+            return None
+        return _native.evaluation_sampler(
+            self.dataset._native,
+            seed=self.seed,
+            num_negatives=self.num_negatives,
+            batch_size=rows * (self.num_negatives + 1),
+            mlperf=self.mlperf,
+            split=self.split,
+            infeasible=self.infeasible,
+            # Rows without replacement are made without looking positives up.
+            bitset_budget=DEFAULT_BITSET_BUDGET if self.mlperf else 0,
+        )
+
+    @property
+    def batch_size(self) -> int:
+        """Values of all ranks together in a batch."""
+        world_size = self.ranks.world_size
+        return self._rows_for(world_size) * world_size * (self.num_negatives + 1)
+
+    def _host_source(self, rank: int, world_size: int) -> _native.BatchSource:
+        rows = self._rows_for(world_size)
+        if self._candidates is not None:
+            return self._candidates.source(rows, rank, world_size, **self._dtypes)
+        sampler = self._sampler if world_size == 1 else self._sampler_for(rows)
+        return _native.evaluation_source(sampler, rank, world_size, **self._dtypes)
+
+    def _make_source(self, ranks: Ranks) -> Source:
+        if self._cuda is None:
+            return self._host_source(ranks.rank, ranks.world_size)
+        rows = self._rows_for(ranks.world_size) * ranks.world_size
+        sampler = self._sampler if ranks.world_size == 1 else self._sampler_for(rows)
+        return _native.evaluation_device_source(
+            sampler, ranks.rank, ranks.world_size, self._cuda, **self._dtypes
+        )
+
+    def save_candidates(self, path: str | os.PathLike[str], overwrite: bool = False) -> None:
+        """Writes the rows of all ranks to a file, for others to evaluate on: candidates= reads it.
+
+        path: ends in .parquet (needs pyarrow) or .npy. Columns, or fields of a structured array: user_id, item_id (the
+        held-out item) and negative_item_ids [num_negatives], by original ids. See negpipe.candidates.
+
+        Raises OptionError (a ValueError) if the file is there and overwrite is False, FileError (an OSError).
+        """
+        source = self._host_source(0, 1)
+
+        def blocks():
+            for number in range(source.batch_count):
+                users, items, mask = source.make(0, number)
+                is_row = mask.sum(1) < self.num_negatives  # the others are padding
+                yield users[is_row, 0], items[is_row]
+
+        write_candidates(path, self.dataset, blocks, self.num_negatives, overwrite)
+
+    def __len__(self) -> int:
+        """Batches of the evaluation data, the same for every rank."""
+        return self._open_source().batch_count
+
+    def __getitem__(self, number: int) -> Batch:
+        return self.batch(0, number)
+
+    def __iter__(self) -> EpochIterator:
+        iterator = EpochIterator(self, 0, 0)
+        self._iterators.add(iterator)
+        return iterator
+
+    def __repr__(self) -> str:
+        drawn = "from a file" if self._candidates else f"seed {self.seed}, {self._sampler.device}"
+        return (
+            f"EvalLoader({self.dataset.num_users:,} users, {self.num_negatives} negatives"
+            f"{', MLPerf' if self.mlperf else ''}, {drawn})"
+        )
+
+    def __getstate__(self):
+        return {name: value for name, value in vars(self).items() if name not in NOT_PICKLED}
+
+    def __setstate__(self, state):
+        vars(self).update(state, _source=None, _iterators=weakref.WeakSet())
+        self._sampler = self._sampler_for(self._rows_for(1))
