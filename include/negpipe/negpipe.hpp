@@ -17,6 +17,7 @@
 #include "negpipe/positives.hpp"
 #include "negpipe/prepare_on_disk.hpp"
 #include "negpipe/produce.hpp"
+#include "negpipe/record_batches.hpp"
 #include "negpipe/run_control.hpp"
 #include "negpipe/sampler.hpp"
 #include "negpipe/split.hpp"

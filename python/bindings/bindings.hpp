@@ -22,6 +22,7 @@ void bind_loader(nb::module_& module);
 void bind_device(nb::module_& module);
 void bind_ranking(nb::module_& module);
 void bind_negatives(nb::module_& module);
+void bind_records(nb::module_& module);
 
 /// Runs work(const run_control&) in another thread, without the GIL, and returns its result. Ctrl-C stops it: what the
 /// signal's handler raised is raised here.

@@ -34,4 +34,5 @@ NB_MODULE(_native, module) {
   bind_device(module);
   bind_ranking(module);
   bind_negatives(module);
+  bind_records(module);
 }

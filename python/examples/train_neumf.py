@@ -19,14 +19,13 @@ import sys
 import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # the package, if it is not installed
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "build/release/python"))  # the package, if it is not installed
 
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 from negpipe import metrics  # noqa: E402
 from negpipe import tf as negpipe_tf  # noqa: E402
-
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def make_parser():

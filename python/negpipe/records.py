@@ -2,43 +2,21 @@
 
 A folder of records holds one cycle of training data or the evaluation data (see FORMAT.md). One record is one batch.
 
-The reader is independent of the program and trusts nothing in the folder: whatever FORMAT.md does not allow raises
-FormatError. It needs memory for one batch, whatever the files claim. An OSError concerns the process, not the files:
-no permission, or no file descriptor left.
+The reader is the program's, and trusts nothing in the folder: whatever FORMAT.md does not allow raises FormatError. It
+needs memory for one batch, whatever the files claim. An OSError concerns the process, not the files: no permission, or
+no file descriptor left. Files must not be truncated while they are read.
 """
 
 import dataclasses
 import hashlib
-import math
+import json
 import os
 import pathlib
 import re
 
 import numpy as np
 
-from negpipe._ready_file import (
-    DUPLICATE_MASK,
-    FORMAT_VERSION,
-    ITEM_COLUMN,
-    LABELS,
-    MAX_JSON_LEVELS,
-    MAX_JSON_MEMBERS,
-    MAX_READY_FILE_BYTES,
-    NEGATIVE_ITEM_COLUMN,
-    READY_FILE,
-    USER_COLUMN,
-    VALID_POINT_MASK,
-    read_ready_file,
-)
-from negpipe._tfrecord import (
-    MAX_FEATURES,
-    MAX_PAYLOAD_BYTES,
-    file_size,
-    open_file,
-    parse_example,
-    payloads,
-    read_payloads,
-)
+from negpipe import _native
 from negpipe.errors import FormatError
 
 __all__ = [
@@ -47,11 +25,7 @@ __all__ = [
     "FORMAT_VERSION",
     "ITEM_COLUMN",
     "LABELS",
-    "MAX_FEATURES",
-    "MAX_JSON_LEVELS",
-    "MAX_JSON_MEMBERS",
     "MAX_PAYLOAD_BYTES",
-    "MAX_READY_FILE_BYTES",
     "NEGATIVE_ITEM_COLUMN",
     "READY_FILE",
     "TRAINING_FOLDER",
@@ -67,6 +41,15 @@ __all__ = [
     "read_payloads",
 ]
 
+FORMAT_VERSION = 1
+READY_FILE = "ready.json"
+USER_COLUMN = "user_id"
+ITEM_COLUMN = "item_id"
+NEGATIVE_ITEM_COLUMN = "negative_item_id"
+LABELS = "labels"
+DUPLICATE_MASK = "duplicate_mask"
+VALID_POINT_MASK = "valid_point_mask"
+MAX_PAYLOAD_BYTES = 2**31 - 1
 TRAINING_FOLDER = "training_epochs"
 EVALUATION_FOLDER = "eval_data"
 
@@ -85,22 +68,19 @@ class RecordFolder:
 
     def __init__(self, path):
         self.path = pathlib.Path(path)
-        ready = read_ready_file(self.path / READY_FILE)
-        self.ready = ready.content
-        self.batch_size = ready.batch_size
-        self.batch_count = ready.batch_count
-        self.is_training = ready.is_training
-        self.compressed = ready.compressed
-        self.dtypes = ready.dtypes
-        self.shapes = ready.shapes
-        self.files = [self.path / listed.name for listed in ready.files]
-        self._listed = ready.files
-        self._max_payload_bytes = ready.max_payload_bytes
+        self._batches = _native.RecordBatches(self.path)
+        self.ready = json.loads(self._batches.ready_json)
+        self.batch_size = self._batches.batch_size
+        self.batch_count = self._batches.batch_count
+        self.is_training = self._batches.is_training
+        self.compressed = self._batches.compressed
+        self.dtypes = {name: np.dtype(dtype) for name, dtype, _ in self._batches.columns}
+        self.shapes = {name: shape for name, _, shape in self._batches.columns}
+        self.files = [self.path / name for name in self._batches.files]
 
     def check_files(self):
         """Raises FormatError unless all record files are regular files of the sizes that ready.json lists."""
-        for listed in self._listed:
-            self._open(listed).close()
+        self._batches.check_files()
 
     def batches(self):
         """Yields all batches in order as {column: read-only array}, each [batch_size]; negative_item_id of the pairwise
@@ -108,46 +88,34 @@ class RecordFolder:
 
         Raises FormatError if the files differ from ready.json.
         """
-        for listed in self._listed:
-            yield from self._file_batches(listed)
+        columns = [(name, self.dtypes[name], shape) for name, shape in self.shapes.items()]
+        for file in range(len(self.files)):
+            reader = _native.RecordBatchReader(self._batches, file)
+            while (values := reader.next()) is not None:
+                yield {
+                    name: np.frombuffer(content, dtype).reshape(shape)
+                    for (name, dtype, shape), content in zip(columns, values)
+                }
 
-    def _open(self, listed):
-        path = self.path / listed.name
-        file = open_file(path)
-        size = file_size(file)
-        if size != listed.byte_count:
-            file.close()
-            raise FormatError(f"{path} has {size} bytes, {listed.byte_count} wanted by {READY_FILE}")
-        return file
 
-    def _file_batches(self, listed):
-        path = self.path / listed.name
-        count = 0
-        with self._open(listed) as file:
-            for payload in payloads(path, file, self.compressed, self._max_payload_bytes):
-                if count == listed.record_count:
-                    raise FormatError(f"{path} holds more than {count} records, {count} wanted")
-                yield self._columns(path, count, payload)
-                count += 1
-        if count != listed.record_count:
-            raise FormatError(f"{path} holds {count} records, {listed.record_count} wanted")
+def read_payloads(path, compressed=False, max_payload_bytes=MAX_PAYLOAD_BYTES):
+    """Yields the payload of each record of a file as a read-only memoryview. Checks both checksums.
 
-    def _columns(self, path, record, payload):
-        try:
-            features = parse_example(payload)
-        except FormatError as failure:
-            raise FormatError(f"{path}: record {record}: {failure}") from failure
-        if features.keys() != self.dtypes.keys():
-            raise FormatError(f"{path}: record {record} has {sorted(features)}, {sorted(self.dtypes)} wanted")
-        for name, dtype in self.dtypes.items():
-            count = math.prod(self.shapes[name])
-            if len(features[name]) != count * dtype.itemsize:
-                raise FormatError(
-                    f"{path}: record {record}: {name} has {len(features[name])} bytes, {count} of {dtype} wanted"
-                )
-        return {
-            name: np.frombuffer(features[name], dtype).reshape(self.shapes[name]) for name, dtype in self.dtypes.items()
-        }
+    Raises FormatError for damage, and for a payload longer than max_payload_bytes before it allocates memory.
+    """
+    reader = _native.RecordReader(pathlib.Path(path), compressed, max_payload_bytes)
+    while (payload := reader.next()) is not None:
+        yield memoryview(payload)
+
+
+def parse_example(payload):
+    """Returns the features of a serialized tf.train.Example as {name: memoryview}.
+
+    Raises FormatError unless each is a BytesList of one value.
+    """
+    payload = memoryview(payload)
+    found = _native.parse_example(bytes(payload))
+    return {name: payload[offset : offset + length] for name, offset, length in found}
 
 
 def _numbered_folders(training_folder):

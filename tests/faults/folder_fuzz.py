@@ -1,8 +1,9 @@
 """Changes folders of records and of datasets in ways that keep their structure, and compares their readers.
 
-A folder of records: `negpipe hash` and negpipe.records must both accept it, with the same hashes, or both refuse it;
-and `negpipe verify` must not accept what they refuse. A dataset: independent_reader.py must accept what
-`negpipe info` accepts. All refusals must have status 4 or 6, or be a FormatError.
+A folder of records: `negpipe hash`, negpipe.records, and the reader in plain Python (python_records.py) must all accept
+it, with the same hashes, or all refuse it; and `negpipe verify` must not accept what they refuse. A dataset:
+independent_reader.py must accept what `negpipe info` accepts. All refusals must have status 4 or 6, or be a
+FormatError.
 
 Usage: folder_fuzz.py [--cases N] [--seed N]
 """
@@ -24,8 +25,13 @@ import strikes  # also makes the helpers of tests/cli importable
 import crc32c
 import independent_reader
 import numpy as np
-from negpipe import records
+import python_records
 from program import PROGRAM, negpipe, write_ratings
+
+try:
+    from negpipe import records
+except ImportError:  # a build without the extension module, such as those with sanitizers
+    records = python_records
 
 REFUSALS = (4, 6)
 ODD = (None, True, False, 0, 1, 2, -1, 3, 255, 2**31 - 1, 2**31, 2**32, 2**53 + 1, 2**63, 2**64 - 1, 2**64, 1.0, 1.5,
@@ -247,13 +253,20 @@ def compare_records(run, dataset):
     outcome = _program("hash", run, "--json", "--quiet")
     theirs = json.loads(outcome.stdout)["folders"] if _orderly(outcome) else None
     try:
+        plain = python_records.hash(run)
+    except records.FormatError as failure:
+        plain = failure
+    try:
         ours = records.hash(run)
     except records.FormatError as failure:
-        assert theirs is None, f"the program accepts, Python does not: {failure}"
+        assert theirs is None, f"the program accepts, negpipe.records does not: {failure}"
+        assert isinstance(plain, records.FormatError), f"the reader in plain Python accepts: {failure}"
         verified = _program("verify", dataset, run, "--quiet")
         assert verified.returncode in (1, *REFUSALS), "verify accepts what no reader accepts"
         return False
-    assert theirs is not None, f"Python accepts, the program does not: {outcome.stderr}"
+    assert theirs is not None, f"negpipe.records accepts, the program does not: {outcome.stderr}"
+    assert list(map(vars, plain)) == list(map(vars, ours)), "the reader in plain Python finds other batches"
+    assert not isinstance(plain, records.FormatError), f"the reader in plain Python refuses: {plain}"
     assert [vars(one).items() <= other.items() for one, other in zip(ours, theirs, strict=True)] == [True] * len(ours)
     return True
 

@@ -19,8 +19,7 @@ import folder_fuzz
 import independent_reader
 import numpy as np
 import pytest
-from folder_fuzz import crc32c, example, field, frame
-from negpipe import records
+from folder_fuzz import crc32c, example, field, frame, records
 from program import PROGRAM
 
 MEMORY_BYTES = 1 << 30  # of address space, most of it libraries and mapped files
@@ -29,7 +28,10 @@ FILE = "train_0.tfrecords"
 
 READ = """
 import sys
-from negpipe import records
+try:
+    from negpipe import records
+except ImportError:
+    import python_records as records
 try:
     records.hash(sys.argv[1])
 except records.FormatError as failure:
@@ -46,6 +48,7 @@ def limited(*command):
     sanitized = os.environ.get("NEGPIPE_SANITIZED") == "1"  # sanitizers reserve terabytes of addresses
     outcome = subprocess.run(list(map(str, command)), stdin=subprocess.DEVNULL, capture_output=True, text=True,
                              errors="replace", timeout=PATIENCE_SECONDS, check=False,
+                             cwd=pathlib.Path(__file__).parent,
                              env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
                              preexec_fn=None if sanitized else limit_memory)
     return outcome.returncode, outcome.stderr + outcome.stdout

@@ -10,7 +10,7 @@ import re
 
 import numpy as np
 
-from negpipe._tfrecord import FRAME_BYTES, MAX_PAYLOAD_BYTES, PlainStream, open_file
+from python_tfrecord import FRAME_BYTES, MAX_PAYLOAD_BYTES, PlainStream, open_file
 from negpipe.errors import FormatError
 
 READY_FILE = "ready.json"
