@@ -10,6 +10,7 @@
 #include "negpipe/error.hpp"
 #include "negpipe/version.hpp"
 #include "npy_file.hpp"
+#include "staged_dataset.hpp"
 #include "staging.hpp"
 #include "storage.hpp"
 
@@ -71,6 +72,11 @@ class folder_writer {
     arrays_[name] = {{"dtype", npy::descriptor<T>()},
                      {"length", values.size()},
                      {"crc32c", hex(support::crc32c(std::as_bytes(values)))}};
+  }
+
+  void add_rows(const std::string& name, const user_items& rows) {
+    add(name + "_offsets", rows.offsets);
+    add(name + "_items", rows.items);
   }
 
   void add_ids(const std::string& name, const raw_ids& ids) {
@@ -211,24 +217,25 @@ void dataset::check_path(const fs::path& folder, bool replace, const fs::path& k
   support::check_output_folder(folder, replaceable(replace));
 }
 
-void dataset::save(const fs::path& folder, bool replace) const {
-  support::staged_folder staging(folder, replaceable(replace));
-  folder_writer writer(staging.path());
-  writer.add("user_offsets", user_offsets_);
-  writer.add("positive_items", positive_items_);
-  writer.add("test_offsets", test_.offsets);
-  writer.add("test_items", test_.items);
-  if (has_validation()) {
-    writer.add("validation_offsets", validation_.offsets);
-    writer.add("validation_items", validation_.items);
-  }
-  writer.add_ids("user_ids", user_ids_);
-  writer.add_ids("item_ids", item_ids_);
-  json description = describe(*this);
+staged_dataset::staged_dataset(const dataset& data, const fs::path& folder, bool replace)
+    : staged_(folder, replaceable(replace)) {
+  folder_writer writer(staged_.path());
+  writer.add("user_offsets", data.user_offsets());
+  writer.add("positive_items", data.positive_items());
+  writer.add_rows("test", data.heldout(heldout_set::test));
+  if (data.has_validation()) writer.add_rows("validation", data.heldout(heldout_set::validation));
+  writer.add_ids("user_ids", data.user_ids());
+  writer.add_ids("item_ids", data.item_ids());
+  json description = describe(data);
   description["arrays"] = writer.arrays();
   description["checksum"] = checksum_of(description);
-  support::publish_file(staging.path() / description_file, dump(description, 2) + "\n");
-  staging.publish();
+  support::publish_file(staged_.path() / description_file, dump(description, 2) + "\n");
+}
+
+void dataset::save(const fs::path& folder, bool replace) const {
+  staged_dataset staged(*this, folder, replace);
+  staged.take_path();
+  staged.settle();
 }
 
 void dataset::check_unchanged() const {

@@ -16,8 +16,7 @@ class staged_ratings {
   /// Writes the file under a hidden name next to path and syncs it. Throws io_error, interrupted_error.
   staged_ratings(const std::filesystem::path& path, const dataset& data, const run_control& control);
 
-  /// Renames the file to path. Throws io_error, and option_error if path exists and may not be replaced.
-  void publish(bool replace) { staged_.publish(replace); }
+  support::staged_file& file() { return staged_; }
 
  private:
   support::staged_file staged_;

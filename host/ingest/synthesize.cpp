@@ -23,6 +23,7 @@
 #include "negpipe/error.hpp"
 #include "negpipe/synth.hpp"
 #include "ratings_csv.hpp"
+#include "staged_dataset.hpp"
 #include "thread_pool.hpp"
 #include "user_rows.hpp"
 
@@ -342,7 +343,7 @@ dataset synthesize(const synth_options& options, const run_control& control, con
                 .options = nlohmann::ordered_json{{"command", "synth"}, {"min_ratings", options.min_ratings}}.dump(),
                 .seed = options.seed,
                 .row_count = options.interactions});
-  if (!csv.empty()) staged_ratings(csv, made, control).publish(/*replace=*/true);
+  if (!csv.empty()) staged_ratings(csv, made, control).file().publish(/*replace=*/true);
   return made;
 }
 
@@ -354,8 +355,17 @@ void check_paths(const std::filesystem::path& folder, const std::filesystem::pat
 void save_with_ratings(const dataset& data, const std::filesystem::path& folder, const std::filesystem::path& csv,
                        bool replace, const run_control& control) {
   check_paths(folder, csv, replace);
-  staged_ratings(csv, data, control).publish(replace);
-  data.save(folder, replace);
+  staged_ratings ratings(csv, data, control);
+  staged_dataset made(data, folder, replace);
+  ratings.file().take_path(replace);
+  try {
+    made.take_path();
+  } catch (...) {
+    ratings.file().withdraw();
+    throw;
+  }
+  ratings.file().settle();
+  made.settle();
 }
 
 }  // namespace negpipe

@@ -74,11 +74,12 @@ void publish_new(const fs::path& from, const fs::path& to) {
 
 staged_file::staged_file(fs::path final_file, const fs::path& staging_parent)
     : final_(std::move(final_file)),
-      out_(create_staging(staging_parent.empty() ? folder_of(final_) : staging_parent, final_)) {}
+      out_(create_staging(staging_parent.empty() ? folder_of(final_) : staging_parent, final_)),
+      hidden_(out_.path()) {}
 
 staged_file::~staged_file() {
   std::error_code ignored;
-  if (!published_) fs::remove(out_.path(), ignored);
+  if (!hidden_.empty()) fs::remove(hidden_, ignored);
 }
 
 void staged_file::finish() {
@@ -87,37 +88,63 @@ void staged_file::finish() {
 }
 
 void staged_file::publish(bool replace) {
-  if (replace) {
-    while (!(is_taken(final_) ? this->replace() : rename_new(out_.path(), final_))) continue;
-  } else {
-    publish_new(out_.path(), final_);
-  }
-  published_ = true;
-  sync_folder(folder_of(final_));
+  take_path(replace);
+  settle();
 }
 
-bool staged_file::replace() {
+void staged_file::take_path(bool replace) {
+  struct stat status {};
+  if (::stat(out_.path().c_str(), &status) != 0) throw_write_error("rename to", final_);
+  device_ = status.st_dev;
+  inode_ = status.st_ino;
+  if (!replace) {
+    publish_new(out_.path(), final_);
+    taken_ = taken::free_path;
+  }
+  while (taken_ == taken::no) {
+    if (is_taken(final_)) {
+      taken_ = this->replace();
+    } else if (rename_new(out_.path(), final_)) {
+      taken_ = taken::free_path;
+    }
+  }
+  if (taken_ != taken::by_exchange) hidden_.clear();
+}
+
+void staged_file::settle() {
+  sync_folder(folder_of(final_));
+  if (!hidden_.empty() && ::unlink(hidden_.c_str()) != 0) throw_write_error("remove", hidden_);
+  hidden_.clear();
+}
+
+void staged_file::withdraw() noexcept {
+  struct stat status {};
+  if (::lstat(final_.c_str(), &status) != 0 || status.st_dev != device_ || status.st_ino != inode_) return;
+  if (taken_ == taken::by_exchange) (void)exchange(hidden_, final_);
+  if (taken_ == taken::free_path) (void)::unlink(final_.c_str());
+}
+
+staged_file::taken staged_file::replace() {
   check_output_file(final_, /*replace=*/true);
   if (!exchange(out_.path(), final_)) {
-    if (errno == ENOENT && !is_taken(final_)) return false;
+    if (errno == ENOENT && !is_taken(final_)) return taken::no;
     if (!lacks_flags(errno) && errno != EISDIR) throw_write_error("replace", final_);
     check_output_file(final_, /*replace=*/true);
     if (::rename(out_.path().c_str(), final_.c_str()) != 0) throw_write_error("rename to", final_);
-    return true;
+    return taken::by_overwriting;
   }
   // Something else may have appeared between the check and the exchange.
   try {
     check_output_file(out_.path(), /*replace=*/true);
   } catch (const error&) {
     if (!exchange(out_.path(), final_)) {
-      published_ = true;  // the staging name now holds data that must be kept
+      hidden_.clear();  // the staging name now holds data that must be kept
       throw_write_error("move back what is now " + out_.path().string() + " to", final_);
     }
     check_output_file(final_, /*replace=*/true);
     throw;
   }
-  if (::unlink(out_.path().c_str()) != 0) throw_write_error("remove", out_.path());
-  return true;
+  return taken::by_exchange;
 }
 
 void publish_file(const fs::path& path, std::string_view text, const fs::path& staging_parent) {
@@ -191,6 +218,10 @@ staged_folder::~staged_folder() {
 
 void staged_folder::publish() {
   publish_unsynced();
+  settle();
+}
+
+void staged_folder::settle() {
   sync_folder(final_.parent_path());
   parents_.keep();
   remove_replaced();

@@ -1,6 +1,7 @@
 // Files and folders that appear complete or not at all.
 #pragma once
 
+#include <cstdint>
 #include <exception>
 #include <filesystem>
 #include <optional>
@@ -31,13 +32,26 @@ class staged_file {
   /// keeps it; io_error.
   void publish(bool replace);
 
+  // publish() in two steps, for a file that belongs to another output.
+  /// Renames the file. A replaced file keeps a hidden name.
+  void take_path(bool replace);
+  /// Syncs the rename and deletes the replaced file.
+  void settle();
+  /// Undoes take_path(), unless another file has the name by now, or the file system could not exchange files.
+  void withdraw() noexcept;
+
  private:
-  /// Returns false if nothing has the final name any more.
-  bool replace();
+  enum class taken : unsigned char { no, free_path, by_exchange, by_overwriting };
+
+  /// Returns taken::no if nothing has the final name any more.
+  taken replace();
 
   std::filesystem::path final_;
   file out_;
-  bool published_ = false;
+  std::filesystem::path hidden_;  ///< what is removed in the end: this file, or the one that it replaced
+  taken taken_ = taken::no;
+  std::uint64_t device_ = 0;  ///< of the file, once it was renamed
+  std::uint64_t inode_ = 0;
 };
 
 /// Writes a small file like staged_file, and replaces an existing one.
@@ -89,8 +103,11 @@ class staged_folder {
   /// be replaced.
   /// If this throws, the folder is published only if the last sync or the removal of the old folder failed.
   void publish();
-  /// publish() without the last sync, which the caller does by sync_folder() on the parent.
+  /// publish() without the last sync, which the caller does by sync_folder() on the parent, or by settle(). If this
+  /// throws, the folder is not published.
   void publish_unsynced();
+  /// The rest of publish(): syncs the rename and removes the replaced folder.
+  void settle();
 
   /// Leaves an unpublished hidden folder where it is: another owner removes it.
   void keep() noexcept { unpublished_.clear(); }

@@ -37,8 +37,9 @@ dataset synthesize(const synth_options& options, const run_control& control = {}
 /// Checks early, before the dataset is made: throws what save_with_ratings would throw for the two paths.
 void check_paths(const std::filesystem::path& folder, const std::filesystem::path& csv, bool replace = false);
 
-/// Saves a dataset of synthesize like dataset::save, and its ratings. The ratings are published first: if publishing
-/// the folder fails, or the process is killed between the two, the new ratings exist without the folder.
+/// Saves a dataset of synthesize like dataset::save, and its ratings. Both are complete on disk under hidden names
+/// before either is renamed; if the second rename fails, the first is undone. Only a process that is killed between the
+/// two renames leaves new ratings without their dataset.
 /// - Throws option_error if something exists at either path, unless replace is set and it is a dataset or a file;
 ///   io_error, interrupted_error.
 void save_with_ratings(const dataset& data, const std::filesystem::path& folder, const std::filesystem::path& csv,

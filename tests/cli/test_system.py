@@ -47,6 +47,17 @@ def test_no_space_for_a_dataset(ratings, tmp_path):
     assert result.stdout == ""
 
 
+@pytest.mark.parametrize("size", [8192, 120_000])
+def test_no_space_for_a_dataset_and_its_ratings(size, tmp_path):
+    """The larger disk has space for the ratings, but not for the dataset."""
+    shape = ("--users", 500, "--items", 90, "--positives", 5000, "--min-ratings", 5, "--seed", 1)
+    result = on_full_disk(size, ("synth", *shape, "--out", tmp_path / "data", "--csv", tmp_path / "r.csv", "--quiet"),
+                          tmp_path)
+    assert result.returncode == SYSTEM, result.stderr
+    assert "No space left on device" in result.stderr
+    assert result.stdout == "", "something is left"
+
+
 def test_cycles_before_the_disk_was_full_stay(dataset, tmp_path):
     size = sum(path.stat().st_size for path in dataset.iterdir())
     assert size < 100_000

@@ -70,7 +70,7 @@ MAY_INCLUDE = {
     "include/negpipe/core": {"negpipe/core"},
     "include/negpipe": {"negpipe", "negpipe/core"},
     "host/support": {"negpipe"},
-    "host/ingest": {"negpipe", "negpipe/core", "host/support"},
+    "host/ingest": {"negpipe", "negpipe/core", "host/dataset", "host/support"},
     "host/dataset": {"negpipe", "host/support"},
     "host/plan": {"negpipe", "negpipe/core", "host/support"},
     "host/backend": {"negpipe", "negpipe/core", "host/support"},

@@ -236,6 +236,11 @@ class Arena:
             consumed = scenario.name == "produce_force" and found is None and status != 0
             if not consumed:  # a replaced cache is cleared before it is filled
                 yield f"{name} is neither as before nor complete" if status else f"{name} is incomplete, status 0"
+        if status not in KILLED and "--csv" in scenario.arguments:
+            # Which outputs are new: all or none, even if the last sync failed.
+            new = {state(folder / name) == after for name, (_, after) in self.states(scenario).items()}
+            if len(new) > 1:
+                yield "one output was published without the other"
         if status not in KILLED and not (strike.call in REMOVING and status != 0):
             left = [path for path in leftovers(folder) if not KEPT.search(path)]
             if left:

@@ -164,6 +164,36 @@ TEST(staged_file, replaces_only_regular_files) {
   EXPECT_EQ(names(folder.path()), std::set<std::string>{"made"});
 }
 
+TEST(staged_file, can_be_withdrawn) {
+  for (const bool exists : {false, true}) {
+    const test::temporary_folder folder;
+    if (exists) write_file(folder / "made", "old");
+    {
+      staged_file staged(folder / "made");
+      staged.out().write(std::as_bytes(std::span("new", 3)));
+      staged.finish();
+      staged.take_path(/*replace=*/exists);
+      EXPECT_EQ(read_file(folder / "made"), "new");
+      staged.withdraw();
+    }
+    EXPECT_EQ(names(folder.path()).size(), exists ? 1U : 0U);
+    if (exists) {
+      EXPECT_EQ(read_file(folder / "made"), "old");
+    }
+  }
+}
+
+TEST(staged_file, does_not_withdraw_what_replaced_it) {
+  const test::temporary_folder folder;
+  staged_file staged(folder / "made");
+  staged.finish();
+  staged.take_path(/*replace=*/false);
+  write_file(folder / "other", "of another process");
+  fs::rename(folder / "other", folder / "made");
+  staged.withdraw();
+  EXPECT_EQ(read_file(folder / "made"), "of another process");
+}
+
 TEST(staged_file, has_a_unique_name) {
   const test::temporary_folder folder;
   {
