@@ -70,7 +70,9 @@ void flush_output();
 void print_note(const common_options& options, const std::string& text);
 
 /// Thrown by a subcommand whose result is negative (verify), after it has printed the result. Ends with status 1.
-struct negative_outcome {};
+struct negative_outcome {
+  std::string error;  ///< printed on standard error if the result was not; empty otherwise
+};
 
 // Each subcommand has its own file, and adds itself with a callback that throws negpipe::error.
 void add_prepare(CLI::App& app);

@@ -72,11 +72,12 @@ json to_json(const distribution& spread) {
 }
 
 std::string to_text(const std::string& what, const distribution& spread) {
-  std::string text = fmt::format("\nTraining positives of {}: mean {:.1f}\n ", what, spread.mean);
-  for (std::size_t i = 0; i < spread.percents.size(); ++i) {
-    text += fmt::format(" {}% {}", spread.percents[i], spread.percentiles[i]);
+  std::string text = fmt::format("\nTraining positives per {0}: {1} to {2}, mean {3:.1f}\n  Percentiles:", what,
+                                 spread.percentiles.front(), spread.percentiles.back(), spread.mean);
+  for (std::size_t i = 1; i + 1 < spread.percents.size(); ++i) {
+    text += fmt::format("{} {} %: {}", i == 1 ? "" : ",", spread.percents[i], spread.percentiles[i]);
   }
-  text += '\n';
+  text += fmt::format("\n  {:>9}   {:<9} {:>8}s\n", "Positives", "", what);
   constexpr std::uint64_t max_width = 50;
   const std::uint64_t largest = *std::max_element(spread.bins.begin(), spread.bins.end());
   for (std::size_t bin = 0; bin < spread.bins.size(); ++bin) {
@@ -125,7 +126,8 @@ membership_bytes membership_bytes_of(const dataset& data) {
 std::string to_text(const membership_bytes& membership) {
   const auto megabytes = [](std::uint64_t bytes) { return static_cast<double>(bytes) / 1e6; };
   return fmt::format(
-      "\nMemory for membership tests: sorted search {:.1f} MB, Bloom filter {:.1f} MB, bitsets {:.1f} MB\n",
+      "\nMemory to look up whether an item is a positive of a user: {:.1f} MB for sorted search, {:.1f} MB for a Bloom "
+      "filter, {:.1f} MB for bitsets\n",
       megabytes(membership.sorted_search), megabytes(membership.bloom_filter), megabytes(membership.bitset));
 }
 
@@ -139,8 +141,9 @@ json to_json(const dataset_origin& origin) {
 
 std::string to_text(const dataset_origin& origin) {
   const bool is_seeded = origin.ties == "shuffled" || is_synthetic(origin);
-  return fmt::format("made from {}, {} rows, ties: {}{}\n", origin.source, origin.row_count, origin.ties,
-                     is_seeded ? fmt::format(", seed {}", origin.seed) : "");
+  const std::string_view ties = origin.ties == "shuffled" ? "shuffled" : "in their order in the file";
+  return fmt::format("Made from {}, {} rows; rows of a user with equal times {}{}\n", origin.source, origin.row_count,
+                     ties, is_seeded ? fmt::format("; seed {}", origin.seed) : "");
 }
 
 void run_info(const info_arguments& arguments) {
@@ -162,17 +165,18 @@ void run_info(const info_arguments& arguments) {
   summary["fewest_negatives_left"] = json::array();
 
   std::string text = describe(data, arguments.folder) + to_text(data.origin());
-  text += fmt::format("digest {}\n", data.digest());
-  text += to_text("users", users) + to_text("items", items);
+  text += fmt::format("Digest of the content: {}\n", data.digest());
+  text += to_text("user", users) + to_text("item", items);
   text += to_text(membership);
-  text += fmt::format("Expected share of rejected candidates for training negatives: {:.2f} %\n", 100 * rejected);
-  text += "Users with the fewest items left for evaluation negatives:\n";
+  text += fmt::format("{:.2f} % of the items drawn as training negatives are positives of the user and drawn again\n",
+                      100 * rejected);
+  text += "Users with the fewest items left as evaluation negatives:\n";
   for (const std::size_t user : heaviest_users(by_user)) {
     const std::uint64_t left = static_cast<std::uint64_t>(data.item_count()) - by_user[user] - 1;
     summary["fewest_negatives_left"].push_back(
         {{"user", user}, {"user_id", data.user_ids().to_string(user)}, {"positives", by_user[user]}, {"left", left}});
-    text += fmt::format("  user {} (id {}): {} positives, {} left\n", user, data.user_ids().to_string(user),
-                        by_user[user], left);
+    text += fmt::format("  user {} (id {}): {} training positives, {} items left\n", user,
+                        data.user_ids().to_string(user), by_user[user], left);
   }
   print_outcome(arguments.common, summary, text);
 }

@@ -44,8 +44,8 @@ int run(CLI::App& app, int argc, char** argv) {
       negpipe::cli::flush_output();
     }
     return 0;
-  } catch (const negpipe::cli::negative_outcome&) {
-    return 1;
+  } catch (const negpipe::cli::negative_outcome& outcome) {
+    return outcome.error.empty() ? 1 : report_error(negpipe::printable(outcome.error).c_str(), 1);
   } catch (const negpipe::error& failure) {
     return report_error(negpipe::cli::with_flags(failure).c_str(), status_of(failure));
   } catch (const std::bad_alloc&) {

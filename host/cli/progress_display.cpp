@@ -70,9 +70,15 @@ void progress_display::draw(const progress& now, double seconds) {
     if (terminal_) line += fmt::format(" [{:-<{}}]", std::string(filled, '='), width);
     line += fmt::format(" {:3.0f} %", 100 * part);
   }
-  if (rate > 0) {
-    line += fmt::format(", {}{}/s", with_prefix(rate), now.unit);
-    if (now.total > now.done) line += ", " + time_left(static_cast<double>(now.total - now.done) / rate) + " left";
+  if (now.total != 0 && now.done >= now.total) {
+    line += fmt::format(", {:.2f} s", seconds);  // the summary has the rate, which includes the end of the work
+  } else if (rate > 0) {
+    // Steps take different times: neither their rate nor the time left means anything.
+    const bool is_even = now.unit != "steps";
+    if (is_even) line += fmt::format(", {}{}/s", with_prefix(rate), now.unit);
+    if (is_even && now.total > now.done) {
+      line += ", " + time_left(static_cast<double>(now.total - now.done) / rate) + " left";
+    }
   }
   if (terminal_) {
     line_.show(line);

@@ -49,6 +49,13 @@ std::string to_text(const verify_report& report) {
                                            : fmt::format("read {}; {} failures\n", what, report.failure_count));
 }
 
+/// One line for --quiet.
+std::string first_failure(const verify_report& report) {
+  const auto& first = report.failures.front();
+  const std::string more = report.failure_count == 1 ? "" : fmt::format(" ({} failures in all)", report.failure_count);
+  return fmt::format("{}: {}{}", first.file, first.message, more);
+}
+
 void run_verify(verify_arguments& arguments) {
   arguments.options.part = parse_part(arguments.part);
   const run_control control = make_control(arguments.common);
@@ -57,7 +64,8 @@ void run_verify(verify_arguments& arguments) {
   if (!arguments.weights.empty()) options.weights = load_weights(arguments.weights);
   const verify_report report = verify(data, arguments.folder, control, options);
   print_outcome(arguments.common, to_json(report), to_text(report));
-  if (report.failure_count != 0) throw negative_outcome();
+  if (report.failure_count == 0) return;
+  throw negative_outcome{arguments.common.quiet ? first_failure(report) : ""};
 }
 
 }  // namespace

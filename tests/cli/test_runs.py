@@ -186,10 +186,14 @@ def test_wrong_weights_are_refused_before_anything_is_written(dataset, tmp_path)
     numpy.save(tmp_path / "floats.npy", numpy.ones(items))
     numpy.save(tmp_path / "few.npy", numpy.ones(items - 1, int))
     numpy.save(tmp_path / "negative.npy", -numpy.ones(items, int))
+    numpy.save(tmp_path / "table.npy", numpy.ones((items, 1), int))
     (tmp_path / "cut.npy").write_bytes((tmp_path / "few.npy").read_bytes()[:-1])
+    (tmp_path / "text.npy").write_text("1 2 3")
     command = ("generate", dataset, "--out", tmp_path / "run", *SMALL)
-    for name in ("floats", "negative", "cut"):
-        refuses(BAD_DATA, *command, "--weights", tmp_path / f"{name}.npy", naming=[f"{name}.npy"])
+    for name, found in {"floats": "is an array of float64; expected a one-dimensional array of int32, int64",
+                        "negative": "value 0 is -1", "cut": "it was truncated or extended",
+                        "table": f"is an array of the shape ({items}, 1)", "text": "is not a .npy file"}.items():
+        refuses(BAD_DATA, *command, "--weights", tmp_path / f"{name}.npy", naming=[f"{name}.npy", found])
     refuses(USAGE, *command, "--weights", tmp_path / "few.npy", naming=["--weights", items - 1, items])
     refuses(USAGE, *command, "--alpha", 1, naming=["--alpha"])
     refuses(USAGE, *command, "--distribution", "popularity", "--alpha", 17, naming=["--alpha", 17])
@@ -227,7 +231,19 @@ def test_verify_detects_a_flipped_byte(dataset, run, tmp_path):
     content[len(content) // 2] ^= 1
     broken.write_bytes(content)
     result = negpipe("verify", dataset, tmp_path / "run", expect=FOUND_FAILURES)
-    assert "cycle_00001/train_1.tfrecords" in result.stdout + result.stderr
+    assert "cycle_00001/train_1.tfrecords" in result.stdout
+    quiet = negpipe("verify", dataset, tmp_path / "run", "--quiet", expect=FOUND_FAILURES)
+    assert quiet.stdout == ""
+    assert quiet.stderr.startswith("negpipe: ") and "cycle_00001/train_1.tfrecords: " in quiet.stderr
+    assert quiet.stderr.count("\n") == 1
+
+
+def test_progress_has_one_line_for_each_finished_stage(ratings, dataset, run, tmp_path):
+    verified = negpipe("verify", dataset, run).stderr.splitlines()
+    stages = [line.partition(":")[0] for line in verified]
+    assert "eval_data" in stages and len(stages) == len(set(stages)), verified
+    prepared = negpipe("prepare", ratings, "--out", tmp_path / "data").stderr
+    assert "building the dataset: 3 steps 100 %, " in prepared and "steps/s" not in prepared
 
 
 def test_verify_against_another_dataset_is_refused(run, tmp_path):
