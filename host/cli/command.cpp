@@ -144,6 +144,7 @@ std::string flag_of(std::string_view field) {
       {"alpha", "--alpha"},
       {"weights", "--weights"},
       {"member", "--member"},
+      {"names", "--name"},
       {"missing", "--missing"},
       {"na_values", "--na-values"},
       {"min_rating", "--min-rating"},

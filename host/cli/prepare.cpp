@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -32,6 +33,7 @@ struct prepare_arguments {
   std::optional<std::string> split;
   std::vector<std::string> test;
   std::vector<std::string> validation;
+  std::vector<std::string> names;
   std::optional<std::uint64_t> memory;
   bool header = false;
   bool no_header = false;
@@ -118,6 +120,31 @@ memory_limit settle_memory(const prepare_arguments& arguments, const std::vector
   return limit;
 }
 
+/// The names by which files are shown: those that --name gives, or their paths.
+class shown_names {
+ public:
+  explicit shown_names(const std::vector<std::string>& given) {
+    for (const std::string& pair : given) {
+      const std::size_t equals = pair.find('=');
+      if (equals == pair.npos || equals == 0) throw option_error("--name: " + pair + " given, FILE=NAME wanted");
+      names_[pair.substr(0, equals)] = pair.substr(equals + 1);
+    }
+  }
+
+  std::string of(const std::string& file) const {
+    const auto found = names_.find(file);
+    return found == names_.end() ? file : found->second;
+  }
+  /// Adds the names of files. Leaves an empty list empty if no name is given: then standard input has its own.
+  void add(const std::vector<std::filesystem::path>& files, std::vector<std::string>& names) const {
+    if (names_.empty()) return;
+    for (const auto& file : files) names.push_back(of(file.string()));
+  }
+
+ private:
+  std::map<std::string, std::string> names_;
+};
+
 dataset read_and_split(prepare_arguments& arguments, const std::vector<std::filesystem::path>& files,
                        const run_control& control, prepare_summary& rows) {
   if (arguments.split) arguments.options.split = split_options::parse(*arguments.split);
@@ -132,6 +159,9 @@ dataset read_and_split(prepare_arguments& arguments, const std::vector<std::file
   if (arguments.split) throw option_error("--split and --test exclude each other: --test gives a split");
   const std::vector<std::filesystem::path> test = expand(arguments.test);
   const std::vector<std::filesystem::path> validation = expand(arguments.validation);
+  const shown_names shown(arguments.names);
+  shown.add(validation, arguments.options.table.names);
+  shown.add(test, arguments.options.table.names);
   return prepare(split_files{files, test, validation}, arguments.options, control, &rows);
 }
 
@@ -145,6 +175,8 @@ void run_prepare(prepare_arguments& arguments) {
   const run_control control = make_control(arguments.common);
   settle_seed(arguments);
   if (arguments.header || arguments.no_header) arguments.options.table.header = arguments.header;
+  const shown_names shown(arguments.names);
+  shown.add(files, arguments.options.table.names);
   prepare_summary rows;
   const dataset data = read_and_split(arguments, files, control, rows);
   data.save(arguments.out, arguments.replace);
@@ -163,6 +195,7 @@ void run_prepare(prepare_arguments& arguments) {
   summary["ties"] = data.origin().ties;
   if (arguments.options.ties == tie_order::shuffled) summary["seed"] = std::to_string(arguments.options.seed);
   summary["table"] = nlohmann::ordered_json::parse(data.origin().options)["table"];
+  for (std::string& file : arguments.ratings) file = shown.of(file);
   print_outcome(arguments.common, summary,
                 describe_rows(arguments.options, fmt::format("{}", CLI::detail::join(arguments.ratings, ", ")), rows) +
                     describe(data, arguments.out));
@@ -206,6 +239,12 @@ void add_format(CLI::App& command, prepare_arguments& arguments) {
       {{"utf-8", text_encoding::utf8}, {"utf-16", text_encoding::utf16}, {"latin-1", text_encoding::latin1}})
       ->group("Format");
   command.add_option("--member", table.member, "the table in a zip archive that holds several files")->group("Format");
+  command
+      .add_option("--name", arguments.names,
+                  "show FILE as NAME in messages and dataset.json; for a copy, or -=NAME for standard input")
+      ->group("Format")
+      ->type_name("FILE=NAME")
+      ->allow_extra_args(false);
   take_one_of<missing_policy>(
       command.add_option("--missing", table.missing, "rows without a user, item or time: fail (error) or drop"),
       {{"error", missing_policy::error}, {"drop", missing_policy::drop}})

@@ -11,8 +11,6 @@ namespace negpipe::ingest {
 
 namespace {
 
-constexpr std::uint64_t second = 1'000'000'000'000'000'000;  // in the unit of instant::fraction
-
 arrow_kind kind_of(std::string_view format) {
   constexpr std::string_view plain = "csilCSILfg";
   if (format == "u" || format == "z") return arrow_kind::text;
@@ -37,11 +35,6 @@ T value_at(const ArrowArray& array, int buffer, std::int64_t slot) {
   return static_cast<const T*>(array.buffers[buffer])[slot];
 }
 
-bool bit_at(const ArrowArray& array, std::int64_t slot) {
-  if (array.n_buffers == 0 || array.buffers[0] == nullptr) return true;
-  return (static_cast<const std::uint8_t*>(array.buffers[0])[slot / 8] >> (slot % 8) & 1) != 0;
-}
-
 std::int64_t integer_at(const ArrowArray& array, arrow_kind kind, std::int64_t slot) {
   switch (kind) {
     case arrow_kind::int8: return value_at<std::int8_t>(array, 1, slot);
@@ -54,21 +47,31 @@ std::int64_t integer_at(const ArrowArray& array, arrow_kind kind, std::int64_t s
   }
 }
 
+[[noreturn]] void refuse_text(std::int64_t slot) {
+  throw input_error(fmt::format("the text in slot {} of an Arrow array ends before it begins or is in no buffer; make "
+                                "the column again", slot));
+}
+
 template <typename Offset>
 std::string_view text_between(const ArrowArray& array, std::int64_t slot) {
   const auto begin = value_at<Offset>(array, 1, slot);
-  const auto size = static_cast<std::size_t>(value_at<Offset>(array, 1, slot + 1) - begin);
-  return size == 0 ? std::string_view() : std::string_view(static_cast<const char*>(array.buffers[2]) + begin, size);
+  const auto end = value_at<Offset>(array, 1, slot + 1);
+  if (begin == end) return {};
+  if (begin < 0 || end < begin || array.buffers[2] == nullptr) refuse_text(slot);
+  return {static_cast<const char*>(array.buffers[2]) + begin, static_cast<std::size_t>(end - begin)};
 }
 
 /// A view is its size and up to 12 bytes of text, or a prefix, the number of a buffer and an offset.
 std::string_view text_of_view(const ArrowArray& array, std::int64_t slot) {
+  constexpr std::int64_t other_buffers = 3;  // validity, views, and the sizes at the end
   const char* view = static_cast<const char*>(array.buffers[1]) + 16 * slot;
   std::int32_t fields[4];
   std::memcpy(fields, view, sizeof fields);
-  const auto size = static_cast<std::size_t>(fields[0]);
-  if (size <= 12) return {view + 4, size};
-  return {static_cast<const char*>(array.buffers[2 + fields[2]]) + fields[3], size};
+  const std::int32_t size = fields[0];
+  if (size < 0) refuse_text(slot);
+  if (size <= 12) return {view + 4, static_cast<std::size_t>(size)};
+  if (fields[2] < 0 || fields[2] >= array.n_buffers - other_buffers || fields[3] < 0) refuse_text(slot);
+  return {static_cast<const char*>(array.buffers[2 + fields[2]]) + fields[3], static_cast<std::size_t>(size)};
 }
 
 }  // namespace
@@ -77,10 +80,38 @@ arrow_type arrow_type::of(const ArrowSchema& schema) {
   const ArrowSchema& values = schema.dictionary != nullptr ? *schema.dictionary : schema;
   arrow_type type{.kind = kind_of(values.format),
                   .ticks_per_second = ticks_of(values.format),
-                  .is_days = std::string_view(values.format) == "tdD",
-                  .format = values.format};
+                  .is_days = std::string_view(values.format) == "tdD"};
   if (schema.dictionary != nullptr) type.indices = kind_of(schema.format);
   return type;
+}
+
+std::string find_damage(const ArrowArray& array, const arrow_type& type, std::int64_t rows) {
+  if (array.offset < 0 || array.length < rows) return fmt::format("has {} rows of {}", array.length, rows);
+  if ((array.dictionary != nullptr) != type.is_dictionary()) return "differs from its schema in its dictionary";
+  if (type.is_dictionary()) {
+    const arrow_type values{.kind = type.kind};
+    const std::string damage = find_damage(*array.dictionary, values, 0);
+    if (!damage.empty()) return "has a dictionary that " + damage;
+  }
+  const arrow_kind kind = type.is_dictionary() ? type.indices : type.kind;
+  const std::int64_t wanted = kind >= arrow_kind::text ? 3 : 2;
+  if (array.n_buffers < wanted) return fmt::format("has {} buffers of {}", array.n_buffers, wanted);
+  return array.length > 0 && array.buffers[1] == nullptr ? "has no values" : "";
+}
+
+bool has_nulls(const ArrowArray& array, std::int64_t begin, std::int64_t end) {
+  if (array.null_count == 0 || array.n_buffers == 0 || array.buffers[0] == nullptr) return false;
+  for (; begin < end && begin % 8 != 0; ++begin) {
+    if (!is_valid_at(array, begin)) return true;
+  }
+  const auto* bits = static_cast<const std::uint8_t*>(array.buffers[0]);
+  for (; begin + 8 <= end; begin += 8) {
+    if (bits[begin / 8] != 0xff) return true;
+  }
+  for (; begin < end; ++begin) {
+    if (!is_valid_at(array, begin)) return true;
+  }
+  return false;
 }
 
 arrow_column::arrow_column(const ArrowArray& array, const arrow_type& type, std::int64_t first)
@@ -98,8 +129,8 @@ std::int64_t arrow_column::slot(std::int64_t row) const {
 }
 
 bool arrow_column::is_valid(std::int64_t row) const {
-  if (!bit_at(*array_, array_->offset + first_ + row)) return false;
-  return values_ == array_ || bit_at(*values_, slot(row));
+  if (!is_valid_at(*array_, array_->offset + first_ + row)) return false;
+  return values_ == array_ || is_valid_at(*values_, slot(row));
 }
 
 std::int64_t arrow_column::integer(std::int64_t row) const { return integer_at(*values_, type_.kind, slot(row)); }
@@ -125,17 +156,14 @@ bool arrow_column::time(std::int64_t row, instant& time) const {
     const double whole = std::floor(value);
     if (!(whole >= -limit && whole < limit)) return false;
     time = {static_cast<std::int64_t>(whole),
-            static_cast<std::uint64_t>((value - whole) * static_cast<double>(second))};
+            static_cast<std::uint64_t>((value - whole) * 1e18)};
     return true;
   }
   const std::int64_t value = integer(row);
   if (type_.is_days) {
     time = {value * 86'400, 0};
   } else if (type_.ticks_per_second > 1) {
-    const std::int64_t ticks = type_.ticks_per_second;
-    const std::int64_t rest = (value % ticks + ticks) % ticks;
-    time = {value / ticks - (value % ticks < 0 ? 1 : 0),
-            static_cast<std::uint64_t>(rest) * (second / static_cast<std::uint64_t>(ticks))};
+    time = instant_of_ticks(value, type_.ticks_per_second);
   } else {
     time = {value, 0};
     return type_.kind != arrow_kind::uint64 || value >= 0;

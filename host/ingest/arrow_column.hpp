@@ -22,7 +22,6 @@ struct arrow_type {
   arrow_kind indices = arrow_kind::other;  ///< of a dictionary-encoded column, else other
   std::int64_t ticks_per_second = 0;       ///< of timestamps and date64; 0 for others
   bool is_days = false;                    ///< date32
-  std::string format;                      ///< as in the schema, for messages
 
   static arrow_type of(const ArrowSchema& schema);
 
@@ -30,7 +29,34 @@ struct arrow_type {
   bool is_number() const { return kind <= arrow_kind::float64 && !is_time(); }
   bool is_text() const { return kind >= arrow_kind::text && kind <= arrow_kind::text_view; }
   bool is_time() const { return ticks_per_second != 0 || is_days; }
+  bool is_dictionary() const { return indices != arrow_kind::other; }
 };
+
+/// Returns the name of a type as pyarrow writes it: "int64", "timestamp[ms, UTC]", "dictionary of string".
+std::string name_of_type(const ArrowSchema& schema);
+
+/// Checks what the interface lets a reader check. Returns what is wrong with an array that must hold `rows` rows of a
+/// type, empty if nothing is.
+std::string find_damage(const ArrowArray& array, const arrow_type& type, std::int64_t rows);
+
+/// Returns a bit of the validity bitmap: true if there is none.
+inline bool is_valid_at(const ArrowArray& array, std::int64_t slot) {
+  if (array.n_buffers == 0 || array.buffers[0] == nullptr) return true;
+  return (static_cast<const std::uint8_t*>(array.buffers[0])[slot / 8] >> (slot % 8) & 1) != 0;
+}
+
+/// Returns whether any of the slots [begin, end) is null.
+bool has_nulls(const ArrowArray& array, std::int64_t begin, std::int64_t end);
+
+/// The number of whole ticks in seconds, rounded down, and the rest.
+inline instant instant_of_ticks(std::int64_t value, std::int64_t ticks_per_second) {
+  constexpr std::int64_t unit = 1'000'000'000'000'000'000;  // of instant::fraction, in a second
+  const std::int64_t rest = value % ticks_per_second;
+  const bool below = rest < 0;
+  return {value / ticks_per_second - (below ? 1 : 0),
+          static_cast<std::uint64_t>(below ? rest + ticks_per_second : rest) *
+              static_cast<std::uint64_t>(unit / ticks_per_second)};
+}
 
 /// The values of a column in one array. Non-owning. Rows are those of the table: offsets are added here.
 class arrow_column {

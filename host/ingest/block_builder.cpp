@@ -35,7 +35,8 @@ bool is_word(std::string_view text) {
 
 std::string wanted_time(time_format format) {
   return format == time_format::number
-             ? "wanted a number such as 978300760 or 978300760.25 (seconds since 1970, or another count)"
+             ? "wanted a number such as 978300760 or 978300760.25 (seconds since 1970, or another count), or in all "
+               "rows a date such as 2020-01-31 or 2020-01-31T23:59:59"
              : "wanted a date such as 2020-01-31 or 2020-01-31T23:59:59.25+01:00";
 }
 

@@ -38,6 +38,13 @@ void collector::begin_part(const std::string& name, row_locations::unit lines, s
   result_.locations.begin_part(name, lines, row_count(), lines_before);
 }
 
+void collector::reserve(std::uint64_t rows, bool with_times) {
+  rating_columns& columns = result_.columns;
+  columns.users.reserve(columns.users.size() + rows);
+  columns.items.reserve(columns.items.size() + rows);
+  if (with_times) columns.timestamps.reserve(columns.timestamps.size() + rows);
+}
+
 parse_stop::reason collector::append(const parsed_block& block) {
   text_users_ = text_users_ || block.text_users;
   text_items_ = text_items_ || block.text_items;

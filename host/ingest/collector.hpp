@@ -22,6 +22,9 @@ class collector {
   /// Starts a file, or columns in memory. lines_before is the number of lines before its first row.
   void begin_part(const std::string& name, row_locations::unit lines, std::uint64_t lines_before);
 
+  /// Allocates memory for more rows, of a number that is known.
+  void reserve(std::uint64_t rows, bool with_times);
+
   /// Appends a block. Returns why it stopped, if parsing may start again with other kinds of ids. Throws input_error
   /// for a block that stopped at an error.
   parse_stop::reason append(const parsed_block& block);

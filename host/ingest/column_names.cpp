@@ -122,6 +122,7 @@ std::string_view name_of(column_role role) {
 
 std::string clean_name(std::string_view name) {
   name = trimmed(name);
+  if (name.starts_with('#')) name = trimmed(name.substr(1));  // as numpy.savetxt and many TSV files mark their header
   constexpr std::array<std::string_view, 4> types = {":token", ":float", ":token_seq", ":float_seq"};
   for (const std::string_view type : types) {
     if (name.ends_with(type)) return std::string(name.substr(0, name.size() - type.size()));

@@ -139,6 +139,8 @@ void assume_columns(const std::string& where, const std::vector<std::vector<std:
     return choice.empty() ? otherwise : chosen_column(where, {}, rows.front().size(), role, choice);
   };
   std::optional<layout> assumed = known_layout(rows);
+  // A date is no id, and a table whose time comes first may have any order.
+  if (assumed && (column_look(rows, assumed->user).dates || column_look(rows, assumed->item).dates)) assumed.reset();
   const bool all_chosen = !table.user_column.empty() && !table.item_column.empty();
   if (!assumed || !table.user_column.empty() || !table.item_column.empty()) {
     if (!all_chosen) refuse_layout(where, rows);

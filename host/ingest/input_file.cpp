@@ -37,9 +37,9 @@ void copy_input(support::file& to) {
 
 }  // namespace
 
-input_file::input_file(const std::filesystem::path& path) : name_(path.string()), path_(path) {
+input_file::input_file(const std::filesystem::path& path, const std::string& name)
+    : name_(!name.empty() ? name : path == "-" ? "standard input" : path.string()), path_(path) {
   if (path != "-") return;
-  name_ = "standard input";
   const char* folder = std::getenv("TMPDIR");
   spooled_.emplace(nameless_file(folder == nullptr || *folder == '\0' ? "/tmp" : folder));
   copy_input(*spooled_);

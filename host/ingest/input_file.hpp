@@ -13,7 +13,8 @@ namespace negpipe::ingest {
 class input_file {
  public:
   /// "-" is standard input. A pipe is copied to an unnamed file in the temporary folder (TMPDIR). Throws io_error.
-  explicit input_file(const std::filesystem::path& path);
+  /// - name: for messages; empty: the path
+  explicit input_file(const std::filesystem::path& path, const std::string& name = {});
 
   const std::string& name() const { return name_; }  ///< for messages
   const std::filesystem::path& path() const { return path_; }

@@ -53,13 +53,20 @@ bool take_fixed(std::string_view& text, std::size_t width, int& value) {
   return true;
 }
 
+/// Reads a number of one or two digits.
+bool take_one_or_two(std::string_view& text, int& value) {
+  return take_fixed(text, 2, value) || take_fixed(text, 1, value);
+}
+
 bool take_day(std::string_view& text, std::int64_t& seconds) {
   int year = 0;
   int month = 0;
   int day = 0;
   if (!take_fixed(text, 4, year)) return false;
   const char dash = text.starts_with('/') ? '/' : '-';
-  if (!take(text, dash) || !take_fixed(text, 2, month) || !take(text, dash) || !take_fixed(text, 2, day)) return false;
+  if (!take(text, dash) || !take_one_or_two(text, month) || !take(text, dash) || !take_one_or_two(text, day)) {
+    return false;
+  }
   const std::chrono::year_month_day date{std::chrono::year(year), std::chrono::month(static_cast<unsigned>(month)),
                                          std::chrono::day(static_cast<unsigned>(day))};
   if (!date.ok()) return false;

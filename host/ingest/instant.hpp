@@ -25,8 +25,9 @@ struct instant {
 /// other texts, for a whole part beyond 64 bits, and for nonzero digits after the 18th of the fraction.
 bool parse_number(std::string_view text, instant& time);
 
-/// Reads a date (YYYY-MM-DD or YYYY/MM/DD), optionally with a time of day (after "T" or a space; seconds and their
-/// fraction are optional) and a zone (Z, UTC, +HH:MM, +HHMM or +HH; UTC by default). Returns false for other texts.
+/// Reads a date (YYYY-MM-DD, YYYY/MM/DD, or without leading zeros YYYY-M-D), optionally with a time of day (after "T"
+/// or a space; seconds and their fraction are optional) and a zone (Z, UTC, +HH:MM, +HHMM or +HH; UTC by default).
+/// Returns false for other texts.
 bool parse_date(std::string_view text, instant& time);
 
 /// Guesses the unit of a number since 1970 from its size: current seconds have nine or ten digits. Returns units per

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,13 +13,7 @@ namespace negpipe::ingest {
 /// Set of words that mean a missing value. An empty field always does. Surrounding spaces are ignored.
 class missing_words {
  public:
-  explicit missing_words(const std::vector<std::string>& words) : words_(words) {
-    may_begin_[' '] = true;  // a field of spaces is empty
-    for (const std::string& word : words) {
-      if (word.empty()) continue;
-      may_begin_[static_cast<unsigned char>(word.front())] = true;
-    }
-  }
+  explicit missing_words(const std::vector<std::string>& words);
 
   /// Returns whether a word starts with a digit.
   bool has_numbers() const {
@@ -28,6 +23,10 @@ class missing_words {
     return false;
   }
 
+  /// Returns whether a word is an integer, such as -1, which then is a missing value in columns of integers too.
+  bool has_integers() const { return !integers_.empty(); }
+
+  bool contains(std::int64_t value) const { return !integers_.empty() && find(value); }
   bool contains(std::string_view field) const {
     if (field.empty()) return true;
     return may_begin_[static_cast<unsigned char>(field.front())] && find(field);
@@ -35,8 +34,10 @@ class missing_words {
 
  private:
   bool find(std::string_view field) const;
+  bool find(std::int64_t value) const;
 
   std::vector<std::string> words_;
+  std::vector<std::int64_t> integers_;
   std::array<bool, 256> may_begin_{};
 };
 

@@ -169,11 +169,28 @@ std::optional<common_split> common_split_of(const ratings& read, const prepare_o
   return {};
 }
 
+/// Notes times of different units, such as seconds in one part of a file and milliseconds in another.
+void note_mixed_units(const ratings& read, detected_table& detected) {
+  if (read.times_per_second == 0 || read.columns.timestamps.empty()) return;
+  std::int64_t lowest = read.columns.timestamps.front();
+  std::int64_t highest = lowest;
+  for (const std::int64_t time : read.columns.timestamps) {
+    lowest = std::min(lowest, time);
+    highest = std::max(highest, time);
+  }
+  const std::int64_t low_unit = guess_times_per_second(lowest);
+  const std::int64_t high_unit = guess_times_per_second(highest);
+  if (low_unit == 0 || low_unit == high_unit) return;
+  detected.assumed += fmt::format("{}times from {} to {} may be of different units: check them",
+                                  detected.assumed.empty() ? "" : "; ", lowest, highest);
+}
+
 /// Makes the dataset from ratings. given: the parts of a given split, or null.
 dataset build(ratings&& read, const prepare_options& options, const part_counts* given, const run_control& control,
               prepare_summary* summary) {
   constexpr std::uint64_t steps = 3;
   prepare_summary counts;
+  note_mixed_units(read, read.detected);
   counts.detected = read.detected;
   counts.rows_read = read.columns.row_count();
   counts.rows_missing = read.rows_missing;
@@ -271,6 +288,7 @@ dataset build_on_disk(ratings&& read, const row_spool& spool, const prepare_opti
 }  // namespace
 
 std::uint64_t temporary_bytes(std::span<const std::filesystem::path> files, const memory_limit& limit) {
+  if (limit.bytes == 0) throw option_error("memory", "0 given, a number of bytes such as 1G wanted");
   const std::uint64_t rows = estimated_rows(files);
   if (rows * bytes_per_row <= limit.bytes) return 0;
   return rows * (sizeof(spooled_row) + 2 * sizeof(std::int32_t));

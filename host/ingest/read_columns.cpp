@@ -1,11 +1,11 @@
-// Reads ratings from columns in memory.
+// Reads ratings from columns in memory, as an Arrow table over the same memory.
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <optional>
+#include <array>
 #include <vector>
 
-#include "block_builder.hpp"
+#include "arrow_rows.hpp"
 #include "collector.hpp"
 #include "negpipe/error.hpp"
 #include "ratings.hpp"
@@ -14,8 +14,6 @@
 namespace negpipe::ingest {
 
 namespace {
-
-constexpr std::uint64_t rows_per_block = std::uint64_t{1} << 16;
 
 /// Checks the caller's offsets of a text column, which may have any value.
 void check_text(const rating_table& table, const char* column, const raw_ids& ids) {
@@ -51,59 +49,7 @@ void check_table(const rating_table& table, const prepare_options& options) {
   check_text(table, "items", table.items);
 }
 
-std::string_view text_of(const raw_ids& ids, std::uint64_t row) {
-  const auto begin = static_cast<std::size_t>(ids.numbers_or_offsets()[row]);
-  const auto end = static_cast<std::size_t>(ids.numbers_or_offsets()[row + 1]);
-  return {ids.bytes().data() + begin, end - begin};
-}
-
-/// One block of rows.
-class column_block {
- public:
-  column_block(const rating_table& table, const ratings_format& format, const row_rules& rules, std::uint64_t begin,
-               std::uint64_t end)
-      : table_(table),
-        begin_(begin),
-        end_(end),
-        out_(format, rules, kind_of(table.users), kind_of(table.items), end - begin),
-        has_time_(format.has_time()),
-        has_rating_(rules.min_rating.has_value()) {}
-
-  static id_kind kind_of(const raw_ids& ids) { return ids.is_text() ? id_kind::text : id_kind::number; }
-
-  parsed_block parse() && {
-    std::uint64_t& line = out_.block().line_count;
-    for (std::uint64_t row = begin_; row < end_; ++row, ++line) {
-      if (parse_row(row)) {
-        out_.finish_row();
-      } else if (out_.stopped()) {
-        out_.block().stop.line = line;
-        break;
-      }
-    }
-    return std::move(out_.block());
-  }
-
- private:
-  bool parse_row(std::uint64_t row) {
-    if (!table_.valid.empty() && table_.valid[row] == 0) return out_.drop_missing("value");
-    const raw_ids& users = table_.users;
-    const raw_ids& items = table_.items;
-    return (users.is_text() ? out_.take_user(text_of(users, row), 0)
-                            : out_.take_user(users.numbers_or_offsets()[row])) &&
-           (items.is_text() ? out_.take_item(text_of(items, row), 0)
-                            : out_.take_item(items.numbers_or_offsets()[row])) &&
-           (!has_rating_ || out_.take_rating(table_.ratings[row])) &&
-           (!has_time_ || out_.take_time(instant{table_.times[row], 0}));
-  }
-
-  const rating_table& table_;
-  std::uint64_t begin_;
-  std::uint64_t end_;
-  block_builder out_;
-  bool has_time_;
-  bool has_rating_;
-};
+id_kind kind_of(const raw_ids& ids) { return ids.is_text() ? id_kind::text : id_kind::number; }
 
 detected_table describe_columns(const rating_table& table, const prepare_options& options) {
   const auto kind = [](const raw_ids& ids) { return ids.is_text() ? "text" : "numbers"; };
@@ -127,22 +73,80 @@ void check_kinds(std::span<const rating_table> tables) {
   }
 }
 
-void read_table(const rating_table& table, const ratings_format& format, const row_rules& rules,
-                support::thread_pool& pool, const run_control& control, collector& all) {
-  const std::uint64_t rows = table.users.size();
-  const std::uint64_t wave = rows_per_block * pool.thread_count();
-  for (std::uint64_t begin = 0; begin < rows; begin += wave) {
-    control.throw_if_stopped();
-    control.report({"reading ratings", "rows", begin, rows});
-    const std::uint64_t end = std::min(rows, begin + wave);
-    std::vector<std::optional<parsed_block>> blocks((end - begin + rows_per_block - 1) / rows_per_block);
-    pool.for_each(blocks.size(), [&](std::uint64_t i) {
-      const std::uint64_t first = begin + i * rows_per_block;
-      blocks[i] = column_block(table, format, rules, first, std::min(end, first + rows_per_block)).parse();
-    });
-    for (const auto& block : blocks) all.append(*block);
+/// A rating_table as an Arrow table. Non-owning; not movable, as its parts refer to each other.
+class table_as_arrow {
+ public:
+  explicit table_as_arrow(const rating_table& table, const prepare_options& options) {
+    add_ids(table.users);
+    add_ids(table.items);
+    if (options.table.order == row_order::time) {
+      input_.time = count_;
+      add("l", table.times.data());
+    }
+    if (options.min_rating) {
+      input_.rating = count_;
+      add("g", table.ratings.data());
+    }
+    set_validity(table.valid);
+    for (std::size_t i = 0; i < count_; ++i) {
+      columns_[i].array.length = static_cast<std::int64_t>(table.users.size());
+      column_arrays_[i] = &columns_[i].array;
+      column_schemas_[i] = &columns_[i].schema;
+    }
+    input_.name = table.name;
+    input_.item = 1;
+    input_.schema.n_children = static_cast<std::int64_t>(count_);
+    input_.schema.children = column_schemas_.data();
+    ArrowArray& batch = input_.batches.emplace_back();
+    batch.length = static_cast<std::int64_t>(table.users.size());
+    batch.null_count = -1;  // unknown
+    batch.n_buffers = 1;
+    batch.buffers = &validity_;
+    batch.n_children = input_.schema.n_children;
+    batch.children = column_arrays_.data();
   }
-}
+  table_as_arrow(const table_as_arrow&) = delete;
+  table_as_arrow& operator=(const table_as_arrow&) = delete;
+
+  const arrow_input& input() const { return input_; }
+
+ private:
+  struct column {
+    ArrowSchema schema{};
+    ArrowArray array{};
+    std::array<const void*, 3> buffers{};
+  };
+
+  void add_ids(const raw_ids& ids) {
+    add(ids.is_text() ? "U" : "l", ids.numbers_or_offsets().data(), ids.bytes().data());
+  }
+
+  void add(const char* format, const void* values, const void* text = nullptr) {
+    column& made = columns_[count_++];
+    made.schema.format = format;
+    made.buffers = {nullptr, values, text};
+    made.array.n_buffers = text == nullptr ? 2 : 3;
+    made.array.buffers = made.buffers.data();
+  }
+
+  /// Packs bytes to bits.
+  void set_validity(std::span<const std::uint8_t> valid) {
+    if (std::ranges::find(valid, 0) == valid.end()) return;
+    bits_.assign(valid.size() / 8 + 1, 0);
+    for (std::size_t row = 0; row < valid.size(); ++row) {
+      if (valid[row] != 0) bits_[row / 8] = static_cast<std::uint8_t>(bits_[row / 8] | 1U << (row % 8));
+    }
+    validity_ = bits_.data();
+  }
+
+  arrow_input input_;
+  std::array<column, 4> columns_;
+  std::size_t count_ = 0;
+  std::array<ArrowArray*, 4> column_arrays_{};
+  std::array<ArrowSchema*, 4> column_schemas_{};
+  std::vector<std::uint8_t> bits_;
+  const void* validity_ = nullptr;
+};
 
 }  // namespace
 
@@ -150,17 +154,18 @@ ratings read_columns(std::span<const rating_table> tables, const prepare_options
   const rating_table& first = tables.front();
   for (const rating_table& table : tables) check_table(table, options);
   check_kinds(tables);
-  const row_rules rules{missing_words(options.table.na_values), options.table.missing, options.min_rating};
+  const row_rules rules = rules_of(options);
   ratings_format format;
   if (options.table.order == row_order::time) format.timestamp = 0;
-  collector all(column_block::kind_of(first.users), column_block::kind_of(first.items));
+  collector all(kind_of(first.users), kind_of(first.items));
   all.result().name = first.name;
   all.result().detected = describe_columns(first, options);
   if (!first.times.empty()) all.result().times_per_second = guess_times_per_second(first.times.front());
   support::thread_pool pool(control.thread_count());
   for (const rating_table& table : tables) {
-    all.begin_part(std::string(table.name), row_locations::unit::row, 0);
-    read_table(table, format, rules, pool, control, all);
+    const table_as_arrow given(table, options);
+    all.begin_part(given.input().name, row_locations::unit::row, 0);
+    read_arrow_rows(given.input(), {format, rules, kind_of(first.users), kind_of(first.items)}, pool, control, all);
   }
   return std::move(all.result());
 }

@@ -47,7 +47,7 @@ class reading {
           const run_control& control)
       : options_(options),
         control_(control),
-        rules_{missing_words(options.table.na_values), options.table.missing, options.min_rating},
+        rules_(rules_of(options)),
         user_kind_(user_kind),
         item_kind_(item_kind),
         pool_(control.thread_count()),
@@ -189,6 +189,15 @@ class too_wide {
   std::vector<std::pair<std::string, text_met>> errors_;
 };
 
+std::vector<input_file> open_all(std::span<const std::filesystem::path> files, const std::vector<std::string>& names) {
+  if (!names.empty() && names.size() != files.size()) {
+    throw option_error("names", fmt::format("{} given, {} wanted, one for each file", names.size(), files.size()));
+  }
+  std::vector<input_file> opened;
+  for (std::size_t i = 0; i < files.size(); ++i) opened.emplace_back(files[i], names.empty() ? "" : names[i]);
+  return opened;
+}
+
 std::string describe_ids(id_kind kind, const std::string& first_text) {
   return kind == id_kind::number ? "numbers" : fmt::format("text (first at {})", first_text);
 }
@@ -203,7 +212,7 @@ ratings read_ratings(std::span<const std::filesystem::path> files, const prepare
   std::string first_text_user;
   std::string first_text_item;
   too_wide numbers;
-  const std::vector<input_file> inputs(files.begin(), files.end());
+  const std::vector<input_file> inputs = open_all(files, options.table.names);
   for (;;) {
     ratings result;
     reading attempt(options, users, items, spool, control);

@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "block_builder.hpp"
 #include "item_lists.hpp"
 #include "json_rows.hpp"
+#include "negpipe/error.hpp"
 
 namespace negpipe::ingest {
 
@@ -91,6 +93,13 @@ class table_parser {
 };
 
 }  // namespace
+
+row_rules rules_of(const prepare_options& options) {
+  if (options.min_rating && std::isnan(*options.min_rating)) {
+    throw option_error("min_rating", "nan given, a number wanted");
+  }
+  return {missing_words(options.table.na_values), options.table.missing, options.min_rating};
+}
 
 parsed_block parse_block(const ratings_format& format, const row_rules& rules, std::string_view text, id_kind user_kind,
                          id_kind item_kind) {

@@ -41,6 +41,9 @@ struct row_rules {
   std::optional<double> min_rating;
 };
 
+/// Returns the rules of the options. Throws option_error if min_rating is not a number.
+row_rules rules_of(const prepare_options& options);
+
 /// Ratings of one block. Ids are numbers of the block's own dictionaries, which may contain ids of dropped rows.
 struct parsed_block {
   id_dictionary user_ids;

@@ -29,7 +29,7 @@ struct arrow_split {
 /// - Ids: integers of any width or text (utf8, large_utf8, utf8_view and binary), also dictionary-encoded. A text
 ///   column stays text even if every id is a number. Unsigned values from 2^63 on make their column text.
 /// - Times: integers, floats, timestamps of any unit, dates, or text as in a file. Ratings: integers or floats.
-/// - Nulls are missing values (table_options::missing). na_values apply to text.
+/// - Nulls are missing values (table_options::missing), and so are texts and integers that na_values contain.
 /// - Keeps no memory of the stream. Messages count rows from 0.
 ///
 /// Throws input_error for a column of another type and for what prepare() refuses in a file; io_error with the

@@ -65,9 +65,12 @@ struct table_options {
   row_layout layout = row_layout::detected;
   text_encoding encoding = text_encoding::detected;
   std::string member;  ///< path or name of the table in a zip archive of several files
+  /// Names of the files in messages and dataset_origin::source, in their order (of a given split: training, validation,
+  /// test); empty: their paths. For copies of files.
+  std::vector<std::string> names;
   row_order order = row_order::time;
   missing_policy missing = missing_policy::error;
-  /// Words that mean "missing", in addition to the empty field.
+  /// Words that mean "missing", in addition to the empty field; in columns of integers those that are integers.
   std::vector<std::string> na_values = {"None", "none", "NULL", "null", "\\N",  "nan",  "NaN", "NAN",
                                         "-nan", "NA",   "N/A",  "n/a",  "#N/A", "<NA>", "NaT", "nil"};
 };

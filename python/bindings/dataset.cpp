@@ -252,7 +252,6 @@ rating_table table_of(const table_columns& columns, std::string_view name) {
 nb::tuple from_columns(const table_columns& table, const std::optional<table_columns>& test,
                        const std::optional<table_columns>& validation, const std::string& name, const nb::dict& given) {
   prepare_options options = options_from(given);
-  options.table.na_values.clear();  // what is missing is said by `valid`, not by words
   options.table.order = std::get<2>(table) ? row_order::time : row_order::file;
   prepare_summary summary;
   dataset made = run_interruptibly([&](const run_control& control) {
@@ -274,8 +273,7 @@ arrow_table stream_in(const nb::capsule& capsule, std::string_view name) {
 
 nb::tuple from_arrow(const nb::capsule& table, const std::optional<nb::capsule>& test,
                      const std::optional<nb::capsule>& validation, const std::string& name, const nb::dict& given) {
-  prepare_options options = options_from(given);
-  if (!given.contains("na_values")) options.table.na_values.clear();  // nulls are missing
+  const prepare_options options = options_from(given);
   const arrow_table training = stream_in(table, name);
   std::optional<arrow_split> split;
   if (test) split = arrow_split{training, stream_in(*test, "test")};

@@ -16,6 +16,7 @@ Path = str | os.PathLike[str]
 _FILES = ("cls", "path", "test", "validation")
 _ROW_OPTIONS = {
     "missing",
+    "na_values",
     "min_rating",
     "min_ratings",
     "min_item_ratings",
@@ -153,10 +154,11 @@ class Dataset:
         times:        integers, floats or datetime64, [n], of any unit. Without it, rows must be in the order of time.
         ratings:      numbers [n], read for min_rating only.
         test, validation: (users, items) of a split that is made already; the others are its training rows.
-        options:      missing, min_rating, min_ratings, min_item_ratings, k_core, duplicates, split, unknown, ties,
-                      seed, expect as in from_ratings.
+        options:      missing, na_values, min_rating, min_ratings, min_item_ratings, k_core, duplicates, split, unknown,
+                      ties, seed, expect as in from_ratings.
 
-        Equal to from_ratings of the same rows. Raises InputError, OptionError (ValueErrors).
+        None, NaN, NaT and the words of na_values ("NA", "None", ...; [] for none) are missing values. Equal to
+        from_ratings of the same rows. Raises InputError, OptionError (ValueErrors).
         """
         if str(options.get("split")).startswith("time:") and times is not None:
             kind = np.asarray(times).dtype
@@ -202,10 +204,11 @@ class Dataset:
                  categorical (dictionary); times are timestamps, dates, numbers or text; ratings are numbers.
         order:   order of a user's rows: by the "time" column, or as in the table ("file").
         test, validation: tables with the same columns, of a split that is made already; times are not read then.
-        options: missing, min_rating, min_ratings, min_item_ratings, k_core, duplicates, split, unknown, ties, seed,
-                 expect as in from_ratings.
+        options: missing, na_values, min_rating, min_ratings, min_item_ratings, k_core, duplicates, split, unknown,
+                 ties, seed, expect as in from_ratings.
 
-        A text column stays text even if every id is a number. Raises TypeError for a table that is not computed yet or
+        Nulls, and text that is a word of na_values ("NA", "None", ...; [] for none), are missing values. A text column
+        stays text even if every id is a number. Raises TypeError for a table that is not computed yet or
         has no __arrow_c_stream__, InputError, OptionError (ValueErrors).
         """
         given = cls._checked(options, test, validation)

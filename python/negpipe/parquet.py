@@ -1,7 +1,6 @@
 """Parquet files on the command line: `python -m negpipe prepare x.parquet` gives the program a CSV file instead."""
 
-import os
-import pathlib
+import contextlib
 import subprocess
 import tempfile
 
@@ -25,7 +24,7 @@ def _without_dictionary(field):
     return field.with_type(field.type.value_type) if pyarrow.types.is_dictionary(field.type) else field
 
 
-def _write_csv(source: str, target: pathlib.Path) -> None:
+def _write_csv(source: str, target) -> None:
     """Writes the columns of numbers, text and times. The others have no form in CSV. Memory: one row group."""
     try:
         import pyarrow.csv
@@ -53,14 +52,20 @@ def _write_csv(source: str, target: pathlib.Path) -> None:
 
 
 def run_with_csv(program: str, arguments: list[str]) -> int:
-    """Runs the program on CSV copies of the Parquet files, which are removed afterwards. Returns its status."""
-    with tempfile.TemporaryDirectory(prefix="negpipe-") as folder:
-        given = []
-        for number, argument in enumerate(arguments):
+    """Runs the program on CSV copies of the Parquet files, which it shows by the names of these. Returns its status.
+
+    The copies are unnamed files in the temporary folder: nothing is left of them, even by a kill.
+    """
+    with contextlib.ExitStack() as copies:
+        given, names, descriptors = [], [], []
+        for argument in arguments:
             if is_parquet(argument):
-                copy = pathlib.Path(folder, str(number), os.path.basename(argument))
-                copy.parent.mkdir()
+                copy = copies.enter_context(tempfile.TemporaryFile(prefix="negpipe-"))
                 _write_csv(argument, copy)
-                argument = str(copy)
+                copy.flush()
+                descriptors.append(copy.fileno())
+                path = f"/proc/self/fd/{copy.fileno()}"
+                names += ["--name", f"{path}={argument}"]
+                argument = path
             given.append(argument)
-        return subprocess.run([program, *given], check=False).returncode
+        return subprocess.run([program, *given, *names], check=False, pass_fds=descriptors).returncode

@@ -45,6 +45,16 @@ def test_missing_ratings(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(("option", "value", "wanted"), [
+    ("--min-rating", "nan", "--min-rating: nan given, a number wanted"),
+    ("--memory", 0, "--memory: 0 given, a number of bytes such as 1G wanted"),
+    ("--name", "r.csv", "--name: r.csv given, FILE=NAME wanted"),
+])
+def test_values_without_a_meaning_are_refused(option, value, wanted, ratings, tmp_path):
+    refuses(USAGE, "prepare", ratings, "--out", tmp_path / "data", option, value, naming=[wanted])
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_ratings_from_a_pipe(ratings, tmp_path):
     command = 'cat "$1" | "$0" prepare /dev/stdin --out "$2"'
     result = subprocess.run(["sh", "-c", command, PROGRAM, str(ratings), str(tmp_path / "data")], capture_output=True,

@@ -2,10 +2,12 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <limits>
 #include <string>
 
 #include "ingest/ratings_file.hpp"
 #include "negpipe/error.hpp"
+#include "support/refusal.hpp"
 
 namespace negpipe {
 namespace {
@@ -104,6 +106,22 @@ TEST(refusal, of_repeats_counts_users_that_would_be_dropped) {
   prepare_options options;
   options.min_ratings = 3;
   EXPECT_EQ(refusal(header + "1,10,1,1\n1,10,1,1\n2,1,1,1\n2,2,1,1\n2,3,1,1\n", options).rfind(":3: user 1", 0), 0U);
+}
+
+TEST(refusal, of_a_lowest_rating_that_is_no_number) {
+  auto options = keep_everyone();
+  options.min_rating = std::numeric_limits<double>::quiet_NaN();
+  EXPECT_THROW(test::prepare_text(header + "1,10,3,5\n1,11,3,6\n", options), option_error);
+}
+
+TEST(refusal, uses_the_given_name_of_a_file) {
+  auto options = keep_everyone();
+  options.table.names = {"original.parquet"};
+  const std::string message = test::refusal([&] { test::prepare_text(header + "1,10,3,5\n1,10,3,6\n", options); });
+  EXPECT_EQ(message.rfind("original.parquet:3: user 1 and item 10", 0), 0U) << message;
+  EXPECT_EQ(test::prepare_text(header + "1,10,3,5\n1,11,3,6\n", options).origin().source, "original.parquet");
+  options.table.names.emplace_back("another");
+  EXPECT_THROW(test::prepare_text(header + "1,10,3,5\n1,11,3,6\n", options), option_error);
 }
 
 TEST(refusal, of_another_dataset_than_expected) {

@@ -141,6 +141,9 @@ TEST(tables, without_a_header_or_with_other_separators_are_read) {
       {"comment", "# exported\nuser_id,item_id,rating,timestamp\n" + rows, two_users},
       {"comments within", "user_id,item_id,rating,timestamp\n1,10,3,5\n# more\n1,11,3,6\n2,10,3,7\n2,12,3,8\n",
        two_users, with({.comment = "#"})},
+      {"header with #", "#user_id\titem_id\trating\ttimestamp\n" + separated("\t"), two_users},
+      {"dates first", "2020-01-05,1,10,5\n2020-01-03,1,11,4\n",
+       "refused: :1: no header, and no known order of 4 columns"},
       {"ids with #", "#1,10,3,5\n#1,11,3,6\n", "1 users, 2 items, 1 positives; #1->11"},
       {"other order", "10\t1\t5\n11\t1\t6\n10\t2\t7\n12\t2\t8\n", two_users,
        with({.user_column = "2", .item_column = "1", .time_column = "3"})},
@@ -225,6 +228,7 @@ TEST(tables, order_times_of_every_form) {
   const std::string held = "1 users, 3 items, 2 positives; 1->11";
   expect_outcomes({
       {"dates", header + "1,10,2020-01-02\n1,11,2020-01-03\n1,12,2019-12-31\n", held},
+      {"dates without zeros", header + "1,10,2019-9-5\n1,11,2019-10-1\n1,12,2019-9-30\n", held},
       {"zones", header + "1,10,2020-01-02T10:00:00+02:00\n1,11,2020-01-02T09:00:00Z\n1,12,2020-01-01T23:00:00-08:00\n",
        held},
       {"fractions", header + "1,10,5.4379\n1,11,5.438\n1,12,5\n", held},
@@ -257,6 +261,14 @@ TEST(tables, report_how_they_were_read) {
         ":1:3: \"a\")", "time: column 4, numbers, as seconds since 1970", "assumed that column 1 is the user"}) {
     EXPECT_NE(text.find(part), std::string::npos) << text;
   }
+}
+
+TEST(tables, report_times_of_different_units) {
+  prepare_summary summary;
+  test::prepare_text("user_id,item_id,timestamp\n1,10,1593878903\n1,11,1593878903438\n", keep_everyone(), 1, &summary);
+  EXPECT_EQ(summary.detected.assumed, "times from 1593878903 to 1593878903438 may be of different units: check them");
+  test::prepare_text("user_id,item_id,timestamp\n1,10,1593878903\n1,11,1593878904\n", keep_everyone(), 1, &summary);
+  EXPECT_EQ(summary.detected.assumed, "");
 }
 
 // Rows of the shared table without options: file and expected result.

@@ -1,5 +1,6 @@
 """Dataset.from_arrow: types of Arrow columns, and the same options and results as for a file."""
 
+import json
 import subprocess
 import sys
 
@@ -192,13 +193,13 @@ def test_a_given_split_is_read_from_tables():
 
 
 def test_columns_that_cannot_be_read_are_named():
-    with pytest.raises(ValueError, match=r"the column user_id has the Arrow type g; wanted integers or text"):
+    with pytest.raises(ValueError, match=r"the column user_id has the Arrow type double; wanted integers or text"):
         made(table(users=pyarrow.array([float(user) for user in USERS])))
     with pytest.raises(ValueError, match="2 columns may hold the user"):
         made(table(userid=pyarrow.array(USERS)))
     with pytest.raises(ValueError, match="no column is known as time column.*set `order` to file"):
         made(table().drop_columns("timestamp"))
-    with pytest.raises(ValueError, match="wanted a table"):
+    with pytest.raises(ValueError, match="it is one column of the type int64; a table wanted"):
         made(pyarrow.chunked_array([[1, 2]]))
 
 
@@ -225,6 +226,23 @@ def test_parquet_files_are_read_by_the_command_of_the_package(path, tmp_path):
     assert negpipe.Dataset.load(tmp_path / "data").digest == negpipe.Dataset.from_ratings(path, **EVERYONE).digest
     wrong = run_package("prepare", *files, "--out", tmp_path / "more", "--split", "half")
     assert wrong.returncode == 2 and "there is no such split" in wrong.stderr
+
+
+def test_messages_and_the_dataset_name_the_parquet_file(tmp_path):
+    import pyarrow.parquet
+
+    rows = table(items=pyarrow.array([None, "NA", *ITEMS[2:]]))
+    pyarrow.parquet.write_table(rows, tmp_path / "x.parquet")
+    command = ("prepare", tmp_path / "x.parquet", "--out", tmp_path / "data", "--min-ratings", 1)
+    refused = run_package(*command)
+    assert refused.returncode == 3
+    assert refused.stderr.splitlines()[-1].startswith(f"negpipe: {tmp_path}/x.parquet:2:")
+    outcome = run_package(*command, "--missing", "drop")
+    assert outcome.returncode == 0, outcome.stderr
+    assert f"5 ratings read from {tmp_path}/x.parquet" in outcome.stdout
+    # As in memory, the word NA is as missing as a null.
+    assert negpipe.Dataset.load(tmp_path / "data").digest == made(rows, missing="drop").digest
+    assert json.loads((tmp_path / "data/dataset.json").read_text())["origin"]["source"] == "x.parquet"
 
 
 def test_a_damaged_parquet_file_is_refused(tmp_path):
