@@ -97,9 +97,10 @@ class batch_reader {
     if (!times_) return true;
     if (is_missing(*times_, row, "timestamp")) return false;
     if (text_times_) return out_.take_time(times_->text(row), 0);
-    if (numeric_times_ && is_missing(times_->integer(row), "timestamp")) return false;
     instant time;
-    if (times_->time(row, time)) return out_.take_time(time);
+    if (times_->time(row, time)) {
+      return !(numeric_times_ && is_missing(time.whole, "timestamp")) && out_.take_time(time);
+    }
     if (std::isnan(times_->number(row))) return out_.drop_missing("timestamp", 0, "nan");
     return out_.stop(parse_stop::reason::error, 0, "the timestamp does not fit 64 bits");
   }

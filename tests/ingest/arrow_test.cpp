@@ -220,8 +220,13 @@ TEST(arrow, unsigned_ids_beyond_63_bits_are_text) {
   EXPECT_EQ(data.user_ids().to_string(1), "7");
   std::vector<std::uint64_t> late = as<std::uint64_t>(times);
   late[3] = ~std::uint64_t{0};
-  EXPECT_EQ(refusal_of({{{user_column(), item_column(), numbers("timestamp", "L", late)}}}),
-            "rows, row 3: the timestamp does not fit 64 bits");
+  prepare_options minus_one = keep_everyone();
+  minus_one.table.missing = missing_policy::drop;
+  minus_one.table.na_values = {"-1"};
+  for (const prepare_options& options : {keep_everyone(), minus_one}) {
+    EXPECT_EQ(refusal_of({{{user_column(), item_column(), numbers("timestamp", "L", late)}}}, options),
+              "rows, row 3: the timestamp does not fit 64 bits");
+  }
 }
 
 TEST(arrow, types_that_cannot_be_read_are_named) {
