@@ -1,10 +1,13 @@
-// Device data of a device_sampler and its replays.
+// Device data of the samplers on a device, and the checks of what callers give them.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "device_dataset.hpp"
+#include "device_weights.hpp"
 #include "fill_points.hpp"
 #include "memory.hpp"
 #include "negpipe/column_checks.hpp"
@@ -20,22 +23,30 @@ int checked_device(int device);
 
 namespace negpipe::detail {
 
-/// The dataset of a device_sampler. Created and destroyed with its device current.
+/// Returns the membership form that the options ask for.
+cuda::membership_form form_of(const device_options& on);
+
+/// Throws option_error unless data is memory of the device, or managed memory, and aligned. what: for the message.
+void check_address(const char* what, const void* data, std::uint64_t value_bytes, int device);
+
+/// The dataset of a sampler, and its weights. Created and destroyed with its device current.
 struct device_data {
   explicit device_data(const device_options& on);
   ~device_data();
   device_data(const device_data&) = delete;
   device_data& operator=(const device_data&) = delete;
 
-  /// Takes over a dataset that is being built on the stream, and waits for it.
+  /// Takes over a dataset that is being built on the stream, and waits for the stream.
   void take(cuda::device_dataset&& made);
 
+  std::string description() const;
   memory_location location() const { return {memory_space::device, device}; }
 
   int device;
   device_stream stream;
   std::unique_ptr<cuda::device_memory> memory;
   std::optional<cuda::device_dataset> dataset;
+  cuda::device_weights weights;  ///< uniform by default
   dataset_counts counts{};
 };
 

@@ -11,44 +11,11 @@
 
 namespace negpipe {
 
-namespace detail {
-
-device_data::device_data(const device_options& on)
-    : device(on.device),
-      stream(on.stream),
-      memory(on.allocator.allocate == nullptr && on.allocator.deallocate == nullptr
-                 ? cuda::make_pool_memory()
-                 : cuda::make_lent_memory(on.allocator)) {}
-
-device_data::~device_data() {
-  const cuda::quiet_device_guard current(device);
-  dataset.reset();
-  memory.reset();
-}
-
-void device_data::take(cuda::device_dataset&& made) {
-  dataset.emplace(std::move(made));
-  const cuda::device_view view = dataset->view();
-  counts = {view.positive_count, view.user_count, view.item_count};
-  NEGPIPE_CUDA_CHECK(cudaStreamSynchronize(stream));
-  memory->release_unused();
-}
-
-}  // namespace detail
-
-int cuda::checked_device(int device) {
-  const backend_status status = cuda_status();
-  if (!status.available) throw backend_error("device: no CUDA device is available: " + status.reason);
-  int count = 0;
-  NEGPIPE_CUDA_CHECK(cudaGetDeviceCount(&count));
-  if (device >= 0 && device < count) return device;
-  throw option_error("device", std::to_string(device) + " does not exist; 0 to " + std::to_string(count - 1) +
-                     " wanted");
-}
 
 namespace {
 
 using cuda::launcher;
+using detail::form_of;
 
 training_options training_options_of(const sampler_options& options) {
   if (!options.weights.is_uniform()) {
@@ -62,38 +29,14 @@ training_options training_options_of(const sampler_options& options) {
           .layout = options.layout};
 }
 
-cuda::membership_form form_of(const device_options& on) {
-  if (!on.membership) return cuda::membership_form::automatic;
-  switch (*on.membership) {
-    case core::membership::bitset:
-      return cuda::membership_form::bitset;
-    case core::membership::bloom_filter:
-      return cuda::membership_form::bloom_filter;
-    default:
-      return cuda::membership_form::sorted_search;
-  }
-}
-
-void check_location(const char* column, const void* data, int device) {
-  const memory_location found = memory_location_of(data);
-  if (found.space == memory_space::managed) return;
-  if (found.space == memory_space::device && found.device == device) return;
-  throw option_error(std::string("the column ") + column + " lies in " +
-                     (found.space == memory_space::host ? "host memory"
-                                                        : "memory of the device " + std::to_string(found.device)) +
-                     "; memory of the device " + std::to_string(device) + " wanted");
-}
-
 template <typename T>
-void check_column(const char* column, std::span<const T> values, std::uint64_t count, int device) {
+void check_column(const char* name, std::span<const T> values, std::uint64_t count, int device) {
+  const std::string column = std::string("the column ") + name;
   if (values.size() != count) {
-    throw option_error(std::string("the column ") + column + " has " + std::to_string(values.size()) + " values, " +
-                       std::to_string(count) + " wanted");
+    throw option_error(column + " has " + std::to_string(values.size()) + " values, " + std::to_string(count) +
+                       " wanted");
   }
-  check_location(column, values.data(), device);
-  if (reinterpret_cast<std::uintptr_t>(values.data()) % sizeof(T) != 0) {
-    throw option_error(std::string("the column ") + column + " is not aligned to its type");
-  }
+  detail::check_address(column.c_str(), values.data(), sizeof(T), device);
 }
 
 void check_interactions(const device_interactions& data, int device) {
@@ -191,14 +134,7 @@ device_sampler::device_sampler(const device_interactions& data, const sampler_op
   data_ = made;
 }
 
-std::string device_sampler::description() const {
-  const cuda::device_guard current(data_->device);
-  cudaDeviceProp properties{};
-  NEGPIPE_CUDA_CHECK(cudaGetDeviceProperties(&properties, data_->device));
-  return "cuda:" + std::to_string(data_->device) + " (" + properties.name + ", " +
-         cuda::name_of(data_->dataset->view().form) + " of " +
-         std::to_string(data_->dataset->membership_bytes() >> 20) + " MiB)";
-}
+std::string device_sampler::description() const { return data_->description(); }
 
 void device_sampler::fill(std::uint32_t cycle, std::uint64_t first, std::uint64_t count, const training_columns& out,
                           device_stream stream) const {

@@ -1,5 +1,6 @@
 // Makes four batches with each membership form, one of a replay, and four of the pairwise layout with as many negatives
-// as the others have points. counts reads the counters of their kernels.
+// as the others have points; then as many free draws, uniform and by popularity, and looks them up. counts reads the
+// counters of their kernels.
 //
 //   fill_counts SHAPE BATCH     SHAPE: ml-1m, ml-20m, or 2m-850k (2 M users, 850,000 items, 40 M positives: a fifth
 //                               of those in cuda_bench, because ptxrun interprets)
@@ -7,13 +8,18 @@
 #include <cstdlib>
 #include <exception>
 #include <string>
+#include <vector>
 
 #include "device_dataset.hpp"
+#include "device_weights.hpp"
 #include "fill_pairs.hpp"
 #include "fill_points.hpp"
+#include "free_draws.hpp"
+#include "negpipe/item_weights.hpp"
 #include "negpipe/plan.hpp"
 #include "negpipe/positives.hpp"
 #include "negpipe/synth.hpp"
+#include "problems.hpp"
 #include "shapes.hpp"
 #include "stream.hpp"
 
@@ -22,6 +28,39 @@ namespace {
 
 constexpr std::uint64_t batches = 4;
 constexpr std::uint32_t pair_negatives = 64;
+constexpr std::uint32_t free_negatives = 4;
+
+// The users of interactions that are spread over the dataset, so that a user is as frequent as in training.
+std::vector<std::int32_t> users_of_interactions(const positives_index& index, std::uint64_t count) {
+  std::vector<std::int32_t> users;
+  const std::uint64_t step = index.source().positive_count() / count;
+  const core::csr_view rows = index.view().csr;
+  for (std::uint64_t i = 0; i < count; ++i) {
+    users.push_back(negpipe::index(rows.user_of(i * 7919 % count * step)));  // in an order without neighbours
+  }
+  return users;
+}
+
+// Draws, and looks up what was drawn, as a mask of pairs.
+void draw_free(const positives_index& index, const core::weighted_draw& weights, const cuda::device_view& data,
+               std::uint64_t batch, cuda::device_memory& memory, cudaStream_t stream) {
+  cuda::problem_board problems;
+  const std::vector<std::int32_t> users = users_of_interactions(index, batch / free_negatives);
+  const auto on_device = cuda::upload_async(users.data(), users.size(), memory, stream);
+  cuda::device_buffer<std::int32_t> items(batch, memory, stream);
+  cuda::device_buffer<std::uint8_t> found(batch, memory, stream);
+  const cuda::free_source source{1, data, weights, problems.writer()};
+  for (std::uint32_t at = 0; at < batches; ++at) {
+    cuda::free_call call;
+    call.negatives = free_negatives;
+    call.at = at;
+    cuda::draw_free_async(source, call, {on_device.data(), false}, users.size(), items.data(), {stream});
+    if (weights.is_set()) continue;
+    cuda::find_positives_async(source, {on_device.data(), false}, {items.data(), false}, false, users.size(),
+                               free_negatives, found.data(), {stream});
+  }
+  NEGPIPE_CUDA_CHECK(cudaStreamSynchronize(stream));
+}
 
 void run(const std::string& shape, std::uint64_t batch) {
   const dataset source =
@@ -31,6 +70,8 @@ void run(const std::string& shape, std::uint64_t batch) {
   const cuda::stream stream;
   const training_plan plan = plan_training(source, {1, 4, 1, batch, padding_policy::drop});
   const core::cycle_key key = make_cycle_key(plan, 0);
+  const dataset_weights popularity(source, popularity_weights(source, 0.75));
+  const cuda::device_weights weights(*popularity.draw(), source.positive_count(), *memory, stream.get());
   for (const auto form :
        {cuda::membership_form::bloom_filter, cuda::membership_form::bitset, cuda::membership_form::sorted_search}) {
     if (form == cuda::membership_form::bitset && index.form() != core::membership::bitset) continue;
@@ -60,6 +101,8 @@ void run(const std::string& shape, std::uint64_t batch) {
                              (pairs.batch_count / 2 + b) * row_count, row_count,
                              {users.data(), positives.data(), items.data(), width, nullptr}, {stream.get()});
     }
+    draw_free(index, {}, data.view(), batch, *memory, stream.get());
+    draw_free(index, weights.draw(), data.view(), batch, *memory, stream.get());
     stream.synchronize();
     const std::uint64_t rows = form == cuda::membership_form::sorted_search ? 4 * data.view().positive_count : 0;
     std::printf("%s\t%llu\t%llu\t%llu\n", cuda::name_of(form), static_cast<unsigned long long>(batches * batch),

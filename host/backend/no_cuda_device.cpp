@@ -1,7 +1,8 @@
-// negpipe/device.hpp and device_pool.hpp in builds without CUDA: constructors throw, so the other members are never
-// called.
+// negpipe/device.hpp, device_negatives.hpp and device_pool.hpp in builds without CUDA: constructors throw, so the other
+// members are never called.
 #include "negpipe/backend_factory.hpp"
 #include "negpipe/device.hpp"
+#include "negpipe/device_negatives.hpp"
 #include "negpipe/device_pool.hpp"
 #include "negpipe/error.hpp"
 
@@ -54,5 +55,26 @@ void convert_async(std::span<const std::int8_t>, std::span<float>, int, device_s
 void convert_async(std::span<const std::int8_t>, std::span<std::int64_t>, int, device_stream) { refuse(); }
 void convert_async(std::span<const std::int32_t>, std::span<std::int64_t>, int, device_stream) { refuse(); }
 void copy_async(std::span<const std::byte>, std::span<std::byte>, int, device_stream) { refuse(); }
+
+device_negative_sampler::device_negative_sampler(const dataset&, const negative_options&, const device_options&) {
+  refuse();
+}
+std::string device_negative_sampler::description() const { refuse(); }
+void device_negative_sampler::sample(const device_ids&, const device_draw_call&, std::span<std::int32_t>,
+                                     device_stream) const {
+  refuse();
+}
+void device_negative_sampler::sample_shared(const device_draw_call&, std::span<std::int32_t>, device_stream) const {
+  refuse();
+}
+void device_negative_sampler::contains(const device_ids&, const device_ids&, std::span<std::uint8_t>,
+                                       device_stream) const {
+  refuse();
+}
+void device_negative_sampler::contains_each(const device_ids&, const device_ids&, std::span<std::uint8_t>,
+                                            device_stream) const {
+  refuse();
+}
+void device_negative_sampler::check(device_stream) const { refuse(); }
 
 }  // namespace negpipe

@@ -6,6 +6,7 @@
 #include "negpipe/batch.hpp"
 #include "negpipe/dataset.hpp"
 #include "negpipe/device.hpp"
+#include "negpipe/device_negatives.hpp"
 #include "negpipe/device_pool.hpp"
 #include "negpipe/error.hpp"
 #include "negpipe/ingest.hpp"

@@ -20,6 +20,7 @@ void bind_errors();
 void bind_dataset(nb::module_& module);
 void bind_loader(nb::module_& module);
 void bind_device(nb::module_& module);
+void bind_device_negatives(nb::module_& module);
 void bind_ranking(nb::module_& module);
 void bind_negatives(nb::module_& module);
 void bind_records(nb::module_& module);

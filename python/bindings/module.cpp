@@ -35,4 +35,5 @@ NB_MODULE(_native, module) {
   bind_ranking(module);
   bind_negatives(module);
   bind_records(module);
+  bind_device_negatives(module);
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -71,6 +72,11 @@ def _integer(value, what: str, limit: int) -> int:
     return number
 
 
+def _number(value, what: str, limit: int):
+    """A checked integer, or the given tensor of a CUDA device, which a kernel will read."""
+    return value if getattr(value, "is_cuda", False) else _integer(value, what, limit)
+
+
 class NegativeSampler:
     """Draws negatives for given users: items outside a user's training positives, exactly in proportion to weights.
 
@@ -84,6 +90,10 @@ class NegativeSampler:
     objects with DLPack. Results have the kind and the device of users. Negative numbers are padding, such as -1 in
     [batch, length] sequences. The GIL is released while drawing; a sampler may be shared among threads, and used after
     a fork.
+
+    Torch tensors on a CUDA device are drawn and looked up there, with the same bytes, if this build has CUDA: queued on
+    torch's current stream, without waiting, also while a CUDA graph is captured. Errors that only a kernel can find (a
+    user or item that does not exist, too few items left) are raised by a later call, or by check().
     """
 
     def __init__(
@@ -96,6 +106,7 @@ class NegativeSampler:
         weights: npt.ArrayLike | None = None,
         threads: int = 1,
         bitset_budget: int = 1 << 30,
+        device: str = "auto",
     ):
         """
         seed:          64 bits; the key of all draws.
@@ -104,6 +115,8 @@ class NegativeSampler:
         weights:       integers [num_items] instead of a distribution; 0 is never drawn, the sum is below 2^32.
         threads:       of each call; 0 is one per core. Calls below 16,384 draws use one.
         bitset_budget: bytes that a bit per (user, item) may take; beyond it a Bloom filter is used, with equal results.
+        device:        "auto": tensors on a CUDA device are served there, the first of a device copies the dataset to
+                       it; "cpu": by the CPU.
 
         Raises InfeasibleError, naming users, if all items outside some user's positives weigh 0; OptionError (both
         ValueErrors).
@@ -111,16 +124,22 @@ class NegativeSampler:
         if not isinstance(dataset, Dataset):
             raise TypeError(f"dataset is a {type(dataset).__name__}; expected a negpipe.Dataset")
         self.dataset = dataset
+        if device not in ("auto", "cpu"):
+            raise errors.OptionError(f"`device`: {device!r} given; expected 'auto' or 'cpu'")
         self.alpha, given = checked_distribution(distribution, alpha, weights)
         self.distribution = "weights" if weights is not None else distribution
+        self.device = device
+        self._on_devices: dict[int, Any] = {}
+        self._making = threading.Lock()
         self._process = os.getpid()
+        self._bitset_budget = _integer(bitset_budget, "bitset_budget", 2**64 - 1)
         self._native = _native.negative_sampler(
             dataset._native,
             seed=_integer(seed, "seed", 2**64 - 1),
             weights=given,
             alpha=self.alpha,
             threads=_integer(threads, "threads", 4096),
-            bitset_budget=_integer(bitset_budget, "bitset_budget", 2**64 - 1),
+            bitset_budget=self._bitset_budget,
         )
 
     def _open(self) -> _native.NegativeSampler:
@@ -129,6 +148,31 @@ class NegativeSampler:
             self._native = self._native.with_threads(1)
             self._process = os.getpid()
         return self._native
+
+    def _on_device(self, *values):
+        """The sampler on the CUDA device of the first value that lies on one; None if the CPU is to draw."""
+        torch = sys.modules.get("torch")
+        if torch is None or self.device == "cpu":
+            return None
+        given = next((value for value in values if isinstance(value, torch.Tensor) and value.is_cuda), None)
+        if given is None or not any(name == "cuda" and works for name, works, _ in _native.backends()):
+            return None
+        from negpipe._torch_negatives import DeviceSampler
+
+        with self._making:
+            if given.device.index not in self._on_devices:
+                self._on_devices[given.device.index] = DeviceSampler(
+                    self._open(), self.dataset.num_items, self._bitset_budget, given.device
+                )
+            return self._on_devices[given.device.index]
+
+    def check(self) -> None:
+        """Waits for torch's current streams on the CUDA devices that were used, and raises what kernels found.
+
+        Does nothing on the CPU, which raises errors at once. Not while a CUDA graph is captured.
+        """
+        for on_device in list(self._on_devices.values()):
+            on_device.check()
 
     @property
     def seed(self) -> int:
@@ -159,9 +203,11 @@ class NegativeSampler:
 
         users:    integers [...]; the negatives of negative numbers are -1. With shared=True they only name the kind of
                   the result, and may be None.
-        at:       the number of the call, below 2^32, such as the step: equal numbers draw equal items.
+        at:       the number of the call, below 2^32, such as the step: equal numbers draw equal items. For users on a
+                  CUDA device also an int64 tensor of one number on it, read (modulo 2^32) when the kernel runs: a
+                  captured graph that increments it draws anew at each replay.
         offset:   number of the first user in its batch, where a batch is split into calls (with shared=True: of the
-                  first item).
+                  first item). An int64 tensor as at.
         distinct: no item twice among the negatives of a user (with shared=True: among all).
         shared:   draws num_negatives items for the whole batch from all items, positives of some users included:
                   int32 [num_negatives]. contains() tells them apart.
@@ -169,11 +215,22 @@ class NegativeSampler:
                   Negative numbers are ignored.
 
         Raises OutOfRangeError (an IndexError) for a user or item that does not exist; InfeasibleError (a ValueError)
-        if distinct or exclude leave a user too few items; OptionError (a ValueError).
+        if distinct or exclude leave a user too few items; OptionError (a ValueError). For users on a CUDA device the
+        first two are raised later, see check(); the rows have -1.
         """
         count = _integer(num_negatives, "num_negatives", 2**32 - 1)
         if users is None and not shared:
             raise errors.OptionError("`users` is None; expected integers, or shared=True")
+        on_device = self._on_device(users)
+        if on_device is not None:
+            return on_device.sample(
+                None if shared else users,
+                count,
+                at=_number(at, "at", MAX_AT),
+                offset=_number(offset, "offset", 2**64 - 1),
+                distinct=bool(distinct),
+                exclude=exclude,
+            )
         kind = users
         numbers = None if shared else _integers(users, "users")
         shape = () if numbers is None else numbers.shape
@@ -202,6 +259,9 @@ class NegativeSampler:
 
         [B, 1] and [K] give the hits of shared negatives; for large batches see masks(). False for negative numbers.
         """
+        on_device = self._on_device(users, items)
+        if on_device is not None:
+            return on_device.contains(users, items)
         both = np.broadcast_arrays(*self._numbers(users, items))
         found = self._open().contains(*map(np.atleast_1d, both)).view(bool)
         return _like(found.reshape(both[0].shape), _first_array(users, items))
@@ -212,8 +272,12 @@ class NegativeSampler:
         Never holds the whole mask, which for a batch of 65,536 has 2^32 values.
         """
         rows = max(1, _integer(rows, "rows", 2**31 - 1))
-        users_array, items_array = self._numbers(users, items)
-        kind = _first_array(users, items)
+        on_device = self._on_device(users, items)
+        if on_device is not None:
+            users_array, items_array, kind = on_device.ids(users, "users"), on_device.ids(items, "items"), None
+        else:
+            users_array, items_array = self._numbers(users, items)
+            kind = _first_array(users, items)
         for begin in range(0, len(users_array), rows):
             part = slice(begin, min(begin + rows, len(users_array)))
             yield part, _like(self.contains(users_array[part, None], items_array[None, :]), kind)
@@ -223,7 +287,8 @@ class NegativeSampler:
 
         Uniform: -log(I - d), with I items and d positives of the user. Weighted: log w - log(W - W_u). -inf for weight
         0. The user's positives, which are never drawn, have what the formula gives. users=None, or a negative number,
-        stands for shared draws: log w - log W. 0 for negative items.
+        stands for shared draws: log w - log W. 0 for negative items. Computed by the CPU, which waits for tensors of a
+        CUDA device.
         """
         both = np.broadcast_arrays(*self._numbers(-1 if users is None else users, items))
         values = self._open().log_q(*map(np.atleast_1d, both))
@@ -235,7 +300,7 @@ class NegativeSampler:
     def __reduce__(self):
         options = {"distribution": "uniform" if self.distribution == "weights" else self.distribution}
         weights = self.weights if self.distribution == "weights" else None
-        return _rebuild, (self.dataset, self.seed, options, self.alpha, weights)
+        return _rebuild, (self.dataset, self.seed, {**options, "device": self.device}, self.alpha, weights)
 
     def __repr__(self) -> str:
         how = self.distribution if self.alpha is None else f"{self.distribution} ** {self.alpha:g}"

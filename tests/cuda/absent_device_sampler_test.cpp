@@ -1,4 +1,4 @@
-// Without CUDA in the build, or without a visible device, device_sampler throws with the reason.
+// Without CUDA in the build, or without a visible device, the samplers of a device throw with the reason.
 #include <gtest/gtest.h>
 
 #include <array>
@@ -7,6 +7,7 @@
 
 #include "negpipe/backend.hpp"
 #include "negpipe/device.hpp"
+#include "negpipe/device_negatives.hpp"
 #include "negpipe/error.hpp"
 #include "support/datasets.hpp"
 
@@ -25,6 +26,7 @@ TEST(device_sampler_without_a_device, throws_with_the_reason) {
   ASSERT_FALSE(reason().empty()) << "this test is for runs with no visible device";
   const std::function<void()> constructions[] = {
       [] { const device_sampler refused(edge_dataset()); },
+      [] { const device_negative_sampler refused(random_dataset({3}, 9, 1)); },
       [&] { const device_sampler refused(device_interactions{2, 2, ids, ids}); }};
   for (const auto& construct : constructions) {
     try {

@@ -323,3 +323,53 @@ def test_train_loader_draws_by_weight(data, layout, options):
     copy.load_state_dict(state)
     with pytest.raises(errors.StateMismatchError, match="weights"):
         negpipe.TrainLoader(data, 1000, num_negatives=6, seed=1, padding="drop", layout=layout).load_state_dict(state)
+
+
+# What NegativeSampler gives a CUDA kernel; the kernels themselves: tests/cuda/test_python_negatives.py.
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        ((6, 1), (9,)),
+        ((6, 1), (1, 9)),
+        ((6, 1), (6, 9)),
+        ((9,), (9,)),
+        ((2, 3, 1), (9,)),
+        ((), (4,)),
+        ((), ()),
+        ((0, 1), (9,)),
+    ],
+)
+def test_rows_of_a_lookup_on_a_device_are_those_of_broadcasting(shapes):
+    torch = pytest.importorskip("torch")
+    from negpipe import _torch_negatives
+
+    given = [torch.arange(max(1, int(np.prod(shape))))[: int(np.prod(shape))].reshape(shape) for shape in shapes]
+    users, items, shape, each = _torch_negatives._lookup(*given)
+    assert users.is_contiguous() and items.is_contiguous()
+    wanted = torch.broadcast_tensors(*given)
+    assert shape == wanted[0].shape
+    count = int(np.prod(shape))
+    columns = items.numel() if each else items.numel() // max(1, users.numel())
+    assert users.numel() * columns == count
+    cell = torch.arange(count)
+    assert torch.equal(users.reshape(-1)[cell // max(1, columns)], wanted[0].reshape(-1))
+    assert torch.equal(items.reshape(-1)[cell % max(1, columns) if each else cell], wanted[1].reshape(-1))
+
+
+def test_excluded_items_for_a_device_broadcast_and_stay_unknown():
+    torch = pytest.importorskip("torch")
+    from negpipe import _torch_negatives
+
+    items = torch.tensor([[3], [2**40], [-(2**40)]])
+    rows = _torch_negatives._excluded_rows(items, (2, 3), 90)
+    assert rows.dtype == torch.int32 and rows.tolist() == [[[3], [90], [-1]]] * 2
+    with pytest.raises(errors.OptionError, match="broadcasts"):
+        _torch_negatives._excluded_rows(items, (4,), 90)
+
+
+def test_the_device_is_auto_or_cpu_and_is_pickled(data):
+    draw = pickle.loads(pickle.dumps(negpipe.NegativeSampler(data, device="cpu")))
+    assert draw.device == "cpu"
+    draw.check()
+    with pytest.raises(errors.OptionError, match="device"):
+        negpipe.NegativeSampler(data, device="cuda")
