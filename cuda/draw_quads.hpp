@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "bits.hpp"
+#include "cache_control.hpp"
 #include "curand_source.hpp"
 #include "device_dataset.hpp"
 #include "launch.hpp"
@@ -74,9 +75,9 @@ struct draw_job {
       const auto half = [&](int j) {
         return join_halves(static_cast<std::uint32_t>(item[j]), static_cast<std::uint32_t>(item[j + 1]));
       };
-      static_cast<uint2*>(target.items)[value / 4] = make_uint2(half(0), half(2));
+      store_streaming(static_cast<uint2*>(target.items) + value / 4, make_uint2(half(0), half(2)));
     } else {
-      static_cast<int4*>(target.items)[value / 4] = make_int4(item[0], item[1], item[2], item[3]);
+      store_streaming(static_cast<int4*>(target.items) + value / 4, make_int4(item[0], item[1], item[2], item[3]));
     }
   }
 };
