@@ -234,3 +234,12 @@ def test_a_split_that_is_damaged_is_refused():
 def test_an_option_of_another_type_or_range_is_named(options):
     with pytest.raises(errors.OptionError, match=f"`{next(iter(options))}`: .* given"):
         negpipe.Dataset.from_arrays(np.repeat([1, 2], 25), np.tile(np.arange(25), 2), **options)
+
+
+def test_messages_name_the_arguments_of_python(tmp_path):
+    """The library names fields of its options, some of which have other names here."""
+    ratings = tmp_path / "ratings.csv"
+    ratings.write_text("who,what,timestamp\n1,2,3\n1,3,4\n2,2,4\n2,3,5\n")
+    with pytest.raises(errors.Error) as refused:
+        negpipe.Dataset.from_ratings(ratings)
+    assert "`user`" in str(refused.value) and "user_column" not in str(refused.value)

@@ -161,7 +161,7 @@ def test_ratings_below_the_minimum_are_not_positives(rows):
 
 def test_wrong_columns_are_named(rows, frame):
     users, items, times = rows
-    with pytest.raises(ValueError, match='`user_column` "nobody" is not a column: the columns are "who, what, when"'):
+    with pytest.raises(ValueError, match='`user` "nobody" is not a column: the columns are "who, what, when"'):
         negpipe.Dataset.from_arrow(frame, user="nobody", item="what")
     with pytest.raises(ValueError, match="users is float64; expected integers or text"):
         negpipe.Dataset.from_arrays(users.astype(float), items)
