@@ -8,10 +8,10 @@ from negpipe import program
 
 def main():
     """Replaces this process by the program, with the same arguments."""
-    if sys.argv[1:] == ["doctor"]:
+    if sys.argv[1:2] == ["doctor"]:
         from negpipe import doctor
 
-        sys.exit(doctor.main())
+        sys.exit(doctor.main(sys.argv[2:]))
     try:
         path = program.find_program()
     except program.ProgramError as failure:

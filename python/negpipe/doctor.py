@@ -6,6 +6,7 @@ Exits with 1 if something that should work does not.
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import importlib
 import platform
@@ -58,8 +59,9 @@ def _runs():
             )
 
 
-def main() -> int:
-    """Prints the report. Returns 1 if a device fails or differs, else 0."""
+def main(arguments=()) -> int:
+    """Prints the report, or help. Returns 1 if a device fails or differs, else 0."""
+    argparse.ArgumentParser("negpipe doctor", description=__doc__.partition("\n\n")[2]).parse_args(arguments)
     try:
         from negpipe import _native
     except ImportError as failure:
@@ -87,4 +89,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 
 from negpipe import doctor
 
@@ -14,6 +15,14 @@ def test_the_report_names_what_is_there():
     lines = ("negpipe 0.", "backend cpu: available", f"numpy: {np.__version__}", "batches on cpu: equal", "driver: ")
     for line in lines:
         assert line in outcome.stdout, outcome.stdout
+
+
+@pytest.mark.parametrize("option, status", [("--help", 0), ("-h", 0), ("--all", 2)])
+def test_help_is_that_of_doctor(option, status):
+    command = [sys.executable, "-m", "negpipe", "doctor", option]
+    outcome = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert outcome.returncode == status
+    assert (outcome.stdout or outcome.stderr).startswith("usage: negpipe doctor"), outcome
 
 
 def test_a_device_that_differs_or_fails_is_reported(monkeypatch, capsys):
