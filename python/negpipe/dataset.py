@@ -8,49 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from negpipe import _native, columns, errors, masking
+from negpipe import _native, columns, errors, masking, tables
 from negpipe._ids import Ids, checked_indices
-
-Path = str | os.PathLike[str]
-
-_FILES = ("cls", "path", "test", "validation")
-_ROW_OPTIONS = {
-    "missing",
-    "na_values",
-    "min_rating",
-    "min_ratings",
-    "min_item_ratings",
-    "k_core",
-    "duplicates",
-    "split",
-    "unknown",
-    "ties",
-    "seed",
-    "expect",
-}
-
-
-def _from_file(read, path, *arguments, **options):
-    try:
-        return read(path, *arguments, **options)
-    except errors.FileError as failure:
-        if not all(os.path.exists(name) for name in _paths(path)):
-            raise errors.MissingFileError(str(failure)) from None
-        raise
-
-
-def _check_split(split, test, validation) -> None:
-    if test is None and validation is not None:
-        raise errors.OptionError("validation needs test: both belong to a split that is made already")
-    if test is not None and split is not None:
-        raise errors.OptionError("split and test exclude each other: test gives a split")
-
-
-def _paths(given) -> list[Path]:
-    """One path or several, or None."""
-    if given is None:
-        return []
-    return [given] if isinstance(given, (str, os.PathLike)) else list(given)
+from negpipe.tables import Path
 
 
 class Dataset:
@@ -81,7 +41,7 @@ class Dataset:
 
         Raises MissingFileError (a FileNotFoundError), FileError (an OSError), FormatError (a ValueError).
         """
-        return cls(_from_file(_native.load, folder), path=os.path.abspath(folder))
+        return cls(tables.from_file(_native.load, folder), path=os.path.abspath(folder))
 
     @classmethod
     def from_ratings(
@@ -138,10 +98,10 @@ class Dataset:
 
         Raises InputError (a ValueError; file, line, what was found), MissingFileError, FileError, OptionError.
         """
-        given = {name: value for name, value in locals().items() if name not in _FILES and value is not None}
-        _check_split(split, test, validation)
-        sets = [_paths(files) for files in (path, test, validation)]
-        native, summary = _from_file(lambda _: _native.from_ratings(*sets, given), sum(sets, []))
+        given = {name: value for name, value in locals().items() if name not in tables.FILES and value is not None}
+        tables.check_split(split, test, validation)
+        sets = [tables.paths(files) for files in (path, test, validation)]
+        native, summary = tables.from_file(lambda _: _native.from_ratings(*sets, given), sum(sets, []))
         return cls(native, summary=summary)
 
     @classmethod
@@ -169,10 +129,12 @@ class Dataset:
             if pair is None:
                 return None
             pair_users, pair_items = pair
-            return _rows(columns.id_column(pair_users, f"{name} users"), columns.id_column(pair_items, f"{name} items"))
+            return tables.rows(
+                columns.id_column(pair_users, f"{name} users"), columns.id_column(pair_items, f"{name} items")
+            )
 
         return cls._from_columns(
-            _rows(
+            tables.rows(
                 columns.id_column(users, "users"),
                 columns.id_column(items, "items"),
                 None if times is None else columns.time_column(times),
@@ -222,10 +184,10 @@ class Dataset:
     @staticmethod
     def _checked(options: dict[str, Any], test, validation) -> dict[str, Any]:
         """The options that are given. Raises TypeError for unknown ones."""
-        unknown = set(options) - _ROW_OPTIONS
+        unknown = set(options) - tables.ROW_OPTIONS
         if unknown:
-            raise TypeError(f"unknown options {sorted(unknown)}; expected some of {sorted(_ROW_OPTIONS)}")
-        _check_split(options.get("split"), test, validation)
+            raise TypeError(f"unknown options {sorted(unknown)}; expected some of {sorted(tables.ROW_OPTIONS)}")
+        tables.check_split(options.get("split"), test, validation)
         return {name: value for name, value in options.items() if value is not None}
 
     @classmethod
@@ -248,15 +210,15 @@ class Dataset:
 
         The sets of a user may not have an item in common. Raises OptionError or FormatError (both ValueErrors).
         """
-        offsets, positives = _sorted_rows(matrix, "matrix")
+        offsets, positives = tables.sorted_rows(matrix, "matrix")
         users, items = matrix.shape
         native = _native.from_parts(
             offsets,
             positives,
-            _heldout_rows(heldout, users, items, "heldout"),
-            None if validation is None else _heldout_rows(validation, users, items, "validation"),
-            _as_ids(user_ids, users, "user_ids"),
-            _as_ids(item_ids, items, "item_ids"),
+            tables.heldout_rows(heldout, users, items, "heldout"),
+            None if validation is None else tables.heldout_rows(validation, users, items, "validation"),
+            tables.as_ids(user_ids, users, "user_ids"),
+            tables.as_ids(item_ids, items, "item_ids"),
             "from_csr",
         )
         return cls(native)
@@ -427,52 +389,6 @@ class Dataset:
             self._native.heldout(validation=True) if self.has_validation else None,
         )
         return _rebuild, (arrays, self._native.user_ids(), self._native.item_ids(), self._native.source, self.summary)
-
-
-def _rows(users, items, times=None, ratings=None) -> tuple:
-    """A table for the extension module, of columns with their valid rows."""
-    valid = columns.both_valid(users[1], items[1], None if times is None else times[1])
-    return users[0], items[0], None if times is None else times[0], ratings, valid
-
-
-def _sorted_rows(matrix, what: str) -> tuple[np.ndarray, np.ndarray]:
-    """Offsets int64 and ascending items int32 of a SciPy sparse matrix."""
-    if not hasattr(matrix, "tocsr"):
-        raise TypeError(f"{what} is a {type(matrix).__name__}; expected a SciPy sparse matrix or array")
-    csr = matrix.tocsr(copy=True)
-    try:
-        csr.check_format(full_check=True)
-    except ValueError as failure:
-        raise errors.OptionError(f"{what} is not a sparse matrix in good order: {failure}") from None
-    csr.sum_duplicates()
-    csr.sort_indices()
-    return np.ascontiguousarray(csr.indptr, np.int64), np.ascontiguousarray(csr.indices, np.int32)
-
-
-def _heldout_rows(heldout, users: int, items: int, what: str) -> tuple[np.ndarray, np.ndarray]:
-    if hasattr(heldout, "tocsr"):
-        if heldout.shape != (users, items):
-            raise errors.OptionError(f"{what} has the shape {list(heldout.shape)}; expected [{users}, {items}]")
-        return _sorted_rows(heldout, what)
-    heldout = np.asarray(heldout)
-    if heldout.shape != (users,) or not np.issubdtype(heldout.dtype, np.integer):
-        raise errors.OptionError(
-            f"{what} is {heldout.dtype} {list(heldout.shape)}; expected integers [{users}], one item a user, or a "
-            "sparse matrix"
-        )
-    checked_indices(heldout, items, "item")
-    return np.arange(users + 1, dtype=np.int64), np.ascontiguousarray(heldout, np.int32)
-
-
-def _as_ids(ids, count: int, what: str):
-    if ids is None:
-        return np.arange(count, dtype=np.int64)
-    ids = np.asarray(ids)
-    if ids.shape != (count,):
-        raise errors.OptionError(f"{what} has the shape {list(ids.shape)}; expected [{count}]")
-    if ids.dtype.kind in "iu":
-        return columns.int64_column(ids, what)
-    return [columns.as_utf8(id, what) for id in ids]
 
 
 def _reload(path: str, digest: str) -> Dataset:

@@ -1,0 +1,97 @@
+"""The tables of interactions from which datasets are made: paths, arrays, sparse matrices."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+
+from negpipe import columns, errors
+from negpipe._ids import checked_indices
+
+Path = str | os.PathLike[str]
+
+FILES = ("cls", "path", "test", "validation")
+ROW_OPTIONS = {
+    "missing",
+    "na_values",
+    "min_rating",
+    "min_ratings",
+    "min_item_ratings",
+    "k_core",
+    "duplicates",
+    "split",
+    "unknown",
+    "ties",
+    "seed",
+    "expect",
+}
+
+
+def from_file(read, path, *arguments, **options):
+    try:
+        return read(path, *arguments, **options)
+    except errors.FileError as failure:
+        if not all(os.path.exists(name) for name in paths(path)):
+            raise errors.MissingFileError(str(failure)) from None
+        raise
+
+
+def check_split(split, test, validation) -> None:
+    if test is None and validation is not None:
+        raise errors.OptionError("validation needs test: both belong to a split that is made already")
+    if test is not None and split is not None:
+        raise errors.OptionError("split and test exclude each other: test gives a split")
+
+
+def paths(given) -> list[Path]:
+    """One path or several, or None."""
+    if given is None:
+        return []
+    return [given] if isinstance(given, (str, os.PathLike)) else list(given)
+
+
+def rows(users, items, times=None, ratings=None) -> tuple:
+    """A table for the extension module, of columns with their valid rows."""
+    valid = columns.both_valid(users[1], items[1], None if times is None else times[1])
+    return users[0], items[0], None if times is None else times[0], ratings, valid
+
+
+def sorted_rows(matrix, what: str) -> tuple[np.ndarray, np.ndarray]:
+    """Offsets int64 and ascending items int32 of a SciPy sparse matrix."""
+    if not hasattr(matrix, "tocsr"):
+        raise TypeError(f"{what} is a {type(matrix).__name__}; expected a SciPy sparse matrix or array")
+    csr = matrix.tocsr(copy=True)
+    try:
+        csr.check_format(full_check=True)
+    except ValueError as failure:
+        raise errors.OptionError(f"{what} is not a sparse matrix in good order: {failure}") from None
+    csr.sum_duplicates()
+    csr.sort_indices()
+    return np.ascontiguousarray(csr.indptr, np.int64), np.ascontiguousarray(csr.indices, np.int32)
+
+
+def heldout_rows(heldout, users: int, items: int, what: str) -> tuple[np.ndarray, np.ndarray]:
+    if hasattr(heldout, "tocsr"):
+        if heldout.shape != (users, items):
+            raise errors.OptionError(f"{what} has the shape {list(heldout.shape)}; expected [{users}, {items}]")
+        return sorted_rows(heldout, what)
+    heldout = np.asarray(heldout)
+    if heldout.shape != (users,) or not np.issubdtype(heldout.dtype, np.integer):
+        raise errors.OptionError(
+            f"{what} is {heldout.dtype} {list(heldout.shape)}; expected integers [{users}], one item a user, or a "
+            "sparse matrix"
+        )
+    checked_indices(heldout, items, "item")
+    return np.arange(users + 1, dtype=np.int64), np.ascontiguousarray(heldout, np.int32)
+
+
+def as_ids(ids, count: int, what: str):
+    if ids is None:
+        return np.arange(count, dtype=np.int64)
+    ids = np.asarray(ids)
+    if ids.shape != (count,):
+        raise errors.OptionError(f"{what} has the shape {list(ids.shape)}; expected [{count}]")
+    if ids.dtype.kind in "iu":
+        return columns.int64_column(ids, what)
+    return [columns.as_utf8(id, what) for id in ids]
