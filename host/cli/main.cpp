@@ -1,6 +1,6 @@
-// The program negpipe. Exit status: 0 success; 1 verify found a broken promise; 2 wrong options; 3 unreadable ratings;
-// 4 damaged or foreign data; 5 impossible request; 6 error of the operating system; 7 backend missing or failed;
-// 8 out of memory, or a bug; 130 interrupted by a signal.
+// The program negpipe. Exit status: 0 success; 1 verify found a broken guarantee; 2 wrong options; 3 unreadable
+// ratings; 4 damaged or foreign data; 5 impossible request; 6 error of the operating system; 7 backend missing or
+// failed; 8 out of memory, or a bug; 130 interrupted by a signal.
 #include <cstdio>
 #include <exception>
 #include <iostream>

@@ -45,7 +45,7 @@ std::string to_text(const verify_report& report) {
   const std::string what = fmt::format("{} cycles{}: {} records, {} points", report.cycle_count,
                                        report.has_evaluation ? " and the evaluation data" : "", report.record_count,
                                        report.point_count);
-  return text + (report.failure_count == 0 ? fmt::format("verified {}; every promise holds\n", what)
+  return text + (report.failure_count == 0 ? fmt::format("verified {}; every guarantee holds\n", what)
                                            : fmt::format("read {}; {} failures\n", what, report.failure_count));
 }
 
@@ -73,7 +73,7 @@ void run_verify(verify_arguments& arguments) {
 void add_verify(CLI::App& app) {
   auto arguments = std::make_shared<verify_arguments>();
   CLI::App& command =
-      *app.add_subcommand("verify", "Read records and check every promise against the dataset and the seed");
+      *app.add_subcommand("verify", "Read records and check every guarantee against the dataset and the seed");
   command.add_option("DATASET", arguments->dataset_folder, "the dataset that the records were generated from")
       ->required();
   command.add_option("DIR", arguments->folder, "a folder that generate wrote to")->required();

@@ -1,4 +1,4 @@
-"""Reads datasets and records without the program and its Python package, and checks their promises.
+"""Reads datasets and records without the program and its Python package, and checks their guarantees.
 
 Every check is an assertion. Written for small data: plain Python where speed does not matter."""
 
