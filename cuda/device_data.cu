@@ -69,6 +69,11 @@ void device_data::take(cuda::device_dataset&& made) {
   memory->release_unused();
 }
 
+void device_data::upload(const dataset_weights& given, std::uint64_t positive_count) {
+  host_weights = given;
+  if (given.draw() != nullptr) weights = cuda::device_weights(*given.draw(), positive_count, *memory, stream);
+}
+
 std::string device_data::description() const {
   const cuda::device_guard current(device);
   cudaDeviceProp properties{};

@@ -12,6 +12,7 @@
 #include "memory.hpp"
 #include "negpipe/column_checks.hpp"
 #include "negpipe/device.hpp"
+#include "negpipe/item_weights.hpp"
 #include "stream.hpp"
 
 namespace negpipe::cuda {
@@ -39,6 +40,15 @@ struct device_data {
   /// Takes over a dataset that is being built on the stream, and waits for the stream.
   void take(cuda::device_dataset&& made);
 
+  /// Uploads weights of the dataset, before take().
+  void upload(const dataset_weights& given, std::uint64_t positive_count);
+
+  /// Returns a plan of the host with its weights in device memory.
+  training_plan on_device(training_plan plan) const {
+    plan.weights = weights.draw();
+    return plan;
+  }
+
   std::string description() const;
   memory_location location() const { return {memory_space::device, device}; }
 
@@ -46,7 +56,8 @@ struct device_data {
   device_stream stream;
   std::unique_ptr<cuda::device_memory> memory;
   std::optional<cuda::device_dataset> dataset;
-  cuda::device_weights weights;  ///< uniform by default
+  dataset_weights host_weights;  ///< uniform by default; what plans of the host refer to
+  cuda::device_weights weights;
   dataset_counts counts{};
 };
 

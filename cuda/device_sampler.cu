@@ -11,16 +11,12 @@
 
 namespace negpipe {
 
-
 namespace {
 
 using cuda::launcher;
 using detail::form_of;
 
 training_options training_options_of(const sampler_options& options) {
-  if (!options.weights.is_uniform()) {
-    throw option_error("weights", "kernels draw uniformly; use a sampler with device \"cpu\" for weighted negatives");
-  }
   return {.seed = options.seed,
           .negatives = options.negatives,
           .epochs_per_cycle = options.epochs_per_cycle,
@@ -112,8 +108,12 @@ device_sampler::device_sampler(const dataset& data, const sampler_options& optio
   }
   const cuda::device_guard current(cuda::checked_device(on.device));
   const auto made = std::make_shared<detail::device_data>(on);
+  if (!options.weights.is_uniform()) {
+    made->upload(dataset_weights(data, options.weights), data.positive_count());
+    training_.weights = *made->host_weights.draw();
+  }
   made->take(cuda::device_dataset::upload_async(data, options.bitset_budget, form_of(on), *made->memory, on.stream));
-  load_kernels(made->dataset->view(), training_, evaluation_);
+  load_kernels(made->dataset->view(), made->on_device(training_), evaluation_);
   data_ = made;
 }
 
@@ -121,6 +121,10 @@ device_sampler::device_sampler(const device_interactions& data, const sampler_op
                                const device_options& on) {
   const cuda::device_guard current(cuda::checked_device(on.device));
   check_interactions(data, on.device);
+  if (!options.weights.is_uniform()) {
+    throw option_error("weights", "negatives of a dataset from columns on the device are uniform; make a sampler of a "
+                       "dataset for weighted ones");
+  }
   const auto made = std::make_shared<detail::device_data>(on);
   made->take(cuda::device_dataset::build_async(cuda::rows_from_interactions(data, *made->memory, on.stream),
                                                data.item_count, options.bitset_budget, form_of(on), *made->memory,
@@ -146,9 +150,10 @@ void device_sampler::fill(std::uint32_t cycle, std::uint64_t first, std::uint64_
   check_training_fill(training_, key, data_->counts, 0, count * training_.batch_size, out, data_->location());
   const cuda::device_guard current(data_->device);
   const cuda::target_columns target = cuda::target_columns::make(pointers_of(out));
+  const training_plan plan = data_->on_device(training_);
   for_each_range(training_, first, first + count,
                  [&](std::uint64_t position, std::uint64_t offset, std::uint64_t length) {
-                   cuda::fill_training_async(training_, key, data_->dataset->view(), position, length,
+                   cuda::fill_training_async(plan, key, data_->dataset->view(), position, length,
                                              target.skip(offset).columns, launcher{stream});
                  });
 }
@@ -159,7 +164,8 @@ void device_sampler::fill_points(std::uint32_t cycle, std::uint64_t first, std::
   check_training_fill(training_, key, data_->counts, first, count, out, data_->location());
   if (count == 0) return;
   const cuda::device_guard current(data_->device);
-  cuda::fill_training_async(training_, key, data_->dataset->view(), first, count, pointers_of(out), launcher{stream});
+  cuda::fill_training_async(data_->on_device(training_), key, data_->dataset->view(), first, count, pointers_of(out),
+                            launcher{stream});
 }
 
 void device_sampler::fill(std::uint32_t cycle, std::uint64_t batch, const pair_columns& out,
@@ -176,7 +182,8 @@ void device_sampler::fill_rows(std::uint32_t cycle, std::uint64_t first, std::ui
   check_pair_fill(training_, key, data_->counts, first, count, out, data_->location());
   if (count == 0) return;
   const cuda::device_guard current(data_->device);
-  cuda::fill_pairs_async(training_, key, data_->dataset->view(), first, count, pointers_of(out), launcher{stream});
+  cuda::fill_pairs_async(data_->on_device(training_), key, data_->dataset->view(), first, count, pointers_of(out),
+                         launcher{stream});
 }
 
 std::uint64_t device_sampler::evaluation_workspace_bytes() const {
@@ -239,7 +246,7 @@ namespace detail {
 
 replay_data::replay_data(std::shared_ptr<const device_data> owner, const training_plan& of, std::uint32_t batches)
     : data(std::move(owner)),
-      plan(of),
+      plan(data->on_device(of)),
       initial(cuda::initial_state(plan)),
       cursor(1, *data->memory, data->stream),
       states(batches, *data->memory, data->stream) {

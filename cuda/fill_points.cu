@@ -221,7 +221,8 @@ __global__ void __launch_bounds__(max_block_size)
   if (whole) store_items(range.columns, stores, quad, shared.items[threadIdx.x]);
 }
 
-// Makes the points of a range one by one: for plans that neighbour_plan does not cover, and unpacked positives.
+// Makes the points of a range one by one: for weighted negatives, plans that neighbour_plan does not cover, and
+// unpacked positives.
 template <typename Cursor>
 __global__ void fill_singly(const __grid_constant__ point_writer<Cursor> writer) {
   const fill_range& range = writer.cursor.range();
@@ -278,7 +279,9 @@ void launch_fill(const core::training_plan& plan, const device_view& data, std::
                  const Cursor& cursor, const launcher& on) {
   const nvtx_range range("negpipe fill points");
   const point_writer<Cursor> writer{plan, data.positives(), cursor};
-  if (data.packed_as == packing::none || !neighbour_plan<std::uint64_t>::covers(plan)) {
+  // The kernel of four neighbours draws uniformly.
+  const bool is_general = plan.weights.is_set() || data.packed_as == packing::none;
+  if (is_general || !neighbour_plan<std::uint64_t>::covers(plan)) {
     const dim3 grid(grid_for(core::ceil_div(count, on.block_size)), batches);
     on("launch of fill_singly", fill_singly<Cursor>, grid, writer);
   } else if (fits_32_bits(plan)) {

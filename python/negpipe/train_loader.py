@@ -43,7 +43,7 @@ class TrainLoader(Loader):
                     batches does not depend on the number of ranks.
     num_negatives:  negatives a positive, drawn from the items that are none of the user's positives.
     distribution:   of negatives: "uniform", or "popularity": in proportion to item_counts() ** alpha (0.75 by default).
-    weights:        integers [num_items] instead; 0 is never drawn. Both draw on the CPU only.
+    weights:        integers [num_items] instead; 0 is never drawn.
     seed:           64 bits; equal seeds give equal batches.
     padding:        how the last batch is filled: "resample" (points or rows of the epoch again), "mask", or "drop" it.
     device:         "auto" or "cpu": NumPy arrays. "cuda", "cuda:1": DeviceArrays, made there and handed to frameworks

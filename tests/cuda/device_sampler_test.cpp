@@ -91,6 +91,31 @@ TEST_P(device_contract, catalogues_of_more_than_65536_items_equal_the_cpu) {
   expect_evaluation(long_dataset(70'000), 5, {.negatives = 99, .batch_size = 700, .mlperf = true});
 }
 
+TEST_P(device_contract, weighted_batches_equal_the_cpu) {
+  const dataset data = long_dataset();
+  const positives_index index(data);
+  std::vector<std::uint32_t> numbers(5000);
+  for (std::uint32_t i = 0; i < 5000; ++i) numbers[i] = i % 3 == 0 ? i : 0;
+  const item_weights weights(std::move(numbers));
+  for (const padding_policy padding : every_padding) {
+    sampler_options training{.seed = 5, .negatives = 2, .batch_size = 9001, .padding = padding};
+    training.weights = weights;
+    expect_batches(data, training);
+    const device_sampler points(data, training, options());
+    const batch_cursor last{.cycle = 3, .batch = points.batch_count() - 1};
+    device_points next = points_for(points, data, 2);
+    points.make_replay(last, 2).fill_next(next.columns(), stream->get());
+    EXPECT_EQ(next.difference(points.plan(), last.cycle, last.batch, index.view(), stream->get()), "");
+    training.layout = batch_layout::pairwise;
+    const device_sampler rows(data, training, options());
+    device_pairs found(rows.plan(), item_type::uint16, *memory, stream->get());
+    for (const std::uint64_t batch : {std::uint64_t{0}, rows.batch_count() - 1}) {
+      rows.fill(7, batch, found.columns(), stream->get());
+      EXPECT_EQ(found.difference(7, batch, index.view(), stream->get()), "") << "batch " << batch;
+    }
+  }
+}
+
 TEST_P(device_contract, pairwise_batches_equal_the_cpu) {
   const dataset data = long_dataset();
   const positives_index index(data);

@@ -225,14 +225,20 @@ def test_a_replay_makes_one_batch_after_the_other(data, cuda, types):
         replay.seek(0, last + 1, stream)
 
 
+@pytest.mark.parametrize("layout", ["pointwise", "pairwise"])
+def test_weighted_negatives_are_those_of_the_cpu(data, layout):
+    options = {"layout": layout, "distribution": "popularity", "alpha": 0.75, "seed": 4}
+    wanted = negpipe.TrainLoader(data, BATCH_SIZE, **options).batch(1, 0)
+    made = negpipe.TrainLoader(data, BATCH_SIZE, device="cuda", **options).batch(1, 0)
+    assert_equal([np.asarray(column) for column in made], wanted)
+
+
 # ---- refusals
 
 
 def test_what_a_device_cannot_do_is_refused(data):
     with pytest.raises(errors.OptionError, match="cuda:99|99 does not exist"):
         negpipe.TrainLoader(data, BATCH_SIZE, device="cuda:99")[0]
-    with pytest.raises(errors.OptionError, match="weights"):
-        negpipe.TrainLoader(data, BATCH_SIZE, device="cuda", distribution="popularity")[0]
     with pytest.raises(errors.OptionError, match="layout"):
         pairs = negpipe.TrainLoader(data, BATCH_SIZE, layout="pairwise")
         _native.replay(pairs._sampler, 0, 1, 0, **pairs._dtypes, epoch=0, batch=0)
