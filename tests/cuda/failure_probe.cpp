@@ -12,6 +12,7 @@
 #include "equality/reference_columns.hpp"
 #include "negpipe/backend_factory.hpp"
 #include "negpipe/device.hpp"
+#include "negpipe/device_negatives.hpp"
 #include "negpipe/error.hpp"
 #include "negpipe/plan.hpp"
 #include "rows_from_interactions.hpp"
@@ -127,6 +128,28 @@ bool device_batches_are_equal(const dataset& data, const positives_index& index)
          rows.difference(*sampler.evaluation_plan(), 3, index.view(), stream.get()).empty();
 }
 
+// device_negative_sampler: weighted rows without repeats, and their membership.
+bool negatives_are_equal(const dataset& data) {
+  const auto memory = cuda::make_pool_memory();
+  const cuda::stream stream;
+  const negative_options options{.seed = 3, .weights = popularity_weights(data, 0.5)};
+  const device_negative_sampler sampler(data, options, {.stream = stream.get()});
+  const std::vector<std::int32_t> users{0, 1, -1, 2};
+  const auto given = cuda::upload_async(users.data(), users.size(), *memory, stream.get());
+  device_column out(20, 4, *memory, stream.get());
+  device_column mask(20, 1, *memory, stream.get());
+  const std::span<std::int32_t> items(reinterpret_cast<std::int32_t*>(out.data()), 20);
+  sampler.sample({given.data(), 4}, {.negatives = 5, .distinct = true}, items, stream.get());
+  sampler.contains({given.data(), 4}, {items.data(), 20}, {reinterpret_cast<std::uint8_t*>(mask.data()), 20},
+                   stream.get());
+  sampler.check(stream.get());
+  std::vector<std::int32_t> wanted(20);
+  negative_sampler(data, options).sample(users, {.negatives = 5, .distinct = true}, wanted);
+  const std::vector<std::uint8_t> no_hits(20);
+  return out.difference("negatives", wanted.data(), stream.get()).empty() &&
+         mask.difference("hits", no_hits.data(), stream.get()).empty();
+}
+
 outcome run() {
   const dataset data = edge_dataset(400);
   const positives_index index(data);
@@ -134,8 +157,7 @@ outcome run() {
   static_cast<void>(filler->description());
   const bool all_equal =
       points_are_equal(*filler, index) && queued_points_are_equal(*filler, index) && rows_are_equal(*filler, index) &&
-      columns_build_the_same(data) &&
-      device_batches_are_equal(data, index);
+      columns_build_the_same(data) && device_batches_are_equal(data, index) && negatives_are_equal(data);
   return all_equal ? equal : different;
 }
 
