@@ -20,13 +20,14 @@ namespace {
   throw format_error(fmt::format("{}: {}; generate the folder again", path.string(), what));
 }
 
-/// Throws format_error unless a path leads to a regular file. An error that does not concern the file, such as missing
-/// permission, is left to the one who opens it.
+/// Throws format_error unless a path leads to a regular file. A path that the system cannot follow, for lack of
+/// permission or in a circle of links, is left to the one who opens it.
 void require_regular(const fs::path& path, const std::string& if_missing) {
   std::error_code failure;
   const fs::file_status found = fs::status(path, failure);
-  if (found.type() == fs::file_type::regular || failure == std::errc::permission_denied) return;
-  refuse(path, found.type() == fs::file_type::not_found ? if_missing : "is not a regular file");
+  const bool missing = found.type() == fs::file_type::not_found;
+  if (found.type() == fs::file_type::regular || (failure && !missing)) return;
+  refuse(path, missing ? if_missing : "is not a regular file");
 }
 
 std::vector<record_column> columns_in(const record::ready_file& ready) {
