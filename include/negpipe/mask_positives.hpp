@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "negpipe/dataset.hpp"
@@ -23,8 +24,11 @@ struct score_matrix {
 
 /// Sets the scores of each user's training positives to minus infinity, in place.
 /// - users: [row_count]; row r belongs to users[r]. A user may stand in several rows.
-/// - Throws option_error, before anything is written: `scores` of another shape, a value of `users` out of range.
-/// - Thread-safe for different matrices. Costs one write a positive, and reads no score.
-void mask_positives(const dataset& data, std::span<const std::int32_t> users, const score_matrix& scores);
+/// - also: a held-out set whose items are masked too, such as validation when the test set is ranked.
+/// - Throws option_error, before anything is written: `scores` of another shape, a value of `users` out of range, or
+///   `also` a set that the dataset does not have.
+/// - Thread-safe for different matrices. Costs one write an item, and reads no score.
+void mask_positives(const dataset& data, std::span<const std::int32_t> users, const score_matrix& scores,
+                    std::optional<heldout_set> also = {});
 
 }  // namespace negpipe

@@ -1,7 +1,9 @@
 // Full ranking on the CPU.
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/string.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "bindings.hpp"
@@ -24,7 +26,9 @@ score_type type_of(const nb::dlpack::dtype& type) {
 }
 
 /// as_bfloat16: scores is any 16-bit type and holds bfloat16, which NumPy does not hand over.
-void mask(const dataset& data, const score_array& scores, const user_array& users, bool as_bfloat16) {
+/// also: "test", "validation", or empty.
+void mask(const dataset& data, const score_array& scores, const user_array& users, bool as_bfloat16,
+          const std::string& also) {
   const score_matrix matrix{.data = scores.data(),
                             .type = as_bfloat16 ? score_type::bfloat16 : type_of(scores.dtype()),
                             .row_count = static_cast<std::int64_t>(scores.shape(0)),
@@ -32,14 +36,16 @@ void mask(const dataset& data, const score_array& scores, const user_array& user
                             .row_stride = scores.stride(0),
                             .item_stride = scores.stride(1)};
   const nb::gil_scoped_release released;
-  mask_positives(data, {users.data(), users.size()}, matrix);
+  std::optional<heldout_set> set;
+  if (!also.empty()) set = also == "test" ? heldout_set::test : heldout_set::validation;
+  mask_positives(data, {users.data(), users.size()}, matrix, set);
 }
 
 }  // namespace
 
 void bind_ranking(nb::module_& module) {
   module.def("mask_positives", &mask, nb::arg("data"), nb::arg("scores").noconvert(), nb::arg("users"),
-             nb::kw_only(), nb::arg("as_bfloat16") = false);
+             nb::kw_only(), nb::arg("as_bfloat16") = false, nb::arg("also") = "");
 }
 
 }  // namespace negpipe::python

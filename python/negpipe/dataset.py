@@ -321,16 +321,31 @@ class Dataset:
         """Returns the number of users with each item among their training positives: int64 [num_items]."""
         return np.bincount(self.positive_items, minlength=self.num_items)
 
-    def mask_positives_(self, scores, users: npt.ArrayLike):
+    def heldout_of(
+        self, users: npt.ArrayLike, split: str = "test"
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
+        """Returns the held-out items of users as (offsets [n + 1], items): users[i] has
+        items[offsets[i]:offsets[i + 1]], ascending. FullRankingMetrics.update takes them.
+
+        users: integers [n], in any order, with repeats. split: "test" or "validation".
+
+        Raises OutOfRangeError (an IndexError), OptionError (a ValueError).
+        """
+        checked = masking.checked_users(self, users)
+        return masking.rows_of(*masking.held_out(self, masking.checked_set(self, split, "split")), checked)
+
+    def mask_positives_(self, scores, users: npt.ArrayLike, also: str | None = None):
         """Sets the scores of each user's training positives to minus infinity, in place, and returns scores.
 
         scores: [n, num_items], floating point; NumPy array or PyTorch tensor, on any device, of any strides. A JAX
                 array is immutable: negpipe.jax.mask_positives returns a masked copy.
         users:  integers [n]; row i holds the scores of user users[i].
+        also:   "validation" masks the user's validation items too, for ranking the test set of a dataset that has
+                both; "test" masks the test items.
 
         Raises OutOfRangeError (an IndexError), OptionError (a ValueError), TypeError.
         """
-        return masking.mask_positives_(self, scores, users)
+        return masking.mask_positives_(self, scores, users, also)
 
     # ---- ids
 

@@ -19,17 +19,19 @@ from negpipe import errors, eval_loader, loader, masking, train_loader
 Batch = loader.Batch
 
 
-def mask_positives(data, scores: jax.Array, users) -> jax.Array:
+def mask_positives(data, scores: jax.Array, users, also: str | None = None) -> jax.Array:
     """Returns scores with minus infinity at each user's training positives, on the device of scores.
 
     scores: [n, num_items], floating point. users: integers [n], known outside jit; row i holds the scores of user
-    users[i]. Compiled once for each power of two that the number of positives comes near.
+    users[i]. also: "validation" or "test" masks the user's items of this set too. Compiled once for each power of two
+    that the number of masked items comes near.
 
     Raises OutOfRangeError (an IndexError), OptionError (a ValueError).
     """
     if not jnp.issubdtype(scores.dtype, jnp.floating):
         raise errors.OptionError(f"`scores` is {scores.dtype}; expected a floating-point type")
-    rows, items = masking.positions(data, masking.checked_users(data, users, scores.shape))
+    users = masking.users_of_rows(data, users, scores.shape)
+    rows, items = masking.positions(data, users, also and masking.checked_set(data, also, "also"))
     size = 1 << max(len(rows) - 1, 0).bit_length()
     index = np.full((2, size), np.iinfo(np.int32).max, np.int32)  # what lies outside is dropped
     index[:, : len(rows)] = rows, items

@@ -34,6 +34,16 @@ TEST(mask_positives, sets_the_positives_of_each_row) {
   }
 }
 
+TEST(mask_positives, masks_a_held_out_set_too_on_request) {
+  const std::vector<int> with_test{0, 1, 0, 1, 1, 1, 0, 1, 1, 0, 0, 0, 1, 1, 0, 1};
+  std::vector<float> scores(16, 5.0F);
+  mask_positives(small_dataset(), users, {scores.data(), score_type::float32, 4, 4, 4}, heldout_set::test);
+  for (std::size_t i = 0; i < 16; ++i) EXPECT_EQ(scores[i] != 5.0F, with_test[i] == 1) << i;
+  EXPECT_THROW(
+      mask_positives(small_dataset(), users, {scores.data(), score_type::float32, 4, 4, 4}, heldout_set::validation),
+      option_error);
+}
+
 TEST(mask_positives, keeps_what_lies_between_and_around_the_rows) {
   // Columns of a transposed matrix with a row of padding, walked backwards.
   std::vector<double> memory(6 * 5, 1.0);

@@ -130,6 +130,73 @@ def test_scores_and_users_that_do_not_fit_are_refused(data, scores, users, error
         data.mask_positives_(scores, users)
 
 
+@pytest.fixture(scope="module")
+def split_data():
+    """Users of whom some have no test item, some no validation item, some several: a split that is given."""
+    pyarrow = pytest.importorskip("pyarrow")
+    random = np.random.default_rng(7)
+    pairs = random.permutation(30 * 50)[:500]
+    users, items = pairs // 50, pairs % 50
+    train, validation, test = (
+        pyarrow.table({"user_id": users[part], "item_id": items[part]})
+        for part in (slice(0, 400), slice(400, 450), slice(450, 500))
+    )
+    return negpipe.Dataset.from_arrow(train, validation=validation, test=test, min_ratings=1, unknown="drop")
+
+
+@pytest.mark.parametrize("split", ["test", "validation"])
+def test_held_out_items_of_a_block_of_users_are_given_as_metrics_take_them(split_data, split):
+    users = [7, 0, 7, split_data.num_users - 1]
+    offsets, items = split_data.heldout_of(users, split)
+    all_offsets, all_items = ((split_data.test_offsets, split_data.test_items) if split == "test"
+                              else (split_data.validation_offsets, split_data.validation_items))
+    assert len(set(np.diff(all_offsets).tolist())) > 2, "some have none, some several"
+    wanted = [all_items[all_offsets[user] : all_offsets[user + 1]] for user in users]
+    assert offsets.dtype == np.int64 and items.dtype == np.int32
+    assert [items[a:b].tolist() for a, b in zip(offsets, offsets[1:])] == [row.tolist() for row in wanted]
+    offsets, items = split_data.heldout_of(np.zeros(0, int), split)
+    assert offsets.tolist() == [0] and len(items) == 0
+
+
+@pytest.mark.parametrize("also", ["validation", "test"])
+@pytest.mark.parametrize("kind", ["numpy", "torch", "torch on a device", "jax"])
+def test_a_held_out_set_is_masked_too_on_request(split_data, kind, also):
+    users = np.array([7, 0, 7, split_data.num_users - 1], np.int32)
+    plain = np.ones((4, split_data.num_items), np.float32)
+    expected = masked_by_hand(split_data, plain, users)
+    offsets, items = split_data.heldout_of(users, also)
+    for row in range(4):
+        expected[row, items[offsets[row] : offsets[row + 1]]] = -np.inf
+    assert np.isinf(expected).sum() > np.isinf(masked_by_hand(split_data, plain, users)).sum()
+    if kind == "numpy":
+        found = split_data.mask_positives_(plain, users, also=also)
+    elif kind == "jax":
+        jnp = pytest.importorskip("jax.numpy")
+        import negpipe.jax
+
+        found = np.asarray(negpipe.jax.mask_positives(split_data, jnp.asarray(plain), users, also=also))
+    else:
+        torch = pytest.importorskip("torch", reason="PyTorch is not installed; run scripts/setup-torch")
+        scores = torch.from_numpy(plain)
+        mask = masking._mask_indexed if kind == "torch on a device" else masking.mask_positives_
+        mask(split_data, scores, users, also)
+        found = scores.numpy()
+    assert np.array_equal(found, expected)
+
+
+def test_sets_that_are_not_there_are_refused(data):
+    scores = np.ones((1, 100))
+    with pytest.raises(errors.OptionError, match="`also`: the dataset has no validation set"):
+        data.mask_positives_(scores, [0], also="validation")
+    with pytest.raises(errors.OptionError, match="`also`: 'training' given; expected 'test' or 'validation'"):
+        data.mask_positives_(scores, [0], also="training")
+    with pytest.raises(errors.OptionError, match="`split`: the dataset has no validation set"):
+        data.heldout_of([0], "validation")
+    with pytest.raises(errors.OutOfRangeError, match="value 1 is 50"):
+        data.heldout_of([0, 50])
+    assert (scores == 1).all()
+
+
 # ---- metrics
 
 
