@@ -6,6 +6,8 @@
 #include "negpipe/error.hpp"
 #include "negpipe/pipeline.hpp"
 #include "negpipe/record_batches.hpp"
+#include "negpipe/version.hpp"
+#include "ready_file.hpp"
 #include "record_folders.hpp"
 
 namespace negpipe {
@@ -14,9 +16,16 @@ namespace {
 
 record_batches batches_of(const pipeline::record_folder& folder) {
   record_batches batches(folder.path);
-  if (batches.is_training() != folder.is_evaluation) return batches;
-  throw format_error(fmt::format("{}: \"kind\" does not match this folder; generate the folder again",
-                                 (folder.path / record::ready_file_name).string()));
+  const std::string path = (folder.path / record::ready_file_name).string();
+  if (batches.is_training() == folder.is_evaluation) {
+    throw format_error(path + ": \"kind\" does not match this folder; generate the folder again");
+  }
+  const record::ready_file ready = record::parse_ready_text(batches.ready_json(), path);
+  if (ready.stream_version == 0 || ready.stream_version > stream_version) {
+    throw format_error(fmt::format("{}: \"stream_version\" is {}, 1 to {} wanted; hash it with negpipe {}", path,
+                                   ready.stream_version, stream_version, ready.library_version));
+  }
+  return batches;
 }
 
 /// Hashes the records of one folder.

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
 #include <string>
+#include <utility>
 
 #include "negpipe/error.hpp"
 
@@ -18,6 +20,7 @@ candidates::candidates(dataset data, heldout_set set, std::span<const std::int32
   }
   if (data_.heldout(set_).offsets.empty()) throw format_error("the dataset has no validation set");
   for (std::size_t row = 0; row < row_count(); ++row) check(row);
+  refuse_repeated_rows();
   mark_duplicates();
 }
 
@@ -44,6 +47,19 @@ void candidates::check(std::size_t row) const {
     throw format_error(where + "item " + data_.item_ids().to_string(static_cast<std::size_t>(items(row)[0])) +
                        " is not a " + (set_ == heldout_set::test ? "test" : "validation") + " item" + of_user);
   }
+}
+
+void candidates::refuse_repeated_rows() const {
+  std::vector<std::size_t> rows(row_count());
+  std::iota(rows.begin(), rows.end(), std::size_t{0});
+  const auto evaluated = [this](std::size_t row) { return std::pair(users_[row], items(row)[0]); };
+  std::ranges::stable_sort(rows, {}, evaluated);
+  const auto repeated = std::ranges::adjacent_find(rows, {}, evaluated);
+  if (repeated == rows.end()) return;
+  const auto [user, item] = evaluated(repeated[0]);
+  throw format_error("row " + std::to_string(repeated[1]) + " repeats row " + std::to_string(repeated[0]) + ": item " +
+                     data_.item_ids().to_string(static_cast<std::size_t>(item)) + " of user " +
+                     data_.user_ids().to_string(static_cast<std::size_t>(user)) + " would count twice");
 }
 
 void candidates::mark_duplicates() {

@@ -15,8 +15,8 @@ namespace negpipe::python {
 class candidates {
  public:
   /// users: [n]; items: [n * row_length], the held-out item of each row first. row_length is 2 or more.
-  /// Throws format_error, naming the row, unless each row begins with an item of its user's held-out set, has none of
-  /// the user's training positives, and all are users and items of the dataset.
+  /// Throws format_error, naming the row, unless each row begins with an item of its user's held-out set, another one
+  /// than any other row, has none of the user's training positives, and all are users and items of the dataset.
   candidates(dataset data, heldout_set set, std::span<const std::int32_t> users, std::span<const std::int32_t> items);
 
   std::size_t row_count() const { return users_.size(); }
@@ -33,6 +33,7 @@ class candidates {
     return std::span(values).subspan(row * row_length_, row_length_);
   }
   void check(std::size_t row) const;
+  void refuse_repeated_rows() const;
   void mark_duplicates();
 
   dataset data_;

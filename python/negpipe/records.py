@@ -167,20 +167,31 @@ def _folders_of(folder):
     return found
 
 
+def _hash_folder(records):
+    version = records.ready["stream_version"]
+    if not 1 <= version <= _native.stream_version:
+        raise FormatError(
+            f'{records.path / READY_FILE}: "stream_version" is {version}, 1 to {_native.stream_version} wanted; hash it '
+            f"with negpipe {records.ready['library_version']}"
+        )
+    return hash_batches(records.path.name, records.batches())
+
+
 def hash(folder):  # noqa: A001 - the name of the program's subcommand
     """Returns the RecordHash of each cycle of an output folder, ascending, and then of the evaluation data, if any.
 
-    For a folder of records the list has one element. Raises FormatError, also for an unfinished folder.
+    For a folder of records the list has one element. Raises FormatError, also for an unfinished folder, and for a later
+    stream version.
     """
     folder = pathlib.Path(folder)
     if os.path.lexists(folder / READY_FILE):
-        return [hash_batches(folder.name, RecordFolder(folder).batches())]
+        return [_hash_folder(RecordFolder(folder))]
     hashes = []
     for path, is_training in _folders_of(folder):
         records = RecordFolder(path)
         if records.is_training != is_training:
             raise FormatError(f'{path / READY_FILE}: "kind" does not match this folder')
-        hashes.append(hash_batches(path.name, records.batches()))
+        hashes.append(_hash_folder(records))
     if not hashes:
         raise FormatError(f"{folder} holds no finished records; give the folder that generate or produce wrote to")
     return hashes

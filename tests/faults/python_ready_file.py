@@ -115,6 +115,11 @@ class _Fields:
             raise _wanted(name, value, f"a whole number from {minimum} to {maximum}")
         return value
 
+    def real(self, name, minimum, maximum):
+        value = self._value(name)
+        if type(value) not in (int, float) or not minimum <= value <= maximum:
+            raise _wanted(name, value, f"a number from {minimum} to {maximum}")
+
     def text(self, name, pattern=None, wanted="a text"):
         value = self._value(name)
         if not isinstance(value, str) or (pattern is not None and not pattern.fullmatch(value)):
@@ -140,11 +145,21 @@ class _Fields:
         return self._value(name)
 
 
+def _check_distribution(fields):
+    """Draws are uniform unless the fields are there."""
+    if not fields.has("distribution") and not fields.has("weights_digest"):
+        return
+    if fields.one_of("distribution", "popularity", "weights") == "popularity":
+        fields.real("alpha", 0, 16)
+    fields.text("weights_digest", _DIGEST, "32 hexadecimal digits")
+
+
 def _check_kind(fields, kind):
     """Checks the fields of training or evaluation data.
 
     Returns (whether there is a valid_point_mask, the number of negatives in a row of the pairwise layout, else None).
     """
+    _check_distribution(fields)
     if kind == "eval":
         fields.number("eval_negatives", maximum=_U32)
         fields.boolean("mlperf")

@@ -120,6 +120,8 @@ def damaged(rows, data, what):
         return rows[:0]
     elif what == "matrix":
         return rows["negative_item_ids"]
+    elif what == "repeated row":
+        rows[9] = rows[2]
     elif what == "two dimensions":
         return rows.reshape(2, -1)
     elif what == "floats":
@@ -130,6 +132,7 @@ def damaged(rows, data, what):
 @pytest.mark.parametrize(
     ("what", "message"),
     [
+        ("repeated row", r"row 9 repeats row 2: item \d+ of user \d+ would count twice"),
         ("positive", r"row 3: item \d+ is a training positive of user \d+; is the file of another dataset"),
         ("heldout", r"row 4: item \d+ is not a test item of user \d+; is the file of another dataset"),
         ("unknown item", "item id 1000000000 is not in the dataset"),
@@ -175,6 +178,8 @@ def test_parquet_files_without_rows_are_refused(data, tmp_path):
     parquet.write_table(parquet.read_table(tmp_path / "rows.parquet").slice(0, 0), tmp_path / "none.parquet")
     with pytest.raises(errors.FormatError, match="0 of 0 rows have no"):
         negpipe.EvalLoader(data, candidates=tmp_path / "none.parquet")
+    with pytest.raises(errors.OptionError, match="candidates are not drawn"):
+        negpipe.EvalLoader(data, candidates=tmp_path / "rows.parquet", distribution="popularity")
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

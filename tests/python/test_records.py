@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 from negpipe import records
-from program import SMALL, negpipe
+from program import BAD_DATA, SMALL, negpipe, refuses
 
 
 def program_hashes(folder):
@@ -85,6 +85,31 @@ def test_a_ready_file_without_a_layout_is_pointwise(run, tmp_path):
     assert ready.pop("layout") == "pointwise"
     (folder / "ready.json").write_text(json.dumps(ready))
     assert records.hash(folder)[0].all_batches == records.hash(run)[0].all_batches
+
+
+@pytest.mark.parametrize("version", [0, 2, 99])
+def test_unknown_stream_versions_are_not_hashed(version, run, tmp_path):
+    path = tmp_path / "eval_data/ready.json"
+    shutil.copytree(run / "eval_data", path.parent)
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"stream_version": version}))
+    with pytest.raises(records.FormatError, match=f'"stream_version" is {version}, 1 to 1 wanted'):
+        records.hash(tmp_path)
+    refuses(BAD_DATA, "hash", tmp_path, naming=["stream_version", version, "1 to 1"])
+
+
+@pytest.mark.parametrize("folder", ["training_epochs/cycle_00000", "eval_data"])
+def test_a_distribution_must_be_whole(folder, run, tmp_path):
+    shutil.copytree(run / folder, tmp_path / "copy")
+    ready = json.loads((tmp_path / "copy/ready.json").read_text())
+    whole = {"distribution": "popularity", "alpha": 1, "weights_digest": "0" * 32}
+    for fields, is_refused in [(whole, False), ({"weights_digest": "0" * 32}, True), ({**whole, "alpha": 17}, True),
+                               ({**whole, "weights_digest": "x"}, True), ({"distribution": "uniform"}, True)]:
+        (tmp_path / "copy/ready.json").write_text(json.dumps(ready | fields))
+        if is_refused:
+            with pytest.raises(records.FormatError):
+                records.RecordFolder(tmp_path / "copy")
+        else:
+            assert records.RecordFolder(tmp_path / "copy").ready["alpha"] == 1
 
 
 def test_a_folder_of_records_itself(run):
