@@ -37,8 +37,9 @@ _ARGUMENTS = {
     **{
         "--" + name.replace("_", "-"): name
         for name in (
-            "batch_size cache_id cycles_ahead data_dir device epochs_per_cycle eval_batch_size eval_negatives log_file "
-            "min_ratings num_neg padding seed threads timeout"
+            "alpha batch_size cache_id cycles_ahead data_dir device distribution epochs_per_cycle eval_alpha "
+            "eval_batch_size eval_distribution eval_negatives eval_weights layout log_file min_ratings num_neg padding "
+            "seed threads timeout weights"
         ).split()
     },
 }
@@ -194,6 +195,28 @@ def raw_ids(folder, name):
     return [text[begin:end].decode(errors="surrogateescape") for begin, end in zip(offsets[:-1], offsets[1:])]
 
 
+def distribution_options(prefix, distribution, alpha, weights, cache_root):
+    """Returns the options of a distribution by flag. prefix: of the flags, "" or "eval-".
+
+    weights: an .npy file, an array, which is written to the cache folder, or None.
+    """
+    options = {} if distribution == "uniform" else {f"--{prefix}distribution": distribution}
+    if alpha is not None:
+        options[f"--{prefix}alpha"] = alpha
+    if weights is None:
+        return options
+    if isinstance(weights, (str, os.PathLike)):
+        path = pathlib.Path(weights).absolute()
+    else:
+        path = pathlib.Path(cache_root) / f"{prefix}weights.npy"
+        array = np.asarray(weights)
+        if array.dtype.kind not in "iu":
+            name = f"{prefix}weights".replace("-", "_")
+            raise ValueError(f"{name} is {array.dtype}; expected integers, one an item, or the path of an .npy file")
+        np.save(path, array.astype(np.uint64 if array.dtype == np.uint64 else np.int64))
+    return options | {f"--{prefix}weights": path}
+
+
 @dataclasses.dataclass(frozen=True)
 class Plan:
     """The options of a producer by flag, and the resulting numbers of batches."""
@@ -203,7 +226,9 @@ class Plan:
 
     @property
     def train_steps(self):
-        points = self.options["--epochs-per-cycle"] * self.counts.positives * (1 + self.options["--num-neg"])
+        points = self.options["--epochs-per-cycle"] * self.counts.positives
+        if self.options.get("--layout", "pointwise") == "pointwise":
+            points *= 1 + self.options["--num-neg"]
         whole, rest = divmod(points, self.options["--batch-size"])
         return whole if rest == 0 or self.options["--padding"] == "drop" else whole + 1
 

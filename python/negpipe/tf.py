@@ -145,6 +145,13 @@ def instantiate_pipeline(
     min_ratings=20,
     duplicates="error",
     padding="resample",
+    layout="pointwise",
+    distribution="uniform",
+    alpha=None,
+    weights=None,
+    eval_distribution="uniform",
+    eval_alpha=None,
+    eval_weights=None,
     cycles_ahead=3,
     timeout=7200,
     start_timeout=300,
@@ -174,6 +181,11 @@ def instantiate_pipeline(
       seed: determines all random choices. Drawn if neither seed nor deterministic is given; ready.json records it.
       device: as in the program. Default: the CPU, because TensorFlow takes all memory of the GPUs it sees. Use "cuda:1"
         for a GPU that the trainer does not use, "auto" for a trainer on the CPU.
+      layout: "pointwise", or "pairwise": rows of a user, a positive and num_neg negatives; batch_size counts rows, and
+        cycles yield {user_id, item_id, negative_item_id} without labels.
+      distribution, alpha: of training negatives: "uniform", or "popularity" to the power of alpha (0.75 by default).
+      weights: integers [num_items] instead, or the path of an .npy file with them. Drawn on the CPU.
+      eval_distribution, eval_alpha, eval_weights: the same for evaluation negatives; eval_alpha is 1 by default.
       eval_negatives, eval_infeasible, min_ratings, duplicates, padding, cycles_ahead, timeout, threads, log_file: as in
         the program. timeout is rounded up to seconds. Default of log_file: DATA_DIR/data_gen_proc_ID.log.
       evaluation: if False, no evaluation data is made, and asking for it raises ValueError.
@@ -203,6 +215,7 @@ def instantiate_pipeline(
         "--eval-infeasible": eval_infeasible,
         "--epochs-per-cycle": epochs_per_cycle,
         "--padding": padding,
+        "--layout": layout,
         "--cycles-ahead": cycles_ahead,
         "--timeout": math.ceil(min(timeout, _MAX_TIMEOUT_SECONDS)),
         "--device": device,
@@ -213,6 +226,8 @@ def instantiate_pipeline(
     cache_root = producer.make_cache(data_dir, cache_id)
     handle = producer.Producer(data_dir, cache_id, log_file)
     try:
+        options |= producer.distribution_options("", distribution, alpha, weights, cache_root)
+        options |= producer.distribution_options("eval-", eval_distribution, eval_alpha, eval_weights, cache_root)
         folder = producer.settle_dataset(dataset, data_dir, cache_root, match_mlperf, min_ratings, seed, duplicates)
         plan = producer.Plan(producer.read_counts(folder), options)
         if use_subprocess:
@@ -232,9 +247,9 @@ def instantiate_pipeline(
 def make_input_fn(ncf_dataset, is_training, *, timeout=None):
     """Waits for the next cycle, or for the evaluation data.
 
-    Returns (input_fn, record_dir, batch_count). input_fn(params) makes a tf.data.Dataset of ({user_id, item_id},
-    labels) or {user_id, item_id, duplicate_mask}. The caller must delete record_dir of a training cycle after
-    reading it. If ncf_dataset is None, the data is synthetic.
+    Returns (input_fn, record_dir, batch_count). input_fn(params) makes a tf.data.Dataset with the elements of
+    read_dataset: ({user_id, item_id}, labels) or {user_id, item_id, duplicate_mask}. The caller must delete record_dir
+    of a training cycle after reading it. If ncf_dataset is None, the data is synthetic.
 
     input_fn reads params["batch_size"], or for evaluation params["eval_batch_size"] if given, and raises ValueError if
     the records have another size. params["use_tpu"]: int32 items. params["hash_pipeline"]: logs the hashes first.

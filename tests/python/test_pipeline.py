@@ -15,7 +15,7 @@ import pytest
 from negpipe import producer, program, records
 from negpipe import tf as negpipe_tf
 from pipelines import PARAMS, USUAL, hashes
-from program import PROGRAM, negpipe
+from program import PROGRAM, SMALL, negpipe
 
 def test_two_cycles_equal_those_of_the_program(pipeline, run):
     ncf_dataset, cleanup_fn = pipeline()
@@ -72,6 +72,33 @@ def test_a_pipeline_without_evaluation_makes_cycles_only(pipeline):
     assert ncf_dataset.num_eval_steps == 0 and not ncf_dataset.eval_data_subdir.exists()
     with pytest.raises(ValueError, match="evaluation=False"):
         negpipe_tf.make_input_fn(ncf_dataset, False)
+
+
+@pytest.mark.parametrize("as_file", [False, True])
+def test_pairwise_rows_and_weights_equal_those_of_the_program(as_file, pipeline, dataset, tmp_path):
+    items = json.loads((dataset / "dataset.json").read_text())["items"]
+    weights = np.arange(items, dtype=np.int16) % 5 + 1
+    np.save(tmp_path / "weights.npy", weights.astype(int))
+    negpipe("generate", dataset, "--out", tmp_path / "run", "--seed", 42, *SMALL, "--layout", "pairwise", "--weights",
+            tmp_path / "weights.npy", "--eval-distribution", "popularity", "--eval-alpha", 0.5)
+    ncf_dataset, _ = pipeline(layout="pairwise", weights=str(tmp_path / "weights.npy") if as_file else weights,
+                              eval_distribution="popularity", eval_alpha=0.5)
+    cycle, evaluation = records.hash(tmp_path / "run")
+    with ncf_dataset:
+        for found in ncf_dataset.cycles(1):
+            assert found.batch_count == ncf_dataset.num_train_steps
+            assert found.dataset.element_spec["negative_item_id"].shape == (512, 4)
+            assert negpipe_tf.hash_pipeline(found.dataset, True).all_batches == cycle.all_batches
+        rows = ncf_dataset.evaluation_dataset()
+        assert negpipe_tf.hash_pipeline(rows, True).all_batches == evaluation.all_batches
+
+
+def test_distributions_that_do_not_fit_are_refused_by_argument(pipeline):
+    for options, message in [({"alpha": 0.5}, "alpha: is for the distribution popularity only"),
+                             ({"eval_weights": [1]}, "eval_weights: 1 weights given"),
+                             ({"weights": [0.5]}, "weights is float64; expected integers")]:
+        with pytest.raises(ValueError, match=message):
+            pipeline(**options)
 
 
 @pytest.mark.parametrize("padding", ["mask", "drop"])
