@@ -25,6 +25,12 @@ inline void require_uniform(const core::training_plan& plan) {
   throw option_error("weights", "the CUDA backend draws uniformly; use the CPU backend for weighted negatives");
 }
 
+inline void require_uniform(const core::evaluation_plan& plan) {
+  if (!plan.weights.is_set()) return;
+  throw option_error("eval_weights",
+                     "the CUDA backend draws uniformly; use the CPU backend for weighted evaluation negatives");
+}
+
 /// Training points from position first on.
 struct training_fill {
   const core::training_plan& plan;

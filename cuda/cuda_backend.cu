@@ -77,6 +77,7 @@ class cuda_backend final : public backend {
 
   void fill_evaluation(const evaluation_plan& plan, std::uint64_t first_row, std::uint64_t row_count,
                        const evaluation_columns& out) const override {
+    require_uniform(plan);
     check_evaluation_fill(plan, counts_, first_row, row_count, out, {});
     const core::evaluation_pointers host = pointers_of(out);
     const evaluation_fill fill{plan, first_row, host.item_width, options_.block_size};

@@ -45,6 +45,7 @@ class cuda_queue final : public fill_queue {
   void push_evaluation(const evaluation_plan& plan, std::uint64_t first_row, std::uint64_t row_count,
                        column_bytes out) override {
     check_evaluation_fill(plan, counts_, first_row, row_count, out);
+    require_uniform(plan);
     push(row_count * plan.row_length(), evaluation_fill{plan, first_row, items_, block_size_}, out);
   }
 

@@ -16,6 +16,14 @@ namespace {
 using cuda::launcher;
 using detail::form_of;
 
+evaluation_options evaluation_options_of(const sampler_options& options) {
+  if (!options.evaluation->weights.is_uniform()) {
+    throw option_error("eval_weights", "kernels draw uniformly; use a sampler with device \"cpu\" for weighted "
+                                       "evaluation negatives");
+  }
+  return *options.evaluation;
+}
+
 training_options training_options_of(const sampler_options& options) {
   return {.seed = options.seed,
           .negatives = options.negatives,
@@ -104,7 +112,7 @@ device_sampler::device_sampler(const dataset& data, const sampler_options& optio
           "evaluation: device_sampler does not evaluate a dataset with a validation set; use sampler, or give "
           "device_sampler what evaluation_rows() returns");
     }
-    evaluation_ = plan_evaluation(data, *options.evaluation, options.seed);
+    evaluation_ = plan_evaluation(data, evaluation_options_of(options), options.seed);
   }
   const cuda::device_guard current(cuda::checked_device(on.device));
   const auto made = std::make_shared<detail::device_data>(on);
@@ -132,7 +140,8 @@ device_sampler::device_sampler(const device_interactions& data, const sampler_op
   const cuda::device_view view = made->dataset->view();
   training_ = plan_training(view.positive_count, view.item_count, training_options_of(options));
   if (options.evaluation) {
-    evaluation_ = plan_evaluation(download_offsets(view), view.item_count, *options.evaluation, options.seed);
+    evaluation_ =
+        plan_evaluation(download_offsets(view), view.item_count, evaluation_options_of(options), options.seed);
   }
   load_kernels(view, training_, evaluation_);
   data_ = made;

@@ -6,11 +6,13 @@
 #include <cstddef>
 #include <functional>
 #include <mutex>
+#include <span>
 #include <vector>
 
 #include "negpipe/column_checks.hpp"
 #include "negpipe/run_control.hpp"
 #include "repeat_marker.hpp"
+#include "row_repair.hpp"
 #include "thread_pool.hpp"
 
 namespace negpipe {
@@ -81,6 +83,17 @@ std::uint64_t covered_count(const training_plan& plan, const core::cycle_key& ke
                             std::uint64_t count) {
   const bool covered = key.order.is_network() && plan.positive_count > 1 && first < plan.point_count;
   return covered ? std::min(count, plan.point_count - first) : 0;
+}
+
+// Makes the negatives of a user distinct: core::write_row. items: draws with replacement by weight.
+void make_distinct(const core::evaluation_plan& plan, const core::positives_view& view, user_id user,
+                   row_repairer& repair, std::span<std::int32_t> items) {
+  const std::uint32_t left = core::items_left(plan, view, user);
+  const std::uint64_t first = static_cast<std::uint64_t>(index(user)) * plan.row_length() + 1;
+  const row_rules rules{{view.heldout + index(user), 1}, true};
+  repair(view, user, plan.weights, core::evaluation_stream(), first, rules,
+         items.first(std::min<std::size_t>(left, items.size())));
+  for (std::size_t i = left; i < items.size(); ++i) items[i] = items[i - left];  // evaluation_plan::fewer
 }
 
 class cpu_backend final : public backend {
@@ -169,6 +182,8 @@ class cpu_backend final : public backend {
     const core::positives_view view = index_.view();
     std::vector<std::int32_t> items(plan.row_length());
     repeat_marker mark(view.item_count);
+    const bool is_repaired = !plan.with_replacement && plan.weights.is_set();
+    row_repairer repair(is_repaired ? plan.row_length() : 0, plan.seed);
     for (std::uint64_t i = begin; i < end; ++i) {
       const std::uint64_t row = first_row + i;
       const std::uint64_t offset = i * items.size();
@@ -179,6 +194,7 @@ class cpu_backend final : public backend {
       } else {
         items[0] = view.heldout[row];
         options_.kernels.fill_negatives(plan, view, user, items.data() + 1);
+        if (is_repaired) make_distinct(plan, view, user, repair, std::span(items).subspan(1));
       }
       std::fill_n(out.users + offset, items.size(), index(user));
       put_items(items, out.items, out.item_width, offset);

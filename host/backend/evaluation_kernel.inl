@@ -42,10 +42,10 @@ void fill_distinct(const core::evaluation_plan& plan, const core::positives_view
   for (std::uint32_t i = distinct; i < plan.negatives; ++i) items[i] = items[i - distinct];  // evaluation_plan::fewer
 }
 
-template <typename Lookup>
-void fill_drawn(const core::evaluation_plan& plan, const core::positives_view& view, user_id user,
-                std::int32_t* items) {
-  const draw_job job{view, plan.item_draw, {core::tag::eval_draw, core::tag::eval_fallback, 0}, plan.seed};
+template <typename Lookup, typename ItemDraw>
+void fill_drawn(const core::evaluation_plan& plan, const ItemDraw& item_draw, const core::positives_view& view,
+                user_id user, std::int32_t* items) {
+  const draw_job job{view, item_draw, core::evaluation_stream().draws, plan.seed};
   const std::uint64_t first = static_cast<std::uint64_t>(index(user)) * plan.row_length() + 1;
   const auto put = [&](std::uint64_t draw, std::uint32_t item) {
     items[draw - first] = static_cast<std::int32_t>(item);
@@ -61,13 +61,15 @@ void fill_drawn(const core::evaluation_plan& plan, const core::positives_view& v
     propose<Lookup>(job, block);
     settle<Lookup>(job, block, again);
     for (std::uint32_t i = 0; i < block.count; ++i) items[done + i] = static_cast<std::int32_t>(block.items[i]);
-    while (again.has_batch()) again.advance<Lookup>(job, put);
+    while (again.has_batch()) again.template advance<Lookup>(job, put);
   }
-  while (!again.is_empty()) again.advance<Lookup>(job, put);
+  while (!again.is_empty()) again.template advance<Lookup>(job, put);
 }
 
 void fill_negatives(const core::evaluation_plan& plan, const core::positives_view& view, user_id user,
                     std::int32_t* items) {
-  if (!plan.with_replacement) return fill_distinct(plan, view, user, items);
-  with_lookup(view.form, [&]<typename Lookup>(Lookup) { fill_drawn<Lookup>(plan, view, user, items); });
+  if (!plan.with_replacement && !plan.weights.is_set()) return fill_distinct(plan, view, user, items);
+  with_lookup(view.form, [&]<typename Lookup>(Lookup) {
+    with_item_draw(plan, [&](const auto& item_draw) { fill_drawn<Lookup>(plan, item_draw, view, user, items); });
+  });
 }

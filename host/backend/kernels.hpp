@@ -42,7 +42,8 @@ struct kernel_set {
   void (*fill_pairs)(const core::training_plan& plan, const core::cycle_key& key, const core::positives_view& view,
                      std::uint64_t first, std::uint64_t count, const core::pair_pointers& out);
 
-  /// Writes the negatives of one user to items [0, plan.negatives).
+  /// Writes the negatives of one user to items [0, plan.negatives). Distinct negatives by weight are the exception: the
+  /// draws are written as with replacement, and the caller repairs the row (row_repair.hpp).
   void (*fill_negatives)(const core::evaluation_plan& plan, const core::positives_view& view, user_id user,
                          std::int32_t* items);
 

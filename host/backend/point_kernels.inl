@@ -17,9 +17,9 @@ namespace {
 /// Plans with fewer points use 32-bit words for shuffled indices.
 constexpr std::uint64_t narrow_point_limit = 1ULL << 31;
 
-/// Calls work with the item draw of a plan.
-template <typename Work>
-void with_item_draw(const core::training_plan& plan, const Work& work) {
+/// Calls work with the item draw of a training or evaluation plan.
+template <typename Plan, typename Work>
+void with_item_draw(const Plan& plan, const Work& work) {
   if (plan.weights.is_set()) {
     work(plan.weights);
   } else {

@@ -20,6 +20,22 @@ std::map<std::string, Value> words_of(std::initializer_list<std::pair<Value, con
   return words;
 }
 
+/// Adds --distribution, --alpha and --weights, with a prefix after the dashes.
+void add_distribution_options(CLI::App& command, const std::string& prefix, const std::string& purpose,
+                              distribution_arguments& arguments) {
+  take_one_of<distribution_kind>(
+      command.add_option("--" + prefix + "distribution", arguments.kind,
+                         fmt::format("distribution of {} negatives: uniform, or popularity to the power of --{}alpha",
+                                     purpose, prefix)),
+      {{"uniform", distribution_kind::uniform}, {"popularity", distribution_kind::popularity}})
+      ->default_str("uniform");
+  command.add_option("--" + prefix + "alpha", arguments.alpha,
+                     fmt::format("exponent of the popularity, 0 to 16 (default {})", arguments.default_alpha));
+  command.add_option("--" + prefix + "weights", arguments.weights,
+                     fmt::format("an .npy file with an integer weight per item, by which {} negatives are drawn",
+                                 purpose));
+}
+
 }  // namespace
 
 void add_map_option(CLI::App& command, std::uint64_t& map_from) {
@@ -71,14 +87,8 @@ void add_generation_options(CLI::App& command, generation_arguments& arguments) 
                          "each, a row per positive"),
       words_of(layout_names))
       ->default_str("pointwise");
-  take_one_of<distribution_kind>(
-      command.add_option("--distribution", arguments.distribution,
-                         "distribution of training negatives: uniform, or popularity to the power of --alpha"),
-      {{"uniform", distribution_kind::uniform}, {"popularity", distribution_kind::popularity}})
-      ->default_str("uniform");
-  command.add_option("--alpha", arguments.alpha, "exponent of the popularity, 0 to 16 (default 0.75)");
-  command.add_option("--weights", arguments.weights,
-                     "an .npy file with an integer weight per item, by which training negatives are drawn");
+  add_distribution_options(command, "", "training", arguments.negatives);
+  add_distribution_options(command, "eval-", "evaluation", arguments.eval_negatives);
   command.add_option("--device", arguments.sampling.device, "auto, cpu, cuda, cuda:N or cuda:all")
       ->capture_default_str();
   command
@@ -108,8 +118,9 @@ void note_skipped(const dataset& data, const evaluation_options& options,
   const user_items& set = data.heldout(options.set);
   const auto lacks_item = [&](std::int32_t user) { return set.of(static_cast<std::size_t>(user)).empty(); };
   const auto without = static_cast<std::size_t>(std::ranges::count_if(users, lacks_item));
-  const std::string lacking = fmt::format("have fewer than {} items left",
-                                          options.infeasible == infeasible_policy::fewer ? 1 : options.negatives);
+  const bool one_suffices = options.mlperf || options.infeasible == infeasible_policy::fewer;
+  const std::string lacking = fmt::format("have fewer than {} items {}left", one_suffices ? 1 : options.negatives,
+                                          options.weights.is_uniform() ? "" : "of positive weight ");
   std::string why = "they " + lacking;
   if (without == users.size()) {
     why = "they have no held-out item";
@@ -124,16 +135,24 @@ void note_skipped(const dataset& data, const evaluation_options& options,
 
 namespace {
 
-constexpr double default_alpha = 0.75;
-
-item_weights find_weights(const generation_arguments& arguments, const dataset& data) {
-  const bool by_popularity = arguments.distribution == distribution_kind::popularity;
+item_weights find_weights(const distribution_arguments& arguments, const dataset& data) {
+  const bool by_popularity = arguments.kind == distribution_kind::popularity;
   if (arguments.alpha && !by_popularity) throw option_error("alpha", "is for the distribution popularity only");
   if (by_popularity && !arguments.weights.empty()) {
     throw option_error("weights", "excludes the distribution popularity; leave one of them out");
   }
-  if (by_popularity) return popularity_weights(data, arguments.alpha.value_or(default_alpha));
+  if (by_popularity) return popularity_weights(data, arguments.alpha.value_or(arguments.default_alpha));
   return arguments.weights.empty() ? item_weights() : load_weights(arguments.weights);
+}
+
+/// The same; errors name the fields eval_alpha and eval_weights.
+item_weights find_eval_weights(const distribution_arguments& arguments, const dataset& data) {
+  try {
+    return find_weights(arguments, data);
+  } catch (const option_error& failure) {
+    if (failure.field().empty()) throw;
+    throw option_error("eval_" + failure.field(), std::string(failure.what()).substr(failure.field().size() + 2));
+  }
 }
 
 }  // namespace
@@ -145,10 +164,13 @@ void settle_generation(generation_arguments& arguments, const dataset& data,
     say(fmt::format("seed {} was drawn; give it with --seed to make the same output again", *arguments.seed));
   }
   arguments.sampling.seed = *arguments.seed;
-  arguments.sampling.weights = find_weights(arguments, data);
-  if (!arguments.sampling.weights.is_uniform()) {
-    say("weights of the items: MD5 " + arguments.sampling.weights.digest() + ", recorded in ready.json");
-  }
+  arguments.sampling.weights = find_weights(arguments.negatives, data);
+  arguments.evaluation.weights = find_eval_weights(arguments.eval_negatives, data);
+  const auto say_digest = [&](const char* what, const item_weights& weights) {
+    if (!weights.is_uniform()) say(fmt::format("{}: MD5 {}, recorded in ready.json", what, weights.digest()));
+  };
+  say_digest("weights of the items", arguments.sampling.weights);
+  if (!arguments.no_evaluation) say_digest("weights of the items for evaluation", arguments.evaluation.weights);
   arguments.sampling.threads = arguments.common.threads;
   if (!arguments.no_evaluation) arguments.sampling.evaluation = arguments.evaluation;
   if (arguments.sampling.evaluation && arguments.evaluation.infeasible != infeasible_policy::error) {

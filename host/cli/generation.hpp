@@ -15,6 +15,14 @@ namespace negpipe::cli {
 
 enum class distribution_kind : std::uint8_t { uniform, popularity };
 
+/// How negatives are drawn.
+struct distribution_arguments {
+  distribution_kind kind = distribution_kind::uniform;
+  std::optional<double> alpha = {};     ///< of the distribution popularity
+  std::filesystem::path weights = {};   ///< an .npy file; empty: none
+  double default_alpha;
+};
+
 struct generation_arguments {
   common_options common;
   std::filesystem::path dataset_folder;
@@ -24,9 +32,8 @@ struct generation_arguments {
   evaluation_options evaluation;
   std::optional<std::uint64_t> seed;
   bool no_evaluation = false;
-  distribution_kind distribution = distribution_kind::uniform;  ///< of training negatives
-  std::optional<double> alpha;             ///< of the distribution popularity; 0.75 if not given
-  std::filesystem::path weights;           ///< an .npy file; empty: none
+  distribution_arguments negatives{.default_alpha = 0.75};       ///< of training
+  distribution_arguments eval_negatives{.default_alpha = 1};     ///< of evaluation
 };
 
 /// Adds --map-from, for dataset::load().

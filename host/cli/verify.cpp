@@ -18,6 +18,7 @@ struct verify_arguments {
   std::filesystem::path folder;
   verify_options options;
   std::filesystem::path weights;
+  std::filesystem::path eval_weights;
   std::string part;
   std::uint64_t map_from = default_map_from_bytes;
 };
@@ -62,6 +63,7 @@ void run_verify(verify_arguments& arguments) {
   const dataset data = dataset::load(arguments.dataset_folder, arguments.map_from);
   verify_options options = arguments.options;
   if (!arguments.weights.empty()) options.weights = load_weights(arguments.weights);
+  if (!arguments.eval_weights.empty()) options.eval_weights = load_weights(arguments.eval_weights);
   const verify_report report = verify(data, arguments.folder, control, options);
   print_outcome(arguments.common, to_json(report), to_text(report));
   if (report.failure_count == 0) return;
@@ -87,6 +89,8 @@ void add_verify(CLI::App& app) {
       ->transform(byte_count())
       ->capture_default_str();
   command.add_option("--weights", arguments->weights, "the .npy file of weights that generate was given");
+  command.add_option("--eval-weights", arguments->eval_weights,
+                     "the .npy file of evaluation weights that generate was given");
   add_map_option(command, arguments->map_from);
   add_part_option(command, arguments->part,
                   "check only the record files f with f mod N = I; auto: as in generate");

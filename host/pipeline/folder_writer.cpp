@@ -145,8 +145,8 @@ published_folder write_folder(const folder_job& job, const folder_options& optio
   return published;
 }
 
-/// Returns the fields of ready.json that cycles and evaluation data share.
-record::ready_file describe(const sampler& source, const folder_options& options) {
+/// Returns the fields of ready.json that cycles and evaluation data share. weights: of the negatives.
+record::ready_file describe(const sampler& source, const item_weights& weights, const folder_options& options) {
   const dataset& data = source.data();
   record::ready_file ready;
   ready.items = source.item_width();
@@ -155,6 +155,9 @@ record::ready_file describe(const sampler& source, const folder_options& options
   ready.user_count = static_cast<std::uint64_t>(data.user_count());
   ready.item_count = static_cast<std::uint64_t>(data.item_count());
   ready.positive_count = data.positive_count();
+  ready.distribution = weights.distribution();
+  ready.alpha = weights.alpha();
+  ready.weights_digest = weights.digest();
   return ready;
 }
 
@@ -221,7 +224,7 @@ void check_records(const sampler& source) {
 
 record::ready_file describe_cycle(const sampler& source, const folder_options& options, std::uint32_t cycle) {
   const training_plan& plan = source.plan();
-  record::ready_file ready = describe(source, options);
+  record::ready_file ready = describe(source, source.options().weights, options);
   ready.kind = record::record_kind::train;
   ready.seed = plan.seed;
   ready.batch_size = plan.batch_size;
@@ -232,16 +235,12 @@ record::ready_file describe_cycle(const sampler& source, const folder_options& o
   ready.epochs_per_cycle = plan.epochs;
   ready.padding = plan.pad;
   ready.layout = plan.layout;
-  const item_weights& weights = source.options().weights;
-  ready.distribution = weights.distribution();
-  ready.alpha = weights.alpha();
-  ready.weights_digest = weights.digest();
   return ready;
 }
 
 record::ready_file describe_evaluation(const sampler& source, const folder_options& options) {
   const evaluation_plan& plan = source.evaluation_plan();
-  record::ready_file ready = describe(source, options);
+  record::ready_file ready = describe(source, source.options().evaluation->weights, options);
   ready.kind = record::record_kind::eval;
   ready.seed = plan.seed;
   ready.batch_size = plan.batch_size;

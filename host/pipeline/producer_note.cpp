@@ -48,6 +48,10 @@ bool is_hidden_name(const std::string& name) {
   return name.starts_with(".cycle_") && name.find('/') == std::string::npos && name.find('\0') == std::string::npos;
 }
 
+std::string digest_or_uniform(const item_weights& weights) {
+  return weights.is_uniform() ? "uniform" : weights.digest();
+}
+
 bool is_complete(const json& note) {
   if (!note.is_object() || !note.contains("next_cycle") || !note.contains("options")) return false;
   if (!note["next_cycle"].is_number_unsigned() || !note["options"].is_object()) return false;
@@ -89,7 +93,7 @@ json note_options(const sampler& source, const generate_options& options) {
            {"num_neg", sampled.negatives},
            {"padding", padding_names.begin()[static_cast<int>(sampled.padding)].second},
            {"layout", layout_names.begin()[static_cast<int>(sampled.layout)].second},
-           {"weights", sampled.weights.is_uniform() ? "uniform" : sampled.weights.digest()},
+           {"weights", digest_or_uniform(sampled.weights)},
            {"readers", options.readers},
            {"compression", compression_names[static_cast<int>(options.compression)]}};
   if (sampled.evaluation) {
@@ -98,13 +102,18 @@ json note_options(const sampler& source, const generate_options& options) {
     out["mlperf"] = sampled.evaluation->mlperf;
     out["evaluate"] = sampled.evaluation->set == heldout_set::validation ? "validation" : "test";
     out["eval_infeasible"] = sampled.evaluation->infeasible == infeasible_policy::fewer ? "fewer" : "skip";
+    out["eval_weights"] = digest_or_uniform(sampled.evaluation->weights);
   }
   return out;
 }
 
 void require_same_options(const json& noted, const json& now, const fs::path& cache) {
   // Absent in notes of earlier versions.
-  const json usual{{"layout", "pointwise"}, {"evaluate", "test"}, {"eval_infeasible", "skip"}, {"weights", "uniform"}};
+  const json usual{{"layout", "pointwise"},
+                   {"evaluate", "test"},
+                   {"eval_infeasible", "skip"},
+                   {"weights", "uniform"},
+                   {"eval_weights", "uniform"}};
   for (const auto& [name, value] : now.items()) {
     const json before = noted.value(name, usual.value(name, json()));
     if (before == value) continue;

@@ -54,12 +54,14 @@ void record_claims::expect(std::string_view field, std::uint64_t found, std::uin
 item_weights record_claims::find_weights() const {
   if (ready_.distribution == "uniform") return {};
   const bool by_popularity = ready_.distribution == "popularity";
-  const item_weights found = by_popularity ? popularity_weights(run_.data, ready_.alpha) : run_.weights;
+  const item_weights& given = folder_.is_evaluation ? run_.options.eval_weights : run_.options.weights;
+  const item_weights found = by_popularity ? popularity_weights(run_.data, ready_.alpha) : given;
   if (found.digest() == ready_.weights_digest) return found;
   const std::string start = ready_path_.string() + ": drawn with weights of the digest " + ready_.weights_digest;
   if (by_popularity) throw format_error(start + ", but those of its alpha have " + found.digest());
-  throw option_error("weights", start + (found.is_uniform() ? "; give these weights" : ", but the given ones have " +
-                                                                                         found.digest()));
+  const std::string reason =
+      found.is_uniform() ? "; give these weights" : ", but the given ones have " + found.digest();
+  throw option_error(folder_.is_evaluation ? "eval_weights" : "weights", start + reason);
 }
 
 /// Returns the sampler that made these records, according to ready.json.
@@ -68,9 +70,11 @@ sampler record_claims::make_sampler() {
   if (folder_.is_evaluation) {
     options.evaluation = evaluation_options{ready_.negatives, ready_.batch_size, ready_.mlperf, ready_.infeasible};
     options.evaluation->set = ready_.evaluated;
+    options.evaluation->weights = weights_;
     if (needs_evaluation_rows(run_.data, *options.evaluation)) {
       (void)plan_evaluation(run_.data, *options.evaluation, options.seed);
-      evaluation_index_.emplace(evaluation_rows(run_.data, *options.evaluation), 0, run_.control);
+      const std::uint64_t bitset_budget = weights_.is_uniform() ? 0 : run_.options.bitset_budget;
+      evaluation_index_.emplace(evaluation_rows(run_.data, *options.evaluation), bitset_budget, run_.control);
       options.evaluation->set = heldout_set::test;
     }
   } else {
@@ -82,8 +86,8 @@ sampler record_claims::make_sampler() {
     options.weights = weights_;
   }
   std::shared_ptr<const backend> filler = run_.filler;
-  if (evaluation_index_) filler = make_backend(run_.device, *evaluation_index_, 1);
-  if (!options.weights.is_uniform()) filler = make_cpu_backend(run_.index, 1);  // only the CPU draws by weight
+  const bool needs_cpu = !weights_.is_uniform();  // only the CPU draws by weight
+  if (evaluation_index_ || needs_cpu) filler = make_backend(needs_cpu ? "cpu" : run_.options.device, index(), 1);
   const sampler source(index(), filler, options);
   // With fewer batches than threads, all threads fill each batch together.
   const unsigned threads = run_.pool.thread_count();

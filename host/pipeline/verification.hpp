@@ -3,11 +3,9 @@
 
 #include <filesystem>
 #include <memory>
-#include <optional>
 #include <string>
 #include <utility>
 
-#include "negpipe/item_weights.hpp"
 #include "negpipe/pipeline.hpp"
 #include "negpipe/positives.hpp"
 #include "negpipe/sampler.hpp"
@@ -23,12 +21,10 @@ struct verification {
   const dataset& data;
   const positives_index& index;
   std::shared_ptr<const backend> filler;  ///< runs in the calling thread
-  const std::string& device;
-  item_weights weights;                   ///< given by the caller
+  const verify_options& options;
   support::thread_pool& pool;
   const run_control& control;
   verify_report& report;
-  std::optional<run_part> part;
 
   void fail(const std::filesystem::path& file, std::string message) const {
     ++report.failure_count;

@@ -21,8 +21,7 @@ verify_report verify(const dataset& data, const fs::path& folder, const run_cont
   const std::vector<record_folder> folders = find_record_folders(folder);
   const positives_index index(data, options.bitset_budget, control);
   support::thread_pool pool(control.thread_count());
-  const verification run{data, index,   make_backend(options.device, index, 1), options.device, options.weights,
-                         pool, control, report, options.part};
+  const verification run{data, index, make_backend(options.device, index, 1), options, pool, control, report};
   for (const record_folder& records : folders) {
     verify_folder(run, records);
     if (records.is_evaluation) {

@@ -90,6 +90,8 @@ class evaluation_checker final : public record_checker {
     } else if (view_.contains(user, item)) {
       found.add("position {}: item {} is a negative of user {}, but it is among the user's training positives", i, item,
                 index(user));
+    } else if (plan_.weights.is_set() && is_weightless(item)) {
+      found.add("position {}: item {} is a negative of user {}, but its weight is 0", i, item, index(user));
     } else if (!plan_.with_replacement && item == view_.heldout[index(user)]) {
       found.add("position {}: item {} is a negative of user {}, but it is the user's held-out item", i, item,
                 index(user));
@@ -101,17 +103,17 @@ class evaluation_checker final : public record_checker {
   }
 
   void compare(user_id user, std::uint64_t first, const record_columns& columns, findings& found) const {
-    const core::philox_source source{plan_.seed};
-    core::evaluation_row row{};
-    if (!plan_.with_replacement) row = core::evaluation_row::make(view_, user, source);
+    std::vector<std::int32_t> wanted(plan_.row_length());
+    core::write_row(plan_, view_, user, core::philox_source{plan_.seed}, wanted.data());
     for (std::uint32_t column = 1; column < plan_.row_length(); ++column) {
-      const std::int32_t wanted = plan_.with_replacement
-                                      ? index(core::eval_item_at(plan_, view_, user, column, source))
-                                      : row.item_at(column);
-      if (columns.item(first + column) == wanted) continue;
+      if (columns.item(first + column) == wanted[column]) continue;
       found.add("position {}: item {} found, {} wanted by the recorded seed", first + column,
-                columns.item(first + column), wanted);
+                columns.item(first + column), wanted[column]);
     }
+  }
+
+  bool is_weightless(std::int32_t item) const {
+    return plan_.weights.weight_sums[item] == plan_.weights.weight_sums[item + 1];
   }
 
   evaluation_plan plan_;

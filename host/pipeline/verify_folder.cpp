@@ -63,11 +63,11 @@ class folder_verifier {
 
   template <typename Body>
   void for_each_file(const Body& body) const {
-    const run_part part = run_.part.value_or(run_part{});
+    const run_part part = run_.options.part.value_or(run_part{});
     for (std::uint32_t f = part.index; f < layout().file_count; f += part.count) body(f);
   }
   /// Returns whether all records of the folder were checked.
-  bool is_whole() const { return complete_ && !run_.part; }
+  bool is_whole() const { return complete_ && !run_.options.part; }
   const record::ready_file& ready() const { return claims_.ready(); }
   const file_layout& layout() const { return claims_.layout(); }
   record_columns columns_of(std::span<const std::byte> payload) const;

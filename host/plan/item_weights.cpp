@@ -103,6 +103,7 @@ struct item_weights::tables {
   std::vector<std::uint32_t> values;
   std::vector<std::uint32_t> sums;
   std::vector<core::alias_column> columns;
+  std::uint32_t positive_count;
   std::uint32_t shift;
   std::string digest;
   double alpha = -1;  // negative: a caller's own weights
@@ -118,6 +119,8 @@ item_weights::item_weights(std::vector<std::uint32_t> weights, double alpha) {
   made->sums.reserve(weights.size() + 1);
   made->sums.push_back(0);
   for (const std::uint32_t weight : weights) made->sums.push_back(made->sums.back() + weight);
+  made->positive_count =
+      static_cast<std::uint32_t>(std::ranges::count_if(weights, [](std::uint32_t weight) { return weight != 0; }));
   made->digest = digest_of(weights);
   made->values = std::move(weights);
   made->alpha = alpha;
@@ -128,6 +131,7 @@ std::span<const std::uint32_t> item_weights::values() const {
   return is_uniform() ? std::span<const std::uint32_t>{} : tables_->values;
 }
 std::uint32_t item_weights::sum() const { return is_uniform() ? 0 : tables_->sums.back(); }
+std::uint32_t item_weights::positive_count() const { return is_uniform() ? 0 : tables_->positive_count; }
 
 std::string_view item_weights::distribution() const {
   return is_uniform() ? "uniform" : tables_->alpha < 0 ? "weights" : "popularity";
@@ -191,32 +195,48 @@ void require_negatives(const std::vector<std::int32_t>& without, bool is_uniform
                                      is_uniform ? "Leave" : "Give other items a positive weight, or leave"));
 }
 
+/// Returns the users who have no negative.
+std::vector<std::int32_t> users_without(const dataset& data, const dataset_weights& weights) {
+  std::vector<std::int32_t> without;
+  for (std::int32_t user = 0; user < data.user_count(); ++user) {
+    const std::int64_t* const row = data.user_offsets().data() + user;
+    const bool has_none = weights.draw() == nullptr
+                              ? row[1] - row[0] == data.item_count()
+                              : row[1] != row[0] && weights.draw()->row_sums[row[1] - 1] == weights.items().sum();
+    if (has_none) without.push_back(user);
+  }
+  return without;
+}
+
 }  // namespace
 
-dataset_weights::dataset_weights(const dataset& data, const item_weights& weights) : weights_(weights) {
+dataset_weights::dataset_weights(const dataset& data, const item_weights& weights)
+    : dataset_weights(for_evaluation(data, weights)) {
+  require_negatives(users_without(data, *this), weights.is_uniform());
+}
+
+dataset_weights dataset_weights::for_evaluation(const dataset& data, const item_weights& weights) {
   const auto items = static_cast<std::size_t>(data.item_count());
   if (!weights.is_uniform() && weights.values().size() != items) {
     throw option_error("weights", fmt::format("{} weights given; expected {}, one per item", weights.values().size(),
                                               items));
   }
-  std::vector<std::uint32_t> row_sums(weights.is_uniform() ? 0 : data.positive_count());
-  std::vector<std::int32_t> without;
+  dataset_weights made;
+  if (weights.is_uniform()) return made;
+  std::vector<std::uint32_t> row_sums(data.positive_count());
   for (std::size_t user = 0; user + 1 < data.user_offsets().size(); ++user) {
-    const auto begin = static_cast<std::size_t>(data.user_offsets()[user]);
-    const auto end = static_cast<std::size_t>(data.user_offsets()[user + 1]);
     std::uint32_t sum = 0;
-    for (std::size_t p = begin; !weights.is_uniform() && p < end; ++p) {
+    for (auto p = static_cast<std::size_t>(data.user_offsets()[user]);
+         p < static_cast<std::size_t>(data.user_offsets()[user + 1]); ++p) {
       sum += weights.values()[static_cast<std::size_t>(data.positive_items()[p])];
       row_sums[p] = sum;
     }
-    const bool has_none = weights.is_uniform() ? end - begin == items : sum == weights.sum();
-    if (has_none) without.push_back(static_cast<std::int32_t>(user));
   }
-  require_negatives(without, weights.is_uniform());
-  if (weights.is_uniform()) return;
-  row_sums_ = std::make_shared<const std::vector<std::uint32_t>>(std::move(row_sums));
-  draw_ = {weights.columns().data(), weights.sums().data(), row_sums_->data(), static_cast<std::uint32_t>(items),
-           weights.shift()};
+  made.weights_ = weights;
+  made.row_sums_ = std::make_shared<const std::vector<std::uint32_t>>(std::move(row_sums));
+  made.draw_ = {weights.columns().data(), weights.sums().data(), made.row_sums_->data(),
+                static_cast<std::uint32_t>(items), weights.shift()};
+  return made;
 }
 
 std::uint64_t dataset_weights::memory_bytes() const {

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 #include <sys/random.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <limits>
 #include <string>
@@ -85,20 +86,48 @@ namespace {
 /// What evaluation needs to know about users.
 struct evaluated_users {
   std::vector<std::int64_t> items_left;  ///< items that negatives may be; -1 for a user without a held-out item
-  const raw_ids* ids;                    ///< original ids, or null
+  const raw_ids* ids = nullptr;          ///< original ids, or null
 
   std::string name_of(std::size_t user) const {
     return fmt::format("{}(number {})", ids == nullptr ? "" : ids->to_string(user) + " ", user);
   }
 };
 
-evaluated_users users_of(std::span<const std::int64_t> offsets, std::int32_t item_count) {
-  evaluated_users users{std::vector<std::int64_t>(offsets.size() - 1), nullptr};
+evaluated_users users_of(std::span<const std::int64_t> offsets, std::int32_t item_count,
+                         const evaluation_options& options) {
+  if (!options.weights.is_uniform()) {
+    throw option_error("eval_weights", "need the items of each user, but only their numbers are known; plan for a "
+                                       "dataset, or evaluate on uniform negatives");
+  }
+  evaluated_users users{std::vector<std::int64_t>(offsets.size() - 1)};
   for (std::size_t user = 0; user < users.items_left.size(); ++user) {
-    users.items_left[user] = item_count - (offsets[user + 1] - offsets[user]) - 1;
+    users.items_left[user] = item_count - (offsets[user + 1] - offsets[user]) - (options.mlperf ? 0 : 1);
   }
   return users;
 }
+
+/// Counts items that can be drawn: those of positive weight.
+class drawable_items {
+ public:
+  drawable_items(const item_weights& weights, std::int32_t item_count)
+      : weights_(weights.values()),
+        count_(weights.is_uniform() ? std::int64_t{item_count} : std::int64_t{weights.positive_count()}) {
+    if (weights.is_uniform() || weights_.size() == static_cast<std::size_t>(item_count)) return;
+    throw option_error("eval_weights",
+                       fmt::format("{} weights given; expected {}, one per item", weights_.size(), item_count));
+  }
+
+  std::int64_t count() const { return count_; }
+  std::int64_t count_in(std::span<const std::int32_t> items) const {
+    if (weights_.empty()) return std::ssize(items);
+    const auto is_drawable = [&](std::int32_t item) { return weights_[static_cast<std::size_t>(item)] != 0; };
+    return std::ranges::count_if(items, is_drawable);
+  }
+
+ private:
+  std::span<const std::uint32_t> weights_;
+  std::int64_t count_;
+};
 
 /// Throws infeasible_error for a set that is missing, and for a user with several items.
 evaluated_users users_of(const dataset& data, const evaluation_options& options) {
@@ -107,8 +136,9 @@ evaluated_users users_of(const dataset& data, const evaluation_options& options)
     throw infeasible_error(
         "the dataset has no validation set; evaluate the test set, or prepare it with a `split` that has one");
   }
-  evaluated_users users = users_of(data.user_offsets(), data.item_count());
-  users.ids = &data.user_ids();
+  const drawable_items drawable(options.weights, data.item_count());
+  const user_items training{data.user_offsets(), data.positive_items()};
+  evaluated_users users{std::vector<std::int64_t>(training.offsets.size() - 1), &data.user_ids()};
   const bool excludes_other = data.has_validation() && !options.mlperf;
   const user_items& other =
       data.heldout(options.set == heldout_set::test ? heldout_set::validation : heldout_set::test);
@@ -120,15 +150,17 @@ evaluated_users users_of(const dataset& data, const evaluation_options& options)
           "(`no_eval`) and rank all items, or prepare the dataset with `split` leave-one-out or leave-two-out",
           users.name_of(user), count));
     }
-    if (excludes_other) users.items_left[user] -= static_cast<std::int64_t>(other.of(user).size());
-    if (count == 0) users.items_left[user] = -1;
+    std::int64_t left = drawable.count() - drawable.count_in(training.of(user));
+    if (!options.mlperf) left -= drawable.count_in(set.of(user));
+    if (excludes_other) left -= drawable.count_in(other.of(user));
+    users.items_left[user] = count == 0 ? -1 : left;
   }
   return users;
 }
 
 std::vector<std::int32_t> skipped_users(const evaluated_users& users, const evaluation_options& options) {
-  std::int64_t wanted = options.infeasible == infeasible_policy::fewer ? 1 : options.negatives;
-  if (options.mlperf) wanted = 0;
+  const bool one_suffices = options.mlperf || options.infeasible == infeasible_policy::fewer;
+  const std::int64_t wanted = one_suffices ? 1 : options.negatives;
   std::vector<std::int32_t> skipped;
   for (std::size_t user = 0; user < users.items_left.size(); ++user) {
     if (users.items_left[user] < wanted) skipped.push_back(static_cast<std::int32_t>(user));
@@ -146,7 +178,7 @@ void check_feasible(const evaluated_users& users, const evaluation_options& opti
   std::string named;
   for (const std::int32_t number : skipped) {
     const auto user = static_cast<std::size_t>(number);
-    if (users.items_left[user] < 0 || options.mlperf) continue;
+    if (users.items_left[user] < 0) continue;
     if (lacking < max_named) {
       named += fmt::format("{}{} has {}", lacking == 0 ? "" : ", ", users.name_of(user), users.items_left[user]);
     }
@@ -154,12 +186,14 @@ void check_feasible(const evaluated_users& users, const evaluation_options& opti
   }
   if (!nobody && (lacking == 0 || options.infeasible != infeasible_policy::error)) return;
   if (lacking == 0) throw infeasible_error("no user has a held-out item in the set; evaluate another one");
-  throw infeasible_error(
-      fmt::format("{} distinct evaluation negatives per user wanted, but {} of {} users have fewer items left: {}{}; "
-                  "ask for fewer (`eval_negatives`), {}draw with replacement (`mlperf`), or leave evaluation out "
-                  "(`no_eval`)",
-                  options.negatives, lacking, user_count, named, lacking > max_named ? ", ..." : "",
-                  nobody ? "" : "skip these users (`eval_infeasible`), "));
+  throw infeasible_error(fmt::format(
+      "{} {}evaluation negatives per user wanted, but {} of {} users have {} items {}left: {}{}; {}{}{}or leave "
+      "evaluation out (`no_eval`)",
+      options.negatives, options.mlperf ? "" : "distinct ", lacking, user_count, options.mlperf ? "no" : "fewer",
+      options.weights.is_uniform() ? "" : "of positive weight ", named, lacking > max_named ? ", ..." : "",
+      options.weights.is_uniform() ? "" : "give more items a positive weight (`eval_weights`), ",
+      nobody ? "" : "skip these users (`eval_infeasible`), ",
+      options.mlperf ? "" : "ask for fewer (`eval_negatives`), draw with replacement (`mlperf`), "));
 }
 
 evaluation_plan plan_evaluation(const evaluated_users& users, std::int32_t item_count,
@@ -189,7 +223,8 @@ evaluation_plan plan_evaluation(const evaluated_users& users, std::int32_t item_
           .batch_size = options.batch_size,
           .batch_count = core::ceil_div(user_count * row, options.batch_size),
           .item_draw = core::bounded32::make(static_cast<std::uint32_t>(item_count)),
-          .fewer = options.infeasible == infeasible_policy::fewer};
+          .fewer = options.infeasible == infeasible_policy::fewer,
+          .weighted_items = options.weights.positive_count()};
 }
 
 }  // namespace
@@ -200,7 +235,7 @@ evaluation_plan plan_evaluation(const dataset& data, const evaluation_options& o
 
 evaluation_plan plan_evaluation(std::span<const std::int64_t> user_offsets, std::int32_t item_count,
                                 const evaluation_options& options, std::uint64_t seed) {
-  return plan_evaluation(users_of(user_offsets, item_count), item_count, options, seed);
+  return plan_evaluation(users_of(user_offsets, item_count, options), item_count, options, seed);
 }
 
 std::vector<std::int32_t> skipped_users(const dataset& data, const evaluation_options& options) {

@@ -54,6 +54,14 @@ json dtypes_of(const ready_file& content) {
   return dtypes;
 }
 
+/// Uniform draws are the usual case, in which the fields are absent.
+void write_distribution(const ready_file& content, json& out) {
+  if (content.distribution == "uniform") return;
+  out["distribution"] = content.distribution;
+  if (content.distribution == "popularity") out["alpha"] = content.alpha;
+  out["weights_digest"] = content.weights_digest;
+}
+
 json to_json(const ready_file& content) {
   json out;
   out["batch_size"] = content.batch_size;
@@ -70,17 +78,14 @@ json to_json(const ready_file& content) {
     out["num_neg"] = content.negatives;
     out["padding"] = name_of(padding_names, content.padding);
     out["layout"] = name_of(layout_names, content.layout);
-    if (content.distribution != "uniform") {
-      out["distribution"] = content.distribution;
-      if (content.distribution == "popularity") out["alpha"] = content.alpha;
-      out["weights_digest"] = content.weights_digest;
-    }
+    write_distribution(content, out);
   } else {
     out["eval_negatives"] = content.negatives;
     out["mlperf"] = content.mlperf;
     // Absent in the usual case, and in files of earlier versions.
     if (content.evaluated == heldout_set::validation) out["evaluated"] = "validation";
     if (content.infeasible == infeasible_policy::fewer) out["eval_infeasible"] = "fewer";
+    write_distribution(content, out);
     if (!content.skipped_users.empty()) out["skipped_users"] = content.skipped_users;
   }
   out["point_count"] = content.point_count;
@@ -125,7 +130,6 @@ void read_kind_fields(const json_fields& fields, ready_file& content) {
     content.negatives = fields.number<std::uint32_t>("num_neg");
     content.padding = fields.one_of("padding", padding_names);
     if (fields.contains("layout")) content.layout = fields.one_of("layout", layout_names);
-    read_distribution(fields, content);
   } else {
     content.negatives = fields.number<std::uint32_t>("eval_negatives");
     content.mlperf = fields.boolean("mlperf");
@@ -134,6 +138,7 @@ void read_kind_fields(const json_fields& fields, ready_file& content) {
       content.infeasible = fields.one_of("eval_infeasible", infeasible_names);
     }
   }
+  read_distribution(fields, content);
 }
 
 /// batch_size bounds the size of a record and of a file. Rejects larger sizes before they cost memory or time.

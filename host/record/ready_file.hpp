@@ -36,14 +36,14 @@ struct ready_file {
   std::uint64_t item_count = 0;
   std::uint64_t positive_count = 0;
   std::uint32_t negatives = 0;               ///< per positive (train) or per user (eval)
+  std::string distribution = "uniform";      ///< of negatives; or "popularity", or "weights"
+  double alpha = 0;                          ///< popularity only
+  std::string weights_digest;                ///< of item_weights; empty if uniform
 
   std::uint32_t cycle = 0;                   ///< train only
   std::uint32_t epochs_per_cycle = 1;        ///< train only
   padding_policy padding = padding_policy::resample;  ///< train only
   batch_layout layout = batch_layout::pointwise;      ///< train only; files without the field are pointwise
-  std::string distribution = "uniform";      ///< train only: of negatives; or "popularity", or "weights"
-  double alpha = 0;                          ///< popularity only
-  std::string weights_digest;                ///< of item_weights; empty if uniform
   bool mlperf = false;                       ///< eval only: negatives with replacement
   heldout_set evaluated = heldout_set::test;  ///< eval only
   infeasible_policy infeasible = infeasible_policy::skip;  ///< eval only: skip or fewer

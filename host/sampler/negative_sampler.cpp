@@ -14,7 +14,7 @@
 #include "negpipe/core/free_draw.hpp"
 #include "negpipe/core/philox.hpp"
 #include "negpipe/error.hpp"
-#include "seen_items.hpp"
+#include "row_repair.hpp"
 #include "thread_pool.hpp"
 
 namespace negpipe {
@@ -117,25 +117,11 @@ void check_elements(const draw_call& call, std::uint64_t rows) {
   throw option_error("offset", fmt::format("{} given; expected at most {}", call.offset, limit - rows));
 }
 
-/// Replaces the elements of one row that are taken: excluded, or drawn before in the row if it is distinct. Returns the
-/// number of elements until nothing is left to draw.
-template <typename ItemDraw, typename Positives>
-std::uint32_t replace_in_row(const Positives& positives, user_id user, const ItemDraw& item_draw,
-                             const core::free_stream& stream, std::uint64_t first_element, const draw_call& call,
-                             std::span<const std::int32_t> excluded, std::uint64_t seed, seen_items& seen,
-                             std::int32_t* row) {
-  seen.clear();
-  for (const std::int32_t item : excluded) seen.insert(item);
-  const auto excluded_count = static_cast<std::uint32_t>(excluded.size());
-  for (std::uint32_t k = 0; k < call.negatives; ++k) {
-    const bool is_taken = call.distinct ? !seen.insert(row[k]) : seen.contains(row[k]);
-    if (!is_taken) continue;
-    const core::taken_items taken{excluded.data(), excluded_count, row, call.distinct ? k : 0};
-    row[k] = core::draw_free(positives, user, item_draw, stream, first_element + k, taken, core::philox_source{seed});
-    if (row[k] == core::no_item) return k;
-    if (call.distinct) seen.insert(row[k]);
-  }
-  return call.negatives;
+/// Throws if no user can have so many distinct items: before memory is allocated for them.
+void check_distinct(const draw_call& call, std::int32_t item_count) {
+  if (!call.distinct || call.negatives <= static_cast<std::uint32_t>(item_count)) return;
+  throw infeasible_error(fmt::format("{} distinct negatives wanted, but the dataset has only {} items. Draw fewer",
+                                     call.negatives, item_count));
 }
 
 }  // namespace
@@ -143,6 +129,7 @@ std::uint32_t replace_in_row(const Positives& positives, user_id user, const Ite
 void negative_sampler::state::sample(std::span<const std::int32_t> users, const draw_call& call,
                                      std::span<std::int32_t> out) const {
   check_elements(call, users.size());
+  check_distinct(call, view.item_count);
   check_length("out", out.size(), users.size() * call.negatives);
   const std::uint64_t excluded = excluded_per_row(call, users.size(), view.item_count);
   if (out.empty()) return;
@@ -168,13 +155,13 @@ void negative_sampler::state::replace_taken(std::span<const std::int32_t> users,
                                             std::uint64_t begin, std::uint64_t end, std::int32_t* out) const {
   const std::uint64_t width = call.excluded.size() / users.size();
   const core::free_stream stream = core::free_stream::for_users(call.at);
-  seen_items seen(width + (call.distinct ? call.negatives : 0));
+  row_repairer repair(width + (call.distinct ? call.negatives : 0), options.seed);
   for (std::uint64_t row = begin; row < end; ++row) {
     if (users[row] < 0) continue;
     const std::uint32_t made = with_draw([&](const auto& draw) {
-      return replace_in_row(view, user_id{users[row]}, draw, stream, (call.offset + row) * call.negatives, call,
-                            call.excluded.subspan(row * width, width), options.seed, seen,
-                            out + row * call.negatives);
+      return repair(view, user_id{users[row]}, draw, stream, (call.offset + row) * call.negatives,
+                    {call.excluded.subspan(row * width, width), call.distinct},
+                    std::span(out + row * call.negatives, call.negatives));
     });
     if (made == call.negatives) continue;
     throw infeasible_error(fmt::format("user {}, given at index {}, has only {} {}negatives{} left; {} wanted. Draw "
@@ -216,6 +203,11 @@ void negative_sampler::sample(std::span<const std::int64_t> users, const draw_ca
 
 void negative_sampler::sample_shared(const draw_call& call, std::span<std::int32_t> out) const {
   const state& s = *shared_;
+  check_distinct(call, s.view.item_count);
+  if (call.distinct && call.offset != 0) {
+    throw option_error("offset", fmt::format("{} given; expected 0: shared draws without repeats depend on all draws "
+                                             "before them. Draw them in one call", call.offset));
+  }
   check_length("out", out.size(), call.negatives);
   excluded_per_row(call, 1, s.view.item_count);
   if (call.offset > std::numeric_limits<std::uint64_t>::max() - call.negatives) {
@@ -228,9 +220,8 @@ void negative_sampler::sample_shared(const draw_call& call, std::span<std::int32
       out[k] = core::draw_free(nobody, user_id{0}, draw, stream, call.offset + k, {},
                                core::philox_source{s.options.seed});
     }
-    seen_items seen(call.excluded.size() + (call.distinct ? call.negatives : 0));
-    return replace_in_row(nobody, user_id{0}, draw, stream, call.offset, call, call.excluded, s.options.seed, seen,
-                          out.data());
+    row_repairer repair(call.excluded.size() + (call.distinct ? call.negatives : 0), s.options.seed);
+    return repair(nobody, user_id{0}, draw, stream, call.offset, {call.excluded, call.distinct}, out);
   });
   if (made == call.negatives) return;
   throw infeasible_error(fmt::format("there are only {} {}items outside the excluded ones; {} wanted. Draw fewer, or "

@@ -21,17 +21,29 @@ std::optional<evaluation_plan> evaluation_part(const dataset& data, const sample
 }
 
 // Only the CPU draws by weight.
-std::string device_for(const sampler_options& options) {
-  if (options.weights.is_uniform() || options.device == "cpu") return options.device;
-  if (options.device == "auto") return "cpu";
-  throw option_error("device", fmt::format("{} given; weighted negatives are drawn on the CPU only: use cpu or auto",
-                                           options.device));
+std::string device_for(const item_weights& weights, const std::string& device, const char* what) {
+  if (weights.is_uniform() || device == "cpu") return device;
+  if (device == "auto") return "cpu";
+  throw option_error("device", fmt::format("{} given; weighted {} are drawn on the CPU only: use cpu or auto", device,
+                                           what));
 }
 
+std::string device_for(const sampler_options& options) {
+  return device_for(options.weights, options.device, "negatives");
+}
+
+// With auto, training may be on another device than evaluation.
+std::string evaluation_device_for(const sampler_options& options) {
+  const std::string device = device_for(options);
+  return options.evaluation ? device_for(options.evaluation->weights, device, "evaluation negatives") : device;
+}
+
+bool may_be_cuda(const std::string& device) { return device != "cpu" && list_backends().front().available; }
+
 // A CUDA backend builds the membership structures on the device, so the host's wait until a CPU backend needs them.
-positives_index index_for(const dataset& data, const sampler_options& options, const run_control& control) {
-  const bool may_use_cuda = device_for(options) != "cpu" && list_backends().front().available;
-  if (may_use_cuda) return positives_index::deferred(data, options.bitset_budget);
+positives_index index_for(const dataset& data, const sampler_options& options, const std::string& device,
+                          const run_control& control) {
+  if (may_be_cuda(device)) return positives_index::deferred(data, options.bitset_budget);
   return {data, options.bitset_budget, control};
 }
 
@@ -56,6 +68,7 @@ struct sampler::state {
   std::optional<negpipe::evaluation_plan> evaluation;
   positives_index index;
   std::optional<positives_index> evaluation_index;  // if evaluation needs rows of its own
+  dataset_weights evaluation_weights;               // of these rows
 
   // Plans come first, so that invalid options are rejected before the index is built.
   state(const dataset& data, const sampler_options& given, const run_control& control)
@@ -63,11 +76,15 @@ struct sampler::state {
         weights(data, given.weights),
         plan(planned(data, given, weights)),
         evaluation(evaluation_part(data, given)),
-        index(index_for(data, given, control)) {
-    if (!given.evaluation || !needs_evaluation_rows(data, *given.evaluation)) return;
-    sampler_options rows = given;
-    if (!given.evaluation->mlperf) rows.bitset_budget = 0;  // distinct negatives are made from sorted rows
-    evaluation_index.emplace(index_for(evaluation_rows(data, *given.evaluation), rows, control));
+        index(index_for(data, given, device_for(given), control)) {
+    if (!given.evaluation) return;
+    const dataset rows = evaluation_rows(data, *given.evaluation);
+    set_evaluation_weights(rows);
+    if (!needs_evaluation_rows(data, *given.evaluation)) return;
+    sampler_options how = given;
+    const bool looks_up = given.evaluation->mlperf || !given.evaluation->weights.is_uniform();
+    if (!looks_up) how.bitset_budget = 0;  // distinct uniform negatives are made from sorted rows
+    evaluation_index.emplace(index_for(rows, how, evaluation_device_for(given), control));
   }
 
   state(const positives_index& made, const sampler_options& given)
@@ -79,6 +96,12 @@ struct sampler::state {
     if (given.evaluation && needs_evaluation_rows(made.source(), *given.evaluation)) {
       throw option_error("evaluation: this dataset has a validation set: give the index of evaluation_rows()");
     }
+    if (given.evaluation) set_evaluation_weights(made.source());
+  }
+
+  void set_evaluation_weights(const dataset& rows) {
+    evaluation_weights = dataset_weights::for_evaluation(rows, options.evaluation->weights);
+    if (evaluation_weights.draw() != nullptr) evaluation->weights = *evaluation_weights.draw();
   }
 
   core::cycle_key key(std::uint64_t cycle) const {
@@ -99,11 +122,13 @@ run_control with_threads_of(const run_control& control, unsigned threads) {
 
 sampler::sampler(const dataset& data, const sampler_options& options, const run_control& control)
     : threads_(with_threads_of(control, options.threads).thread_count()) {
-  shared_ = std::make_shared<const state>(data, options, with_threads_of(control, threads_));
   const std::string device = device_for(options);
+  const std::string evaluation_device = evaluation_device_for(options);
+  shared_ = std::make_shared<const state>(data, options, with_threads_of(control, threads_));
   backend_ = make_backend(device, shared_->index, threads_);
-  evaluation_backend_ =
-      shared_->evaluation_index ? make_backend(device, *shared_->evaluation_index, threads_) : backend_;
+  const bool is_shared = !shared_->evaluation_index && (device == evaluation_device || !may_be_cuda(device));
+  const positives_index& rows = shared_->evaluation_index ? *shared_->evaluation_index : shared_->index;
+  evaluation_backend_ = is_shared ? backend_ : make_backend(evaluation_device, rows, threads_);
 }
 
 sampler::sampler(const positives_index& index, std::shared_ptr<const backend> filler, const sampler_options& options)

@@ -26,6 +26,8 @@ class item_weights {
   bool is_uniform() const { return tables_ == nullptr; }
   std::span<const std::uint32_t> values() const;  ///< [item_count]; empty if uniform
   std::uint32_t sum() const;                      ///< of all values; 0 if uniform
+  /// Returns the number of items of positive weight; 0 if uniform.
+  std::uint32_t positive_count() const;
   /// Returns how the weights came about: "uniform", "popularity", or "weights" for a caller's own.
   std::string_view distribution() const;
   double alpha() const;                           ///< of popularity_weights; else 0
@@ -70,6 +72,8 @@ class dataset_weights {
   /// Throws option_error if the number of weights is not the number of items; infeasible_error, naming users, if some
   /// user has no negative: all items outside the training positives weigh 0, or there are none.
   dataset_weights(const dataset& data, const item_weights& weights);
+  /// The same, but users may have no negative: plan_evaluation refuses or skips them.
+  static dataset_weights for_evaluation(const dataset& data, const item_weights& weights);
 
   const item_weights& items() const { return weights_; }
   /// Returns the draw, valid while a copy of this object lives; null if uniform.

@@ -80,7 +80,9 @@ publish_report publish(const std::filesystem::path& out, bool replace = false);
 struct verify_options {
   std::string device = "auto";                                      ///< as in sampler_options
   std::uint64_t bitset_budget = default_bitset_budget_bytes;  ///< bytes; see positives_index
-  item_weights weights = {};  ///< for records drawn with `weights`; those of popularity are computed again
+  /// For training negatives that were drawn with a caller's own weights; those of popularity are computed again.
+  item_weights weights = {};
+  item_weights eval_weights = {};  ///< the same for evaluation negatives
   /// Read only the record files of this part. Promises about a whole cycle are then checked by comparing each batch
   /// with the sampler, but not by sums over the cycle.
   std::optional<run_part> part = {};
@@ -120,7 +122,7 @@ struct record_hash {
 
 /// Returns one entry per cycle, ascending, then one for the evaluation data if it exists. Progress is in batches.
 /// Throws format_error for a folder without records, an unfinished folder, missing files or records that ready.json
-/// lists, and damage; io_error, interrupted_error.
+/// lists, a later stream version than this library's, and damage; io_error, interrupted_error.
 /// - part: hash only the record files of this part; first_batch is that of its first file that has one.
 std::vector<record_hash> hash_records(const std::filesystem::path& folder, const run_control& control = {},
                                       const std::optional<run_part>& part = {});

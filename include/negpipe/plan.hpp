@@ -10,6 +10,7 @@
 #include "negpipe/core/evaluation.hpp"
 #include "negpipe/core/training.hpp"
 #include "negpipe/dataset.hpp"
+#include "negpipe/item_weights.hpp"
 
 namespace negpipe {
 
@@ -48,6 +49,7 @@ struct evaluation_options {
   bool mlperf = false;                  ///< negatives with replacement, the held-out item allowed
   infeasible_policy infeasible = infeasible_policy::skip;
   heldout_set set = heldout_set::test;  ///< the held-out items that are evaluated
+  item_weights weights = {};            ///< of the negatives; default: uniform. Drawn on the CPU only
 };
 
 /// Plans training. Throws option_error for a count of zero, more points, rows or negatives in a cycle than
@@ -56,14 +58,14 @@ training_plan plan_training(const dataset& data, const training_options& options
 /// Plans training for a dataset with these counts, wherever its arrays are.
 training_plan plan_training(std::uint64_t positive_count, std::int32_t item_count, const training_options& options);
 
-/// Plans evaluation.
-/// - Throws option_error if the batch size is not a multiple of negatives + 1.
+/// Plans evaluation. The tables of options.weights are not in the plan: set evaluation_plan::weights, as sampler does.
+/// - Throws option_error if the batch size is not a multiple of negatives + 1, or there is not one weight per item.
 /// - Users without a held-out item are skipped.
 /// - Throws infeasible_error for a user with several held-out items, for a dataset without the set, if no user can be
-///   evaluated, and, naming users and how many items each has left, if mlperf is not set and a user has fewer than E
-///   items left (infeasible_policy::error).
+///   evaluated, and (infeasible_policy::error), naming users and how many items each has left, if a user has fewer than
+///   E items left, or, with mlperf, none. Items of weight 0 do not count.
 evaluation_plan plan_evaluation(const dataset& data, const evaluation_options& options, std::uint64_t seed);
-/// Plans evaluation for a dataset with these row offsets, [user_count + 1].
+/// Plans evaluation for a dataset with these row offsets, [user_count + 1]. Throws option_error for weights.
 evaluation_plan plan_evaluation(std::span<const std::int64_t> user_offsets, std::int32_t item_count,
                                 const evaluation_options& options, std::uint64_t seed);
 

@@ -158,8 +158,9 @@ infeasible_policy infeasible_of(const std::string& name) {
 
 sampler evaluation_sampler(const dataset& data, std::uint64_t seed, std::uint32_t num_negatives,
                            std::uint64_t batch_size, bool mlperf, const std::string& split,
-                           const std::string& infeasible, std::uint64_t bitset_budget) {
-  const sampler_options options{
+                           const std::string& infeasible, std::uint64_t bitset_budget, const weight_array& weights,
+                           std::optional<double> alpha) {
+  sampler_options options{
       .seed = seed,
       .evaluation = evaluation_options{.negatives = num_negatives,
                                        .batch_size = batch_size,
@@ -169,7 +170,10 @@ sampler evaluation_sampler(const dataset& data, std::uint64_t seed, std::uint32_
       .device = "cpu",
       .threads = 1,
       .bitset_budget = bitset_budget};
-  return run_interruptibly([&](const run_control& control) { return sampler(data, options, control); });
+  return run_interruptibly([&](const run_control& control) {
+    options.evaluation->weights = weights_of(data, weights, alpha);
+    return sampler(data, options, control);
+  });
 }
 
 batch_source training_source(const sampler& source, std::uint64_t rank, std::uint64_t world_size,
@@ -206,6 +210,8 @@ void bind_loader(nb::module_& module) {
       .def_prop_ro("batch_count", &sampler::batch_count)
       .def_prop_ro("evaluation_batch_count", &sampler::evaluation_batch_count)
       .def_prop_ro("weights_digest", [](const sampler& source) { return source.options().weights.digest(); })
+      .def_prop_ro("eval_weights_digest",
+                   [](const sampler& source) { return source.options().evaluation.value().weights.digest(); })
       .def_prop_ro("device", &sampler::device);
   nb::class_<array_stream>(module, "BatchStream")
       .def("next", &array_stream::next, "A tuple of arrays, or None after the last batch.")
@@ -232,7 +238,7 @@ void bind_loader(nb::module_& module) {
              nb::arg("bitset_budget"), nb::arg("weights").none(), nb::arg("alpha").none());
   module.def("evaluation_sampler", &evaluation_sampler, nb::arg("data"), nb::kw_only(), nb::arg("seed"),
              nb::arg("num_negatives"), nb::arg("batch_size"), nb::arg("mlperf"), nb::arg("split"),
-             nb::arg("infeasible"), nb::arg("bitset_budget"));
+             nb::arg("infeasible"), nb::arg("bitset_budget"), nb::arg("weights").none(), nb::arg("alpha").none());
   module.def("training_source", &training_source, nb::arg("sampler"), nb::arg("rank"), nb::arg("world_size"),
              nb::kw_only(), nb::arg("user_dtype"), nb::arg("item_dtype"), nb::arg("label_dtype"));
   module.def("evaluation_source", &evaluation_source, nb::arg("sampler"), nb::arg("rank"), nb::arg("world_size"),

@@ -6,10 +6,13 @@ import operator
 import os
 import weakref
 
+import numpy.typing as npt
+
 from negpipe import _native, errors
 from negpipe.candidates import Candidates, write_candidates
 from negpipe.dataset import Dataset
 from negpipe.loader import DEFAULT_BITSET_BUDGET, NOT_PICKLED, Batch, EpochIterator, Loader, Source
+from negpipe.negatives import DEFAULT_EVAL_ALPHA, checked_distribution
 from negpipe.ranks import Ranks
 
 
@@ -28,7 +31,11 @@ class EvalLoader(Loader):
     split:       the held-out items that are evaluated: "test" or "validation"; exactly one a user. Users without one
                  get a padding row.
     infeasible:  users who have fewer than num_negatives items left: "error", "skip" (a padding row), or "fewer" (all
-                 items that are left, then repeats, whose mask is True).
+                 items that are left, then repeats, whose mask is True). Items of weight 0 are never left.
+    distribution: of negatives: "uniform", or "popularity": drawn one after the other, without replacement unless
+                 mlperf=True, in proportion to item_counts() ** alpha. alpha is 1 by default here, as in published
+                 protocols; it is 0.75 in TrainLoader.
+    weights:     integers [num_items] instead; 0 is never drawn. Both draw on the CPU only.
     candidates:  a file of save_candidates, whose rows are evaluated instead: seed has no effect. FormatError (a
                  ValueError) names a row that has an item held out of another split, or a training positive.
     device, rank, world_size, prefetch, user_dtype, item_dtype, as_dict: as for TrainLoader. Each user is
@@ -47,6 +54,9 @@ class EvalLoader(Loader):
         mlperf: bool = False,
         split: str = "test",
         infeasible: str = "skip",
+        distribution: str = "uniform",
+        alpha: float | None = None,
+        weights: npt.ArrayLike | None = None,
         candidates: str | os.PathLike[str] | None = None,
         device: str = "auto",
         rank: int | None = None,
@@ -62,6 +72,12 @@ class EvalLoader(Loader):
         if candidates is not None and self._cuda is not None:
             raise errors.OptionError(
                 f"device={device!r}, but candidates are read in host memory; leave device out, or use negpipe.torch"
+            )
+        self._distribution = checked_distribution(distribution, alpha, weights, DEFAULT_EVAL_ALPHA)
+        if self._is_weighted and self._cuda is not None:
+            raise errors.OptionError(
+                f"device={device!r}, but weighted evaluation negatives are drawn on the CPU only; leave device out, or "
+                "use negpipe.torch"
             )
         self._candidates = None if candidates is None else Candidates(candidates, dataset, split)
         num_negatives = self._checked_negatives(num_negatives, mlperf)
@@ -85,6 +101,8 @@ class EvalLoader(Loader):
             return 999 if number is None else number
         if mlperf:
             raise errors.OptionError("mlperf=True, but candidates are not drawn; leave one of them out")
+        if self._is_weighted:
+            raise errors.OptionError("a distribution is given, but candidates are not drawn; leave one of them out")
         found = self._candidates.num_negatives
         if number not in (None, found):
             raise errors.OptionError(f"num_negatives={number}, but the candidates have {found} a row")
@@ -107,9 +125,14 @@ class EvalLoader(Loader):
             )
         return rows // world_size
 
+    @property
+    def _is_weighted(self) -> bool:
+        return any(given is not None for given in self._distribution)
+
     def _sampler_for(self, rows: int) -> _native.Sampler | None:
         if self._candidates is not None:
             return None
+        alpha, weights = self._distribution
         return _native.evaluation_sampler(
             self.dataset._native,
             seed=self.seed,
@@ -118,9 +141,16 @@ class EvalLoader(Loader):
             mlperf=self.mlperf,
             split=self.split,
             infeasible=self.infeasible,
-            # Rows without replacement are made without looking positives up.
-            bitset_budget=DEFAULT_BITSET_BUDGET if self.mlperf else 0,
+            # Uniform rows without replacement are made without looking positives up.
+            bitset_budget=DEFAULT_BITSET_BUDGET if self.mlperf or self._is_weighted else 0,
+            weights=weights,
+            alpha=alpha,
         )
+
+    @property
+    def weights_digest(self) -> str:
+        """MD5 of the items' weights as little-endian uint32; empty if negatives are uniform, or from a file."""
+        return self._sampler.eval_weights_digest if self._sampler else ""
 
     @property
     def batch_size(self) -> int:

@@ -16,6 +16,7 @@ from negpipe import _native, columns, errors
 from negpipe.dataset import Dataset
 
 DEFAULT_ALPHA = 0.75
+DEFAULT_EVAL_ALPHA = 1.0
 MAX_AT = 2**32 - 1
 
 # Samplers of a parent process. Their threads do not exist in the child, so they must not be destroyed there.
@@ -207,7 +208,7 @@ class NegativeSampler:
                   CUDA device also an int64 tensor of one number on it, read (modulo 2^32) when the kernel runs: a
                   captured graph that increments it draws anew at each replay.
         offset:   number of the first user in its batch, where a batch is split into calls (with shared=True: of the
-                  first item). An int64 tensor as at.
+                  first item, and 0 if distinct). An int64 tensor as at.
         distinct: no item twice among the negatives of a user (with shared=True: among all).
         shared:   draws num_negatives items for the whole batch from all items, positives of some users included:
                   int32 [num_negatives]. contains() tells them apart.
@@ -219,6 +220,11 @@ class NegativeSampler:
         first two are raised later, see check(); the rows have -1.
         """
         count = _integer(num_negatives, "num_negatives", 2**32 - 1)
+        if distinct and count > self.dataset.num_items:  # before memory is allocated
+            raise errors.InfeasibleError(
+                f"{count} distinct negatives wanted, but the dataset has only {self.dataset.num_items} items; draw "
+                "fewer"
+            )
         if users is None and not shared:
             raise errors.OptionError("`users` is None; expected integers, or shared=True")
         on_device = self._on_device(users)
@@ -311,7 +317,9 @@ def _rebuild(dataset, seed, options, alpha, weights) -> NegativeSampler:
     return NegativeSampler(dataset, seed, alpha=alpha, weights=weights, **options)
 
 
-def checked_distribution(distribution: str, alpha, weights) -> tuple[float | None, np.ndarray | None]:
+def checked_distribution(
+    distribution: str, alpha, weights, default_alpha: float = DEFAULT_ALPHA
+) -> tuple[float | None, np.ndarray | None]:
     """(alpha of popularity or None, weights as uint32 or None). Raises OptionError."""
     if distribution not in ("uniform", "popularity"):
         raise errors.OptionError(f"`distribution`: {distribution!r} given; expected 'uniform' or 'popularity'")
@@ -320,7 +328,7 @@ def checked_distribution(distribution: str, alpha, weights) -> tuple[float | Non
     if alpha is not None and distribution != "popularity":
         raise errors.OptionError("`alpha`: only distribution='popularity' takes it")
     if distribution == "popularity":
-        return float(DEFAULT_ALPHA if alpha is None else alpha), None
+        return float(default_alpha if alpha is None else alpha), None
     return None, None if weights is None else _checked_weights(weights)
 
 

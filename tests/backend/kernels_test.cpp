@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "cpu_backend.hpp"
 #include "equality/reference_columns.hpp"
 #include "negpipe/item_weights.hpp"
 #include "negpipe/plan.hpp"
@@ -120,6 +121,49 @@ TEST(kernels, weighted_points_equal_core) {
     plan.weights = *weights.draw();
     for (const core::membership form : every_form) {
       expect_points(plan, index_of(data, form).view(), 0, plan.point_count);
+    }
+  }
+}
+
+/// Weights of which some are 0 and one is most of the sum.
+item_weights uneven_weights(std::uint32_t item_count) {
+  std::vector<std::uint32_t> values;
+  for (std::uint32_t i = 0; i < item_count; ++i) values.push_back(i % 7 == 3 ? 0 : i * i % 31 * 1000 + 1);
+  values[2] = 3'000'000;
+  return item_weights(std::move(values));
+}
+
+void expect_weighted_rows(const dataset& data, const evaluation_options& options) {
+  const dataset_weights weights = dataset_weights::for_evaluation(data, options.weights);
+  evaluation_plan plan = plan_evaluation(data, options, 5);
+  plan.weights = *weights.draw();
+  row_buffer wanted(plan.element_count(), item_type::int32);
+  write_reference_rows(plan, index_of(data, core::membership::sorted_search).view(), 0, plan.user_count,
+                       wanted.columns());
+  for (const core::membership form : every_form) {
+    for (const kernel_set& kernels : supported_kernels()) {
+      const auto filler = make_cpu_backend(index_of(data, form), cpu_backend_options{1, kernels});
+      row_buffer found(plan.element_count(), item_type::int32);
+      filler->fill_evaluation(plan, 0, plan.user_count, found.columns());
+      ASSERT_EQ(found.first_difference(wanted), "") << kernels.name << ", " << plan.negatives << " negatives";
+    }
+  }
+}
+
+TEST(kernels, weighted_rows_equal_core) {
+  // Long rows leave little weight: most of their negatives are drawn by rank outside the positives and the row.
+  for (const dataset& data : {edge_dataset(), random_dataset({0, 3, 280, 299, 150}, 300, 2)}) {
+    const item_weights weights = uneven_weights(static_cast<std::uint32_t>(data.item_count()));
+    for (const std::uint32_t negatives : {1U, 4U, 50U, 83U, 250U}) {
+      for (const bool mlperf : {false, true}) {
+        if (!mlperf && negatives >= static_cast<std::uint32_t>(data.item_count()) * 6 / 7) continue;
+        expect_weighted_rows(data, {.negatives = negatives, .batch_size = negatives + 1ULL, .mlperf = mlperf,
+                                    .weights = weights});
+        if (HasFatalFailure()) return;
+      }
+      expect_weighted_rows(data, {.negatives = negatives, .batch_size = negatives + 1ULL,
+                                  .infeasible = infeasible_policy::fewer, .weights = weights});
+      if (HasFatalFailure()) return;
     }
   }
 }

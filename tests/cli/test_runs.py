@@ -4,8 +4,8 @@ import json
 
 import numpy
 import pytest
-from program import (BACKEND, BAD_DATA, FOUND_FAILURES, SMALL, USAGE, digests, leftovers, negpipe, refuses, small,
-                     write_ratings)
+from program import (BACKEND, BAD_DATA, FOUND_FAILURES, INFEASIBLE, SMALL, USAGE, digests, leftovers, negpipe,
+                     refuses, small, write_ratings)
 
 
 def ready(folder):
@@ -179,6 +179,45 @@ def test_weights_are_recorded_and_verified_with_the_same_file(dataset, tmp_path)
     assert report["failure_count"] == 0
     refuses(USAGE, "verify", dataset, run, naming=["--weights", "give these weights"])
     refuses(USAGE, "verify", dataset, run, "--weights", tmp_path / "other.npy", naming=["the given ones have"])
+
+
+@pytest.mark.parametrize("options", [(), ("--mlperf",), ("--eval-infeasible", "fewer")])
+def test_popularity_of_evaluation_negatives_is_recorded_and_verified(options, dataset, tmp_path):
+    negpipe("generate", dataset, "--out", tmp_path / "run", "--seed", 1, *SMALL, *options,
+            "--eval-distribution", "popularity")
+    made = ready(tmp_path / "run/eval_data")
+    assert (made["distribution"], made["alpha"], len(made["weights_digest"])) == ("popularity", 1, 32)
+    assert "distribution" not in ready(tmp_path / "run/training_epochs/cycle_00000")
+    assert json.loads(negpipe("verify", dataset, tmp_path / "run", "--json").stdout)["failure_count"] == 0
+    changed = made | {"seed": "2"}
+    (tmp_path / "run/eval_data/ready.json").write_text(json.dumps(changed))
+    found = negpipe("verify", dataset, tmp_path / "run", expect=FOUND_FAILURES).stdout
+    assert "wanted by the recorded seed" in found and "eval_0.tfrecords" in found
+
+
+def test_weights_of_evaluation_negatives_are_verified_with_the_same_file(dataset, tmp_path):
+    items = json.loads((dataset / "dataset.json").read_text())["items"]
+    numpy.save(tmp_path / "weights.npy", numpy.arange(1, items + 1))
+    run = tmp_path / "run"
+    negpipe("generate", dataset, "--out", run, "--seed", 1, *SMALL, "--eval-weights", tmp_path / "weights.npy")
+    negpipe("verify", dataset, run, "--eval-weights", tmp_path / "weights.npy")
+    refuses(USAGE, "verify", dataset, run, "--weights", tmp_path / "weights.npy",
+            naming=["--eval-weights", "give these weights"])
+
+
+def test_wrong_evaluation_weights_are_refused_before_anything_is_written(dataset, tmp_path):
+    items = json.loads((dataset / "dataset.json").read_text())["items"]
+    numpy.save(tmp_path / "few.npy", numpy.ones(items - 1, int))
+    numpy.save(tmp_path / "one.npy", numpy.eye(1, items, dtype=int)[0])
+    command = ("generate", dataset, "--out", tmp_path / "run", *SMALL)
+    refuses(USAGE, *command, "--eval-weights", tmp_path / "few.npy", naming=["--eval-weights", items - 1, items])
+    refuses(USAGE, *command, "--eval-alpha", 1, naming=["--eval-alpha"])
+    refuses(USAGE, *command, "--eval-distribution", "popularity", "--eval-alpha", 17, naming=["--eval-alpha", 17])
+    refuses(USAGE, *command, "--eval-weights", tmp_path / "one.npy", "--eval-distribution", "popularity",
+            naming=["--eval-weights", "popularity"])
+    refuses(INFEASIBLE, *command, "--eval-weights", tmp_path / "one.npy",
+            naming=["items of positive weight left", "--eval-weights"])
+    assert not (tmp_path / "run").exists()
 
 
 def test_wrong_weights_are_refused_before_anything_is_written(dataset, tmp_path):

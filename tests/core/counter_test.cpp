@@ -66,7 +66,7 @@ int shared_addresses(const addressing& address_of) {
   std::set<address> seen;
   int shared = 0;
   for (std::uint64_t seed = 42; seed < 46; ++seed) {
-    for (std::uint32_t purpose = 0; purpose < 19; ++purpose) {
+    for (std::uint32_t purpose = 0; purpose < 20; ++purpose) {
       for (std::uint32_t cycle = 0; cycle < 4; ++cycle) {
         for (std::uint64_t index = 0; index < 12; ++index) {
           for (std::uint32_t attempt = 0; attempt < 17; ++attempt) {

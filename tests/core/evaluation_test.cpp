@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <set>
 #include <vector>
 
@@ -94,6 +95,95 @@ TEST(evaluation, with_replacement_each_element_is_the_draw_of_its_index) {
   for (std::uint32_t column = 1; column <= 20; ++column) {
     EXPECT_EQ(index(eval_item_at(plan, owner.view(), user_id{1}, column, philox_source{42})),
               draw_negative(owner.view(), user_id{1}, plan.item_draw, stream, 21 + column, philox_source{42}));
+  }
+}
+
+/// Weights of 97 items in tables that need no rounding: item i has weight i mod 4, of words below 2^25 each.
+class weighted_items {
+ public:
+  explicit weighted_items(const positives_owner& data) : columns_(128), sums_{0} {
+    // A column of 2^25 words for each unit of weight that fits: columns_[i] belongs to item i or i + 1.
+    for (std::uint32_t i = 0; i < 97; ++i) sums_.push_back(sums_.back() + i % 4);
+    std::uint32_t item = 0;
+    for (std::uint32_t column = 0; column < columns_.size(); ++column) {
+      do item = (item + 1) % 97;
+      while (item % 4 == 0);
+      columns_[column] = {column << 25, item};  // all words belong to the alias
+    }
+    for (std::int32_t u = 0; u < data.view().user_count; ++u) {
+      const item_row row = data.view().csr.row(user_id{u});
+      std::uint32_t sum = 0;
+      for (std::uint32_t k = 0; k < row.count; ++k) row_sums_.push_back(sum += weight_of(row.items[k]));
+    }
+  }
+
+  static std::uint32_t weight_of(std::int32_t item) { return static_cast<std::uint32_t>(item) % 4; }
+
+  /// Returns the plan with these weights.
+  evaluation_plan in(evaluation_plan plan) const {
+    plan.weights = {columns_.data(), sums_.data(), row_sums_.data(), 97, 25};
+    plan.weighted_items = 72;
+    return plan;
+  }
+
+ private:
+  std::vector<alias_column> columns_;
+  std::vector<std::uint32_t> sums_;
+  std::vector<std::uint32_t> row_sums_;
+};
+
+std::vector<std::int32_t> row_of(const evaluation_plan& plan, const positives_view& view, user_id user) {
+  std::vector<std::int32_t> row(plan.row_length());
+  write_row(plan, view, user, philox_source{plan.seed}, row.data());
+  return row;
+}
+
+TEST(evaluation, weighted_rows_hold_every_item_of_positive_weight_that_is_left_once) {
+  const auto owner = test::random_positives(test::edge_degrees(97), 97, 5);
+  const weighted_items weights(owner);
+  const auto view = owner.view();
+  for (std::int32_t u = 0; u < view.user_count; ++u) {
+    std::set<std::int32_t> wanted;
+    for (std::int32_t item = 0; item < 97; ++item) {
+      const bool is_left = item % 4 != 0 && !view.contains(user_id{u}, item) && item != view.heldout[u];
+      if (is_left) wanted.insert(item);
+    }
+    const auto left = static_cast<std::uint32_t>(wanted.size());
+    auto plan = weights.in(test::make_evaluation_plan(owner, left + 3, false, 42));
+    ASSERT_EQ(items_left(plan, view, user_id{u}), left);
+    ASSERT_FALSE(is_evaluated(plan, view, static_cast<std::uint64_t>(u)));
+    plan.fewer = true;
+    ASSERT_EQ(is_evaluated(plan, view, static_cast<std::uint64_t>(u)), left != 0);
+    if (left == 0) continue;
+    const std::vector<std::int32_t> row = row_of(plan, view, user_id{u});
+    ASSERT_EQ(row[0], view.heldout[u]);
+    ASSERT_EQ(std::set(row.begin() + 1, row.begin() + 1 + left), wanted);
+    for (std::uint32_t c = left + 1; c < row.size(); ++c) ASSERT_EQ(row[c], row[c - left]) << "repeats in order";
+  }
+}
+
+TEST(evaluation, by_weight_a_shorter_row_is_a_prefix_of_a_longer_one_of_the_same_elements) {
+  const auto owner = test::random_positives({10}, 97, 5);
+  const weighted_items weights(owner);
+  const auto few = row_of(weights.in(test::make_evaluation_plan(owner, 5, false, 42)), owner.view(), user_id{0});
+  const auto many = row_of(weights.in(test::make_evaluation_plan(owner, 40, false, 42)), owner.view(), user_id{0});
+  EXPECT_TRUE(std::equal(few.begin(), few.end(), many.begin()));
+}
+
+TEST(evaluation, weighted_rows_with_replacement_need_one_item_of_positive_weight) {
+  std::vector<std::int32_t> heavy;
+  for (std::int32_t item = 0; item < 97; ++item) {
+    if (item % 4 != 0) heavy.push_back(item);
+  }
+  const positives_owner owner({heavy, {1, 2}}, {0, 4}, 97);
+  const weighted_items weights(owner);
+  const auto plan = weights.in(test::make_evaluation_plan(owner, 20, true, 42));
+  EXPECT_FALSE(is_evaluated(plan, owner.view(), 0)) << "all that is left weighs 0";
+  ASSERT_TRUE(is_evaluated(plan, owner.view(), 1));
+  const auto row = row_of(plan, owner.view(), user_id{1});
+  for (std::uint32_t c = 1; c <= 20; ++c) {
+    EXPECT_EQ(row[c], draw_negative(owner.view(), user_id{1}, plan.weights, evaluation_stream().draws, 21 + c,
+                                    philox_source{42}));
   }
 }
 

@@ -111,7 +111,7 @@ dataset with_neighbours_of_heldout(const dataset& data) {
   return make_dataset(rows, {data.heldout_items().begin(), data.heldout_items().end()}, data.item_count());
 }
 
-constexpr evaluation_options some_evaluation{.negatives = 20, .batch_size = 63};
+const evaluation_options some_evaluation{.negatives = 20, .batch_size = 63};
 
 TEST_F(device_interactions_path, holds_out_the_last_row_of_each_user) {
   const dataset data = random_dataset({700, 0, 1, 300, 20, 950}, 1000, 5);

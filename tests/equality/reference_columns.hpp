@@ -1,6 +1,7 @@
 // Columns made by core's functions, one value at a time, in buffers that detect stray writes.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -203,9 +204,9 @@ inline void write_reference_rows(const core::evaluation_plan& plan, const core::
   for (std::uint64_t i = 0; i < row_count; ++i) {
     const bool is_padding = !is_evaluated(plan, view, first_row + i);
     const user_id user{is_padding ? 0 : static_cast<std::int32_t>(first_row + i)};
+    std::fill(row.begin(), row.end(), 0);
+    if (!is_padding) core::write_row(plan, view, user, core::philox_source{plan.seed}, row.data());
     for (std::uint32_t column = 0; column < length; ++column) {
-      row[column] =
-          is_padding ? 0 : index(core::eval_item_at(plan, view, user, column, core::philox_source{plan.seed}));
       const std::uint64_t offset = i * length + column;
       out.users[offset] = index(user);
       put_item(out.items, offset, row[column]);

@@ -45,11 +45,13 @@ void add_files(golden_table& all, const std::string& name, const fs::path& folde
   }
 }
 
-void add_run(golden_table& all, const std::string& name, const dataset& data, const sampler_options& sampling) {
+/// part: a folder of the run, to leave the others out.
+void add_run(golden_table& all, const std::string& name, const dataset& data, const sampler_options& sampling,
+             const std::string& part = "") {
   const temporary_folder scratch;
   const generate_options options{.out = scratch / "out", .cycle_count = 2, .readers = 3};
   generate(sampler(data, sampling), options, {.threads = 2});
-  add_files(all, name, options.out);
+  add_files(all, name, options.out / part);
 }
 
 TEST(golden, generated_files_equal_the_frozen_hashes) {
@@ -77,6 +79,13 @@ TEST(golden, generated_files_equal_the_frozen_hashes) {
                                   .layout = batch_layout::pairwise,
                                   .device = "cpu"};
     add_run(all, items == 97 ? "uint16 pairwise mask" : "int32 pairwise resample", fixed_dataset(items), options);
+  }
+  for (const bool mlperf : {false, true}) {
+    const dataset data = fixed_dataset(97);
+    sampler_options options{.seed = 42, .batch_size = 150, .device = "cpu"};
+    options.evaluation = evaluation_options{.negatives = 20, .batch_size = 63, .mlperf = mlperf};
+    options.evaluation->weights = popularity_weights(data, mlperf ? 1 : 0.75);
+    add_run(all, mlperf ? "weighted evaluation, mlperf" : "weighted evaluation", data, options, "eval_data");
   }
   expect_golden("records", all);
 }

@@ -109,14 +109,17 @@ def test_pairwise_types_masks_threads_and_state(data):
     assert "rows" in repr(plain)
 
 
+@pytest.mark.parametrize("distribution", ["uniform", "popularity"])
 @pytest.mark.parametrize("mlperf", [False, True])
-def test_evaluation_batches_equal_those_of_the_program(data, mlperf, tmp_path):
+def test_evaluation_batches_equal_those_of_the_program(data, mlperf, distribution, tmp_path):
     from program import negpipe as program
 
     data.save(tmp_path / "dataset")
     options = ["--seed", 42, "--eval-negatives", 20, "--eval-batch-size", 210, *(["--mlperf"] if mlperf else [])]
-    program("generate", tmp_path / "dataset", "--out", tmp_path / "run", *options)
-    loader = negpipe.EvalLoader(data, 210, seed=42, num_negatives=20, mlperf=mlperf, item_dtype="uint16")
+    program("generate", tmp_path / "dataset", "--out", tmp_path / "run", *options, "--eval-distribution", distribution)
+    loader = negpipe.EvalLoader(
+        data, 210, seed=42, num_negatives=20, mlperf=mlperf, distribution=distribution, item_dtype="uint16"
+    )
     written = list(records.RecordFolder(tmp_path / "run/eval_data").batches())
     assert len(loader) == len(written)
     for made, wanted in zip(loader, written):
@@ -152,6 +155,33 @@ def test_either_held_out_set_is_evaluated(split_data, split, tmp_path):
     for user in range(1, 20):
         others = split_data.test_items[user], split_data.validation_items[user], *split_data.positives_of(user)
         assert not set(rows[user, 1:]) & set(others)
+
+
+def test_evaluation_negatives_by_weight_are_distinct_and_of_positive_weight(split_data):
+    weights = np.arange(split_data.num_items) % 3
+    loader = negpipe.EvalLoader(split_data, num_negatives=8, weights=weights, infeasible="fewer", seed=3)
+    same = pickle.loads(pickle.dumps(loader))
+    assert loader.weights_digest == same.weights_digest != ""
+    assert negpipe.EvalLoader(split_data, num_negatives=2).weights_digest == ""
+    (users, items, mask), (_, again, _) = loader[0], same[0]
+    assert np.array_equal(items, again)
+    for user in range(split_data.num_users):
+        row = items[user, 1:][~mask[user, 1:]]
+        others = split_data.test_items[user], split_data.validation_items[user], *split_data.positives_of(user)
+        left = set(np.flatnonzero(weights).tolist()) - set(map(int, others))
+        assert len(row) == len(set(row.tolist())) == min(8, len(left))
+        assert set(row.tolist()) <= left
+
+
+def test_popularity_of_evaluation_negatives_is_that_of_the_training_items(data):
+    by_name = negpipe.EvalLoader(data, num_negatives=5, distribution="popularity")
+    by_weight = negpipe.EvalLoader(data, num_negatives=5, weights=data.item_counts())
+    assert by_name.weights_digest == by_weight.weights_digest
+    assert np.array_equal(by_name[0][1], by_weight[0][1])
+    with pytest.raises(errors.OptionError, match="leave one of them out"):
+        negpipe.EvalLoader(data, num_negatives=5, distribution="popularity", weights=data.item_counts())
+    with pytest.raises(errors.OptionError, match="eval_weights.*1 weights given"):
+        negpipe.EvalLoader(data, num_negatives=5, weights=[1])
 
 
 def test_users_with_few_items_left_are_skipped_refused_or_get_fewer(split_data):

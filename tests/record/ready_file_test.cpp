@@ -58,6 +58,18 @@ ready_file popularity_content() {
   return content;
 }
 
+ready_file weighted_evaluation_content() {
+  ready_file content = evaluation_content();
+  content.distribution = "weights";
+  content.weights_digest = "fedcba9876543210fedcba9876543210";
+  return content;
+}
+
+std::vector<ready_file> all_contents() {
+  return {training_content(), pairwise_content(), popularity_content(), evaluation_content(),
+          weighted_evaluation_content()};
+}
+
 json parse(const test::temporary_folder& folder) {
   const auto text = test::read_bytes(folder / "ready.json");
   return json::parse(reinterpret_cast<const char*>(text.data()),
@@ -87,7 +99,7 @@ TEST(ready_file, says_which_items_are_evaluated_only_if_it_is_unusual) {
 
 TEST(ready_file, gives_back_what_was_written) {
   const test::temporary_folder folder;
-  for (const auto& content : {training_content(), pairwise_content(), popularity_content(), evaluation_content()}) {
+  for (const auto& content : all_contents()) {
     record::write_ready_file(folder.path(), content);
     const ready_file found = record::read_ready_file(folder.path());
     EXPECT_EQ(found.batch_size, content.batch_size);
@@ -107,14 +119,14 @@ TEST(ready_file, gives_back_what_was_written) {
     EXPECT_EQ(found.negatives, content.negatives);
     EXPECT_EQ(found.files, content.files);
     EXPECT_EQ(found.mlperf, content.mlperf);
+    EXPECT_EQ(found.distribution, content.distribution);
+    EXPECT_EQ(found.alpha, content.alpha);
+    EXPECT_EQ(found.weights_digest, content.weights_digest);
     if (content.kind == record_kind::eval) continue;
     EXPECT_EQ(found.cycle, content.cycle);
     EXPECT_EQ(found.epochs_per_cycle, content.epochs_per_cycle);
     EXPECT_EQ(found.padding, content.padding);
     EXPECT_EQ(found.layout, content.layout);
-    EXPECT_EQ(found.distribution, content.distribution);
-    EXPECT_EQ(found.alpha, content.alpha);
-    EXPECT_EQ(found.weights_digest, content.weights_digest);
   }
 }
 
@@ -154,7 +166,7 @@ TEST(ready_file, without_a_layout_is_pointwise) {
 
 TEST(ready_file, refuses_a_field_that_is_missing_or_of_another_kind) {
   const test::temporary_folder folder;
-  for (const auto& content : {training_content(), pairwise_content(), popularity_content(), evaluation_content()}) {
+  for (const auto& content : all_contents()) {
     record::write_ready_file(folder.path(), content);
     const json good = parse(folder);
     for (const auto& field : good.items()) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "negpipe/core/philox.hpp"
 #include "negpipe/error.hpp"
 #include "negpipe/sampler.hpp"
 #include "support/datasets.hpp"
@@ -103,6 +104,69 @@ TEST(evaluation_sets, test_rows_without_validation_are_those_of_leave_one_out) {
   EXPECT_TRUE(needs_evaluation_rows(dataset_with_validation(), evaluate(heldout_set::test, 5)));
   EXPECT_FALSE(needs_evaluation_rows(dataset_with_validation(), evaluate(heldout_set::test, 5, true)));
   EXPECT_TRUE(needs_evaluation_rows(dataset_with_validation(), evaluate(heldout_set::validation, 5, true)));
+}
+
+/// Weights of 12 items, of which 2 and 6 weigh 0.
+item_weights some_weights() { return item_weights({5, 1, 0, 900, 2, 7, 0, 30, 4, 1, 60, 8}); }
+
+TEST(evaluation_sets, weighted_rows_are_those_of_core_and_need_no_other_weights_in_training) {
+  const dataset data = dataset_with_validation();
+  for (const heldout_set set : {heldout_set::test, heldout_set::validation}) {
+    for (const bool mlperf : {false, true}) {
+      evaluation_options options = evaluate(set, 5, mlperf, infeasible_policy::fewer);
+      options.weights = some_weights();
+      const sampler source(data, {.seed = 7, .batch_size = 64, .evaluation = options, .device = "cpu"});
+      EXPECT_FALSE(source.plan().weights.is_set()) << "training is uniform";
+      const positives_index index(evaluation_rows(data, options));
+      const std::vector<made_row> rows = rows_of(data, options);
+      for (std::size_t user = 0; user < rows.size(); ++user) {
+        if (!core::is_evaluated(source.evaluation_plan(), index.view(), user)) {
+          EXPECT_TRUE(is_padding(rows[user])) << user;
+          continue;
+        }
+        std::vector<std::int32_t> wanted(6);
+        core::write_row(source.evaluation_plan(), index.view(), user_id{static_cast<std::int32_t>(user)},
+                        core::philox_source{7}, wanted.data());
+        EXPECT_EQ(rows[user].items, wanted) << user;
+        for (std::size_t c = 1; c < 6; ++c) EXPECT_TRUE(wanted[c] != 2 && wanted[c] != 6) << "an item of weight 0";
+      }
+    }
+  }
+}
+
+TEST(evaluation_sets, weights_leave_out_users_without_enough_items_of_positive_weight) {
+  const dataset data = dataset_with_validation();
+  std::vector<std::uint32_t> values(12, 0);
+  values[9] = values[10] = 3;  // user 0's test item, user 3's; user 0 has 10 left, user 2 both, user 3 none
+  evaluation_options options = evaluate(heldout_set::test, 2);
+  options.weights = item_weights(values);
+  EXPECT_EQ(skipped_users(data, options), (std::vector<std::int32_t>{0, 1, 3}));
+  options.infeasible = infeasible_policy::fewer;
+  EXPECT_EQ(skipped_users(data, options), (std::vector<std::int32_t>{1, 3}));
+  options.infeasible = infeasible_policy::error;
+  EXPECT_THROW(plan_evaluation(data, options, 0), infeasible_error);
+  options.mlperf = true;  // the held-out item may be drawn, and so may validation items
+  EXPECT_TRUE(skipped_users(data, options) == std::vector<std::int32_t>{1});
+}
+
+TEST(evaluation_sets, weights_that_do_not_fit_and_other_devices_are_refused) {
+  const dataset data = dataset_with_validation();
+  const auto refused = [&](const evaluation_options& options, const std::string& device) -> std::string {
+    try {
+      sampler(data, {.seed = 7, .batch_size = 64, .evaluation = options, .device = device});
+    } catch (const option_error& failure) {
+      return failure.what();
+    }
+    return "accepted";
+  };
+  evaluation_options options = evaluate(heldout_set::test, 2);
+  options.weights = item_weights({1, 2});
+  EXPECT_EQ(refused(options, "cpu"), "eval_weights: 2 weights given; expected 12, one per item");
+  options.weights = some_weights();
+  EXPECT_EQ(refused(options, "cuda"),
+            "device: cuda given; weighted evaluation negatives are drawn on the CPU only: use cpu or auto");
+  EXPECT_EQ(refused(options, "auto"), "accepted");
+  EXPECT_THROW(plan_evaluation(data.user_offsets(), data.item_count(), options, 0), option_error);
 }
 
 TEST(evaluation_sets, training_is_that_of_the_dataset_whatever_is_evaluated) {

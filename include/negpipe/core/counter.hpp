@@ -42,6 +42,7 @@ enum class tag : std::uint32_t {
   shared_draw = 16,      ///< candidates of shared draws; index = element / 4
   shared_fallback = 17,  ///< rank among all items, shared draws; index = element
   shared_remaining = 18,  ///< rank outside excluded and earlier items, shared draws; index = element
+  eval_remaining = 19,  ///< rank outside positives, held-out and earlier items, evaluation by weight; index = element
 };
 
 inline constexpr std::uint32_t attempt_bits = 24;

@@ -88,8 +88,9 @@ struct no_positives {
 };
 
 /// Stage 3: draws by rank outside the positives and the taken items. Returns no_item if nothing is left.
-template <typename Outside, typename Source>
-NEGPIPE_HD std::int32_t draw_remaining(const Outside& outside, const taken_items& taken, const free_stream& stream,
+/// - Taken: taken_items, or a type with its members contains(item) and mass(outside, limit).
+template <typename Outside, typename Source, typename Taken>
+NEGPIPE_HD std::int32_t draw_remaining(const Outside& outside, const Taken& taken, const free_stream& stream,
                                        std::uint64_t element, Source source) {
   const std::uint32_t left = outside.mass() - taken.mass(outside, ~0U);
   if (left == 0) return no_item;
@@ -104,10 +105,10 @@ NEGPIPE_HD std::int32_t draw_remaining(const Outside& outside, const taken_items
 
 /// Returns element `element` of a call: an item outside the user's positives and the taken items; no_item if there is
 /// none. Pure function.
-/// - item_draw, Positives: as for draw_negative.
-template <typename Positives, typename ItemDraw, typename Source>
+/// - item_draw, Positives: as for draw_negative. Taken: as for draw_remaining.
+template <typename Positives, typename ItemDraw, typename Source, typename Taken = taken_items>
 NEGPIPE_HD std::int32_t draw_free(const Positives& positives, user_id user, const ItemDraw& item_draw,
-                                  const free_stream& stream, std::uint64_t element, const taken_items& taken,
+                                  const free_stream& stream, std::uint64_t element, const Taken& taken,
                                   Source source) {
   NEGPIPE_ROLLED
   for (std::uint32_t attempt = 0; attempt < max_draw_attempts; ++attempt) {

@@ -98,7 +98,8 @@ __global__ void call_every_function(core::training_plan training, core::evaluati
   const auto row = core::evaluation_row::make(view, user, source);
   *out++ = static_cast<std::uint64_t>(row.item_of_rank(1) + row.negative(2));
   *out++ = static_cast<std::uint64_t>(index(core::eval_item_at(evaluation, view, user, 3, source)));
-  *out++ = core::is_evaluated(evaluation, view, 1) ? 1 : 0;
+  *out++ = (core::is_evaluated(evaluation, view, 1) ? 1 : 0) + core::items_left(evaluation, view, user);
+  core::write_row(evaluation, view, user, source, items);
   *out++ = evaluation.padded_count() + evaluation.element_count() + evaluation.row_length();
   *out++ = call_integers(position) + call_permutation(key.order, position) + call_positives(view, user, 3);
 }
