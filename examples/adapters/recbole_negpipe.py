@@ -15,15 +15,18 @@ import torch
 import negpipe
 
 
-def use_negpipe(train_data, seed=0, **options):
-    """Replaces the sampler of a TrainDataLoader. options: those of negpipe.NegativeSampler, such as distribution."""
-    dataset = train_data.dataset
+def dataset_of(dataset):
+    """The interactions of a RecBole dataset as training positives of a negpipe.Dataset, whose numbers are one less."""
     users = dataset.inter_feat[dataset.uid_field].numpy() - 1
     items = dataset.inter_feat[dataset.iid_field].numpy() - 1
     shape = (dataset.user_num - 1, dataset.item_num - 1)
     positives = scipy.sparse.coo_array(([1] * len(users), (users, items)), shape=shape)
-    data = negpipe.Dataset.from_csr(positives, scipy.sparse.coo_array(shape))
-    draw = negpipe.NegativeSampler(data, seed=seed, **options)
+    return negpipe.Dataset.from_csr(positives, scipy.sparse.coo_array(shape))
+
+
+def use_negpipe(train_data, seed=0, **options):
+    """Replaces the sampler of a TrainDataLoader. options: those of negpipe.NegativeSampler, such as distribution."""
+    draw = negpipe.NegativeSampler(dataset_of(train_data.dataset), seed=seed, **options)
     calls = 0
 
     def sample_by_key_ids(user_ids, num):
