@@ -171,8 +171,8 @@ def _hash_folder(records):
     version = records.ready["stream_version"]
     if not 1 <= version <= _native.stream_version:
         raise FormatError(
-            f'{records.path / READY_FILE}: "stream_version" is {version}, 1 to {_native.stream_version} wanted; hash it '
-            f"with negpipe {records.ready['library_version']}"
+            f'{records.path / READY_FILE}: "stream_version" is {version}, 1 to {_native.stream_version} wanted; '
+            f"hash it with negpipe {records.ready['library_version']}"
         )
     return hash_batches(records.path.name, records.batches())
 
