@@ -204,10 +204,6 @@ void negative_sampler::sample(std::span<const std::int64_t> users, const draw_ca
 void negative_sampler::sample_shared(const draw_call& call, std::span<std::int32_t> out) const {
   const state& s = *shared_;
   check_distinct(call, s.view.item_count);
-  if (call.distinct && call.offset != 0) {
-    throw option_error("offset", fmt::format("{} given; expected 0: shared draws without repeats depend on all draws "
-                                             "before them. Draw them in one call", call.offset));
-  }
   check_length("out", out.size(), call.negatives);
   excluded_per_row(call, 1, s.view.item_count);
   if (call.offset > std::numeric_limits<std::uint64_t>::max() - call.negatives) {

@@ -55,7 +55,7 @@ class negative_sampler {
 
   /// Writes K items that a whole batch shares, drawn from all items: out [K]. Element k is draw offset + k, with tags
   /// of its own. call.excluded is [X], for all. Some items may be positives of some users: see contains().
-  /// - With call.distinct, call.offset must be 0: such draws depend on all draws before them.
+  /// - With call.distinct, items are distinct within the call; a call with another offset may give them again.
   /// - Throws infeasible_error if call.distinct or call.excluded leave fewer than K items.
   void sample_shared(const draw_call& call, std::span<std::int32_t> out) const;
 

@@ -208,8 +208,9 @@ class NegativeSampler:
                   CUDA device also an int64 tensor of one number on it, read (modulo 2^32) when the kernel runs: a
                   captured graph that increments it draws anew at each replay.
         offset:   number of the first user in its batch, where a batch is split into calls (with shared=True: of the
-                  first item, and 0 if distinct). An int64 tensor as at.
-        distinct: no item twice among the negatives of a user (with shared=True: among all).
+                  first item). An int64 tensor as at.
+        distinct: no item twice among the negatives of a user. With shared=True: among those of the call; a call with
+                  another offset may give them again, so draw all in one call.
         shared:   draws num_negatives items for the whole batch from all items, positives of some users included:
                   int32 [num_negatives]. contains() tells them apart.
         exclude:  further items that are not drawn: integers that broadcast to [..., X] (with shared=True: [X]).

@@ -99,8 +99,6 @@ def test_shared_items_are_one_row_for_all(data, draw):
     assert items.shape == (50,)
     assert (items == draw.sample(None, 50, shared=True)).all()
     assert len(set(draw.sample(None, 90, shared=True, distinct=True).tolist())) == 90
-    with pytest.raises(errors.OptionError, match="offset.*expected 0.*in one call"):
-        draw.sample(None, 9, shared=True, distinct=True, offset=9)
     for users, options in ((None, {"shared": True}), ([0], {})):
         with pytest.raises(errors.InfeasibleError, match="4294967295 distinct negatives wanted.*only"):
             draw.sample(users, 2**32 - 1, distinct=True, **options)
