@@ -175,8 +175,8 @@ TEST(negative_sampler, shared_items_are_one_row_for_all_and_may_be_distinct) {
   EXPECT_EQ(std::set<std::int32_t>(all.begin(), all.end()).size(), 60U);
   const items_vector excluded{1, 2, 3};
   EXPECT_THROW(source.sample_shared({.negatives = 60, .distinct = true, .excluded = excluded}, all), infeasible_error);
-  EXPECT_THROW(source.sample_shared({.negatives = 61, .distinct = true}, std::vector<std::int32_t>(61)),
-               infeasible_error);
+  std::vector<std::int32_t> more(61);
+  EXPECT_THROW(source.sample_shared({.negatives = 61, .distinct = true}, more), infeasible_error);
 }
 
 TEST(negative_sampler, contains_is_exact_for_pairs_and_for_each) {
