@@ -21,6 +21,7 @@ std::string argument_of(std::string_view field) {
       {"eval_negatives", "num_negatives"},
       {"eval_batch_size", "batch_size"},
       {"eval_infeasible", "infeasible"},
+      {"eval_weights", "weights"},
       {"replace", "overwrite"}};
   const auto found = arguments.find(field);
   return std::string(found == arguments.end() ? field : found->second);

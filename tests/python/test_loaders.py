@@ -180,7 +180,7 @@ def test_popularity_of_evaluation_negatives_is_that_of_the_training_items(data):
     assert np.array_equal(by_name[0][1], by_weight[0][1])
     with pytest.raises(errors.OptionError, match="leave one of them out"):
         negpipe.EvalLoader(data, num_negatives=5, distribution="popularity", weights=data.item_counts())
-    with pytest.raises(errors.OptionError, match="eval_weights.*1 weights given"):
+    with pytest.raises(errors.OptionError, match="^weights: 1 weights given"):
         negpipe.EvalLoader(data, num_negatives=5, weights=[1])
 
 
