@@ -116,6 +116,7 @@ std::string flag_of(std::string_view field) {
       {"out", "--out"},
       {"part", "--part"},
       {"memory", "--memory"},
+      {"shards", "--shards"},
       {"seed", "--seed"},
       {"mlperf", "--mlperf"},
       {"no_eval", "--no-eval"},

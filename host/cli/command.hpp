@@ -80,6 +80,7 @@ void add_synth(CLI::App& app);
 void add_generate(CLI::App& app);
 void add_produce(CLI::App& app);
 void add_publish(CLI::App& app);
+void add_join(CLI::App& app);
 void add_verify(CLI::App& app);
 void add_hash(CLI::App& app);
 void add_info(CLI::App& app);

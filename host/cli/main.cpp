@@ -70,6 +70,7 @@ int main(int argc, char** argv) {
   negpipe::cli::add_generate(app);
   negpipe::cli::add_produce(app);
   negpipe::cli::add_publish(app);
+  negpipe::cli::add_join(app);
   negpipe::cli::add_verify(app);
   negpipe::cli::add_hash(app);
   negpipe::cli::check_values(app);

@@ -35,6 +35,7 @@ struct prepare_arguments {
   std::vector<std::string> validation;
   std::vector<std::string> names;
   std::optional<std::uint64_t> memory;
+  std::uint32_t shards = 0;
   bool header = false;
   bool no_header = false;
   bool mlperf = false;
@@ -179,7 +180,7 @@ void run_prepare(prepare_arguments& arguments) {
   shown.add(files, arguments.options.table.names);
   prepare_summary rows;
   const dataset data = read_and_split(arguments, files, control, rows);
-  data.save(arguments.out, arguments.replace);
+  data.save(arguments.out, arguments.replace, arguments.shards);
 
   nlohmann::ordered_json summary = summarize(data, arguments.out);
   summary["rows_read"] = rows.rows_read;
@@ -329,6 +330,8 @@ void add_prepare(CLI::App& app) {
                   "limit of the memory for rows, in bytes (suffixes k, M, G); beyond it they are sorted in temporary "
                   "files beside --out. The dataset is the same")
       ->transform(byte_count());
+  command.add_option("--shards", arguments->shards, "cut the arrays of users into this many files; 0: one file an array")
+      ->capture_default_str();
   command.add_flag("--force", arguments->replace, "replace the folder if it is a dataset, or empty");
   add_columns(command, *arguments);
   add_format(command, *arguments);

@@ -1,15 +1,18 @@
 // A dataset on disk: dataset.json and its arrays.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "digest.hpp"
+#include "folder_reader.hpp"
 #include "json_text.hpp"
 #include "negpipe/dataset.hpp"
 #include "negpipe/error.hpp"
 #include "negpipe/version.hpp"
 #include "npy_file.hpp"
+#include "removal.hpp"
 #include "staged_dataset.hpp"
 #include "staging.hpp"
 #include "storage.hpp"
@@ -22,10 +25,7 @@ namespace fs = std::filesystem;
 using json = nlohmann::ordered_json;
 
 constexpr std::string_view format_name = "negpipe dataset";
-constexpr std::string_view description_file = "dataset.json";
-constexpr std::string_view remedy = "prepare the dataset again";
-
-std::string hex(std::uint32_t crc) { return fmt::format("{:08x}", crc); }
+constexpr std::string_view shards_file = "shards.json";  // of a folder that is not joined yet
 
 // File names need not be UTF-8, but JSON text must be.
 std::string dump(const json& value, int indent = -1) {
@@ -51,7 +51,11 @@ std::vector<std::string> files_of(const fs::path& folder) {
                        description.value("arrays", json()).is_object();
   if (!is_ours) throw format_error("it does not describe a dataset");
   std::vector<std::string> files{std::string(description_file)};
-  for (const auto& [name, array] : description["arrays"].items()) files.push_back(name + ".npy");
+  for (const auto& [name, array] : description["arrays"].items()) {
+    const std::size_t shards = array.is_object() ? array.value("shards", json::array()).size() : 0;
+    if (shards == 0) files.push_back(file_of(name));
+    for (std::size_t k = 0; k < shards; ++k) files.push_back(file_of(name, k));
+  }
   return files;
 }
 
@@ -68,21 +72,44 @@ class folder_writer {
 
   template <typename T>
   void add(const std::string& name, std::span<const T> values) {
-    npy::write(folder_ / (name + ".npy"), values);
+    npy::write(folder_ / file_of(name), values);
     arrays_[name] = {{"dtype", npy::descriptor<T>()},
                      {"length", values.size()},
                      {"crc32c", hex(support::crc32c(std::as_bytes(values)))}};
   }
 
-  void add_rows(const std::string& name, const user_items& rows) {
-    add(name + "_offsets", rows.offsets);
-    add(name + "_items", rows.items);
+  /// Writes an array in shards. Shard k has the values below ends[k].
+  template <typename T>
+  void add(const std::string& name, std::span<const T> values, const std::vector<std::size_t>& ends) {
+    if (ends.empty()) return add(name, values);
+    json shards = json::array();
+    for (std::size_t k = 0, first = 0; k < ends.size(); first = ends[k++]) {
+      const auto shard = values.subspan(first, ends[k] - first);
+      npy::write_bytes(folder_ / file_of(name, k),
+                       npy::make_part_header(npy::descriptor<T>(), shard.size(), first * sizeof(T)),
+                       std::as_bytes(shard));
+      shards.push_back({{"length", shard.size()}, {"crc32c", hex(support::crc32c(std::as_bytes(shard)))}});
+    }
+    arrays_[name] = {{"dtype", npy::descriptor<T>()}, {"length", values.size()}, {"shards", shards}};
+  }
+
+  /// Writes the rows of users. past: the user after the last of each shard; empty for one file an array.
+  void add_rows(const std::string& offsets_name, const std::string& items_name, const user_items& rows,
+                const std::vector<std::size_t>& past) {
+    add(offsets_name, rows.offsets, ends_of_offsets(past));
+    add(items_name, rows.items, values_at(rows.offsets, past));
+  }
+
+  void add_user_ids(const raw_ids& ids, const std::vector<std::size_t>& past) {
+    if (!ids.is_text()) return add("user_ids", ids.numbers_or_offsets(), past);
+    add("user_ids_offsets", ids.numbers_or_offsets(), ends_of_offsets(past));
+    add("user_ids_bytes", bytes_of(ids), values_at(ids.numbers_or_offsets(), past));
   }
 
   void add_ids(const std::string& name, const raw_ids& ids) {
     if (ids.is_text()) {
       add(name + "_offsets", ids.numbers_or_offsets());
-      add(name + "_bytes", std::span(reinterpret_cast<const std::uint8_t*>(ids.bytes().data()), ids.bytes().size()));
+      add(name + "_bytes", bytes_of(ids));
     } else {
       add(name, ids.numbers_or_offsets());
     }
@@ -91,14 +118,44 @@ class folder_writer {
   json arrays() const { return arrays_; }
 
  private:
+  static std::span<const std::uint8_t> bytes_of(const raw_ids& ids) {
+    return {reinterpret_cast<const std::uint8_t*>(ids.bytes().data()), ids.bytes().size()};
+  }
+
+  // The first shard of offsets has their leading 0.
+  static std::vector<std::size_t> ends_of_offsets(std::vector<std::size_t> past) {
+    for (std::size_t& user : past) ++user;
+    return past;
+  }
+
+  static std::vector<std::size_t> values_at(std::span<const std::int64_t> offsets,
+                                            const std::vector<std::size_t>& past) {
+    std::vector<std::size_t> values;
+    for (const std::size_t user : past) values.push_back(static_cast<std::size_t>(offsets[user]));
+    return values;
+  }
+
   fs::path folder_;
   json arrays_ = json::object();
 };
 
-json describe(const dataset& data) {
+/// Returns the user after the last of each shard.
+std::vector<std::size_t> shards_of(std::span<const std::int64_t> user_offsets, std::uint32_t shard_count) {
+  std::vector<std::size_t> past;
+  const auto positives = static_cast<std::uint64_t>(user_offsets.back());
+  for (std::uint64_t k = 1; k <= shard_count; ++k) {
+    const auto wanted =
+        static_cast<std::int64_t>(positives / shard_count * k + positives % shard_count * k / shard_count);
+    past.push_back(static_cast<std::size_t>(std::ranges::lower_bound(user_offsets, wanted) - user_offsets.begin()));
+  }
+  if (!past.empty()) past.back() = user_offsets.size() - 1;  // with users at the end who have no positives
+  return past;
+}
+
+json describe(const dataset& data, bool is_sharded) {
   const dataset_origin& origin = data.origin();
   return {{"format", format_name},
-          {"format_version", dataset_format_version},
+          {"format_version", is_sharded ? sharded_dataset_format_version : dataset_format_version},
           {"written_by", fmt::format("negpipe {}", library_version)},
           {"users", data.user_count()},
           {"items", data.item_count()},
@@ -115,11 +172,14 @@ json describe(const dataset& data) {
 
 // ---- reading
 
-json read_description(const fs::path& folder) {
-  const fs::path path = folder / description_file;
+/// Reads dataset.json, or shards.json, which has no checksum.
+json read_description(const fs::path& folder, std::string_view name) {
+  const fs::path path = folder / name;
   if (support::is_folder(folder) && !support::exists(path)) {
-    throw format_error(fmt::format("{} has no {}: it is not a dataset; give a folder that negpipe prepare wrote",
-                                   folder.string(), description_file));
+    const bool is_unjoined = support::exists(folder / shards_file);
+    throw format_error(fmt::format("{} has no {}: it is not a dataset{}; give a folder that negpipe prepare wrote",
+                                   folder.string(), name,
+                                   is_unjoined ? ", but shards of one, which negpipe join makes a dataset" : ""));
   }
   json description = support::read_json(path, remedy);
   const support::json_fields fields(description, path.string(), remedy);
@@ -127,65 +187,19 @@ json read_description(const fs::path& folder) {
     fields.fail("it does not describe a dataset");
   }
   const auto version = fields.number<std::uint32_t>("format_version");
-  if (version == 0 || version > dataset_format_version) {
+  if (version == 0 || version > sharded_dataset_format_version) {
     throw format_error(
         fmt::format("{}: its format is version {}, this program reads versions 1 to {}; prepare the dataset again with "
                     "this program, or use the program that wrote it",
-                    path.string(), version, dataset_format_version));
+                    path.string(), version, sharded_dataset_format_version));
   }
+  if (name == shards_file) return description;
   if (const std::string wanted = checksum_of(description); hex(fields.checksum("checksum")) != wanted) {
     fields.fail(fmt::format("its checksum is {}, wanted {}: the file was damaged or changed", fields.text("checksum"),
                             wanted));
   }
   return description;
 }
-
-class folder_reader {
- public:
-  folder_reader(fs::path folder, support::json_fields arrays, std::uint64_t map_from_bytes,
-                std::vector<support::file_contents>& contents)
-      : folder_(std::move(folder)),
-        arrays_(std::move(arrays)),
-        map_from_bytes_(map_from_bytes),
-        contents_(contents) {}
-
-  template <typename T>
-  std::span<const T> get(const std::string& name) {
-    const support::json_fields entry = arrays_.object(name);
-    const auto count = entry.number<std::uint64_t>("length");
-    const fs::path path = folder_ / (name + ".npy");
-    if (!support::exists(path)) {
-      throw format_error(fmt::format("{} is missing, but {} lists it; {}", path.string(), description_file, remedy));
-    }
-    const support::file_contents& file =
-        contents_.emplace_back(npy::read_file(path, npy::descriptor<T>(), count, sizeof(T), map_from_bytes_));
-    const auto bytes = npy::values_of(file, path, npy::descriptor<T>(), count, sizeof(T));
-    if (const std::uint32_t crc = support::crc32c(bytes); crc != entry.checksum("crc32c")) {
-      throw format_error(fmt::format("{}: its checksum is {}, wanted {}: the file was damaged or changed; {}",
-                                     path.string(), hex(crc), entry.text("crc32c"), remedy));
-    }
-    return {reinterpret_cast<const T*>(bytes.data()), static_cast<std::size_t>(count)};
-  }
-
-  bool has(const std::string& name) const { return arrays_.contains(name); }
-
-  user_items get_rows(const std::string& name) {
-    return {get<std::int64_t>(name + "_offsets"), get<std::int32_t>(name + "_items")};
-  }
-
-  raw_ids get_ids(const std::string& name) {
-    if (arrays_.contains(name)) return raw_ids(get<std::int64_t>(name));
-    const auto offsets = get<std::int64_t>(name + "_offsets");
-    const auto bytes = get<std::uint8_t>(name + "_bytes");
-    return raw_ids(offsets, std::span(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
-  }
-
- private:
-  fs::path folder_;
-  support::json_fields arrays_;
-  std::uint64_t map_from_bytes_;
-  std::vector<support::file_contents>& contents_;
-};
 
 dataset_origin read_origin(const support::json_fields& origin, const json& options) {
   return {.source = origin.text("source"),
@@ -194,6 +208,12 @@ dataset_origin read_origin(const support::json_fields& origin, const json& optio
           .ties = origin.text("ties"),
           .seed = origin.number_or_text("seed"),
           .row_count = origin.number<std::uint64_t>("rows")};
+}
+
+void write_description(const fs::path& folder, json description, const json& arrays) {
+  description["arrays"] = arrays;
+  description["checksum"] = checksum_of(description);
+  support::publish_file(folder / description_file, dump(description, 2) + "\n");
 }
 
 /// Checks the counts of the description: other programs may read nothing else.
@@ -217,62 +237,96 @@ void dataset::check_path(const fs::path& folder, bool replace, const fs::path& k
   support::check_output_folder(folder, replaceable(replace));
 }
 
-staged_dataset::staged_dataset(const dataset& data, const fs::path& folder, bool replace)
+/// Loads the arrays of a folder.
+struct dataset::stored {
+  fs::path path;
+  std::string_view description_name;
+  json description = read_description(path, description_name);
+
+  std::shared_ptr<storage> read(std::uint64_t map_from_bytes) const {
+    const support::json_fields fields(description, (path / description_name).string(), remedy);
+    auto loaded = std::make_shared<storage>();
+    loaded->folder = support::full_path(path);
+    folder_reader reader(path, fields.object("arrays"), map_from_bytes, loaded->contents, loaded->joined);
+    array_views& arrays = loaded->arrays_in_use;
+    arrays.user_offsets = reader.get<std::int64_t>("user_offsets");
+    arrays.positive_items = reader.get<std::int32_t>("positive_items");
+    if (fields.number<std::uint32_t>("format_version") == 1) {
+      arrays.test.items = reader.get<std::int32_t>("heldout_items");
+      loaded->one_per_user = one_item_per_user(arrays.test.items.size());
+      arrays.test.offsets = loaded->one_per_user;
+    } else {
+      arrays.test = reader.get_rows("test");
+      if (reader.has("validation_offsets")) arrays.validation = reader.get_rows("validation");
+    }
+    arrays.user_ids = reader.get_ids("user_ids");
+    arrays.item_ids = reader.get_ids("item_ids");
+    const support::json_fields origin = fields.object("origin");
+    (void)origin.object("options");
+    loaded->origin = read_origin(origin, description["origin"]["options"]);
+    check_dataset({(path / "").string(), std::string(remedy)}, arrays);
+    check_counts(fields, arrays.user_ids.size(), arrays.item_ids.size(), arrays.positive_items.size());
+    if (description_name == description_file) loaded->digest = fields.text("digest");
+    return loaded;
+  }
+};
+
+staged_dataset::staged_dataset(const dataset& data, const fs::path& folder, bool replace, std::uint32_t shard_count)
     : staged_(folder, replaceable(replace)) {
   folder_writer writer(staged_.path());
-  writer.add("user_offsets", data.user_offsets());
-  writer.add("positive_items", data.positive_items());
-  writer.add_rows("test", data.heldout(heldout_set::test));
-  if (data.has_validation()) writer.add_rows("validation", data.heldout(heldout_set::validation));
-  writer.add_ids("user_ids", data.user_ids());
+  const std::vector<std::size_t> past = shards_of(data.user_offsets(), shard_count);
+  const auto add = [&](const std::string& offsets, const std::string& items, const user_items& rows) {
+    writer.add_rows(offsets, items, rows, past);
+  };
+  add("user_offsets", "positive_items", {data.user_offsets(), data.positive_items()});
+  add("test_offsets", "test_items", data.heldout(heldout_set::test));
+  if (data.has_validation()) add("validation_offsets", "validation_items", data.heldout(heldout_set::validation));
+  writer.add_user_ids(data.user_ids(), past);
   writer.add_ids("item_ids", data.item_ids());
-  json description = describe(data);
-  description["arrays"] = writer.arrays();
-  description["checksum"] = checksum_of(description);
-  support::publish_file(staged_.path() / description_file, dump(description, 2) + "\n");
+  write_description(staged_.path(), describe(data, shard_count != 0), writer.arrays());
 }
 
-void dataset::save(const fs::path& folder, bool replace) const {
-  staged_dataset staged(*this, folder, replace);
+void dataset::save(const fs::path& folder, bool replace, std::uint32_t shard_count) const {
+  if (shard_count > max_shards) {
+    throw option_error("shards", fmt::format("is {}, wanted at most {}", shard_count, max_shards));
+  }
+  staged_dataset staged(*this, folder, replace, shard_count);
   staged.take_path();
   staged.settle();
 }
 
+void dataset::join(const fs::path& shards, const fs::path& folder, bool replace) {
+  check_path(folder, replace);
+  const fs::path unjoined = shards / shards_file;
+  if (support::exists(unjoined)) {
+    stored source{shards, shards_file};
+    const std::shared_ptr<storage> loaded = source.read(/*map_from_bytes=*/0);
+    loaded->digest = digest_of(loaded->arrays_in_use);
+    const dataset joined{std::shared_ptr<storage>(loaded)};
+    write_description(shards, describe(joined, /*is_sharded=*/true), source.description["arrays"]);
+    support::remove_hidden_tree(unjoined);
+  } else {
+    (void)read_description(shards, description_file);  // an earlier call was interrupted before the rename
+  }
+  support::staged_folder(support::staged_folder::adopted{support::full_path(shards)}, folder, replaceable(replace))
+      .publish();
+}
+
 void dataset::check_unchanged() const {
+  const auto fail = [](const fs::path& path) {
+    throw io_error(path.string() + " was changed while it was in use, so what was made from it may be wrong; restore "
+                                   "the dataset and run again");
+  };
   for (const support::file_contents& contents : owner_->contents) {
-    const auto& mapping = contents.mapping();
-    if (!mapping || mapping->is_unchanged()) continue;
-    throw io_error(mapping->path().string() + " was changed while it was in use, so what was made from it may be "
-                                              "wrong; restore the dataset and run again");
+    if (const auto& mapping = contents.mapping(); mapping && !mapping->is_unchanged()) fail(mapping->path());
+  }
+  for (const support::joined_files& joined : owner_->joined) {
+    if (const auto changed = joined.find_changed()) fail(*changed);
   }
 }
 
-dataset dataset::load(const fs::path& folder, std::uint64_t map_from_bytes) {
-  const json description = read_description(folder);
-  const support::json_fields fields(description, (folder / description_file).string(), remedy);
-  auto loaded = std::make_shared<storage>();
-  loaded->folder = support::full_path(folder);
-  folder_reader reader(folder, fields.object("arrays"), map_from_bytes, loaded->contents);
-  array_views& arrays = loaded->arrays_in_use;
-  arrays.user_offsets = reader.get<std::int64_t>("user_offsets");
-  arrays.positive_items = reader.get<std::int32_t>("positive_items");
-  if (fields.number<std::uint32_t>("format_version") == 1) {
-    arrays.test.items = reader.get<std::int32_t>("heldout_items");
-    loaded->one_per_user = one_item_per_user(arrays.test.items.size());
-    arrays.test.offsets = loaded->one_per_user;
-  } else {
-    arrays.test = reader.get_rows("test");
-    if (reader.has("validation_offsets")) arrays.validation = reader.get_rows("validation");
-  }
-  arrays.user_ids = reader.get_ids("user_ids");
-  arrays.item_ids = reader.get_ids("item_ids");
-  const support::json_fields origin = fields.object("origin");
-  (void)origin.object("options");
-  loaded->origin = read_origin(origin, description["origin"]["options"]);
-  loaded->digest = fields.text("digest");
-  check_dataset({(folder / "").string(), std::string(remedy)}, arrays);
-  check_counts(fields, arrays.user_ids.size(), arrays.item_ids.size(), arrays.positive_items.size());
-  return dataset(std::move(loaded));
+dataset dataset::load(const fs::path& path, std::uint64_t map_from_bytes) {
+  return dataset(stored{path, description_file}.read(map_from_bytes));
 }
 
 }  // namespace negpipe

@@ -29,13 +29,16 @@ constexpr std::string_view descriptor() {
 /// Returns the header of an array of count elements. Its length is a multiple of 64 bytes.
 std::string make_header(std::string_view descriptor, std::uint64_t count);
 
-/// Writes an array and syncs it to disk. Throws io_error.
-void write_bytes(const std::filesystem::path& path, std::string_view descriptor, std::uint64_t count,
-                 std::span<const std::byte> values);
+/// Returns the header of a part of an array that begins at first_byte of the whole array's values. Its length is
+/// congruent to first_byte modulo 4096, so that the parts' pages can be mapped one after the other.
+std::string make_part_header(std::string_view descriptor, std::uint64_t count, std::uint64_t first_byte);
+
+/// Writes a header and values, and syncs them to disk. Throws io_error.
+void write_bytes(const std::filesystem::path& path, std::string_view header, std::span<const std::byte> values);
 
 template <typename T>
 void write(const std::filesystem::path& path, std::span<const T> values) {
-  write_bytes(path, descriptor<T>(), values.size(), std::as_bytes(values));
+  write_bytes(path, make_header(descriptor<T>(), values.size()), std::as_bytes(values));
 }
 
 /// Reads the file of an array of count elements, at most that size, or maps one of at least map_from_bytes. Throws
@@ -48,5 +51,8 @@ support::file_contents read_file(const std::filesystem::path& path, std::string_
 /// equal make_header byte for byte, because negpipe writes no other. Throws format_error.
 std::span<const std::byte> values_of(const support::file_contents& file, const std::filesystem::path& path,
                                      std::string_view descriptor, std::uint64_t count, std::uint64_t element_bytes);
+
+/// Checks that a file holds exactly the header and value_bytes bytes of values. Throws format_error, io_error.
+void check_part(const std::filesystem::path& path, std::string_view header, std::uint64_t value_bytes);
 
 }  // namespace negpipe::npy

@@ -1,6 +1,7 @@
 // A dataset's folder that is complete, but not published.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 
 #include "negpipe/dataset.hpp"
@@ -12,7 +13,8 @@ namespace negpipe {
 class staged_dataset {
  public:
   /// Throws what dataset::save() throws.
-  staged_dataset(const dataset& data, const std::filesystem::path& folder, bool replace);
+  staged_dataset(const dataset& data, const std::filesystem::path& folder, bool replace,
+                 std::uint32_t shard_count = 0);
 
   /// Renames the folder. If this throws, it is not published.
   void take_path() { staged_.publish_unsynced(); }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "files.hpp"
+#include "joined_files.hpp"
 #include "negpipe/dataset.hpp"
 
 namespace negpipe {
@@ -34,6 +35,7 @@ struct dataset::storage {
   owned_ids owned_user_ids;
   owned_ids owned_item_ids;
   std::vector<support::file_contents> contents;
+  std::vector<support::joined_files> joined;  // arrays in shards
   std::filesystem::path folder;
   std::vector<std::int64_t> one_per_user;  // offsets of a test set that is given without them
   std::vector<std::int32_t> single_items;  // heldout_items, unless each user has one test item

@@ -78,6 +78,9 @@ struct dataset_arrays {
 /// Size from which load() maps a file, in bytes. Smaller files are read into memory on huge pages, which is faster.
 inline constexpr std::uint64_t default_map_from_bytes = std::uint64_t{1} << 30;
 
+/// The most shards of a dataset folder.
+inline constexpr std::uint32_t max_shards = 10'000;
+
 /// A dataset. Immutable and thread-safe; copies share the arrays.
 ///
 /// Users are 0 .. user_count()-1, items 0 .. item_count()-1. User u's training positives are
@@ -117,19 +120,32 @@ class dataset {
   /// - replace: allows replacing an empty folder, or a dataset that holds only the files that its dataset.json lists.
   ///   The old folder is exchanged for the new one in one step where the file system can.
   /// - Never replaces the working directory or a parent of it, a mount point, or a folder that contains one.
-  /// - Throws option_error if anything else exists at the path, even if it appeared during the call; io_error.
-  void save(const std::filesystem::path& folder, bool replace = false) const;
-  /// Reads a folder's arrays into memory: later changes of its files have no effect. Reads formats 1 and 2. Checks
+  /// - shard_count: if not 0, each array of users is cut into that many files, by ranges of users with about the same
+  ///   number of positives. Loading gives the same dataset.
+  /// - Throws option_error if anything else exists at the path, even if it appeared during the call, and for more than
+  ///   max_shards; io_error.
+  void save(const std::filesystem::path& folder, bool replace = false, std::uint32_t shard_count = 0) const;
+  /// Makes a dataset of shards that other programs wrote, in place: checks all of it, writes dataset.json, and renames
+  /// the folder of the shards to `folder`, which must be on the same file system. Copies nothing. docs/scale.md has the
+  /// format of shards.json and of the files.
+  /// - replace: as in save().
+  /// - May be called again after an interruption.
+  /// - Throws format_error, io_error, and option_error as save() does.
+  static void join(const std::filesystem::path& shards, const std::filesystem::path& folder, bool replace = false);
+  /// Reads a folder's arrays into memory: later changes of its files have no effect. Reads formats 1 to 3. Checks
   /// version, shapes, ranges, order and checksums. Throws format_error, io_error.
   /// - Files of at least map_from_bytes are mapped instead: processes share their memory, and a dataset may exceed the
   ///   machine's. They must not be changed in place: check_unchanged() detects it, a truncated one ends in SIGBUS.
   ///   Replacing or removing the folder is harmless.
+  /// - The shards of an array are at consecutive addresses: of a mapped array, only the pages that two shards share are
+  ///   copied.
   static dataset load(const std::filesystem::path& folder, std::uint64_t map_from_bytes = default_map_from_bytes);
   /// Throws io_error if a mapped file was changed since load(). Runs call it before they publish.
   void check_unchanged() const;
 
  private:
   struct storage;
+  struct stored;
   explicit dataset(std::shared_ptr<storage> made);
 
   std::shared_ptr<const storage> owner_;

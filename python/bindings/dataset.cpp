@@ -87,9 +87,13 @@ dataset load(const std::filesystem::path& folder) {
   return run_interruptibly([&](const run_control&) { return dataset::load(folder); });
 }
 
-void save(const dataset& data, const std::filesystem::path& folder, bool overwrite) {
+void join(const std::filesystem::path& shards, const std::filesystem::path& folder, bool overwrite) {
+  run_interruptibly([&](const run_control&) { dataset::join(shards, folder, overwrite); });
+}
+
+void save(const dataset& data, const std::filesystem::path& folder, bool overwrite, std::uint32_t shards) {
   const nb::gil_scoped_release released;
-  data.save(folder, overwrite);
+  data.save(folder, overwrite, shards);
 }
 
 nb::dict to_dict(const prepare_summary& summary) {
@@ -331,10 +335,11 @@ void bind_dataset(nb::module_& module) {
            [](nb::handle_t<dataset> self) { return ids_of(self, nb::cast<const dataset&>(self).user_ids()); })
       .def("item_ids",
            [](nb::handle_t<dataset> self) { return ids_of(self, nb::cast<const dataset&>(self).item_ids()); })
-      .def("save", &save, nb::arg("folder"), nb::arg("overwrite"));
+      .def("save", &save, nb::arg("folder"), nb::arg("overwrite"), nb::arg("shards"));
   module.def("from_parts", &from_parts, nb::arg("user_offsets"), nb::arg("positive_items"), nb::arg("test"),
              nb::arg("validation").none(), nb::arg("user_ids"), nb::arg("item_ids"), nb::arg("source"));
   module.def("load", &load, nb::arg("folder"));
+  module.def("join", &join, nb::arg("shards"), nb::arg("folder"), nb::arg("overwrite"));
   module.def("from_ratings", &from_ratings, nb::arg("ratings"), nb::arg("test"), nb::arg("validation"),
              nb::arg("options"), "Returns the dataset and a dict of what preparation did.");
   module.def("from_columns", &from_columns, nb::arg("table"), nb::arg("test").none(), nb::arg("validation").none(),

@@ -245,12 +245,13 @@ class Dataset:
             )
         )
 
-    def save(self, folder: Path, overwrite: bool = False) -> None:
+    def save(self, folder: Path, overwrite: bool = False, *, shards: int = 0) -> None:
         """Writes the dataset to a folder, which appears complete or not at all.
 
-        overwrite: replace an existing dataset. Raises OptionError (a ValueError) if the path exists, FileError.
+        overwrite: replace an existing dataset. shards: cut the arrays of users into that many files, by ranges of
+        users. Raises OptionError (a ValueError) if the path exists, FileError.
         """
-        self._native.save(folder, overwrite)
+        self._native.save(folder, overwrite, shards)
 
     # ---- content
 

@@ -188,10 +188,15 @@ def raw_ids(folder, name):
     Bytes that are not UTF-8 become surrogates: id.encode("utf-8", "surrogateescape") gives the bytes of the ratings.
     """
     folder = pathlib.Path(folder)
-    if (folder / f"{name}.npy").exists():
-        return np.load(folder / f"{name}.npy").tolist()
-    offsets = np.load(folder / f"{name}_offsets.npy")
-    text = np.load(folder / f"{name}_bytes.npy").tobytes()
+
+    def load(array):
+        shards = sorted(folder.glob(f"{array}.[0-9]*.npy"))
+        return np.concatenate([np.load(file) for file in shards]) if shards else np.load(folder / f"{array}.npy")
+
+    if not list(folder.glob(f"{name}_offsets.*")):
+        return load(name).tolist()
+    offsets = load(f"{name}_offsets")
+    text = load(f"{name}_bytes").tobytes()
     return [text[begin:end].decode(errors="surrogateescape") for begin, end in zip(offsets[:-1], offsets[1:])]
 
 

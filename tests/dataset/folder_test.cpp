@@ -237,10 +237,10 @@ TEST(dataset_folder, rejects_another_version_by_number) {
   std::string text = read_file(folder / "data" / "dataset.json");
   const std::string version = "\"format_version\": 2";
   ASSERT_NE(text.find(version), std::string::npos);
-  text.replace(text.find(version), version.size(), "\"format_version\": 3");
+  text.replace(text.find(version), version.size(), "\"format_version\": 4");
   write_file(folder / "data" / "dataset.json", text);
   const std::string message = refusal(folder / "data", "dataset.json");
-  EXPECT_NE(message.find("its format is version 3, this program reads versions 1 to 2"), std::string::npos);
+  EXPECT_NE(message.find("its format is version 4, this program reads versions 1 to 3"), std::string::npos);
 }
 
 // Nesting deeper than the stack, in a field whose value would be printed, and deeper than the limit in valid JSON.
