@@ -21,6 +21,7 @@ PAGES = {
     "metrics": ("negpipe.metrics", [("metrics.py", None)]),
     "tf": ("negpipe.tf", [("tf.py", None)]),
     "records": ("negpipe.records", [("records.py", None)]),
+    "spark": ("negpipe.spark", [("spark.py", None)]),
     "errors": ("negpipe.errors", [("errors.py", None)]),
 }
 # "name: what it is", also several names and aligned; the next lines of the entry are indented.

@@ -330,7 +330,8 @@ void add_prepare(CLI::App& app) {
                   "limit of the memory for rows, in bytes (suffixes k, M, G); beyond it they are sorted in temporary "
                   "files beside --out. The dataset is the same")
       ->transform(byte_count());
-  command.add_option("--shards", arguments->shards, "cut the arrays of users into this many files; 0: one file an array")
+  command
+      .add_option("--shards", arguments->shards, "cut the arrays of users into this many files; 0: one file an array")
       ->capture_default_str();
   command.add_flag("--force", arguments->replace, "replace the folder if it is a dataset, or empty");
   add_columns(command, *arguments);
