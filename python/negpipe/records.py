@@ -7,7 +7,9 @@ needs memory for one batch, whatever the files claim. An OSError concerns the pr
 no file descriptor left. Files must not be truncated while they are read.
 """
 
+import contextlib
 import dataclasses
+import errno
 import hashlib
 import json
 import os
@@ -17,7 +19,7 @@ import re
 import numpy as np
 
 from negpipe import _native
-from negpipe.errors import FormatError
+from negpipe.errors import FileError, FormatError
 
 __all__ = [
     "DUPLICATE_MASK",
@@ -56,6 +58,21 @@ EVALUATION_FOLDER = "eval_data"
 _CYCLE_NAME = re.compile(r"cycle_([0-9]{1,19})")  # numbers of 64 bits, as in the program
 
 
+@contextlib.contextmanager
+def _distrusting(*paths):
+    """Raises FormatError for a FileError that concerns one of the files, not this process: links in a circle."""
+    try:
+        yield
+    except FileError as failure:
+        for path in paths:
+            try:
+                os.stat(path)
+            except OSError as found:
+                if found.errno in (errno.ELOOP, errno.ENOTDIR, errno.ENAMETOOLONG):
+                    raise FormatError(str(failure)) from None
+        raise
+
+
 class RecordFolder:
     """One published folder of records. Safe to read from any number of threads.
 
@@ -68,7 +85,8 @@ class RecordFolder:
 
     def __init__(self, path):
         self.path = pathlib.Path(path)
-        self._batches = _native.RecordBatches(self.path)
+        with _distrusting(self.path / READY_FILE):
+            self._batches = _native.RecordBatches(self.path)
         self.ready = json.loads(self._batches.ready_json)
         self.batch_size = self._batches.batch_size
         self.batch_count = self._batches.batch_count
@@ -80,7 +98,8 @@ class RecordFolder:
 
     def check_files(self):
         """Raises FormatError unless all record files are regular files of the sizes that ready.json lists."""
-        self._batches.check_files()
+        with _distrusting(*self.files):
+            self._batches.check_files()
 
     def batches(self):
         """Yields all batches in order as {column: read-only array}, each [batch_size]; negative_item_id of the pairwise
@@ -90,7 +109,8 @@ class RecordFolder:
         """
         columns = [(name, self.dtypes[name], shape) for name, shape in self.shapes.items()]
         for file in range(len(self.files)):
-            reader = _native.RecordBatchReader(self._batches, file)
+            with _distrusting(self.files[file]):
+                reader = _native.RecordBatchReader(self._batches, file)
             while (values := reader.next()) is not None:
                 yield {
                     name: np.frombuffer(content, dtype).reshape(shape)
