@@ -32,7 +32,7 @@ struct sampler_options {
   padding_policy padding = padding_policy::resample;
   batch_layout layout = batch_layout::pointwise;
   std::optional<evaluation_options> evaluation = {};  ///< unset: no evaluation batches
-  item_weights weights = {};               ///< of training negatives; default: uniform. Drawn on the CPU only
+  item_weights weights = {};               ///< of training negatives; default: uniform. sampler: on the CPU only
   std::string device = "auto";             ///< "auto" (CUDA if available), "cpu", "cuda", "cuda:1", "cuda:all"
   unsigned threads = 0;                    ///< for one fill on the CPU; 0 means one per core
   std::uint64_t bitset_budget = default_bitset_budget_bytes;  ///< bytes; see positives_index
