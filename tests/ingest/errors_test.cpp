@@ -40,7 +40,7 @@ TEST(refusal, names_line_and_column) {
   EXPECT_EQ(
       refusal(header + "1,10,3,5\n1,11,3,x\n"),
       ":3:8: the timestamp is \"x\"; wanted a number such as 978300760 or 978300760.25 (seconds since 1970, or another "
-      "count)");
+      "count), or in all rows a date such as 2020-01-31 or 2020-01-31T23:59:59");
   EXPECT_EQ(refusal("\xEF\xBB\xBF" + header + "\r\n\n1,,3,5\r\n"),
             ":4:3: the item id is missing: found \"\"; set `missing` to drop to leave such rows out, "
             "or list the words that mean \"missing\" in `na_values`");

@@ -60,6 +60,7 @@ __device__ std::uint64_t call_free_draws(const Positives& positives, const ItemD
   const auto stream = core::free_stream::for_users(3);
   items[0] = core::draw_remaining(outside, taken, stream, 4, source);
   items[1] = core::draw_free(positives, user, draw, core::free_stream::shared(3), 5, taken, source);
+  items[2] = core::draw_free(positives, user, draw, core::evaluation_stream(), 6, taken, source);
   return sum;
 }
 
