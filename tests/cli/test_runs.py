@@ -29,6 +29,21 @@ def test_ready_json_records_the_options(run):
     assert ready(run / "eval_data")["batch_size"] == 210
 
 
+def test_shards_of_another_program_become_the_dataset(ratings, dataset, tmp_path):
+    negpipe("prepare", ratings, "--out", tmp_path / "shards", "--shards", 3)
+    written = tmp_path / "shards/dataset.json"
+    description = json.loads(written.read_text())
+    (tmp_path / "shards/shards.json").write_text(
+        json.dumps({key: value for key, value in description.items() if key not in ("digest", "checksum")}))
+    written.unlink()
+    negpipe("join", tmp_path / "shards", "--out", tmp_path / "data")
+    assert not (tmp_path / "shards").exists()
+    one_piece = json.loads((dataset / "dataset.json").read_text())
+    assert json.loads((tmp_path / "data/dataset.json").read_text())["digest"] == one_piece["digest"]
+    negpipe("generate", tmp_path / "data", "--out", tmp_path / "run", *SMALL)
+    negpipe("verify", dataset, tmp_path / "run")
+
+
 def test_a_run_verifies(dataset, run):
     report = json.loads(negpipe("verify", dataset, run, "--json").stdout)
     assert report["failure_count"] == 0
