@@ -53,12 +53,12 @@ void record_claims::expect(std::string_view field, std::uint64_t found, std::uin
 /// Returns the weights that the records were drawn with. Throws option_error if they are not known.
 item_weights record_claims::find_weights() const {
   if (ready_.distribution == "uniform") return {};
-  const bool by_popularity = ready_.distribution == "popularity";
   const item_weights& given = folder_.is_evaluation ? run_.options.eval_weights : run_.options.weights;
-  const item_weights found = by_popularity ? popularity_weights(run_.data, ready_.alpha) : given;
+  const bool recomputed = ready_.distribution == "popularity" && given.is_uniform();
+  const item_weights found = recomputed ? popularity_weights(run_.data, ready_.alpha) : given;
   if (found.digest() == ready_.weights_digest) return found;
   const std::string start = ready_path_.string() + ": drawn with weights of the digest " + ready_.weights_digest;
-  if (by_popularity) throw format_error(start + ", but those of its alpha have " + found.digest());
+  if (recomputed) throw format_error(start + ", but those of its alpha have " + found.digest());
   const std::string reason =
       found.is_uniform() ? "; give these weights" : ", but the given ones have " + found.digest();
   throw option_error(folder_.is_evaluation ? "eval_weights" : "weights", start + reason);

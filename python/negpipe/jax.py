@@ -31,7 +31,7 @@ def mask_positives(data, scores: jax.Array, users, also: str | None = None) -> j
     if not jnp.issubdtype(scores.dtype, jnp.floating):
         raise errors.OptionError(f"`scores` is {scores.dtype}; expected a floating-point type")
     users = masking.users_of_rows(data, users, scores.shape)
-    rows, items = masking.positions(data, users, also and masking.checked_set(data, also, "also"))
+    rows, items = masking.positions(data, users, None if also is None else masking.checked_set(data, also, "also"))
     size = 1 << max(len(rows) - 1, 0).bit_length()
     index = np.full((2, size), np.iinfo(np.int32).max, np.int32)  # what lies outside is dropped
     index[:, : len(rows)] = rows, items

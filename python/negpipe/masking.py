@@ -121,5 +121,7 @@ def mask_positives_(data: Dataset, scores, users, also: str | None = None):
     if not is_torch and not isinstance(scores, np.ndarray):
         raise TypeError(f"scores is a {type(scores).__name__}; expected a NumPy array or a PyTorch tensor")
     users = users_of_rows(data, users, scores.shape)
-    (_mask_torch if is_torch else _mask_numpy)(data, scores, users, also and checked_set(data, also, "also"))
+    if also is not None:
+        checked_set(data, also, "also")
+    (_mask_torch if is_torch else _mask_numpy)(data, scores, users, also)
     return scores

@@ -218,6 +218,10 @@ def test_weights_of_evaluation_negatives_are_verified_with_the_same_file(dataset
     negpipe("verify", dataset, run, "--eval-weights", tmp_path / "weights.npy")
     refuses(USAGE, "verify", dataset, run, "--weights", tmp_path / "weights.npy",
             naming=["--eval-weights", "give these weights"])
+    popular = tmp_path / "popular"
+    negpipe("generate", dataset, "--out", popular, *SMALL, "--eval-distribution", "popularity")
+    refuses(USAGE, "verify", dataset, popular, "--eval-weights", tmp_path / "weights.npy",
+            naming=["--eval-weights", "the given ones"])
 
 
 def test_wrong_evaluation_weights_are_refused_before_anything_is_written(dataset, tmp_path):

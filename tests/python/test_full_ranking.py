@@ -188,8 +188,9 @@ def test_sets_that_are_not_there_are_refused(data):
     scores = np.ones((1, 100))
     with pytest.raises(errors.OptionError, match="`also`: the dataset has no validation set"):
         data.mask_positives_(scores, [0], also="validation")
-    with pytest.raises(errors.OptionError, match="`also`: 'training' given; expected 'test' or 'validation'"):
-        data.mask_positives_(scores, [0], also="training")
+    for unknown in ("training", ""):
+        with pytest.raises(errors.OptionError, match=f"`also`: '{unknown}' given; expected 'test' or 'validation'"):
+            data.mask_positives_(scores, [0], also=unknown)
     with pytest.raises(errors.OptionError, match="`split`: the dataset has no validation set"):
         data.heldout_of([0], "validation")
     with pytest.raises(errors.OutOfRangeError, match="value 1 is 50"):
