@@ -61,6 +61,20 @@ std::string_view text_between(const ArrowArray& array, std::int64_t slot) {
   return {static_cast<const char*>(array.buffers[2]) + begin, static_cast<std::size_t>(end - begin)};
 }
 
+/// Returns whether offsets of texts ascend. Buffers have no sizes: only so can no text but the last reach beyond them.
+template <typename Offset>
+bool ascend(const ArrowArray& array, std::int64_t rows) {
+  for (std::int64_t slot = array.offset; slot < array.offset + rows; ++slot) {
+    if (value_at<Offset>(array, 1, slot + 1) < value_at<Offset>(array, 1, slot)) return false;
+  }
+  return true;
+}
+
+bool texts_ascend(const ArrowArray& array, arrow_kind kind, std::int64_t rows) {
+  if (kind == arrow_kind::text) return ascend<std::int32_t>(array, rows);
+  return kind != arrow_kind::large_text || ascend<std::int64_t>(array, rows);
+}
+
 /// A view is its size and up to 12 bytes of text, or a prefix, the number of a buffer and an offset.
 std::string_view text_of_view(const ArrowArray& array, std::int64_t slot) {
   constexpr std::int64_t other_buffers = 3;  // validity, views, and the sizes at the end
@@ -90,13 +104,14 @@ std::string find_damage(const ArrowArray& array, const arrow_type& type, std::in
   if ((array.dictionary != nullptr) != type.is_dictionary()) return "differs from its schema in its dictionary";
   if (type.is_dictionary()) {
     const arrow_type values{.kind = type.kind};
-    const std::string damage = find_damage(*array.dictionary, values, 0);
+    const std::string damage = find_damage(*array.dictionary, values, array.dictionary->length);
     if (!damage.empty()) return "has a dictionary that " + damage;
   }
   const arrow_kind kind = type.is_dictionary() ? type.indices : type.kind;
   const std::int64_t wanted = kind >= arrow_kind::text ? 3 : 2;
   if (array.n_buffers < wanted) return fmt::format("has {} buffers of {}", array.n_buffers, wanted);
-  return array.length > 0 && array.buffers[1] == nullptr ? "has no values" : "";
+  if (array.length > 0 && array.buffers[1] == nullptr) return "has no values";
+  return rows > 0 && !texts_ascend(array, kind, rows) ? "has a text that ends before it begins" : "";
 }
 
 bool has_nulls(const ArrowArray& array, std::int64_t begin, std::int64_t end) {
