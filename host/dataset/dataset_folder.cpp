@@ -3,7 +3,10 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <numeric>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "digest.hpp"
 #include "folder_reader.hpp"
@@ -295,6 +298,28 @@ void dataset::save(const fs::path& folder, bool replace, std::uint32_t shard_cou
   staged.settle();
 }
 
+namespace {
+
+/// Throws format_error if two users, or two items, have the same id.
+void require_distinct(const raw_ids& ids, std::string_view name, const fs::path& path) {
+  std::vector<std::size_t> order(ids.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  const auto text = [&ids](std::size_t i) {
+    const auto offsets = ids.numbers_or_offsets();
+    return std::string_view(ids.bytes().data() + offsets[i], static_cast<std::size_t>(offsets[i + 1] - offsets[i]));
+  };
+  const auto less = [&](std::size_t a, std::size_t b) {
+    return ids.is_text() ? text(a) < text(b) : ids.numbers_or_offsets()[a] < ids.numbers_or_offsets()[b];
+  };
+  std::ranges::sort(order, less);
+  const auto found = std::ranges::adjacent_find(order, [&](std::size_t a, std::size_t b) { return !less(a, b); });
+  if (found == order.end()) return;
+  throw format_error(fmt::format("{}: {} {} and {} are both {}; write each id once", path.string(), name,
+                                 std::min(found[0], found[1]), std::max(found[0], found[1]), ids.to_string(*found)));
+}
+
+}  // namespace
+
 void dataset::join(const fs::path& shards, const fs::path& folder, bool replace) {
   check_path(folder, replace);
   const fs::path unjoined = shards / shards_file;
@@ -303,6 +328,8 @@ void dataset::join(const fs::path& shards, const fs::path& folder, bool replace)
     const std::shared_ptr<storage> loaded = source.read(/*map_from_bytes=*/0);
     loaded->digest = digest_of(loaded->arrays_in_use);
     const dataset joined{std::shared_ptr<storage>(loaded)};
+    require_distinct(joined.user_ids(), "users", unjoined);
+    require_distinct(joined.item_ids(), "items", unjoined);
     write_description(shards, describe(joined, /*is_sharded=*/true), source.description["arrays"]);
     support::remove_hidden_tree(unjoined);
   } else {

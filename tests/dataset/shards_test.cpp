@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "joined_files.hpp"
@@ -43,7 +44,8 @@ dataset large_dataset() {
   return test::make_dataset(std::move(rows), std::move(heldout), 3001);
 }
 
-dataset text_dataset() {
+dataset text_dataset(std::vector<std::string> user_ids = {"first", "", "third"},
+                     std::vector<std::int64_t> item_ids = {5, -6, 7}) {
   dataset_arrays arrays;
   arrays.user_offsets = {0, 2, 2, 3};
   arrays.positive_items = {0, 2, 1};
@@ -51,8 +53,8 @@ dataset text_dataset() {
   arrays.test_offsets = {0, 1, 1, 1};
   arrays.validation_items = {0, 2};
   arrays.validation_offsets = {0, 0, 1, 2};
-  arrays.user_ids = std::vector<std::string>{"first", "", "third"};
-  arrays.item_ids = std::vector<std::int64_t>{5, -6, 7};
+  arrays.user_ids = std::move(user_ids);
+  arrays.item_ids = std::move(item_ids);
   return dataset(std::move(arrays), {.source = "r.csv"});
 }
 
@@ -171,6 +173,22 @@ TEST(shards, are_rejected_if_damaged) {
   large_dataset().save(folder / "data", /*replace=*/true, 3);
   fs::remove(folder / "data/test_items.00001.npy");
   EXPECT_THROW(dataset::load(folder / "data"), format_error);
+}
+
+TEST(shards, are_not_joined_with_repeated_ids) {
+  for (const auto& [data, found] : {std::pair{text_dataset({"third", "", "third"}), "users 0 and 2 are both third"},
+                                    std::pair{text_dataset({"a", "b", "c"}, {7, 5, 5}), "items 1 and 2 are both 5"}}) {
+    const test::temporary_folder folder;
+    data.save(folder / "shards", false, 3);
+    unjoin(folder / "shards");
+    try {
+      dataset::join(folder / "shards", folder / "data");
+      ADD_FAILURE() << found << " was accepted";
+    } catch (const format_error& failure) {
+      EXPECT_NE(std::string(failure.what()).find(found), std::string::npos) << failure.what();
+    }
+    EXPECT_TRUE(fs::exists(folder / "shards/shards.json"));
+  }
 }
 
 TEST(shards, are_rejected_if_their_lengths_do_not_add_up) {
