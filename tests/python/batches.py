@@ -1,6 +1,22 @@
-"""Comparison of batches, shared by the tests of loaders."""
+"""A loader and the comparison of its batches, shared by the tests of loaders."""
 
 import numpy as np
+import pytest
+
+import negpipe
+
+BATCH_SIZE = 504  # a multiple of all world sizes
+
+
+@pytest.fixture(scope="module")
+def data():
+    return negpipe.Dataset.synthetic(users=50, items=300, interactions=1500, seed=3)
+
+
+@pytest.fixture
+def loader(data):
+    with negpipe.TrainLoader(data, BATCH_SIZE, seed=42) as made:
+        yield made
 
 
 def copied(batches):

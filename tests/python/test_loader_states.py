@@ -8,24 +8,13 @@ import threading
 
 import numpy as np
 import pytest
-from batches import assert_equal, copied, joined
+from batches import BATCH_SIZE, assert_equal, copied, joined
+from batches import data as data, loader as loader
 
 import negpipe
 from negpipe import errors
 
 WORLD_SIZES = (1, 2, 3, 8)
-BATCH_SIZE = 504  # a multiple of all world sizes
-
-
-@pytest.fixture(scope="module")
-def data():
-    return negpipe.Dataset.synthetic(users=50, items=300, interactions=1500, seed=3)
-
-
-@pytest.fixture
-def loader(data):
-    with negpipe.TrainLoader(data, BATCH_SIZE, seed=42) as made:
-        yield made
 
 
 # ---- ranks
