@@ -20,8 +20,8 @@ namespace {
   throw format_error(fmt::format("{}: {}; generate the folder again", path.string(), what));
 }
 
-/// Throws format_error unless a path leads to a regular file. A path that the system cannot follow, for lack of
-/// permission or in a circle of links, is left to the one who opens it.
+/// Throws format_error unless a path leads to a regular file. Accepts paths that the system cannot follow (no
+/// permission, a circle of links): opening them fails with the system's error.
 void require_regular(const fs::path& path, const std::string& if_missing) {
   std::error_code failure;
   const fs::file_status found = fs::status(path, failure);
