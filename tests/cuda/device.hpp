@@ -12,9 +12,18 @@
 #include "memory.hpp"
 #include "negpipe/backend_factory.hpp"
 #include "negpipe/batch.hpp"
+#include "negpipe/core/positives.hpp"
 #include "stream.hpp"
 
 namespace negpipe::test {
+
+inline auto every_membership() {
+  return testing::Values(core::membership::bitset, core::membership::bloom_filter, core::membership::sorted_search);
+}
+inline std::string membership_name(const testing::TestParamInfo<core::membership>& form) {
+  if (form.param == core::membership::bitset) return "bitset";
+  return form.param == core::membership::bloom_filter ? "bloom_filter" : "sorted_rows";
+}
 
 /// A test that needs a device. Skipped with the reason if there is none.
 class device_test : public testing::Test {

@@ -93,14 +93,7 @@ class device_negatives : public device_test, public testing::WithParamInterface<
   }
 };
 
-INSTANTIATE_TEST_SUITE_P(membership, device_negatives,
-                         testing::Values(core::membership::bitset, core::membership::bloom_filter,
-                                         core::membership::sorted_search),
-                         [](const auto& form) {
-                           return std::string(form.param == core::membership::bitset        ? "bitset"
-                                              : form.param == core::membership::bloom_filter ? "bloom_filter"
-                                                                                            : "sorted_rows");
-                         });
+INSTANTIATE_TEST_SUITE_P(membership, device_negatives, every_membership(), membership_name);
 
 TEST_P(device_negatives, equal_the_cpu_for_every_split_and_width_of_users) {
   const dataset data = random_dataset({20, 50, 3, 0, 250, 295}, 300, 1);

@@ -58,14 +58,7 @@ class device_contract : public device_test, public testing::WithParamInterface<c
   }
 };
 
-INSTANTIATE_TEST_SUITE_P(membership, device_contract,
-                         testing::Values(core::membership::bitset, core::membership::bloom_filter,
-                                         core::membership::sorted_search),
-                         [](const auto& form) {
-                           return std::string(form.param == core::membership::bitset        ? "bitset"
-                                              : form.param == core::membership::bloom_filter ? "bloom_filter"
-                                                                                            : "sorted_rows");
-                         });
+INSTANTIATE_TEST_SUITE_P(membership, device_contract, every_membership(), membership_name);
 
 TEST_P(device_contract, uses_the_requested_membership) {
   const device_sampler sampler(edge_dataset(), {}, options());
