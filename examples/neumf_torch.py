@@ -100,7 +100,11 @@ def main():
         train.load_state_dict(state["train"])
         if is_first:
             print(f"resumed at epoch {state['train']['epoch']}, batch {state['train']['batch']}")
-    step_model = nn.parallel.DistributedDataParallel(model) if ranks.world_size > 1 else model
+    step_model = model
+    if ranks.world_size > 1:
+        # DDP keeps its group alive past destroy_process_group. With one of its own, the threads that sum the metrics end
+        # there; else one may still hold a tensor when the interpreter ends, and PyTorch then aborts the process.
+        step_model = nn.parallel.DistributedDataParallel(model, process_group=distributed.new_group())
 
     steps = 0
     for epoch in range(train.current_epoch, arguments.epochs):
