@@ -102,8 +102,8 @@ def main():
             print(f"resumed at epoch {state['train']['epoch']}, batch {state['train']['batch']}")
     step_model = model
     if ranks.world_size > 1:
-        # DDP keeps its group alive past destroy_process_group. With one of its own, the threads that sum the metrics end
-        # there; else one may still hold a tensor when the interpreter ends, and PyTorch then aborts the process.
+        # DDP keeps its group alive past destroy_process_group. If it has one of its own, the threads that sum the
+        # metrics end there; else one may still hold a tensor when the interpreter ends, and PyTorch aborts the process.
         step_model = nn.parallel.DistributedDataParallel(model, process_group=distributed.new_group())
 
     steps = 0
