@@ -145,10 +145,11 @@ item_weights find_weights(const distribution_arguments& arguments, const dataset
   return arguments.weights.empty() ? item_weights() : load_weights(arguments.weights);
 }
 
-/// The same; errors name the fields eval_alpha and eval_weights.
-item_weights find_eval_weights(const distribution_arguments& arguments, const dataset& data) {
+/// Calls a function whose errors name the fields alpha and weights; they name eval_alpha and eval_weights instead.
+template <typename Find>
+item_weights find_for_evaluation(const Find& find) {
   try {
-    return find_weights(arguments, data);
+    return find();
   } catch (const option_error& failure) {
     if (failure.field().empty()) throw;
     throw option_error("eval_" + failure.field(), std::string(failure.what()).substr(failure.field().size() + 2));
@@ -156,6 +157,10 @@ item_weights find_eval_weights(const distribution_arguments& arguments, const da
 }
 
 }  // namespace
+
+item_weights load_eval_weights(const std::filesystem::path& path) {
+  return find_for_evaluation([&] { return load_weights(path); });
+}
 
 void settle_generation(generation_arguments& arguments, const dataset& data,
                        const std::function<void(const std::string&)>& say) {
@@ -165,7 +170,7 @@ void settle_generation(generation_arguments& arguments, const dataset& data,
   }
   arguments.sampling.seed = *arguments.seed;
   arguments.sampling.weights = find_weights(arguments.negatives, data);
-  arguments.evaluation.weights = find_eval_weights(arguments.eval_negatives, data);
+  arguments.evaluation.weights = find_for_evaluation([&] { return find_weights(arguments.eval_negatives, data); });
   const auto say_digest = [&](const char* what, const item_weights& weights) {
     if (!weights.is_uniform()) say(fmt::format("{}: MD5 {}, recorded in ready.json", what, weights.digest()));
   };

@@ -42,6 +42,9 @@ void add_map_option(CLI::App& command, std::uint64_t& map_from);
 /// Adds --first-cycle, --batch-size and all other shared options.
 void add_generation_options(CLI::App& command, generation_arguments& arguments);
 
+/// load_weights() whose errors name the field eval_weights.
+item_weights load_eval_weights(const std::filesystem::path& path);
+
 /// Fills arguments.sampling from the other arguments. Draws a seed if none was given. Calls say with notes for the user
 /// about the seed, users without evaluation, and --mlperf.
 void settle_generation(generation_arguments& arguments, const dataset& data,

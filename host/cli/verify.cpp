@@ -63,7 +63,7 @@ void run_verify(verify_arguments& arguments) {
   const dataset data = dataset::load(arguments.dataset_folder, arguments.map_from);
   verify_options options = arguments.options;
   if (!arguments.weights.empty()) options.weights = load_weights(arguments.weights);
-  if (!arguments.eval_weights.empty()) options.eval_weights = load_weights(arguments.eval_weights);
+  if (!arguments.eval_weights.empty()) options.eval_weights = load_eval_weights(arguments.eval_weights);
   const verify_report report = verify(data, arguments.folder, control, options);
   print_outcome(arguments.common, to_json(report), to_text(report));
   if (report.failure_count == 0) return;

@@ -103,7 +103,7 @@ class part_maker {
     if (!support::is_file(path)) return false;
     if (files_.compression == compression_type::none && !support::is_file(index_of(path))) return false;
     const support::mapped_file found(path);
-    return found.bytes().size() == file.byte_count && support::crc32c(found.bytes()) == file.crc32c;
+    return found.bytes().size() == file.byte_count && support::crc32c(found) == file.crc32c;
   }
 
   void add(std::uint32_t number, const std::vector<record::record_file>& kept, const fs::path& work) {

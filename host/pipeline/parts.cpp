@@ -5,10 +5,12 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <map>
 #include <span>
 
 #include "digest.hpp"
 #include "files.hpp"
+#include "format.hpp"
 #include "json_text.hpp"
 #include "negpipe/error.hpp"
 #include "negpipe/pipeline.hpp"
@@ -137,6 +139,28 @@ std::string whole_ready_text(const part_run& run, std::optional<std::uint64_t> c
   return text_of(ready);
 }
 
+std::string ready_text_of_part(const part_note& note, std::optional<std::uint64_t> cycle,
+                               const std::string& note_path) {
+  const json ready = parse_or_null(cycle ? note.run.training : note.run.evaluation);
+  const support::json_fields fields(ready, note_path, remedy);
+  const file_layout layout{fields.number<std::uint64_t>("batch_count"), note.run.readers};
+  std::map<std::string_view, const record::record_file*> listed;
+  for (const record::record_file& file : note.files) listed.emplace(file.name, &file);
+  std::vector<record::record_file> files;
+  for (std::uint32_t f = 0; f < note.run.readers; ++f) {
+    const std::string name = record::record_file_name(cycle ? record::training_prefix : record::evaluation_prefix, f);
+    if (const auto found = listed.find(name); found != listed.end()) {
+      files.push_back(*found->second);
+    } else if (f % note.run.part_count != note.part) {
+      files.push_back({name, layout.batches_in(f), 0, 0});
+    } else {
+      throw format_error(fmt::format("part {}/{} is not complete: {} is missing; run this part again", note.part,
+                                     note.run.part_count, name));
+    }
+  }
+  return whole_ready_text(note.run, cycle, files);
+}
+
 bool is_of_run(const part_run& run, std::optional<std::uint64_t> cycle, const fs::path& published) {
   if (!support::exists(published / record::ready_file_name)) return false;
   const record::ready_file ready = record::read_ready_file(published);
@@ -163,6 +187,18 @@ std::vector<fs::path> find_parts_folders(const fs::path& published) {
   });
   std::ranges::sort(folders);
   return folders;
+}
+
+std::vector<fs::path> find_all_parts_folders(const fs::path& out) {
+  std::vector<fs::path> found;
+  for (const fs::path& parent : {out / record::training_folder, out}) {
+    if (!support::is_folder(parent)) continue;
+    support::visit_entries(parent, [&](const fs::path& entry) {
+      if (!published_path(entry).empty()) found.push_back(entry);
+    });
+  }
+  std::ranges::sort(found);
+  return found;
 }
 
 fs::path published_path(const fs::path& hidden) {

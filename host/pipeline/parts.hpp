@@ -51,6 +51,10 @@ std::optional<part_note> find_part_note(const std::filesystem::path& folder);
 std::string whole_ready_text(const part_run& run, std::optional<std::uint64_t> cycle,
                              const std::vector<record::record_file>& files);
 
+/// Returns the text of a ready.json whose files of other parts are empty. Throws format_error if the note lacks a file
+/// of its part.
+std::string ready_text_of_part(const part_note& note, std::optional<std::uint64_t> cycle, const std::string& note_path);
+
 /// Returns whether the published folder was made by this run, or by one process with the same options.
 bool is_of_run(const part_run& run, std::optional<std::uint64_t> cycle, const std::filesystem::path& published);
 
@@ -61,6 +65,8 @@ std::string difference(const part_run& found, const part_run& wanted);
 std::filesystem::path parts_folder(const std::filesystem::path& published, std::string_view run_id);
 /// Returns the hidden folders of all runs for it, in the order of their names.
 std::vector<std::filesystem::path> find_parts_folders(const std::filesystem::path& published);
+/// Returns the hidden folders of all runs below an output folder, in the order of their names.
+std::vector<std::filesystem::path> find_all_parts_folders(const std::filesystem::path& out);
 /// Returns the path to which a hidden folder is published; empty if the name is not that of one.
 std::filesystem::path published_path(const std::filesystem::path& hidden);
 /// Returns the run's id in the name of a hidden folder.

@@ -35,7 +35,14 @@ class publication {
   publication(fs::path out, bool replace) : out_(std::move(out)), replace_(replace) {}
 
   publish_report run() {
-    const std::vector<fs::path> hidden = find_hidden();
+    const publish_report found = check();
+    if (!found.missing.empty()) refuse_incomplete(found.missing);
+    for (const pending_folder& folder : pending_) publish(folder);
+    return found;
+  }
+
+  publish_report check() {
+    const std::vector<fs::path> hidden = find_all_parts_folders(out_);
     if (hidden.empty()) return report_published();
     check_one_run(hidden);
     if (find_run(hidden)) {
@@ -44,24 +51,10 @@ class publication {
     } else {
       for (const fs::path& folder : hidden) check_interrupted(folder);
     }
-    if (!missing_.empty()) refuse_incomplete();
-    for (const pending_folder& folder : pending_) publish(folder);
     return report_;
   }
 
  private:
-  std::vector<fs::path> find_hidden() const {
-    std::vector<fs::path> found;
-    for (const fs::path& parent : {out_ / record::training_folder, out_}) {
-      if (!support::is_folder(parent)) continue;
-      support::visit_entries(parent, [&](const fs::path& entry) {
-        if (!published_path(entry).empty()) found.push_back(entry);
-      });
-    }
-    std::ranges::sort(found);
-    return found;
-  }
-
   /// Nothing is left to do if everything is published.
   publish_report report_published() {
     for (const record_folder& folder : find_record_folders(out_)) {
@@ -103,40 +96,46 @@ class publication {
       if (is_of_run(run_, cycle, folder.published)) {
         report_.present.push_back(folder.published);
       } else {
-        missing_.push_back(folder.published.filename().string() + ": all parts");
+        report_.missing.push_back(folder.published.filename().string() + ": all parts");
       }
       return;
     }
     if (!support::exists(folder.hidden / record::ready_file_name)) {
       const std::vector<record::record_file> files = check_parts(folder);
-      if (!missing_.empty()) return;
+      if (files.size() != run_.readers) return;
       folder.ready = whole_ready_text(run_, cycle, files);
       (void)record::parse_ready_text(folder.ready, (folder.hidden / record::ready_file_name).string());
     }
+    add(folder);
+  }
+
+  void add(const pending_folder& folder) {
     support::check_output_folder(folder.published, replaced());
     pending_.push_back(folder);
+    report_.published.push_back(folder.published);
   }
 
   /// ready.json is written after all parts were checked, so a folder that has one is complete.
   void check_interrupted(const fs::path& hidden) {
     if (support::exists(hidden / record::ready_file_name)) {
-      pending_.push_back({published_path(hidden), {}, hidden});
+      add({published_path(hidden), {}, hidden});
     } else {
-      missing_.push_back(published_path(hidden).filename().string() + ": all parts");
+      report_.missing.push_back(published_path(hidden).filename().string() + ": all parts");
     }
   }
 
-  /// Returns the files of all parts, ordered by number. Adds what is missing to missing_.
+  /// Returns the files of all parts, ordered by number, or reports what is missing and returns fewer.
   std::vector<record::record_file> check_parts(const pending_folder& folder) {
     std::map<std::string, record::record_file> found;
     const std::string name = folder.published.filename().string();
+    const std::size_t missing_before = report_.missing.size();
     for (std::uint32_t part = 0; part < run_.part_count; ++part) {
       const std::string what = fmt::format("{}: part {}/{}", name, part, run_.part_count);
       const fs::path path = folder.hidden / part_note_name(part);
       if (is_in_progress(folder.hidden, part)) {
-        missing_.push_back(what + " (in progress)");
+        report_.missing.push_back(what + " (in progress)");
       } else if (!support::exists(path)) {
-        missing_.push_back(what);
+        report_.missing.push_back(what);
       } else {
         const part_note note = read_part_note(path);
         if (note.run != run_) throw format_error(path.string() + ": it is of another run; run this part again");
@@ -145,11 +144,12 @@ class publication {
     }
     std::vector<record::record_file> files;
     const auto prefix = folder.cycle ? record::training_prefix : record::evaluation_prefix;
-    for (std::uint32_t f = 0; f < run_.readers && missing_.empty(); ++f) {
+    if (report_.missing.size() != missing_before) return files;
+    for (std::uint32_t f = 0; f < run_.readers; ++f) {
       const auto file = found.find(record::record_file_name(prefix, f));
       if (file == found.end() || !has_size(folder.hidden, file->second)) {
-        missing_.push_back(fmt::format("{}: {} of part {}/{}", name, record::record_file_name(prefix, f),
-                                       f % run_.part_count, run_.part_count));
+        report_.missing.push_back(fmt::format("{}: {} of part {}/{}", name, record::record_file_name(prefix, f),
+                                              f % run_.part_count, run_.part_count));
       } else {
         files.push_back(file->second);
       }
@@ -162,11 +162,11 @@ class publication {
     return support::is_file(path) && support::file::open_read(path).size() == file.byte_count;
   }
 
-  [[noreturn]] void refuse_incomplete() const {
+  [[noreturn]] void refuse_incomplete(const std::vector<std::string>& missing) const {
     constexpr std::size_t max_named = 8;
     std::string named;
-    for (std::size_t i = 0; i < std::min(missing_.size(), max_named); ++i) named += (i == 0 ? "" : ", ") + missing_[i];
-    if (missing_.size() > max_named) named += fmt::format(", and {} more", missing_.size() - max_named);
+    for (std::size_t i = 0; i < std::min(missing.size(), max_named); ++i) named += (i == 0 ? "" : ", ") + missing[i];
+    if (missing.size() > max_named) named += fmt::format(", and {} more", missing.size() - max_named);
     throw format_error(fmt::format("{} is not complete, nothing was published: missing {}; run these parts again "
                                    "(`part`)",
                                    out_.string(), named));
@@ -184,7 +184,6 @@ class publication {
     support::staged_folder(support::staged_folder::adopted{support::full_path(folder.hidden)}, folder.published,
                            replaced())
         .publish();
-    report_.published.push_back(folder.published);
   }
 
   /// Leaves only files that ready.json lists. Removes nothing that no part wrote.
@@ -207,12 +206,13 @@ class publication {
   bool replace_;
   part_run run_;
   std::vector<pending_folder> pending_;
-  std::vector<std::string> missing_;
   publish_report report_;
 };
 
 }  // namespace
 
 publish_report publish(const fs::path& out, bool replace) { return publication(out, replace).run(); }
+
+publish_report check_publication(const fs::path& out, bool replace) { return publication(out, replace).check(); }
 
 }  // namespace negpipe

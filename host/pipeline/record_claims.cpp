@@ -8,20 +8,39 @@
 #include "files.hpp"
 #include "negpipe/error.hpp"
 #include "negpipe/version.hpp"
+#include "parts.hpp"
 
 namespace negpipe::pipeline {
 
-bool record_claims::read() {
+/// Reads ready.json or, in the hidden folder of a run in parts, the note of the part.
+bool record_claims::read_ready() {
+  const bool is_hidden = !published_path(folder_.path).empty() && !support::exists(ready_path_);
+  const std::uint32_t part = run_.options.part.value_or(run_part{}).index;
+  if (is_hidden) ready_path_ = folder_.path / part_note_name(part);
   if (!support::exists(ready_path_)) {
-    run_.fail(ready_path_, "is missing: the folder was not finished; generate it again");
+    run_.fail(ready_path_, is_hidden ? "is missing: run this part"
+                                     : "is missing: the folder was not finished; generate it again");
+    return false;
+  }
+  if (is_hidden && is_in_progress(folder_.path, part)) {
+    run_.fail(ready_path_, "another process makes this part; verify it when that has ended");
     return false;
   }
   try {
-    ready_ = record::read_ready_file(folder_.path);
+    const auto cycle = folder_.is_evaluation ? std::nullopt : std::optional(folder_.cycle);
+    ready_ = is_hidden ? record::parse_ready_text(ready_text_of_part(read_part_note(ready_path_), cycle,
+                                                                     ready_path_.string()),
+                                                  ready_path_.string())
+                       : record::read_ready_file(folder_.path);
   } catch (const format_error& e) {
     run_.fail(ready_path_, e.what());
     return false;
   }
+  return true;
+}
+
+bool record_claims::read() {
+  if (!read_ready()) return false;
   refuse_other_origin();
   weights_ = find_weights();
   try {
@@ -52,8 +71,12 @@ void record_claims::expect(std::string_view field, std::uint64_t found, std::uin
 
 /// Returns the weights that the records were drawn with. Throws option_error if they are not known.
 item_weights record_claims::find_weights() const {
-  if (ready_.distribution == "uniform") return {};
   const item_weights& given = folder_.is_evaluation ? run_.options.eval_weights : run_.options.weights;
+  const char* const field = folder_.is_evaluation ? "eval_weights" : "weights";
+  if (ready_.distribution == "uniform") {
+    if (given.is_uniform()) return {};
+    throw option_error(field, ready_path_.string() + " has negatives that were drawn uniformly; leave the weights out");
+  }
   const bool recomputed = ready_.distribution == "popularity" && given.is_uniform();
   const item_weights found = recomputed ? popularity_weights(run_.data, ready_.alpha) : given;
   if (found.digest() == ready_.weights_digest) return found;
@@ -61,7 +84,7 @@ item_weights record_claims::find_weights() const {
   if (recomputed) throw format_error(start + ", but those of its alpha have " + found.digest());
   const std::string reason =
       found.is_uniform() ? "; give these weights" : ", but the given ones have " + found.digest();
-  throw option_error(folder_.is_evaluation ? "eval_weights" : "weights", start + reason);
+  throw option_error(field, start + reason);
 }
 
 /// Returns the sampler that made these records, according to ready.json.

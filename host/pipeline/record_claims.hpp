@@ -42,6 +42,7 @@ class record_claims {
   void expect(std::string_view field, std::uint64_t found, std::uint64_t wanted) const;
 
  private:
+  bool read_ready();
   void refuse_other_origin() const;
   item_weights find_weights() const;
   sampler make_sampler();

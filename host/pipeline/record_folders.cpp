@@ -1,11 +1,16 @@
 #include "record_folders.hpp"
 
+#include <fmt/core.h>
+
+#include <algorithm>
 #include <map>
 #include <optional>
+#include <utility>
 
 #include "files.hpp"
 #include "format.hpp"
 #include "negpipe/error.hpp"
+#include "parts.hpp"
 #include "whole_number.hpp"
 
 namespace negpipe::pipeline {
@@ -33,7 +38,9 @@ std::multimap<std::uint64_t, fs::path> numbered_entries(const fs::path& folder, 
 
 }  // namespace
 
-std::vector<record_folder> find_record_folders(const fs::path& out) {
+namespace {
+
+std::vector<record_folder> published_folders(const fs::path& out) {
   std::vector<record_folder> folders;
   const fs::path training = out / record::training_folder;
   if (support::is_folder(training)) {
@@ -43,11 +50,46 @@ std::vector<record_folder> find_record_folders(const fs::path& out) {
   }
   const fs::path evaluation = out / record::evaluation_folder;
   if (support::is_folder(evaluation)) folders.push_back({evaluation, std::string(record::evaluation_folder), true});
-  if (folders.empty()) {
-    throw format_error(out.string() + " holds no records: neither " + std::string(record::training_folder) +
-                       "/cycle_* nor " + std::string(record::evaluation_folder) +
-                       " exists in it; give the folder that generate wrote to (`out`)");
+  return folders;
+}
+
+[[noreturn]] void refuse_empty(const fs::path& out) {
+  if (!find_all_parts_folders(out).empty()) {
+    throw format_error(out.string() + " holds parts of a run that is not published: publish it, or verify each part "
+                                      "(`part`)");
   }
+  throw format_error(out.string() + " holds no records: neither " + std::string(record::training_folder) +
+                     "/cycle_* nor " + std::string(record::evaluation_folder) +
+                     " exists in it; give the folder that generate wrote to (`out`)");
+}
+
+}  // namespace
+
+std::vector<record_folder> find_record_folders(const fs::path& out) {
+  std::vector<record_folder> folders = published_folders(out);
+  if (folders.empty()) refuse_empty(out);
+  return folders;
+}
+
+std::vector<record_folder> find_folders_of_part(const fs::path& out, const run_part& part) {
+  std::vector<record_folder> folders = published_folders(out);
+  for (const fs::path& hidden : find_all_parts_folders(out)) {
+    const fs::path published = published_path(hidden);
+    const std::string name = published.filename().string();
+    const auto cycle = number_in(name, "cycle_", "");
+    if (!cycle && name != record::evaluation_folder) continue;
+    const auto note = find_part_note(hidden);
+    if (note && note->run.part_count != part.count) {
+      throw option_error("part", fmt::format("{}/{} given, but {} is of a run in {} parts", part.index, part.count,
+                                             hidden.string(), note->run.part_count));
+    }
+    std::erase_if(folders, [&](const record_folder& folder) { return folder.path == published; });
+    folders.push_back({hidden, name, !cycle, cycle.value_or(0)});
+  }
+  if (folders.empty()) refuse_empty(out);
+  std::ranges::stable_sort(folders, {}, [](const record_folder& folder) {
+    return std::pair(folder.is_evaluation, folder.cycle);
+  });
   return folders;
 }
 

@@ -7,11 +7,13 @@
 #include <string_view>
 #include <vector>
 
+#include "negpipe/pipeline.hpp"
+
 namespace negpipe::pipeline {
 
 /// The folder of one cycle, or of the evaluation data.
 struct record_folder {
-  std::filesystem::path path;
+  std::filesystem::path path;  ///< of a run in parts that is not published: the hidden folder
   std::string name;         ///< "cycle_00042", "eval_data"
   bool is_evaluation;
   std::uint64_t cycle = 0;  ///< of a training folder
@@ -20,6 +22,10 @@ struct record_folder {
 /// Returns cycles in ascending order, then the evaluation data if it exists. Ignores entries with other names.
 /// Throws io_error, and format_error if there are neither cycles nor evaluation data.
 std::vector<record_folder> find_record_folders(const std::filesystem::path& out);
+
+/// Returns the folders with the files of a part: unpublished ones, and published ones that no unpublished one replaces.
+/// Throws io_error; format_error if there are none; option_error if an unpublished run has another number of parts.
+std::vector<record_folder> find_folders_of_part(const std::filesystem::path& out, const run_part& part);
 
 /// Returns the existing folders of cycles in [first, first + count), ascending. Lists the parent folder once, so the
 /// cost does not depend on count. Throws io_error.

@@ -26,7 +26,9 @@ struct verification {
   const run_control& control;
   verify_report& report;
 
+  /// A message may begin with the path of the file.
   void fail(const std::filesystem::path& file, std::string message) const {
+    if (const std::string prefix = file.string() + ": "; message.starts_with(prefix)) message.erase(0, prefix.size());
     ++report.failure_count;
     if (report.failures.size() < max_reported_failures) report.failures.push_back({file.string(), std::move(message)});
   }

@@ -190,7 +190,7 @@ class evaluation_check final : public column_check {
         const std::uint64_t length = plan_.row_length();
         const std::uint64_t rows = plan_.batch_size / length;
         for (std::uint64_t r = 0; r < rows && is_sound; ++r) {
-          is_sound = keeps_promises(batch * rows + r, wanted.users().subspan(r * length, length),
+          is_sound = is_valid_row(batch * rows + r, wanted.users().subspan(r * length, length),
                                     items.subspan(r * length, length),
                                     wanted.duplicate_mask().subspan(r * length, length), lent->marked);
         }
@@ -211,7 +211,7 @@ class evaluation_check final : public column_check {
 
   /// marked is empty before and after.
   template <typename Item>
-  bool keeps_promises(std::uint64_t row, std::span<const std::int32_t> users, std::span<const Item> items,
+  bool is_valid_row(std::uint64_t row, std::span<const std::int32_t> users, std::span<const Item> items,
                       std::span<const std::int8_t> mask, row_items& marked) const {
     const bool is_padding = !core::is_evaluated(plan_, view_, row);
     const std::int32_t user = is_padding ? 0 : static_cast<std::int32_t>(row);

@@ -1,5 +1,5 @@
-// The fast pass of verify: compares whole batches with the sampler, and checks promises by sums. It detects errors; the
-// checks of verify_records.hpp locate them, value by value.
+// The fast pass of verify: compares whole batches with the sampler, and checks guarantees by sums. It detects errors;
+// the checks of verify_records.hpp locate them, value by value.
 #pragma once
 
 #include <cstdint>
@@ -11,15 +11,15 @@
 
 namespace negpipe::pipeline {
 
-/// Checks that the records of one folder equal the sampler's output and keep every promise. Promises are checked on the
-/// values alone, so errors of the sampler are detected too.
+/// Checks that the records of one folder equal the sampler's output and have every guaranteed property. Properties are
+/// checked on the values alone, so errors of the sampler are detected too.
 class column_check {
  public:
   virtual ~column_check() = default;
-  /// Returns whether a record equals the sampler's batch and keeps the promises that concern a single record.
+  /// Returns whether a record equals the sampler's batch and has the properties that concern a single record.
   /// Thread-safe for distinct batches, each passed once; batch 0 must be passed before all others.
   virtual bool agrees(std::uint64_t batch, const record_columns& columns) = 0;
-  /// Returns whether the promises about the whole folder hold. Every batch must have agreed.
+  /// Returns whether the properties of the whole folder hold. Every batch must have agreed.
   virtual bool concludes() const = 0;
 };
 

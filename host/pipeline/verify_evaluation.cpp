@@ -63,7 +63,7 @@ class evaluation_checker final : public record_checker {
     }
   }
 
-  /// Checks the held-out item and the negatives of a row. Returns whether it keeps all promises.
+  /// Checks the held-out item and the negatives of a row. Returns whether both are valid.
   bool check_row(user_id user, std::uint64_t first, const std::vector<std::int8_t>& repeats,
                  const record_columns& columns, findings& found) const {
     const std::uint64_t before = found.count();

@@ -6,8 +6,8 @@
 
 namespace negpipe::pipeline {
 
-/// Checks ready.json against the dataset, files against ready.json, and records against all promises. Reports failures
-/// to the run. Throws format_error for records of other data; io_error, interrupted_error.
+/// Checks ready.json against the dataset, files against ready.json, and records against all guarantees. Reports
+/// failures to the run. Throws format_error for records of other data; io_error, interrupted_error.
 void verify_folder(const verification& run, const record_folder& folder);
 
 }  // namespace negpipe::pipeline

@@ -65,7 +65,7 @@ class pair_check final : public column_check {
       source_.fill_rows(cycle_, rows.first + begin, count, lent->columns());
       is_sound = equals(columns, begin, count, *lent);
       for (std::uint64_t i = begin; i < std::min(begin + count, rows.own) && is_sound; ++i) {
-        is_sound = keeps_promises(columns, i);
+        is_sound = is_valid_row(columns, i);
         positives += mix(pair_key(columns.user(i), columns.item(i)));
         if (!padding_.empty()) padding_.see(row_key(columns, i, plan_.negatives));
       }
@@ -102,7 +102,7 @@ class pair_check final : public column_check {
            (wanted.valid().empty() || equal(columns.valid.subspan(begin, count), wanted.valid().first(count)));
   }
 
-  bool keeps_promises(const record_columns& columns, std::uint64_t i) const {
+  bool is_valid_row(const record_columns& columns, std::uint64_t i) const {
     const std::int32_t user = columns.user(i);
     if (!is_in_range(view_, user, columns.item(i))) return false;
     for (std::uint64_t k = 0; k < plan_.negatives; ++k) {

@@ -18,7 +18,7 @@
 
 namespace negpipe::pipeline {
 
-/// Broken promises of one record or one folder. Counts all, keeps the messages of the first few.
+/// Violated guarantees of one record or one folder. Counts all, keeps the messages of the first few.
 class findings {
  public:
   static constexpr std::size_t max_messages = 3;
@@ -62,14 +62,14 @@ struct record_columns {
   }
 };
 
-/// Checks the records of one folder: first the promises, then equality with what the seed determines. A value that
-/// breaks a promise is not reported a second time.
+/// Checks the records of one folder: first the guarantees, then equality with what the seed determines. A value that
+/// violates a guarantee is not reported a second time.
 class record_checker {
  public:
   virtual ~record_checker() = default;
   /// Checks one record. Thread-safe for distinct batches. Batch 0 must be passed before all others.
   virtual void check(std::uint64_t batch, const record_columns& columns, findings& found) = 0;
-  /// Checks the promises about the whole folder. Every batch must have been passed.
+  /// Checks the guarantees about the whole folder. Every batch must have been passed.
   virtual void conclude(findings& found) = 0;
 };
 

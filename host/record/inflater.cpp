@@ -37,6 +37,8 @@ struct inflater::state {
 inflater::inflater(std::span<const std::byte> compressed) : state_(std::make_unique<state>(compressed)) {}
 inflater::~inflater() = default;
 
+std::size_t inflater::unused() const { return state_->rest.size() + state_->stream.avail_in; }
+
 std::size_t inflater::read(std::span<std::byte> to) {
   constexpr std::size_t step = std::size_t{1} << 30;
   z_stream& stream = state_->stream;

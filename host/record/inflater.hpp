@@ -18,6 +18,8 @@ class inflater {
   /// Reads up to to.size() bytes. Returns the number of bytes read, less than to.size() only at the end of the stream.
   /// Throws format_error for damaged or truncated input; the message does not name a file.
   std::size_t read(std::span<std::byte> to);
+  /// Returns the number of compressed bytes that were not used yet.
+  std::size_t unused() const;
 
  private:
   struct state;

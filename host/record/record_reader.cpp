@@ -59,9 +59,22 @@ struct record_reader::state {
   std::uint64_t record = 0;           ///< index of the record being read
   std::uint64_t offset = 0;           ///< of its first byte, uncompressed
   std::uint64_t max_payload_bytes = record::max_payload_bytes;
+
+ private:
+  /// Takes what was read before the last call out of memory: a reader holds a few MiB of a large file.
+  void release_read() {
+    constexpr std::size_t step = std::size_t{1} << 23;
+    const std::size_t read = file.bytes().size() - (unzipped ? unzipped->unused() : rest.size());
+    if (read - released < step) return;
+    file.release(released, read);
+    released = read;
+  }
+
+  std::size_t released = 0;
 };
 
 std::span<const std::byte> record_reader::state::take(std::uint64_t count) {
+  release_read();
   if (!unzipped) {
     const auto taken = rest.first(std::min<std::uint64_t>(count, rest.size()));
     rest = rest.subspan(taken.size());

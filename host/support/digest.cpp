@@ -3,9 +3,12 @@
 #include <isa-l/crc.h>
 #include <openssl/evp.h>
 
+#include <algorithm>
 #include <array>
 #include <new>
 #include <stdexcept>
+
+#include "files.hpp"
 
 namespace negpipe::support {
 
@@ -57,6 +60,18 @@ std::uint32_t crc32c(std::span<const std::byte> bytes, std::uint32_t crc) {
     bytes = bytes.subspan(part.size());
   }
   return ~crc;
+}
+
+std::uint32_t crc32c(const mapped_file& file) {
+  constexpr std::size_t step = std::size_t{1} << 23;
+  const auto bytes = file.bytes();
+  std::uint32_t crc = 0;
+  for (std::size_t begin = 0; begin < bytes.size(); begin += step) {
+    const std::size_t count = std::min(step, bytes.size() - begin);
+    crc = crc32c(bytes.subspan(begin, count), crc);
+    file.release(begin, begin + count);
+  }
+  return crc;
 }
 
 }  // namespace negpipe::support

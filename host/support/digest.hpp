@@ -9,6 +9,8 @@
 
 namespace negpipe::support {
 
+class mapped_file;
+
 /// MD5 of a byte stream: a fingerprint, as in the 2018 pipeline, not a protection against tampering.
 class md5 {
  public:
@@ -30,6 +32,7 @@ class md5 {
 
 /// Returns the CRC-32C (Castagnoli) of bytes. crc: the checksum of the preceding bytes, 0 at the start.
 std::uint32_t crc32c(std::span<const std::byte> bytes, std::uint32_t crc = 0);
-
+/// Returns that of a whole file, and holds a few MiB of it in memory at a time.
+std::uint32_t crc32c(const mapped_file& file);
 
 }  // namespace negpipe::support

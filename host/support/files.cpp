@@ -264,6 +264,13 @@ mapped_file& mapped_file::operator=(mapped_file&& other) noexcept {
   return *this;
 }
 
+void mapped_file::release(std::size_t first, std::size_t past) const noexcept {
+  static const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  const std::size_t begin = (first + page - 1) / page * page;
+  const std::size_t end = past / page * page;
+  if (begin < end) (void)::madvise(const_cast<std::byte*>(data_) + begin, end - begin, MADV_DONTNEED);
+}
+
 bool mapped_file::is_unchanged() const { return file_.size() == size_ && modified_ns(file_) == modified_ns_; }
 
 void sync_folder(const fs::path& folder) {

@@ -81,6 +81,8 @@ class mapped_file {
 
   std::span<const std::byte> bytes() const { return {data_, size_}; }
   const std::filesystem::path& path() const { return file_.path(); }
+  /// Takes bytes [first, past) out of this process's memory. They stay readable, from the file.
+  void release(std::size_t first, std::size_t past) const noexcept;
   /// Returns whether the file has the size and the time of modification that it had when it was mapped. A file that was
   /// renamed, removed or replaced by another is unchanged.
   bool is_unchanged() const;

@@ -62,10 +62,11 @@ void check_generate(const dataset& data, const generate_options& options, bool w
 ///   are removed.
 generate_report generate(const sampler& source, const generate_options& options, const run_control& control = {});
 
-/// What publish() did.
+/// What publish() did, or would do.
 struct publish_report {
   std::vector<std::filesystem::path> published;
   std::vector<std::filesystem::path> present;  ///< folders of the run that were published before
+  std::vector<std::string> missing;  ///< of check_publication(): parts and files, such as "cycle_00000: part 1/4"
 };
 
 /// Publishes the folders that all parts of a run have made: checks that every part is there and of the same run, that
@@ -75,6 +76,9 @@ struct publish_report {
 /// - Throws format_error, naming the missing parts, and publishes nothing; option_error if there are parts of several
 ///   runs or a folder exists already; io_error.
 publish_report publish(const std::filesystem::path& out, bool replace = false);
+/// Makes the checks of publish() and returns what it would publish, or everything that is missing. Changes nothing.
+/// Throws what publish() throws, but not for missing parts.
+publish_report check_publication(const std::filesystem::path& out, bool replace = false);
 
 /// The backend that recomputes the points, which does not change reports, and a run's own weights.
 struct verify_options {
@@ -83,8 +87,8 @@ struct verify_options {
   /// For training negatives that were drawn with a caller's own weights; those of popularity are computed again.
   item_weights weights = {};
   item_weights eval_weights = {};  ///< the same for evaluation negatives
-  /// Read only the record files of this part. Promises about a whole cycle are then checked by comparing each batch
-  /// with the sampler, but not by sums over the cycle.
+  /// Read only the record files of this part, also before they are published. Guarantees about a whole cycle are then
+  /// checked by comparing each batch with the sampler, but not by sums over the cycle.
   std::optional<run_part> part = {};
 };
 

@@ -1,6 +1,7 @@
 """One run made by several processes: generate --part, publish, and --part of verify and hash."""
 
 import fcntl
+import json
 import os
 import re
 import shutil
@@ -191,6 +192,69 @@ def test_verify_and_hash_read_only_their_part(dataset, whole, tmp_path):
     assert "train_3.tfrecords" in result.stdout and "train_2" not in result.stdout
     refuses(BAD_DATA, "hash", out, "--part", "1/2", naming=["train_3.tfrecords"])
     assert negpipe("hash", whole, "--part", "0/1").stdout == negpipe("hash", whole).stdout
+
+
+def test_verify_reads_a_part_before_it_is_published(dataset, whole, tmp_path):
+    out = tmp_path / "run"
+    part(dataset, out, "1/2")
+    result = json.loads(negpipe("verify", dataset, out, "--part", "1/2", "--json").stdout)
+    shutil.copytree(whole, tmp_path / "published")
+    expected = json.loads(negpipe("verify", dataset, tmp_path / "published", "--part", "1/2", "--json").stdout)
+    assert result == expected and result["record_count"] > 0 and result["has_evaluation"]
+    damaged = hidden(out) / "train_3.tfrecords"
+    content = bytearray(damaged.read_bytes())
+    content[-1] ^= 1
+    damaged.write_bytes(content)
+    result = negpipe("verify", dataset, out, "--part", "1/2", expect=1)
+    assert "train_3.tfrecords: record" in result.stdout and "cycle_00001" not in result.stdout
+    assert all(line.count("train_3.tfrecords") <= 1 for line in result.stdout.splitlines())
+    assert not list(out.rglob("ready.json"))
+
+
+def test_verify_says_what_a_part_that_is_not_published_lacks(dataset, whole, tmp_path):
+    out = tmp_path / "run"
+    part(dataset, out, "0/2")
+    refuses(BAD_DATA, "verify", dataset, out, naming=["not published", "--part"])
+    refuses(USAGE, "verify", dataset, out, "--part", "0/3", naming=["--part", "0/3 given", "in 2 parts"])
+    assert "part_1.json: is missing" in negpipe("verify", dataset, out, "--part", "1/2", expect=1).stdout
+    note = hidden(out) / "part_0.json"
+    text = json.loads(note.read_text())
+    text["files"] = [file for file in text["files"] if file["name"] != "train_2.tfrecords"]
+    note.write_text(json.dumps(text))
+    found = negpipe("verify", dataset, out, "--part", "0/2", expect=1).stdout
+    assert "part_0.json: part 0/2 is not complete: train_2.tfrecords is missing" in found
+    with open(hidden(out, "training_epochs/.cycle_00001") / "part_0.lock", "rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert "another process makes" in negpipe("verify", dataset, out, "--part", "0/2", expect=1).stdout
+
+
+def test_verify_reads_the_parts_that_will_replace_a_published_run(dataset, whole, tmp_path):
+    out = tmp_path / "run"
+    shutil.copytree(whole, out)
+    part(dataset, out, "0/1", "--force", *[43 if value == 42 else value for value in RUN])
+    (hidden(out) / "train_0.tfrecords").unlink()
+    assert ".cycle_00000.parts-" in negpipe("verify", dataset, out, "--part", "0/1", expect=1).stdout
+    negpipe("verify", dataset, out)
+
+
+def test_publish_check_says_what_is_there_and_publishes_nothing(dataset, tmp_path):
+    out = tmp_path / "run"
+    part(dataset, out, "0/2")
+    found = json.loads(negpipe("publish", out, "--check", "--json", expect=1).stdout)
+    missing = [f"{folder}: part 1/2" for folder in ("cycle_00000", "cycle_00001", "eval_data")]
+    assert found == {"ok": False, "complete": [], "present": [], "missing": missing}
+    part(dataset, out, "1/2")
+    (hidden(out) / "train_1.tfrecords").unlink()
+    result = negpipe("publish", out, "--check", expect=1)
+    assert "missing: cycle_00000: train_1.tfrecords of part 1/2\n" in result.stdout
+    assert "cycle_00001: complete\n" in result.stdout and "eval_data: complete\n" in result.stdout
+    assert "train_1.tfrecords" in negpipe("publish", out, "--check", "--quiet", expect=1).stderr
+    part(dataset, out, "1/2")
+    before = sorted(out.rglob("*"))
+    assert json.loads(negpipe("publish", out, "--check", "--json").stdout)["missing"] == []
+    assert sorted(out.rglob("*")) == before
+    negpipe("publish", out)
+    assert len(json.loads(negpipe("publish", out, "--check", "--json").stdout)["present"]) == 3
 
 
 # ---- --part auto

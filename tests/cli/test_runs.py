@@ -1,6 +1,7 @@
 """Whole runs: ratings in, verified records out."""
 
 import json
+import shutil
 
 import numpy
 import pytest
@@ -216,8 +217,14 @@ def test_weights_of_evaluation_negatives_are_verified_with_the_same_file(dataset
     run = tmp_path / "run"
     negpipe("generate", dataset, "--out", run, "--seed", 1, *SMALL, "--eval-weights", tmp_path / "weights.npy")
     negpipe("verify", dataset, run, "--eval-weights", tmp_path / "weights.npy")
+    refuses(USAGE, "verify", dataset, run, naming=["--eval-weights", "give these weights"])
     refuses(USAGE, "verify", dataset, run, "--weights", tmp_path / "weights.npy",
-            naming=["--eval-weights", "give these weights"])
+            naming=["--weights", "drawn uniformly", "leave the weights out"])
+    numpy.save(tmp_path / "zeros.npy", numpy.zeros(items, int))
+    refuses(USAGE, "verify", dataset, run, "--eval-weights", tmp_path / "zeros.npy", naming=["--eval-weights", "0"])
+    shutil.rmtree(run / "eval_data")
+    refuses(USAGE, "verify", dataset, run, "--eval-weights", tmp_path / "weights.npy",
+            naming=["--eval-weights", "holds no evaluation data"])
     popular = tmp_path / "popular"
     negpipe("generate", dataset, "--out", popular, *SMALL, "--eval-distribution", "popularity")
     refuses(USAGE, "verify", dataset, popular, "--eval-weights", tmp_path / "weights.npy",

@@ -1,4 +1,4 @@
-// The fast pass of verify detects an incorrect sampler: records that equal its output and still break a promise.
+// The fast pass of verify detects an incorrect sampler: records that equal its output and are still wrong.
 #include "verify_columns.hpp"
 
 #include <gtest/gtest.h>

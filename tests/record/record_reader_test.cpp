@@ -1,7 +1,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdint>
+#include <fstream>
+#include <string>
 
+#include "digest.hpp"
+#include "files.hpp"
 #include "gzip_pieces.hpp"
 #include "negpipe/error.hpp"
 #include "record_fixtures.hpp"
@@ -164,6 +169,37 @@ TEST_F(record_reader_test, rejects_a_compression_other_than_the_listed_one) {
 }
 
 TEST_F(record_reader_test, rejects_a_missing_file) { EXPECT_THROW(record_reader(folder_ / "none"), io_error); }
+
+/// Returns the resident bytes of this process that belong to files.
+std::uint64_t resident_file_bytes() {
+  std::ifstream status("/proc/self/status");
+  for (std::string word; status >> word;) {
+    if (word != "RssFile:") continue;
+    std::uint64_t kib = 0;
+    status >> kib;
+    return kib << 10;
+  }
+  return 0;
+}
+
+TEST_F(record_reader_test, holds_a_part_of_a_large_file_in_memory) {
+  constexpr std::uint64_t limit = std::uint64_t{24} << 20;
+  const bytes record = test::frame(bytes(std::size_t{1} << 20, std::byte{7}));
+  bytes content;
+  for (int i = 0; i < 64; ++i) content.insert(content.end(), record.begin(), record.end());
+  test::write_bytes(path_, content);
+  const std::uint64_t before = resident_file_bytes();
+  if (before == 0) GTEST_SKIP() << "the system does not say how much memory files take";
+
+  record_reader reader(path_);
+  for (std::span<const std::byte> payload; reader.next(payload);) {
+    ASSERT_EQ(payload.back(), std::byte{7});
+    ASSERT_LT(resident_file_bytes(), before + limit);
+  }
+  const support::mapped_file file(path_);
+  EXPECT_EQ(support::crc32c(file), support::crc32c(content));
+  EXPECT_LT(resident_file_bytes(), before + limit);
+}
 
 }  // namespace
 }  // namespace negpipe
