@@ -15,7 +15,7 @@ PACKAGE = pathlib.Path(__file__).resolve().parents[1] / "python" / "negpipe"
 PAGES = {
     "negpipe": ("negpipe", [("dataset.py", ["Dataset"]), ("train_loader.py", ["TrainLoader"]),
                             ("eval_loader.py", ["EvalLoader"]), ("loader.py", ["Loader", "EpochIterator"]),
-                            ("negatives.py", ["NegativeSampler"])]),
+                            ("negatives.py", ["NegativeSampler"]), ("shards.py", ["Shards"])]),
     "torch": ("negpipe.torch", [("torch.py", None)]),
     "jax": ("negpipe.jax", [("jax.py", None)]),
     "metrics": ("negpipe.metrics", [("metrics.py", None)]),

@@ -69,6 +69,15 @@ void add_common_options(CLI::App& command, common_options& options, const std::s
   command.footer("Example:\n  " + example);
 }
 
+CLI::Validator count_up_to(std::uint64_t max) {
+  return {[max](std::string& text) {
+            const bool is_number = normalize_number<std::uint64_t>(text).empty();
+            if (is_number && std::stoull(text) <= max) return std::string();
+            return text + " given, a whole number from 0 to " + std::to_string(max) + " wanted";
+          },
+          ""};
+}
+
 CLI::Validator byte_count() { return {normalize_bytes, "SIZE"}; }
 
 void check_values(CLI::App& app) {

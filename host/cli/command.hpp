@@ -44,6 +44,9 @@ CLI::Option* take_one_of(CLI::Option* option, std::map<std::string, Enum> words)
   return option->type_name("WORD")->transform(CLI::Validator(transform, ""));
 }
 
+/// Returns a transform that reads a whole number from 0 to max. The option needs a type name other than UINT.
+CLI::Validator count_up_to(std::uint64_t max);
+
 /// Returns a transform that reads a number of bytes with an optional unit (k, M, G, ... powers of 1,024).
 CLI::Validator byte_count();
 

@@ -332,6 +332,8 @@ void add_prepare(CLI::App& app) {
       ->transform(byte_count());
   command
       .add_option("--shards", arguments->shards, "cut the arrays of users into this many files; 0: one file an array")
+      ->type_name("N")
+      ->transform(count_up_to(max_shards))
       ->capture_default_str();
   command.add_flag("--force", arguments->replace, "replace the folder if it is a dataset, or empty");
   add_columns(command, *arguments);

@@ -98,6 +98,8 @@ dataset::dataset(dataset_arrays given, dataset_origin origin)
 
 const std::filesystem::path& dataset::folder() const { return owner_->folder; }
 
+std::int32_t dataset::first_user() const { return owner_->first_user; }
+
 dataset::dataset(std::shared_ptr<storage> made)
     : owner_(made),
       user_offsets_(made->arrays_in_use.user_offsets),

@@ -3,22 +3,20 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
-#include <numeric>
-#include <string_view>
-#include <utility>
+#include <string>
 #include <vector>
 
+#include "description.hpp"
 #include "digest.hpp"
 #include "folder_reader.hpp"
-#include "json_text.hpp"
 #include "negpipe/dataset.hpp"
 #include "negpipe/error.hpp"
-#include "negpipe/version.hpp"
 #include "npy_file.hpp"
 #include "removal.hpp"
 #include "staged_dataset.hpp"
 #include "staging.hpp"
 #include "storage.hpp"
+#include "stored_dataset.hpp"
 
 namespace negpipe {
 
@@ -26,48 +24,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using json = nlohmann::ordered_json;
-
-constexpr std::string_view format_name = "negpipe dataset";
-constexpr std::string_view shards_file = "shards.json";  // of a folder that is not joined yet
-
-// File names need not be UTF-8, but JSON text must be.
-std::string dump(const json& value, int indent = -1) {
-  return value.dump(indent, ' ', /*ensure_ascii=*/false, json::error_handler_t::replace);
-}
-
-/// Returns the checksum of dataset.json: of its text without the checksum, as the JSON library prints it.
-std::string checksum_of(json description) {
-  description.erase("checksum");
-  const std::string text = dump(description);
-  return hex(support::crc32c(std::as_bytes(std::span(text))));
-}
-
-// ---- replacing
-
-/// Returns the files of a dataset, of any version or damage, as its description lists them.
-std::vector<std::string> files_of(const fs::path& folder) {
-  const fs::path path = folder / description_file;
-  const std::string text = support::read_text(path, support::max_json_bytes);
-  const json description = support::parse_json(text);
-  const bool is_ours = description.is_object() && description.value("format", json()) == format_name &&
-                       description.value("format_version", json()).is_number_unsigned() &&
-                       description.value("arrays", json()).is_object();
-  if (!is_ours) throw format_error("it does not describe a dataset");
-  std::vector<std::string> files{std::string(description_file)};
-  for (const auto& [name, array] : description["arrays"].items()) {
-    const std::size_t shards = array.is_object() ? array.value("shards", json::array()).size() : 0;
-    if (shards == 0) files.push_back(file_of(name));
-    for (std::size_t k = 0; k < shards; ++k) files.push_back(file_of(name, k));
-  }
-  return files;
-}
-
-std::optional<support::folder_kind> replaceable(bool replace) {
-  if (!replace) return {};
-  return support::folder_kind{"a dataset", description_file, files_of};
-}
-
-// ---- writing
 
 class folder_writer {
  public:
@@ -155,80 +111,6 @@ std::vector<std::size_t> shards_of(std::span<const std::int64_t> user_offsets, s
   return past;
 }
 
-json describe(const dataset& data, bool is_sharded) {
-  const dataset_origin& origin = data.origin();
-  return {{"format", format_name},
-          {"format_version", is_sharded ? sharded_dataset_format_version : dataset_format_version},
-          {"written_by", fmt::format("negpipe {}", library_version)},
-          {"users", data.user_count()},
-          {"items", data.item_count()},
-          {"positives", data.positive_count()},
-          {"digest", data.digest()},
-          {"origin",
-           {{"source", origin.source},
-            {"source_digest", origin.source_digest},
-            {"options", origin.options.empty() ? json::object() : json::parse(origin.options)},
-            {"ties", origin.ties},
-            {"seed", std::to_string(origin.seed)},
-            {"rows", origin.row_count}}}};
-}
-
-// ---- reading
-
-/// Reads dataset.json, or shards.json, which has no checksum.
-json read_description(const fs::path& folder, std::string_view name) {
-  const fs::path path = folder / name;
-  if (support::is_folder(folder) && !support::exists(path)) {
-    const bool is_unjoined = support::exists(folder / shards_file);
-    throw format_error(fmt::format("{} has no {}: it is not a dataset{}; give a folder that negpipe prepare wrote",
-                                   folder.string(), name,
-                                   is_unjoined ? ", but shards of one, which negpipe join makes a dataset" : ""));
-  }
-  json description = support::read_json(path, remedy);
-  const support::json_fields fields(description, path.string(), remedy);
-  if (!fields.contains("format") || fields.text("format") != format_name) {
-    fields.fail("it does not describe a dataset");
-  }
-  const auto version = fields.number<std::uint32_t>("format_version");
-  if (version == 0 || version > sharded_dataset_format_version) {
-    throw format_error(
-        fmt::format("{}: its format is version {}, this program reads versions 1 to {}; prepare the dataset again with "
-                    "this program, or use the program that wrote it",
-                    path.string(), version, sharded_dataset_format_version));
-  }
-  if (name == shards_file) return description;
-  if (const std::string wanted = checksum_of(description); hex(fields.checksum("checksum")) != wanted) {
-    fields.fail(fmt::format("its checksum is {}, wanted {}: the file was damaged or changed", fields.text("checksum"),
-                            wanted));
-  }
-  return description;
-}
-
-dataset_origin read_origin(const support::json_fields& origin, const json& options) {
-  return {.source = origin.text("source"),
-          .source_digest = origin.text("source_digest"),
-          .options = options.dump(),
-          .ties = origin.text("ties"),
-          .seed = origin.number_or_text("seed"),
-          .row_count = origin.number<std::uint64_t>("rows")};
-}
-
-void write_description(const fs::path& folder, json description, const json& arrays) {
-  description["arrays"] = arrays;
-  description["checksum"] = checksum_of(description);
-  support::publish_file(folder / description_file, dump(description, 2) + "\n");
-}
-
-/// Checks the counts of the description: other programs may read nothing else.
-void check_counts(const support::json_fields& fields, std::size_t users, std::size_t items, std::size_t positives) {
-  const auto check = [&](const char* name, std::size_t found) {
-    if (fields.number<std::uint64_t>(name) != found) fields.fail_at(name, std::to_string(found));
-  };
-  check("users", users);
-  check("items", items);
-  check("positives", positives);
-}
-
 }  // namespace
 
 void dataset::check_path(const fs::path& folder, bool replace, const fs::path& kept) {
@@ -239,40 +121,6 @@ void dataset::check_path(const fs::path& folder, bool replace, const fs::path& k
   }
   support::check_output_folder(folder, replaceable(replace));
 }
-
-/// Loads the arrays of a folder.
-struct dataset::stored {
-  fs::path path;
-  std::string_view description_name;
-  json description = read_description(path, description_name);
-
-  std::shared_ptr<storage> read(std::uint64_t map_from_bytes) const {
-    const support::json_fields fields(description, (path / description_name).string(), remedy);
-    auto loaded = std::make_shared<storage>();
-    loaded->folder = support::full_path(path);
-    folder_reader reader(path, fields.object("arrays"), map_from_bytes, loaded->contents, loaded->joined);
-    array_views& arrays = loaded->arrays_in_use;
-    arrays.user_offsets = reader.get<std::int64_t>("user_offsets");
-    arrays.positive_items = reader.get<std::int32_t>("positive_items");
-    if (fields.number<std::uint32_t>("format_version") == 1) {
-      arrays.test.items = reader.get<std::int32_t>("heldout_items");
-      loaded->one_per_user = one_item_per_user(arrays.test.items.size());
-      arrays.test.offsets = loaded->one_per_user;
-    } else {
-      arrays.test = reader.get_rows("test");
-      if (reader.has("validation_offsets")) arrays.validation = reader.get_rows("validation");
-    }
-    arrays.user_ids = reader.get_ids("user_ids");
-    arrays.item_ids = reader.get_ids("item_ids");
-    const support::json_fields origin = fields.object("origin");
-    (void)origin.object("options");
-    loaded->origin = read_origin(origin, description["origin"]["options"]);
-    check_dataset({(path / "").string(), std::string(remedy)}, arrays);
-    check_counts(fields, arrays.user_ids.size(), arrays.item_ids.size(), arrays.positive_items.size());
-    if (description_name == description_file) loaded->digest = fields.text("digest");
-    return loaded;
-  }
-};
 
 staged_dataset::staged_dataset(const dataset& data, const fs::path& folder, bool replace, std::uint32_t shard_count)
     : staged_(folder, replaceable(replace)) {
@@ -298,47 +146,6 @@ void dataset::save(const fs::path& folder, bool replace, std::uint32_t shard_cou
   staged.settle();
 }
 
-namespace {
-
-/// Throws format_error if two users, or two items, have the same id.
-void require_distinct(const raw_ids& ids, std::string_view name, const fs::path& path) {
-  std::vector<std::size_t> order(ids.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  const auto text = [&ids](std::size_t i) {
-    const auto offsets = ids.numbers_or_offsets();
-    return std::string_view(ids.bytes().data() + offsets[i], static_cast<std::size_t>(offsets[i + 1] - offsets[i]));
-  };
-  const auto less = [&](std::size_t a, std::size_t b) {
-    return ids.is_text() ? text(a) < text(b) : ids.numbers_or_offsets()[a] < ids.numbers_or_offsets()[b];
-  };
-  std::ranges::sort(order, less);
-  const auto found = std::ranges::adjacent_find(order, [&](std::size_t a, std::size_t b) { return !less(a, b); });
-  if (found == order.end()) return;
-  throw format_error(fmt::format("{}: {} {} and {} are both {}; write each id once", path.string(), name,
-                                 std::min(found[0], found[1]), std::max(found[0], found[1]), ids.to_string(*found)));
-}
-
-}  // namespace
-
-void dataset::join(const fs::path& shards, const fs::path& folder, bool replace) {
-  check_path(folder, replace);
-  const fs::path unjoined = shards / shards_file;
-  if (support::exists(unjoined)) {
-    stored source{shards, shards_file};
-    const std::shared_ptr<storage> loaded = source.read(/*map_from_bytes=*/0);
-    loaded->digest = digest_of(loaded->arrays_in_use);
-    const dataset joined{std::shared_ptr<storage>(loaded)};
-    require_distinct(joined.user_ids(), "users", unjoined);
-    require_distinct(joined.item_ids(), "items", unjoined);
-    write_description(shards, describe(joined, /*is_sharded=*/true), source.description["arrays"]);
-    support::remove_hidden_tree(unjoined);
-  } else {
-    (void)read_description(shards, description_file);  // an earlier call was interrupted before the rename
-  }
-  support::staged_folder(support::staged_folder::adopted{support::full_path(shards)}, folder, replaceable(replace))
-      .publish();
-}
-
 void dataset::check_unchanged() const {
   const auto fail = [](const fs::path& path) {
     throw io_error(path.string() + " was changed while it was in use, so what was made from it may be wrong; restore "
@@ -353,7 +160,13 @@ void dataset::check_unchanged() const {
 }
 
 dataset dataset::load(const fs::path& path, std::uint64_t map_from_bytes) {
-  return dataset(stored{path, description_file}.read(map_from_bytes));
+  return dataset(stored{path}.read(map_from_bytes));
 }
+
+dataset dataset::load_shard(const fs::path& folder, std::uint32_t shard, std::uint64_t map_from_bytes) {
+  return dataset(stored{folder}.read_shard(shard, map_from_bytes));
+}
+
+dataset_shards dataset::read_shards(const fs::path& folder) { return stored{folder}.shards(); }
 
 }  // namespace negpipe

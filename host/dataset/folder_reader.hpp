@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <limits>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -47,6 +48,7 @@ class folder_reader {
   template <typename T>
   std::span<const T> get(const std::string& name) {
     const support::json_fields entry = arrays_.object(name);
+    types_.emplace(name, npy::descriptor<T>());
     const auto count = entry.number<std::uint64_t>("length");
     if (entry.contains("shards")) return get_shards<T>(name, entry, count);
     const std::filesystem::path path = existing(file_of(name));
@@ -55,6 +57,47 @@ class folder_reader {
     const auto bytes = npy::values_of(file, path, npy::descriptor<T>(), count, sizeof(T));
     check_crc(path, bytes, entry);
     return {reinterpret_cast<const T*>(bytes.data()), static_cast<std::size_t>(count)};
+  }
+
+  /// The values of one shard of an array, and the number of values before it.
+  template <typename T>
+  struct shard_of {
+    std::uint64_t first;
+    std::span<const T> values;
+  };
+
+  /// Reads or maps shard k of an array that must have wanted_count shards. Opens no other file.
+  template <typename T>
+  shard_of<T> get_shard(const std::string& name, std::size_t k, std::size_t wanted_count) {
+    const support::json_fields entry = arrays_.object(name);
+    const auto count = entry.number<std::uint64_t>("length");
+    check_length<T>(entry, count);
+    if (shard_count(entry) != wanted_count) {
+      entry.fail(fmt::format("there are {} shards, wanted {}", shard_count(entry), wanted_count));
+    }
+    std::uint64_t first = 0;
+    for (std::size_t j = 0; j < k; ++j) {
+      first += entry.element("shards", j).number<std::uint64_t>("length", count - first);
+    }
+    const support::json_fields shard = entry.element("shards", k);
+    const std::uint64_t skipped = first * sizeof(T) % npy::part_alignment;
+    support::joined_files& joined =
+        joined_.emplace_back(skipped + shard.number<std::uint64_t>("length", count - first) * sizeof(T));
+    joined.skip(skipped);
+    const auto bytes = append<T>(joined, name, k, first, shard, count);
+    return {first, {reinterpret_cast<const T*>(bytes.data()), bytes.size() / sizeof(T)}};
+  }
+
+  /// Throws format_error if there is an array that was not read, or one of another type. For arrays of other programs:
+  /// in dataset.json, a later version of negpipe may describe more.
+  void require_all_read(const nlohmann::ordered_json& arrays) const {
+    for (const auto& [name, entry] : arrays.items()) {
+      const auto found = types_.find(name);
+      if (found == types_.end()) arrays_.fail(fmt::format("\"{}\" is not an array of a dataset; remove it", name));
+      if (const std::string type = arrays_.object(name).text("dtype"); type != found->second) {
+        arrays_.object(name).fail_at("dtype", fmt::format("\"{}\"", found->second));
+      }
+    }
   }
 
   bool has(const std::string& name) const { return arrays_.contains(name); }
@@ -87,31 +130,48 @@ class folder_reader {
 
   template <typename T>
   std::span<const T> get_shards(const std::string& name, const support::json_fields& entry, std::uint64_t count) {
-    constexpr std::uint64_t max_values = std::numeric_limits<std::int64_t>::max() / sizeof(T);
-    if (count > max_values) entry.fail_at("length", fmt::format("at most {}", max_values));
+    check_length<T>(entry, count);
     support::joined_files& joined = joined_.emplace_back(count * sizeof(T));
-    const std::size_t shard_count = entry.array("shards").size();
-    if (shard_count > max_shards) {
-      entry.fail(fmt::format("there are {} shards, wanted at most {}", shard_count, max_shards));
-    }
     std::uint64_t first = 0;
-    for (std::size_t k = 0; k < shard_count; ++k) {
-      const support::json_fields shard = entry.element("shards", k);
-      const auto length = shard.number<std::uint64_t>("length", count - first);
-      const std::filesystem::path path = existing(file_of(name, k));
-      const std::string header = npy::make_part_header(npy::descriptor<T>(), length, first * sizeof(T));
-      npy::check_part(path, header, length * sizeof(T));
-      joined.append(path, header.size(), length * sizeof(T), count * sizeof(T) >= map_from_bytes_);
-      check_crc(path, joined.bytes().subspan(first * sizeof(T)), shard);
-      first += length;
+    for (std::size_t k = 0; k < shard_count(entry); ++k) {
+      append<T>(joined, name, k, first, entry.element("shards", k), count);
+      first += entry.element("shards", k).number<std::uint64_t>("length", count - first);
     }
     if (first != count) entry.fail_at("length", fmt::format("{}, the sum of its shards", first));
     return {reinterpret_cast<const T*>(joined.bytes().data()), static_cast<std::size_t>(count)};
   }
 
+  template <typename T>
+  static void check_length(const support::json_fields& entry, std::uint64_t count) {
+    constexpr std::uint64_t max_values = std::numeric_limits<std::int64_t>::max() / sizeof(T);
+    if (count > max_values) entry.fail_at("length", fmt::format("at most {}", max_values));
+  }
+
+  static std::size_t shard_count(const support::json_fields& entry) {
+    const std::size_t count = entry.array("shards").size();
+    if (count > max_shards) entry.fail(fmt::format("there are {} shards, wanted at most {}", count, max_shards));
+    return count;
+  }
+
+  /// Appends shard k, which begins at value `first` of the array's `count`. Returns its bytes.
+  template <typename T>
+  std::span<const std::byte> append(support::joined_files& joined, const std::string& name, std::size_t k,
+                                    std::uint64_t first, const support::json_fields& shard, std::uint64_t count) const {
+    const auto length = shard.number<std::uint64_t>("length", count - first);
+    const std::filesystem::path path = existing(file_of(name, k));
+    const std::string header = npy::make_part_header(npy::descriptor<T>(), length, first * sizeof(T));
+    npy::check_part(path, header, length * sizeof(T));
+    const std::size_t before = joined.bytes().size();
+    joined.append(path, header.size(), length * sizeof(T), count * sizeof(T) >= map_from_bytes_);
+    const auto bytes = joined.bytes().subspan(before);
+    check_crc(path, bytes, shard);
+    return bytes;
+  }
+
   std::filesystem::path folder_;
   support::json_fields arrays_;
   std::uint64_t map_from_bytes_;
+  std::map<std::string, std::string_view> types_;  // of the arrays that were read
   std::vector<support::file_contents>& contents_;
   std::vector<support::joined_files>& joined_;
 };

@@ -12,7 +12,6 @@ namespace negpipe::npy {
 namespace {
 constexpr std::string_view magic("\x93NUMPY\x01\x00", 8);
 constexpr std::size_t alignment = 64;
-constexpr std::size_t part_alignment = 4096;
 
 std::string_view as_text(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};

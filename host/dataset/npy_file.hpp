@@ -18,6 +18,9 @@ namespace negpipe::npy {
 
 static_assert(std::endian::native == std::endian::little, "arrays are used in file byte order");
 
+/// See make_part_header().
+inline constexpr std::size_t part_alignment = 4096;
+
 /// Returns NumPy's name of a type: "<i8", "<i4", "|u1".
 template <typename T>
 constexpr std::string_view descriptor() {

@@ -37,6 +37,7 @@ struct dataset::storage {
   std::vector<support::file_contents> contents;
   std::vector<support::joined_files> joined;  // arrays in shards
   std::filesystem::path folder;
+  std::int32_t first_user = 0;             // of a shard
   std::vector<std::int64_t> one_per_user;  // offsets of a test set that is given without them
   std::vector<std::int32_t> single_items;  // heldout_items, unless each user has one test item
 

@@ -26,6 +26,9 @@ class joined_files {
   /// - Throws io_error, also if the file is shorter.
   void append(const std::filesystem::path& path, std::uint64_t offset, std::uint64_t count, bool map);
 
+  /// Leaves addresses unused: a later range may be mapped only at a certain offset. `count` counts as appended.
+  void skip(std::uint64_t count) { filled_ += static_cast<std::size_t>(count); }
+
   std::span<const std::byte> bytes() const { return {data_, filled_}; }
   std::size_t mapped_file_count() const { return mapped_.size(); }
   /// Returns the path of a mapped file whose size or time of modification has changed. Files that were removed or

@@ -21,6 +21,7 @@
 #include "negpipe/record_batches.hpp"
 #include "negpipe/run_control.hpp"
 #include "negpipe/sampler.hpp"
+#include "negpipe/shards.hpp"
 #include "negpipe/split.hpp"
 #include "negpipe/synth.hpp"
 #include "negpipe/tfrecord.hpp"

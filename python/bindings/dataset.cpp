@@ -19,6 +19,7 @@
 #include "bindings.hpp"
 #include "negpipe/arrow.hpp"
 #include "negpipe/ingest.hpp"
+#include "negpipe/shards.hpp"
 #include "negpipe/synth.hpp"
 
 namespace negpipe::python {
@@ -85,6 +86,10 @@ dataset from_parts(const input_array<std::int64_t>& user_offsets, const input_ar
 
 dataset load(const std::filesystem::path& folder) {
   return run_interruptibly([&](const run_control&) { return dataset::load(folder); });
+}
+
+dataset load_shard(const std::filesystem::path& folder, std::uint32_t shard) {
+  return run_interruptibly([&](const run_control&) { return dataset::load_shard(folder, shard); });
 }
 
 void join(const std::filesystem::path& shards, const std::filesystem::path& folder, bool overwrite) {
@@ -309,6 +314,7 @@ void bind_dataset(nb::module_& module) {
       .def_prop_ro("item_count", &dataset::item_count)
       .def_prop_ro("positive_count", &dataset::positive_count)
       .def_prop_ro("digest", &dataset::digest)
+      .def_prop_ro("first_user", &dataset::first_user)
       .def_prop_ro("source", [](const dataset& data) { return data.origin().source; })
       .def_prop_ro("user_offsets",
                    [](nb::handle_t<dataset> self) {
@@ -339,6 +345,14 @@ void bind_dataset(nb::module_& module) {
   module.def("from_parts", &from_parts, nb::arg("user_offsets"), nb::arg("positive_items"), nb::arg("test"),
              nb::arg("validation").none(), nb::arg("user_ids"), nb::arg("item_ids"), nb::arg("source"));
   module.def("load", &load, nb::arg("folder"));
+  nb::class_<dataset_shards>(module, "DatasetShards", "The counts of a dataset in shards; see negpipe.Shards.")
+      .def_ro("user_count", &dataset_shards::user_count)
+      .def_ro("item_count", &dataset_shards::item_count)
+      .def_ro("positive_counts", &dataset_shards::positive_counts)
+      .def_ro("digest", &dataset_shards::digest);
+  module.def("read_shards", &dataset::read_shards, nb::arg("folder"));
+  module.def("load_shard", &load_shard, nb::arg("folder"), nb::arg("shard"));
+  module.def("shard_seed", &shard_seed, nb::arg("seed"), nb::arg("shard"), nb::arg("shard_count"));
   module.def("join", &join, nb::arg("shards"), nb::arg("folder"), nb::arg("overwrite"));
   module.def("from_ratings", &from_ratings, nb::arg("ratings"), nb::arg("test"), nb::arg("validation"),
              nb::arg("options"), "Returns the dataset and a dict of what preparation did.");

@@ -17,16 +17,18 @@ if TYPE_CHECKING:
     from negpipe.dataset import Dataset as Dataset
     from negpipe.eval_loader import EvalLoader as EvalLoader
     from negpipe.negatives import NegativeSampler as NegativeSampler
+    from negpipe.shards import Shards as Shards
     from negpipe.train_loader import TrainLoader as TrainLoader
 
 __version__ = "0.1.0"
-__all__ = ["Dataset", "Error", "EvalLoader", "NegativeSampler", "TrainLoader", "errors"]
+__all__ = ["Dataset", "Error", "EvalLoader", "NegativeSampler", "Shards", "TrainLoader", "errors"]
 
 # Imported at first use: modules that only run the program or read records need no extension module.
 _HOMES = {
     "Dataset": "negpipe.dataset",
     "EvalLoader": "negpipe.eval_loader",
     "NegativeSampler": "negpipe.negatives",
+    "Shards": "negpipe.shards",
     "TrainLoader": "negpipe.train_loader",
 }
 

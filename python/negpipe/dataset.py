@@ -20,12 +20,20 @@ class Dataset:
     methods: from_ratings, from_arrays, from_arrow, from_csr, synthetic, load. Copies and pickles keep the digest.
     """
 
-    def __init__(self, native: _native.Dataset, *, summary: dict[str, Any] | None = None, path: str | None = None):
+    def __init__(
+        self,
+        native: _native.Dataset,
+        *,
+        summary: dict[str, Any] | None = None,
+        path: str | None = None,
+        shard: int | None = None,
+    ):
         """Internal. Use a class method."""
         if not isinstance(native, _native.Dataset):
             raise TypeError("make a Dataset by from_ratings, from_csr, synthetic or load")
         self._native = native
         self._path = path
+        self._shard = shard
         self._users: Ids | None = None
         self._items: Ids | None = None
         self.summary: dict[str, Any] = dict(summary or {})
@@ -37,7 +45,8 @@ class Dataset:
 
     @classmethod
     def load(cls, folder: Path) -> Dataset:
-        """Opens a folder written by save or `negpipe prepare`. Maps the arrays, does not read them.
+        """Opens a folder written by save or `negpipe prepare`, and reads all of it once, to check it. Arrays from 1 GiB
+        on are mapped.
 
         Raises MissingFileError (a FileNotFoundError), FileError (an OSError), FormatError (a ValueError).
         """
@@ -260,6 +269,11 @@ class Dataset:
         return self._native.user_count
 
     @property
+    def first_user(self) -> int:
+        """Number of user 0 in the whole dataset: not 0 for a shard (Shards.load)."""
+        return self._native.first_user
+
+    @property
     def num_items(self) -> int:
         return self._native.item_count
 
@@ -397,7 +411,7 @@ class Dataset:
 
     def __reduce__(self):
         if self._path is not None:
-            return _reload, (self._path, self.digest)
+            return _reload, (self._path, self.digest, self._shard)
         arrays = (
             self.user_offsets,
             self.positive_items,
@@ -407,8 +421,11 @@ class Dataset:
         return _rebuild, (arrays, self._native.user_ids(), self._native.item_ids(), self._native.source, self.summary)
 
 
-def _reload(path: str, digest: str) -> Dataset:
-    data = Dataset.load(path)
+def _reload(path: str, digest: str, shard: int | None) -> Dataset:
+    if shard is None:
+        data = Dataset.load(path)
+    else:
+        data = Dataset(_native.load_shard(path, shard), path=path, shard=shard)
     if data.digest != digest:
         raise errors.FormatError(f"{path} was changed: its digest is {data.digest}, and was {digest} when pickled")
     return data

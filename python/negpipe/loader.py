@@ -80,9 +80,11 @@ class EpochIterator(Iterator[Batch]):
 class Loader:
     """What training and evaluation loaders share: ranks, random access, epochs, iteration."""
 
+    _sources_of_data: tuple[type, ...] = (Dataset,)
+
     def __init__(self, dataset: Dataset, *, device, rank, world_size, prefetch, as_dict):
         """Internal."""
-        if not isinstance(dataset, Dataset):
+        if not isinstance(dataset, self._sources_of_data):
             raise TypeError(f"dataset is a {type(dataset).__name__}; expected a negpipe.Dataset")
         if not 0 <= prefetch <= 1024:
             raise errors.OptionError(f"prefetch={prefetch}: expected 0 to 1024 threads")

@@ -22,6 +22,7 @@ from negpipe.loader import (
 )
 from negpipe.negatives import checked_distribution
 from negpipe.ranks import Ranks
+from negpipe.shards import Shards, ShardSampler, ShardSource
 
 STATE_VERSION = 1
 
@@ -39,6 +40,9 @@ class TrainLoader(Loader):
     are user_id, item_id, negative_item_id, valid_point_mask; label_dtype is ignored. num_negatives=0 serves losses
     with in-batch negatives.
 
+    dataset:        a Dataset, or Shards, of which each rank loads only its own: world_size must divide their number,
+                    and their number batch_size. Users have the numbers of the whole dataset. CPU only; negatives are
+                    uniform or by weights; padding="mask" is not possible.
     batch_size:     points, or rows, of all ranks together. Each rank gets an equal, contiguous part, so the sequence of
                     batches does not depend on the number of ranks.
     num_negatives:  negatives a positive, drawn from the items that are none of the user's positives.
@@ -61,9 +65,11 @@ class TrainLoader(Loader):
     Raises OptionError (a ValueError).
     """
 
+    _sources_of_data = (Dataset, Shards)
+
     def __init__(
         self,
-        dataset: Dataset,
+        dataset: Dataset | Shards,
         batch_size: int = 65_536,
         *,
         num_negatives: int = 4,
@@ -95,17 +101,35 @@ class TrainLoader(Loader):
         self._bitset_budget = bitset_budget
         self._distribution = checked_distribution(distribution, alpha, weights)
         self._sampler = self._make_sampler()
-        _native.training_source(self._sampler, 0, 1, **self._dtypes)  # wrong dtypes are refused here
+        if isinstance(self._sampler, _native.Sampler):
+            _native.training_source(self._sampler, 0, 1, **self._dtypes)  # wrong dtypes are refused here
         self._start = (0, 0)  # epoch and batch with which the next iteration begins
         self._active: EpochIterator | None = None
 
-    def _make_sampler(self) -> _native.Sampler:
+    def _make_sampler(self) -> _native.Sampler | ShardSampler:
+        if isinstance(self.dataset, Dataset):
+            return self._sampler_of(self.dataset._native, self.batch_size, self.seed)
+        if self._cuda is not None:
+            raise errors.OptionError("`device`: batches of shards are made on the CPU; expected 'cpu'")
+        alpha, weights = self._distribution
+        return ShardSampler(
+            self.dataset,
+            self._sampler_of,
+            seed=self.seed,
+            batch_size=self.batch_size,
+            points_a_positive=1 if self.layout == "pairwise" else 1 + self.num_negatives,
+            padding=self.padding,
+            alpha=alpha,
+            weights=weights,
+        )
+
+    def _sampler_of(self, data: _native.Dataset, batch_size: int, seed: int) -> _native.Sampler:
         alpha, weights = self._distribution
         return _native.training_sampler(
-            self.dataset._native,
-            seed=self.seed,
+            data,
+            seed=seed,
             num_negatives=self.num_negatives,
-            batch_size=self.batch_size,
+            batch_size=batch_size,
             padding=self.padding,
             layout=self.layout,
             bitset_budget=self._bitset_budget,
@@ -122,7 +146,9 @@ class TrainLoader(Loader):
         """Batches in an epoch, the same for every rank."""
         return self._sampler.batch_count
 
-    def _make_source(self, ranks: Ranks) -> Source:
+    def _make_source(self, ranks: Ranks) -> Source | ShardSource:
+        if isinstance(self._sampler, ShardSampler):
+            return self._sampler.source(ranks, self._dtypes)
         if self._cuda is None:
             return _native.training_source(self._sampler, ranks.rank, ranks.world_size, **self._dtypes)
         return _native.training_device_source(
@@ -194,6 +220,7 @@ class TrainLoader(Loader):
             "num_negatives": self.num_negatives,
             "batch_size": self.batch_size,
             "padding": self.padding,
+            **({"shards": len(self.dataset)} if isinstance(self.dataset, Shards) else {}),
             **({"weights": self.weights_digest} if self.weights_digest else {}),
         }
 
@@ -212,7 +239,7 @@ class TrainLoader(Loader):
         """
         if not isinstance(state, dict):
             raise errors.StateMismatchError(f"the state is a {type(state).__name__}; expected what state_dict returned")
-        for name, ours in {"weights": None, **self._identity()}.items():
+        for name, ours in {"weights": None, "shards": None, **self._identity()}.items():
             if state.get(name) != ours:
                 raise errors.StateMismatchError(
                     f"{name} is {state.get(name)!r} in the state and {ours!r} here: the batches would not be the same"

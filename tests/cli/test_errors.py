@@ -48,6 +48,9 @@ def test_missing_ratings(tmp_path):
 @pytest.mark.parametrize(("option", "value", "wanted"), [
     ("--min-rating", "nan", "--min-rating: nan given, a number wanted"),
     ("--memory", 0, "--memory: 0 given, a number of bytes such as 1G wanted"),
+    ("--shards", -1, "--shards: -1 given, a whole number from 0 to 10000 wanted"),
+    ("--shards", 10_001, "--shards: 10001 given, a whole number from 0 to 10000 wanted"),
+    ("--shards", 99_999_999_999, "--shards: 99999999999 given, a whole number from 0 to 10000 wanted"),
     ("--name", "r.csv", "--name: r.csv given, FILE=NAME wanted"),
 ])
 def test_values_without_a_meaning_are_refused(option, value, wanted, ratings, tmp_path):

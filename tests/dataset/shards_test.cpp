@@ -1,4 +1,5 @@
 // A dataset in user-range shards: equal to the same dataset in one file an array, and joined without copies.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -128,11 +129,57 @@ TEST(shards, are_joined_in_place) {
   }
 }
 
-TEST(shards, are_joined_after_an_interruption_before_the_rename) {
+TEST(shards, are_joined_after_an_interruption) {
   const test::temporary_folder folder;
   large_dataset().save(folder / "shards", false, 3);
+  const std::string description = read_file(folder / "shards/dataset.json");
+  unjoin(folder / "shards");
+  std::ofstream(folder / "shards/dataset.json") << description;
+  std::ofstream(folder / "shards/.dataset.json.1234") << "{";
   dataset::join(folder / "shards", folder / "data");
   expect_equal(dataset::load(folder / "data"), large_dataset());
+  EXPECT_FALSE(fs::exists(folder / "data/.dataset.json.1234"));
+}
+
+/// Expects that the folder "shards" is refused with this text, and stays as it is.
+void expect_refusal(const fs::path& folder, const std::string& text) {
+  try {
+    dataset::join(folder / "shards", folder / "data");
+    ADD_FAILURE() << text << " was accepted";
+  } catch (const error& failure) {
+    EXPECT_NE(std::string(failure.what()).find(text), std::string::npos) << failure.what();
+  }
+  EXPECT_TRUE(fs::exists(folder / "shards/positive_items.00000.npy"));
+  EXPECT_FALSE(fs::exists(folder / "data"));
+}
+
+TEST(shards, are_not_joined_twice_or_without_a_description) {
+  const test::temporary_folder folder;
+  large_dataset().save(folder / "shards", false, 3);
+  expect_refusal(folder.path(), "is a dataset already");
+  fs::remove(folder / "shards/dataset.json");
+  expect_refusal(folder.path(), "has no shards.json");
+}
+
+TEST(shards, are_not_joined_with_files_or_arrays_of_others) {
+  const test::temporary_folder folder;
+  large_dataset().save(folder / "shards", false, 3);
+  unjoin(folder / "shards");
+  for (const char* name : {"_SUCCESS", ".positive_items.00000.npy.crc"}) {
+    std::ofstream(folder / "shards" / name) << "";
+    expect_refusal(folder.path(), std::string(name) + " is not listed in shards.json");
+    fs::remove(folder / "shards" / name);
+  }
+  const auto whole = nlohmann::ordered_json::parse(read_file(folder / "shards/shards.json"));
+  const auto refuse_change = [&](const std::string& text, const auto& change) {
+    auto description = whole;
+    change(description["arrays"]);
+    std::ofstream(folder / "shards/shards.json") << description.dump();
+    expect_refusal(folder.path(), text);
+  };
+  refuse_change("\"ratings\" is not an array of a dataset", [](auto& a) { a["ratings"] = a["item_ids"]; });
+  refuse_change("\"item_ids_bytes\" is not an array", [](auto& a) { a["item_ids_bytes"] = a["item_ids"]; });
+  refuse_change("\"dtype\" is \"<f4\"", [](auto& a) { a["positive_items"]["dtype"] = "<f4"; });
 }
 
 TEST(shards, do_not_replace_what_is_not_a_dataset) {
@@ -216,6 +263,80 @@ TEST(shards, detect_a_change_in_place_but_allow_removal) {
   fs::remove_all(folder / "data");
   again.check_unchanged();
   expect_equal(again, large_dataset());
+}
+
+/// Expects that a shard has the rows of its users in the whole dataset.
+void expect_rows(const user_items& part, const user_items& whole, std::size_t first_user) {
+  for (std::size_t user = 0; user + 1 < part.offsets.size(); ++user) {
+    EXPECT_TRUE(std::ranges::equal(part.of(user), whole.of(first_user + user))) << first_user << " + " << user;
+  }
+}
+
+TEST(shards, are_datasets_of_their_users) {
+  const test::temporary_folder folder;
+  for (const dataset& data : {large_dataset(), text_dataset()}) {
+    const std::uint32_t count = data.user_count() == 3 ? 2 : 5;
+    data.save(folder / "data", /*replace=*/true, count);
+    const dataset_shards shards = dataset::read_shards(folder / "data");
+    EXPECT_EQ(shards.user_count, data.user_count());
+    EXPECT_EQ(shards.item_count, data.item_count());
+    EXPECT_EQ(shards.digest, data.digest());
+    ASSERT_EQ(shards.positive_counts.size(), count);
+    for (const std::uint64_t map_from : {map_everything, map_nothing}) {
+      std::int32_t users = 0;
+      for (std::uint32_t k = 0; k < count; ++k) {
+        const dataset part = dataset::load_shard(folder / "data", k, map_from);
+        EXPECT_EQ(part.first_user(), users);
+        EXPECT_EQ(part.positive_count(), shards.positive_counts[k]);
+        EXPECT_EQ(part.item_count(), data.item_count());
+        const auto first = static_cast<std::size_t>(users);
+        expect_rows({part.user_offsets(), part.positive_items()}, {data.user_offsets(), data.positive_items()}, first);
+        expect_rows(part.heldout(heldout_set::test), data.heldout(heldout_set::test), first);
+        if (data.has_validation()) {
+          expect_rows(part.heldout(heldout_set::validation), data.heldout(heldout_set::validation), first);
+        }
+        for (std::size_t user = 0; user < part.user_ids().size(); ++user) {
+          EXPECT_EQ(part.user_ids().to_string(user), data.user_ids().to_string(first + user));
+        }
+        users += part.user_count();
+      }
+      EXPECT_EQ(users, data.user_count());
+    }
+  }
+  EXPECT_EQ(dataset::load(folder / "data").first_user(), 0);
+}
+
+TEST(shards, are_loaded_without_the_others) {
+  const test::temporary_folder folder;
+  large_dataset().save(folder / "data", false, 4);
+  for (const char* name : {"positive_items", "user_offsets", "test_items", "test_offsets", "user_ids"}) {
+    for (const int k : {0, 1, 3}) fs::remove(folder / "data" / fmt::format("{}.{:05}.npy", name, k));
+  }
+  EXPECT_GT(dataset::load_shard(folder / "data", 2, map_everything).first_user(), 0);
+  EXPECT_THROW(dataset::load_shard(folder / "data", 3), format_error);
+}
+
+TEST(shards, are_rejected_one_by_one_if_damaged) {
+  const test::temporary_folder folder;
+  large_dataset().save(folder / "data", false, 3);
+  const fs::path file = folder / "data/positive_items.00001.npy";
+  std::string bytes = read_file(file);
+  bytes.back() = static_cast<char>(bytes.back() ^ 1);
+  std::ofstream(file, std::ios::binary) << bytes;
+  EXPECT_THROW(dataset::load_shard(folder / "data", 1), format_error);
+  dataset::load_shard(folder / "data", 2);
+}
+
+TEST(shards, must_exist_and_have_positives) {
+  const test::temporary_folder folder;
+  text_dataset().save(folder / "data", false, 30);
+  const auto counts = dataset::read_shards(folder / "data").positive_counts;
+  const auto empty = static_cast<std::uint32_t>(std::ranges::find(counts, 0U) - counts.begin());
+  EXPECT_THROW(dataset::load_shard(folder / "data", empty), option_error);
+  EXPECT_THROW(dataset::load_shard(folder / "data", 30), option_error);
+  text_dataset().save(folder / "whole");
+  EXPECT_THROW(dataset::read_shards(folder / "whole"), option_error);
+  EXPECT_THROW(dataset::load_shard(folder / "whole", 0), option_error);
 }
 
 TEST(shards, are_limited_in_number) {

@@ -1,0 +1,187 @@
+"""Datasets in shards, of which each rank loads only its own.
+
+    shards = negpipe.Shards("data")              # reads dataset.json, no arrays
+    loader = negpipe.TrainLoader(shards, batch_size=65_536, seed=1)
+
+Batch b of a run in S shards is batch b of each shard, one after the other, so ranks with S / world_size shards each
+deliver one sequence, whatever world_size is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from negpipe import _native, errors, tables
+from negpipe.dataset import Dataset
+from negpipe.ranks import Ranks
+from negpipe.tables import Path
+
+
+class Shards:
+    """A dataset folder in shards, written by save(shards=S), `negpipe prepare --shards S` or negpipe.spark.
+
+    len(shards) is S. Opens no shard by itself: TrainLoader loads those of its rank.
+    """
+
+    def __init__(self, folder: Path):
+        """Raises OptionError (a ValueError) for a dataset in one piece, MissingFileError, FileError, FormatError."""
+        self.path = os.path.abspath(folder)
+        self._counts = tables.from_file(_native.read_shards, folder)
+
+    def __len__(self) -> int:
+        return len(self._counts.positive_counts)
+
+    @property
+    def num_users(self) -> int:
+        return self._counts.user_count
+
+    @property
+    def num_items(self) -> int:
+        return self._counts.item_count
+
+    @property
+    def num_positives(self) -> int:
+        return sum(self._counts.positive_counts)
+
+    @property
+    def digest(self) -> str:
+        """Digest of the whole dataset."""
+        return self._counts.digest
+
+    def load(self, number: int) -> Dataset:
+        """Loads one shard as a dataset: all items, and the shard's users, numbered from 0.
+
+        User u is user u + first_user of the whole dataset. Raises OptionError, FileError, FormatError.
+        """
+        return Dataset(_native.load_shard(self.path, number), path=self.path, shard=number)
+
+    def __reduce__(self):
+        return Shards, (self.path,)
+
+    def __repr__(self) -> str:
+        return f"Shards({self.path!r}, {len(self)} shards, {self.num_users:,} users, {self.num_items:,} items)"
+
+
+class ShardSampler:
+    """What a TrainLoader of shards takes its batches from. Loads shards when a rank needs them."""
+
+    device = "cpu"
+
+    def __init__(
+        self,
+        shards: Shards,
+        make: Callable[[_native.Dataset, int, int], _native.Sampler],
+        *,
+        seed: int,
+        batch_size: int,
+        points_a_positive: int,
+        padding: str,
+        alpha: float | None,
+        weights: np.ndarray | None,
+    ):
+        """make: makes the sampler of a shard from its dataset, batch size and seed."""
+        if padding == "mask":
+            raise errors.OptionError("`padding`: shards take 'resample' or 'drop'")
+        if alpha is not None:
+            raise errors.OptionError("`distribution`: no rank knows the popularity in all shards; give weights instead")
+        if batch_size % len(shards) != 0:
+            raise errors.OptionError(f"`batch_size`: {batch_size} given; expected a multiple of {len(shards)} shards")
+        self.shards = shards
+        self.seed = seed
+        self._make = make
+        self._share = batch_size // len(shards)
+        points = [count * points_a_positive for count in shards._counts.positive_counts]
+        batches = [n // self._share if padding == "drop" else -(-n // self._share) for n in points]
+        self.batch_count = min(batches) if padding == "drop" else max(batches)
+        if self.batch_count == 0:
+            raise errors.OptionError(
+                f"`batch_size`: a shard has {min(points)} points, which fill no part of {self._share}; expected a "
+                "smaller batch, or padding='resample'"
+            )
+        self.weights_digest = "" if weights is None else hashlib.md5(weights.astype("<u4").tobytes()).hexdigest()
+
+    def source(self, ranks: Ranks, dtypes: dict[str, str]) -> ShardSource:
+        """Loads the shards of a rank."""
+        count = len(self.shards)
+        if count % ranks.world_size != 0:
+            raise errors.OptionError(f"world_size is {ranks.world_size}; expected a divisor of {count} shards")
+        own = count // ranks.world_size
+        parts = []
+        for number in range(ranks.rank * own, (ranks.rank + 1) * own):
+            data = _native.load_shard(self.shards.path, number)
+            sampler = self._make(data, self._share, _native.shard_seed(self.seed, number, count))
+            parts.append((_native.training_source(sampler, 0, 1, **dtypes), sampler.batch_count, data.first_user))
+        return ShardSource(parts, self.batch_count)
+
+
+class ShardSource:
+    """Batches of a rank's shards, with the interface of _native.BatchSource.
+
+    A shard with fewer batches than the run delivers them again from the first one on: its points repeat, as resampled
+    padding does.
+    """
+
+    def __init__(self, parts: list[tuple[_native.BatchSource, int, int]], batch_count: int):
+        self.parts = parts
+        self.batch_count = batch_count
+        self.names = parts[0][0].names
+
+    def make(self, epoch: int, number: int) -> tuple[np.ndarray, ...]:
+        return self.join([source.make(epoch, number % count) for source, count, _ in self.parts])
+
+    def fill(self, epoch: int, number: int, out: Any) -> None:
+        for array, made in zip(out, self.make(epoch, number), strict=True):
+            target = np.from_dlpack(array)
+            if (target.shape, target.dtype) != (made.shape, made.dtype):
+                raise errors.OptionError(
+                    f"`out`: an array is {target.shape}, {target.dtype}; expected {made.shape}, {made.dtype}"
+                )
+            target[...] = made
+
+    def stream(self, epoch: int, first: int, step: int, prefetch: int) -> ShardStream:
+        return ShardStream(self, epoch, first, step, prefetch)
+
+    def join(self, batches: list[tuple[np.ndarray, ...]]) -> tuple[np.ndarray, ...]:
+        """Makes one batch of those of the shards, with users numbered as in the whole dataset."""
+        for (users, *_), (_, _, first_user) in zip(batches, self.parts):
+            users += users.dtype.type(first_user)
+        return batches[0] if len(batches) == 1 else tuple(map(np.concatenate, zip(*batches)))
+
+
+class ShardStream:
+    """Batches of an epoch from a first one on, made ahead by threads."""
+
+    def __init__(self, source: ShardSource, epoch: int, first: int, step: int, prefetch: int):
+        self._source = source
+        self._epoch = epoch
+        self._next = first
+        self._step = step
+        self._prefetch = -(-prefetch // len(source.parts))
+        self._streams = [self._open(part, first) for part in source.parts]
+
+    def _open(self, part: tuple[_native.BatchSource, int, int], number: int):
+        source, count, _ = part
+        return source.stream(self._epoch, number % count, self._step, self._prefetch)
+
+    def next(self) -> tuple[np.ndarray, ...] | None:
+        if not self._streams or self._next >= self._source.batch_count:
+            return None
+        batches = []
+        for i, part in enumerate(self._source.parts):
+            batch = self._streams[i].next()
+            if batch is None:  # the shard begins again
+                self._streams[i] = self._open(part, self._next)
+                batch = self._streams[i].next()
+            batches.append(batch)
+        self._next += self._step
+        return self._source.join(batches)
+
+    def close(self) -> None:
+        for stream in self._streams:
+            stream.close()
+        self._streams = []

@@ -1,0 +1,178 @@
+"""Training from shards: one sequence for every number of ranks that divides that of the shards."""
+
+import pickle
+import shutil
+
+import numpy as np
+import pytest
+
+import negpipe
+from negpipe import errors
+
+SHARDS = 4
+BATCH = 1_000
+
+
+@pytest.fixture(scope="module")
+def data():
+    return negpipe.Dataset.synthetic(users=90, items=200, interactions=4_000, min_ratings=5, seed=3)
+
+
+@pytest.fixture
+def shards(data, tmp_path):
+    data.save(tmp_path / "data", shards=SHARDS)
+    return negpipe.Shards(tmp_path / "data")
+
+
+def epochs(shards, world_size, **options):
+    """The global batches of two epochs, joined from those of all ranks."""
+    loaders = [
+        negpipe.TrainLoader(shards, BATCH, seed=7, rank=rank, world_size=world_size, **options)
+        for rank in range(world_size)
+    ]
+    return [
+        tuple(np.concatenate(columns) for columns in zip(*parts, strict=True))
+        for epoch in (0, 1)
+        for parts in zip(*(loader.epoch(epoch) for loader in loaders), strict=True)
+    ]
+
+
+def assert_equal(found, wanted):
+    assert len(found) == len(wanted)
+    for one, other in zip(found, wanted, strict=True):
+        assert all(np.array_equal(a, b) and a.dtype == b.dtype for a, b in zip(one, other, strict=True))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"padding": "drop", "prefetch": 0, "item_dtype": "uint16", "user_dtype": "int64"},
+        {"layout": "pairwise", "num_negatives": 3},
+        {"weights": np.arange(200)},
+    ],
+    ids=["resample", "drop", "pairwise", "weights"],
+)
+def test_the_sequence_is_the_same_for_each_number_of_ranks(options, shards):
+    wanted = epochs(shards, 1, **options)
+    assert_equal(epochs(shards, 2, **options), wanted)
+    assert_equal(epochs(shards, SHARDS, **options), wanted)
+
+
+@pytest.mark.parametrize("padding", ["resample", "drop"])
+def test_a_batch_is_that_of_each_shard(padding, shards):
+    loader = negpipe.TrainLoader(shards, BATCH, seed=7, padding=padding)
+    parts = [
+        negpipe.TrainLoader(
+            shards.load(k), BATCH // SHARDS, seed=negpipe._native.shard_seed(7, k, SHARDS), padding=padding
+        )
+        for k in range(SHARDS)
+    ]
+    assert len(loader) == (min if padding == "drop" else max)(map(len, parts))
+    assert len(set(map(len, parts))) > 1, "the shards should have different numbers of batches"
+    for number, batch in enumerate(loader.epoch(5)):
+        made = [part.batch(5, number % len(part)) for part in parts]
+        users = [users + part.dataset.first_user for (users, *_), part in zip(made, parts)]
+        assert np.array_equal(batch[0], np.concatenate(users))
+        assert np.array_equal(batch[1], np.concatenate([items for _, items, _ in made]))
+        assert np.array_equal(batch[2], np.concatenate([labels for *_, labels in made]))
+
+
+def test_every_positive_of_the_whole_dataset_occurs_in_an_epoch(data, shards):
+    pairs = {
+        (user, item)
+        for users, items, labels in negpipe.TrainLoader(shards, BATCH, seed=7).epoch(0)
+        for user, item in zip(users[labels == 1].tolist(), items[labels == 1].tolist())
+    }
+    users = np.repeat(np.arange(data.num_users), np.diff(data.user_offsets))
+    assert pairs == set(zip(users.tolist(), data.positive_items.tolist()))
+
+
+def test_a_rank_opens_only_its_shards(shards, tmp_path):
+    wanted = negpipe.TrainLoader(shards, BATCH, rank=2, world_size=SHARDS).batch(0, 1)
+    for k in (0, 1, 3):
+        for file in (tmp_path / "data").glob(f"*.{k:05}.npy"):
+            file.unlink()
+    loader = negpipe.TrainLoader(shards, BATCH, rank=2, world_size=SHARDS)
+    assert_equal([loader.batch(0, 1)], [wanted])
+    with pytest.raises(errors.FormatError, match="00003.npy is missing"):
+        negpipe.TrainLoader(shards, BATCH, rank=1, world_size=2).batch(0, 0)
+
+
+def test_random_access_filling_and_states_give_the_batches_of_the_iteration(shards):
+    loader = negpipe.TrainLoader(shards, BATCH, seed=7, rank=1, world_size=2)
+    wanted = list(loader.epoch(0))
+    assert_equal([loader.batch(0, number) for number in range(len(loader))], wanted)
+    out = [np.empty_like(array) for array in wanted[3]]
+    loader.fill_(0, 3, out)
+    assert_equal([tuple(out)], [wanted[3]])
+    with pytest.raises(errors.OptionError, match="out"):
+        loader.fill_(0, 3, [array[1:] for array in out])
+    first = negpipe.TrainLoader(shards, BATCH, seed=7, rank=1, world_size=2)
+    iterator = iter(first)
+    for _ in range(len(loader) - 2):
+        next(iterator)
+    other = negpipe.TrainLoader(shards, BATCH, seed=7, rank=0, world_size=1)
+    assert other.state_dict() == {**first.state_dict(), "batch": 0}
+    for resumed in (pickle.loads(pickle.dumps(first)), negpipe.TrainLoader(shards, BATCH, seed=7, rank=1, world_size=2)):
+        resumed.load_state_dict(first.state_dict())
+        assert_equal(list(resumed), wanted[-2:])
+
+
+def test_states_of_another_number_of_shards_are_refused(data, shards, tmp_path):
+    state = negpipe.TrainLoader(shards, BATCH).state_dict()
+    data.save(tmp_path / "other", shards=2)
+    for other in (negpipe.Shards(tmp_path / "other"), data):
+        with pytest.raises(errors.StateMismatchError, match="shards is 4"):
+            negpipe.TrainLoader(other, BATCH).load_state_dict(state)
+    with pytest.raises(errors.StateMismatchError, match="shards is None"):
+        negpipe.TrainLoader(shards, BATCH).load_state_dict(negpipe.TrainLoader(data, BATCH).state_dict())
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"batch_size": 1_001}, "batch_size`: 1001 given; expected a multiple of 4"),
+        ({"padding": "mask"}, "padding"),
+        ({"distribution": "popularity"}, "distribution"),
+        ({"padding": "drop", "batch_size": 100_000}, "fill no part of 25000"),
+    ],
+)
+def test_what_shards_cannot_do_is_refused(options, message, shards):
+    with pytest.raises(errors.OptionError, match=message):
+        negpipe.TrainLoader(shards, **options)
+
+
+def test_numbers_of_ranks_must_divide_that_of_the_shards(shards):
+    with pytest.raises(errors.OptionError, match="world_size is 3; expected a divisor of 4"):
+        negpipe.TrainLoader(shards, BATCH, rank=0, world_size=3).batch(0, 0)
+
+
+def test_shards_know_the_whole_dataset(data, shards, tmp_path):
+    assert (shards.num_users, shards.num_items, shards.num_positives) == (90, 200, data.num_positives)
+    assert shards.digest == data.digest and len(shards) == SHARDS
+    part = shards.load(2)
+    assert part.user_ids.tolist() == data.user_ids.tolist()[part.first_user : part.first_user + part.num_users]
+    copy = pickle.loads(pickle.dumps(part))
+    assert (copy.digest, copy.first_user) == (part.digest, part.first_user)
+    with pytest.raises(errors.OptionError, match="shard"):
+        shards.load(SHARDS)
+    shutil.rmtree(tmp_path / "data")
+    data.save(tmp_path / "data")
+    with pytest.raises(errors.OptionError, match="not in shards"):
+        negpipe.Shards(tmp_path / "data")
+
+
+def test_weights_have_the_digest_of_a_dataset_in_one_piece(data, shards):
+    weights = np.arange(200)
+    assert (
+        negpipe.TrainLoader(shards, BATCH, weights=weights).weights_digest
+        == negpipe.TrainLoader(data, BATCH, weights=weights).weights_digest
+    )
+
+
+def test_torch_loaders_take_shards(shards):
+    torch_loaders = pytest.importorskip("negpipe.torch", exc_type=ImportError)
+    wanted = list(negpipe.TrainLoader(shards, BATCH, seed=7).epoch(0))
+    made = torch_loaders.TrainLoader(shards, BATCH, seed=7, device="cpu").epoch(0)
+    assert_equal([tuple(tensor.numpy() for tensor in batch) for batch in made], wanted)
