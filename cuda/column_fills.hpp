@@ -12,24 +12,11 @@
 #include "negpipe/core/columns.hpp"
 #include "negpipe/core/evaluation.hpp"
 #include "negpipe/core/training.hpp"
-#include "negpipe/error.hpp"
 
 namespace negpipe::cuda {
 
 /// column[c] of a piece's fill points to column c in device memory, in the order of widths().
 using piece_columns = std::span<std::byte* const>;
-
-/// Throws option_error for a plan with weights.
-inline void require_uniform(const core::training_plan& plan) {
-  if (!plan.weights.is_set()) return;
-  throw option_error("weights", "the CUDA backend draws uniformly; use the CPU backend for weighted negatives");
-}
-
-inline void require_uniform(const core::evaluation_plan& plan) {
-  if (!plan.weights.is_set()) return;
-  throw option_error("eval_weights",
-                     "the CUDA backend draws uniformly; use the CPU backend for weighted evaluation negatives");
-}
 
 /// Training points from position first on.
 struct training_fill {
@@ -52,7 +39,7 @@ struct training_fill {
     const core::training_pointers device{reinterpret_cast<std::int32_t*>(column[0]), column[1], items,
                                          reinterpret_cast<std::int8_t*>(column[2]),
                                          with_valid ? reinterpret_cast<std::int8_t*>(column[3]) : nullptr};
-    fill_training_async(plan, key, part.view(), first + begin, count, device, {stream, block_size});
+    fill_training_async(part.on_device(plan), key, part.view(), first + begin, count, device, {stream, block_size});
   }
 };
 
@@ -77,7 +64,7 @@ struct pairs_fill {
     const core::pair_pointers device{reinterpret_cast<std::int32_t*>(column[0]), column[1],
                                      plan.negatives == 0 ? nullptr : column[2], items,
                                      with_valid ? reinterpret_cast<std::int8_t*>(column.back()) : nullptr};
-    fill_pairs_async(plan, key, part.view(), first + begin, count, device, {stream, block_size});
+    fill_pairs_async(part.on_device(plan), key, part.view(), first + begin, count, device, {stream, block_size});
   }
 };
 
@@ -97,7 +84,7 @@ struct evaluation_fill {
     const std::uint64_t length = plan.row_length();
     const std::uint64_t rows = count / length;
     device_buffer<std::byte> workspace(evaluation_workspace_bytes(plan, part.view(), rows), part.memory(), stream);
-    fill_evaluation_async(plan, part.view(), first + begin / length, rows, device, workspace.data(),
+    fill_evaluation_async(part.on_device(plan), part.view(), first + begin / length, rows, device, workspace.data(),
                           {stream, block_size});
   }
 };

@@ -30,10 +30,11 @@ std::atomic<bool> short_fetches = false;  // see prefer_short_device_fetches
 
 class cuda_backend final : public backend {
  public:
-  cuda_backend(const std::vector<int>& devices, const positives_index& index, const cuda_backend_options& options)
+  cuda_backend(const std::vector<int>& devices, const positives_index& index, const cuda_backend_options& options,
+               const std::vector<dataset_weights>& weights)
       : index_(index), counts_(dataset_counts::of(index.source())), options_(options), busy_(devices.size()) {
     for (const int device : devices) {
-      parts_.push_back(std::make_unique<device_part>(device, index, options, short_fetches));
+      parts_.push_back(std::make_unique<device_part>(device, index, weights, options, short_fetches));
     }
   }
 
@@ -57,7 +58,7 @@ class cuda_backend final : public backend {
   void fill_training(const training_plan& plan, const core::cycle_key& key, std::uint64_t first, std::uint64_t count,
                      const training_columns& out) const override {
     check_training_fill(plan, key, counts_, first, count, out, {});
-    require_uniform(plan);
+    parts_.front()->check_weights(plan.weights);
     const core::training_pointers host = pointers_of(out);
     const training_fill fill{plan, key, first, host.item_width, host.valid != nullptr, options_.block_size};
     run(count, fill, {host.users, host.items, host.labels, host.valid});
@@ -66,7 +67,7 @@ class cuda_backend final : public backend {
   void fill_pairs(const training_plan& plan, const core::cycle_key& key, std::uint64_t first, std::uint64_t count,
                   const pair_columns& out) const override {
     check_pair_fill(plan, key, counts_, first, count, out, {});
-    require_uniform(plan);
+    parts_.front()->check_weights(plan.weights);
     const core::pair_pointers host = pointers_of(out);
     const pairs_fill fill{plan, key, first, host.item_width, host.valid != nullptr, options_.block_size};
     std::vector<void*> columns{host.users, host.items};
@@ -77,8 +78,8 @@ class cuda_backend final : public backend {
 
   void fill_evaluation(const evaluation_plan& plan, std::uint64_t first_row, std::uint64_t row_count,
                        const evaluation_columns& out) const override {
-    require_uniform(plan);
     check_evaluation_fill(plan, counts_, first_row, row_count, out, {});
+    parts_.front()->check_weights(plan.weights);
     const core::evaluation_pointers host = pointers_of(out);
     const evaluation_fill fill{plan, first_row, host.item_width, options_.block_size};
     run(row_count * plan.row_length(), fill, {host.users, host.items, host.duplicate_mask});
@@ -206,8 +207,9 @@ cudaError_t count_devices(int& count) {
 }  // namespace
 
 std::unique_ptr<backend> make_backend_on(const std::vector<int>& devices, const positives_index& index,
-                                         const cuda_backend_options& options) {
-  return std::make_unique<cuda_backend>(devices, index, options);
+                                         const cuda_backend_options& options,
+                                         const std::vector<dataset_weights>& weights) {
+  return std::make_unique<cuda_backend>(devices, index, options, weights);
 }
 
 }  // namespace cuda
@@ -218,13 +220,14 @@ backend_status cuda_status() {
   return {"cuda", status == cudaSuccess, status == cudaSuccess ? "" : cuda::describe(status)};
 }
 
-std::unique_ptr<backend> make_cuda_backend(std::string_view device, const positives_index& index) {
+std::unique_ptr<backend> make_cuda_backend(std::string_view device, const positives_index& index,
+                                           const std::vector<dataset_weights>& weights) {
   int count = 0;
   const cudaError_t status = cuda::count_devices(count);
   if (status != cudaSuccess) {
     throw backend_error("the device " + std::string(device) + " is not available: " + cuda::describe(status));
   }
-  return cuda::make_backend_on(cuda::devices_named(device, count), index);
+  return cuda::make_backend_on(cuda::devices_named(device, count), index, {}, weights);
 }
 
 void prefer_short_device_fetches() { cuda::short_fetches = true; }

@@ -20,8 +20,9 @@ struct cuda_backend_options {
 };
 
 /// Makes a backend that fills host columns with the given devices, at least one. Concurrent calls are distributed over
-/// them. Throws backend_error, device_memory_error.
+/// them. weights: see make_backend. Throws backend_error, device_memory_error.
 std::unique_ptr<backend> make_backend_on(const std::vector<int>& devices, const positives_index& index,
-                                         const cuda_backend_options& options = {});
+                                         const cuda_backend_options& options = {},
+                                         const std::vector<dataset_weights>& weights = {});
 
 }  // namespace negpipe::cuda

@@ -31,21 +31,21 @@ class cuda_queue final : public fill_queue {
   void push_training(const training_plan& plan, const core::cycle_key& key, std::uint64_t first, std::uint64_t count,
                      column_bytes out) override {
     check_training_fill(plan, key, counts_, first, count, out);
-    require_uniform(plan);
+    part_.check_weights(plan.weights);
     push(count, training_fill{plan, key, first, items_, plan.pad == padding_policy::mask, block_size_}, out);
   }
 
   void push_pairs(const training_plan& plan, const core::cycle_key& key, std::uint64_t first, std::uint64_t count,
                   column_bytes out) override {
     check_pair_fill(plan, key, counts_, first, count, out);
-    require_uniform(plan);
+    part_.check_weights(plan.weights);
     push(count, pairs_fill{plan, key, first, items_, plan.pad == padding_policy::mask, block_size_}, out);
   }
 
   void push_evaluation(const evaluation_plan& plan, std::uint64_t first_row, std::uint64_t row_count,
                        column_bytes out) override {
     check_evaluation_fill(plan, counts_, first_row, row_count, out);
-    require_uniform(plan);
+    part_.check_weights(plan.weights);
     push(row_count * plan.row_length(), evaluation_fill{plan, first_row, items_, block_size_}, out);
   }
 

@@ -57,6 +57,7 @@ device_data::device_data(const device_options& on)
 device_data::~device_data() {
   const cuda::quiet_device_guard current(device);
   weights = {};
+  evaluation_weights = {};
   dataset.reset();
   memory.reset();
 }
@@ -67,11 +68,6 @@ void device_data::take(cuda::device_dataset&& made) {
   counts = {view.positive_count, view.user_count, view.item_count};
   NEGPIPE_CUDA_CHECK(cudaStreamSynchronize(stream));
   memory->release_unused();
-}
-
-void device_data::upload(const dataset_weights& given, std::uint64_t positive_count) {
-  host_weights = given;
-  if (given.draw() != nullptr) weights = cuda::device_weights(*given.draw(), positive_count, *memory, stream);
 }
 
 std::string device_data::description() const {

@@ -40,12 +40,18 @@ struct device_data {
   /// Takes over a dataset that is being built on the stream, and waits for the stream.
   void take(cuda::device_dataset&& made);
 
-  /// Uploads weights of the dataset, before take().
-  void upload(const dataset_weights& given, std::uint64_t positive_count);
+  /// Returns weights of the dataset in device memory, for use in stream order.
+  cuda::device_weights upload(const dataset_weights& given, std::uint64_t positive_count) {
+    return {given, positive_count, *memory, stream};
+  }
 
   /// Returns a plan of the host with its weights in device memory.
   training_plan on_device(training_plan plan) const {
     plan.weights = weights.draw();
+    return plan;
+  }
+  evaluation_plan on_device(evaluation_plan plan) const {
+    plan.weights = evaluation_weights.draw();
     return plan;
   }
 
@@ -56,8 +62,8 @@ struct device_data {
   device_stream stream;
   std::unique_ptr<cuda::device_memory> memory;
   std::optional<cuda::device_dataset> dataset;
-  dataset_weights host_weights;  ///< uniform by default; what plans of the host refer to
-  cuda::device_weights weights;
+  cuda::device_weights weights;             ///< uniform by default
+  cuda::device_weights evaluation_weights;
   dataset_counts counts{};
 };
 

@@ -61,7 +61,7 @@ struct device_negative_sampler::state {
 
 device_negative_sampler::state::state(const dataset& of, const negative_options& given, const device_options& on)
     : options(given), data(on) {
-  data.upload(dataset_weights(of, given.weights), of.positive_count());
+  data.weights = data.upload(dataset_weights(of, given.weights), of.positive_count());
   data.take(cuda::device_dataset::upload_async(of, given.bitset_budget, detail::form_of(on), *data.memory, on.stream));
   source = {given.seed, data.dataset->view(), data.weights.draw(), problems.writer()};
   // Loads all kernels, so that no capture loads one.

@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <utility>
 
+#include "negpipe/error.hpp"
+
 namespace negpipe::cuda {
 
 namespace {
@@ -11,13 +13,16 @@ constexpr std::size_t short_fetch_bytes = 32;
 
 }  // namespace
 
-device_part::device_part(int device, const positives_index& index, const cuda_backend_options& options,
-                         bool short_fetches)
+device_part::device_part(int device, const positives_index& index, const std::vector<dataset_weights>& weights,
+                         const cuda_backend_options& options, bool short_fetches)
     : device_(device), buffer_bytes_(options.buffer_bytes) {
   const device_guard current(device);
   if (short_fetches) ignore(cudaDeviceSetLimit(cudaLimitMaxL2FetchGranularity, short_fetch_bytes));
   memory_ = make_pool_memory();
   setup_ = std::make_unique<stream>();
+  for (const dataset_weights& given : weights) {
+    weights_.emplace_back(given, index.source().positive_count(), *memory_, setup_->get());
+  }
   const std::uint64_t budget_bytes = index.form() == core::membership::bitset ? ~std::uint64_t{0} : 0;
   data_ = std::make_unique<device_dataset>(
       device_dataset::upload_async(index.source(), budget_bytes, options.form, *memory_, setup_->get()));
@@ -29,6 +34,7 @@ device_part::~device_part() {
   const quiet_device_guard current(device_);
   buffers_.clear();
   data_.reset();
+  weights_.clear();
   setup_.reset();
   memory_.reset();
 }
@@ -38,6 +44,15 @@ std::string device_part::description() const {
   NEGPIPE_CUDA_CHECK(cudaGetDeviceProperties(&properties, device_));
   return std::to_string(device_) + ": " + properties.name + ", " + name_of(data_->view().form) + " of " +
          std::to_string(data_->membership_bytes() >> 20) + " MiB";
+}
+
+core::weighted_draw device_part::find(const core::weighted_draw& draw) const {
+  if (!draw.is_set()) return draw;
+  for (const device_weights& known : weights_) {
+    const core::weighted_draw host = known.host_draw();
+    if (draw.columns == host.columns && draw.row_sums == host.row_sums) return known.draw();
+  }
+  throw option_error("weights", "the plan draws by weights that the backend does not have; give them to make_backend");
 }
 
 std::unique_ptr<double_buffer> device_part::take_buffers(std::size_t unit_bytes) const {

@@ -10,8 +10,10 @@
 
 #include "cuda_backend.hpp"
 #include "device_dataset.hpp"
+#include "device_weights.hpp"
 #include "double_buffer.hpp"
 #include "memory.hpp"
+#include "negpipe/item_weights.hpp"
 #include "negpipe/positives.hpp"
 #include "stream.hpp"
 
@@ -20,9 +22,10 @@ namespace negpipe::cuda {
 /// Immutable but for the idle double buffers. Thread-safe.
 class device_part {
  public:
-  /// Uploads the dataset and waits for it. short_fetches: see prefer_short_device_fetches. Throws backend_error,
-  /// device_memory_error.
-  device_part(int device, const positives_index& index, const cuda_backend_options& options, bool short_fetches);
+  /// Uploads the dataset and the weights and waits for them. short_fetches: see prefer_short_device_fetches. Throws
+  /// backend_error, device_memory_error.
+  device_part(int device, const positives_index& index, const std::vector<dataset_weights>& weights,
+              const cuda_backend_options& options, bool short_fetches);
   ~device_part();
   device_part(const device_part&) = delete;
   device_part& operator=(const device_part&) = delete;
@@ -32,6 +35,15 @@ class device_part {
   device_memory& memory() const { return *memory_; }
   std::string description() const;
 
+  /// Throws option_error for a host's draw that is none of the constructor's weights; uniform ones are fine.
+  void check_weights(const core::weighted_draw& draw) const { static_cast<void>(find(draw)); }
+  /// Returns a plan of the host with its weights in device memory.
+  template <typename Plan>
+  Plan on_device(Plan plan) const {
+    plan.weights = find(plan.weights);
+    return plan;
+  }
+
   /// Returns the size for a double buffer of a call: options.buffer_bytes, or more if one unit needs it.
   std::size_t buffer_bytes_for(std::size_t unit_bytes) const { return std::max(unit_bytes, buffer_bytes_); }
 
@@ -40,10 +52,13 @@ class device_part {
   void return_buffers(std::unique_ptr<double_buffer> buffers) const;
 
  private:
+  core::weighted_draw find(const core::weighted_draw& draw) const;
+
   int device_;
   std::size_t buffer_bytes_;
   std::unique_ptr<device_memory> memory_;
   std::unique_ptr<stream> setup_;
+  std::vector<device_weights> weights_;
   std::unique_ptr<device_dataset> data_;
   mutable std::mutex mutex_;
   mutable std::vector<std::unique_ptr<double_buffer>> buffers_;

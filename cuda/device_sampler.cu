@@ -1,5 +1,7 @@
 #include <algorithm>
+#include <numeric>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "device_data.hpp"
@@ -15,14 +17,6 @@ namespace {
 
 using cuda::launcher;
 using detail::form_of;
-
-evaluation_options evaluation_options_of(const sampler_options& options) {
-  if (!options.evaluation->weights.is_uniform()) {
-    throw option_error("eval_weights", "kernels draw uniformly; use a sampler with device \"cpu\" for weighted "
-                                       "evaluation negatives");
-  }
-  return *options.evaluation;
-}
 
 training_options training_options_of(const sampler_options& options) {
   return {.seed = options.seed,
@@ -55,11 +49,30 @@ void check_interactions(const device_interactions& data, int device) {
   }
 }
 
+template <typename T>
+std::vector<T> download(const T* values, std::size_t count) {
+  std::vector<T> copy(count);
+  NEGPIPE_CUDA_CHECK(cudaMemcpy(copy.data(), values, count * sizeof(T), cudaMemcpyDeviceToHost));
+  return copy;
+}
+
 std::vector<std::int64_t> download_offsets(const cuda::device_view& view) {
-  std::vector<std::int64_t> offsets(static_cast<std::size_t>(view.user_count) + 1);
-  NEGPIPE_CUDA_CHECK(cudaMemcpy(offsets.data(), view.csr.user_offsets, offsets.size() * sizeof(std::int64_t),
-                                cudaMemcpyDeviceToHost));
-  return offsets;
+  return download(view.csr.user_offsets, static_cast<std::size_t>(view.user_count) + 1);
+}
+
+dataset download_rows(const cuda::device_view& view) {
+  std::vector<std::int64_t> users(static_cast<std::size_t>(view.user_count));
+  std::vector<std::int64_t> items(static_cast<std::size_t>(view.item_count));
+  std::iota(users.begin(), users.end(), 0);
+  std::iota(items.begin(), items.end(), 0);
+  dataset_origin origin;
+  origin.source = "columns on a device";
+  return {{.user_offsets = download_offsets(view),
+           .positive_items = download(view.csr.positive_items, view.positive_count),
+           .heldout_items = download(view.heldout, users.size()),
+           .user_ids = users,
+           .item_ids = items},
+          std::move(origin)};
 }
 
 __global__ void set_cursor(batch_cursor* cursor, batch_cursor value) { *cursor = value; }
@@ -100,6 +113,19 @@ void for_each_range(const training_plan& plan, std::uint64_t first, std::uint64_
   }
 }
 
+// Uploads the weights of the options, and sets those of the plans.
+void take_weights(detail::device_data& to, const dataset& data, const sampler_options& options,
+                  training_plan& training, std::optional<evaluation_plan>& evaluation) {
+  if (!options.weights.is_uniform()) {
+    to.weights = to.upload(dataset_weights(data, options.weights), data.positive_count());
+    training.weights = to.weights.host_draw();
+  }
+  if (!evaluation) return;
+  to.evaluation_weights =
+      to.upload(dataset_weights::for_evaluation(data, options.evaluation->weights), data.positive_count());
+  evaluation->weights = to.evaluation_weights.host_draw();
+}
+
 std::uint64_t rows_per_batch(const evaluation_plan& plan) { return plan.batch_size / plan.row_length(); }
 
 }  // namespace
@@ -112,16 +138,13 @@ device_sampler::device_sampler(const dataset& data, const sampler_options& optio
           "evaluation: device_sampler does not evaluate a dataset with a validation set; use sampler, or give "
           "device_sampler what evaluation_rows() returns");
     }
-    evaluation_ = plan_evaluation(data, evaluation_options_of(options), options.seed);
+    evaluation_ = plan_evaluation(data, *options.evaluation, options.seed);
   }
   const cuda::device_guard current(cuda::checked_device(on.device));
   const auto made = std::make_shared<detail::device_data>(on);
-  if (!options.weights.is_uniform()) {
-    made->upload(dataset_weights(data, options.weights), data.positive_count());
-    training_.weights = *made->host_weights.draw();
-  }
+  take_weights(*made, data, options, training_, evaluation_);
   made->take(cuda::device_dataset::upload_async(data, options.bitset_budget, form_of(on), *made->memory, on.stream));
-  load_kernels(made->dataset->view(), made->on_device(training_), evaluation_);
+  load_kernels(made->dataset->view(), training_, evaluation_);
   data_ = made;
 }
 
@@ -129,21 +152,23 @@ device_sampler::device_sampler(const device_interactions& data, const sampler_op
                                const device_options& on) {
   const cuda::device_guard current(cuda::checked_device(on.device));
   check_interactions(data, on.device);
-  if (!options.weights.is_uniform()) {
-    throw option_error("weights", "negatives of a dataset from columns on the device are uniform; make a sampler of a "
-                       "dataset for weighted ones");
-  }
   const auto made = std::make_shared<detail::device_data>(on);
   made->take(cuda::device_dataset::build_async(cuda::rows_from_interactions(data, *made->memory, on.stream),
                                                data.item_count, options.bitset_budget, form_of(on), *made->memory,
                                                on.stream));
   const cuda::device_view view = made->dataset->view();
   training_ = plan_training(view.positive_count, view.item_count, training_options_of(options));
-  if (options.evaluation) {
-    evaluation_ =
-        plan_evaluation(download_offsets(view), view.item_count, evaluation_options_of(options), options.seed);
+  const bool has_weighted_rows = options.evaluation && !options.evaluation->weights.is_uniform();
+  if (has_weighted_rows || !options.weights.is_uniform()) {
+    // Tables and checks of weights need the items of each user on the host.
+    const dataset rows = download_rows(view);
+    if (options.evaluation) evaluation_ = plan_evaluation(rows, *options.evaluation, options.seed);
+    take_weights(*made, rows, options, training_, evaluation_);
+    NEGPIPE_CUDA_CHECK(cudaStreamSynchronize(on.stream));
+  } else if (options.evaluation) {
+    evaluation_ = plan_evaluation(download_offsets(view), view.item_count, *options.evaluation, options.seed);
   }
-  load_kernels(view, training_, evaluation_);
+  load_kernels(made->dataset->view(), training_, evaluation_);
   data_ = made;
 }
 
@@ -229,8 +254,8 @@ void device_sampler::fill_evaluation_rows(std::uint64_t first, std::uint64_t cou
                  data_->device);
   }
   const cuda::device_guard current(data_->device);
-  cuda::fill_evaluation_async(*evaluation_, data_->dataset->view(), first, count, pointers_of(out), workspace.data(),
-                              launcher{stream});
+  cuda::fill_evaluation_async(data_->on_device(*evaluation_), data_->dataset->view(), first, count, pointers_of(out),
+                              workspace.data(), launcher{stream});
 }
 
 device_replay device_sampler::make_replay(batch_cursor begin, std::uint32_t batches_per_fill) const {

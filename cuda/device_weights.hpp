@@ -1,33 +1,40 @@
-// The tables of weighted draws in device memory.
+// The weights of a dataset in device memory.
 #pragma once
 
 #include <cstdint>
+#include <utility>
 
 #include "memory.hpp"
 #include "negpipe/core/weights.hpp"
+#include "negpipe/item_weights.hpp"
 
 namespace negpipe::cuda {
 
-/// Owns a copy of the tables of a core::weighted_draw on the device that was current at construction. Move-only.
+/// Owns the tables of weighted draws, on the host and on the device that was current at construction. Move-only.
 class device_weights {
  public:
   /// Uniform.
   device_weights() = default;
-  /// Does not wait: use the result in stream order, and keep the host's tables until the stream has reached this point.
-  /// - host: tables in host memory, for a dataset of positive_count positives.
+  /// Does not wait: use the result in stream order.
+  /// - weights: of a dataset of positive_count positives; no tables are copied if they are uniform.
   /// - Throws device_memory_error.
-  device_weights(const core::weighted_draw& host, std::uint64_t positive_count, device_memory& memory,
-                 cudaStream_t stream)
-      : columns_(upload_async(host.columns, std::size_t{1} << (32 - host.shift), memory, stream)),
-        weight_sums_(upload_async(host.weight_sums, std::size_t{host.item_count} + 1, memory, stream)),
-        row_sums_(upload_async(host.row_sums, positive_count, memory, stream)),
-        draw_{columns_.data(), weight_sums_.data(), row_sums_.data(), host.item_count, host.shift} {}
+  device_weights(dataset_weights weights, std::uint64_t positive_count, device_memory& memory, cudaStream_t stream)
+      : host_(std::move(weights)) {
+    if (host_.draw() == nullptr) return;
+    const core::weighted_draw& from = *host_.draw();
+    columns_ = upload_async(from.columns, std::size_t{1} << (32 - from.shift), memory, stream);
+    weight_sums_ = upload_async(from.weight_sums, std::size_t{from.item_count} + 1, memory, stream);
+    row_sums_ = upload_async(from.row_sums, positive_count, memory, stream);
+    draw_ = {columns_.data(), weight_sums_.data(), row_sums_.data(), from.item_count, from.shift};
+  }
 
-  bool is_uniform() const { return !draw_.is_set(); }
+  /// Returns the draw for plans of the host; not set if uniform.
+  core::weighted_draw host_draw() const { return host_.draw() == nullptr ? core::weighted_draw{} : *host_.draw(); }
   /// Returns the draw for kernels; not set if uniform.
   const core::weighted_draw& draw() const { return draw_; }
 
  private:
+  dataset_weights host_;
   device_buffer<core::alias_column> columns_;
   device_buffer<std::uint32_t> weight_sums_;
   device_buffer<std::uint32_t> row_sums_;

@@ -1,9 +1,12 @@
 #include "fill_eval.hpp"
 
+#include <type_traits>
+
 #include "curand_source.hpp"
 #include "duplicate_masks.hpp"
 #include "negpipe/core/divide.hpp"
 #include "nvtx.hpp"
+#include "repair_rows.hpp"
 
 namespace negpipe::cuda {
 
@@ -17,23 +20,34 @@ __device__ void store_item(const core::evaluation_pointers& columns, std::uint64
   }
 }
 
-// One launch for rows first_row .. first_row + row_count - 1.
-template <typename Form>
+// One launch for rows first_row .. first_row + row_count - 1. ItemDraw: that of the plan's negatives.
+template <typename Form, typename ItemDraw>
 struct eval_job {
   core::evaluation_plan plan;
   core::divider64 by_row_length;
   device_view data;
   positives_of<Form> positives;
+  ItemDraw item_draw;
   std::uint64_t first_row;
   std::uint64_t row_count;
   core::evaluation_pointers columns;
+
+  // Returns whether the row's user has a held-out item, and an item that may be drawn.
+  __device__ bool is_real(std::uint64_t row) const {
+    if (row >= plan.user_count || data.heldout[row] < 0) return false;
+    if constexpr (std::is_same_v<ItemDraw, core::weighted_draw>) {
+      return core::items_outside(positives, user_id{static_cast<std::int32_t>(row)}, item_draw).mass() != 0;
+    } else {
+      return true;
+    }
+  }
 };
 
 // Makes the four elements from 4 * quad on, counted over the whole evaluation set, as far as they lie in the requested
 // rows. Their first candidates share one random block.
-template <typename Form>
-__device__ void draw_four(const eval_job<Form>& job, std::uint64_t quad) {
-  const core::draw_stream stream{core::tag::eval_draw, core::tag::eval_fallback, 0};
+template <typename Job>
+__device__ void draw_four(const Job& job, std::uint64_t quad) {
+  constexpr core::draw_stream stream = core::evaluation_stream().draws;
   const curand_source source{job.plan.seed};
   const auto block = source(core::make_counter(stream.candidates, stream.cycle, quad, 0));
   const std::uint64_t begin = job.first_row * job.plan.row_length();
@@ -43,23 +57,23 @@ __device__ void draw_four(const eval_job<Form>& job, std::uint64_t quad) {
     const std::uint64_t element = 4 * quad + j;
     if (element < begin || element >= end) continue;
     const std::uint64_t row = job.by_row_length(element);
-    const bool is_real = row < job.plan.user_count && job.data.heldout[row] >= 0;
+    const bool is_real = job.is_real(row);
     const user_id user{is_real ? static_cast<std::int32_t>(row) : 0};
     std::uint32_t item = 0;
     if (is_real && row * job.plan.row_length() == element) {
       item = static_cast<std::uint32_t>(job.data.heldout[row]);
-    } else if (is_real && (!job.plan.item_draw(block.word[j], item) ||
+    } else if (is_real && (!job.item_draw(block.word[j], item) ||
                            (job.positives.form.ask(user, static_cast<std::int32_t>(item), 0) & 1U) != 0)) {
       item = static_cast<std::uint32_t>(
-          core::draw_negative(job.positives, user, job.plan.item_draw, stream, element, source));
+          core::draw_negative(job.positives, user, job.item_draw, stream, element, source));
     }
     job.columns.users[element - begin] = index(user);
     store_item(job.columns, element - begin, static_cast<std::int32_t>(item));
   }
 }
 
-template <typename Form>
-__global__ void draw_rows(const __grid_constant__ eval_job<Form> job) {
+template <typename Form, typename ItemDraw>
+__global__ void draw_rows(const __grid_constant__ eval_job<Form, ItemDraw> job) {
   const std::uint64_t length = job.plan.row_length();
   const std::uint64_t end = core::ceil_div((job.first_row + job.row_count) * length, 4);
   std::uint64_t quad = job.first_row * length / 4 + blockIdx.x * static_cast<std::uint64_t>(blockDim.x) + threadIdx.x;
@@ -121,13 +135,34 @@ __global__ void permute_rows(core::evaluation_plan plan, device_view data, std::
   }
 }
 
-template <typename Form>
-void launch_draw(const core::evaluation_plan& plan, const device_view& data, Form form, std::uint64_t first_row,
-                 std::uint64_t row_count, const core::evaluation_pointers& columns, const launcher& on) {
-  const eval_job<Form> job{plan, core::divider64::make(plan.row_length()), data,
-                           {form, data.csr, data.item_count}, first_row, row_count, columns};
+template <typename Form, typename ItemDraw>
+void launch_draw_of(Form form, const ItemDraw& item_draw, const core::evaluation_plan& plan, const device_view& data,
+                    std::uint64_t first_row, std::uint64_t row_count, const core::evaluation_pointers& columns,
+                    const launcher& on) {
+  const eval_job<Form, ItemDraw> job{plan,      core::divider64::make(plan.row_length()),
+                                     data,      {form, data.csr, data.item_count},
+                                     item_draw, first_row,
+                                     row_count, columns};
   const std::uint64_t quads = row_count * plan.row_length() / 4 + 2;
-  on("launch of draw_rows", draw_rows<Form>, grid_for(core::ceil_div(quads, on.block_size)), job);
+  on("launch of draw_rows", draw_rows<Form, ItemDraw>, grid_for(core::ceil_div(quads, on.block_size)), job);
+}
+
+// Negatives with replacement.
+template <typename ItemDraw>
+void launch_draw(const ItemDraw& item_draw, const core::evaluation_plan& plan, const device_view& data,
+                 std::uint64_t first_row, std::uint64_t row_count, const core::evaluation_pointers& columns,
+                 const launcher& on) {
+  const auto launch = [&](auto form) {
+    launch_draw_of(form, item_draw, plan, data, first_row, row_count, columns, on);
+  };
+  switch (data.form) {
+    case membership_form::bitset:
+      return launch(bitset_form{data.bitset});
+    case membership_form::bloom_filter:
+      return launch(filter_form{data.filter, data.positives()});
+    default:
+      return launch(search_form{data.csr});
+  }
 }
 
 }  // namespace
@@ -142,20 +177,16 @@ void fill_evaluation_async(const core::evaluation_plan& plan, const device_view&
                            const launcher& on) {
   const nvtx_range range("negpipe fill evaluation");
   if (row_count == 0) return;
-  if (!plan.with_replacement) {
+  if (!plan.with_replacement && !plan.weights.is_set()) {
     on("launch of permute_rows", permute_rows, grid_for(row_count), plan, data, first_row, row_count, columns);
     return;
   }
-  switch (data.form) {
-    case membership_form::bitset:
-      launch_draw(plan, data, bitset_form{data.bitset}, first_row, row_count, columns, on);
-      break;
-    case membership_form::bloom_filter:
-      launch_draw(plan, data, filter_form{data.filter, data.positives()}, first_row, row_count, columns, on);
-      break;
-    default:
-      launch_draw(plan, data, search_form{data.csr}, first_row, row_count, columns, on);
+  if (plan.weights.is_set()) {
+    launch_draw(plan.weights, plan, data, first_row, row_count, columns, on);
+  } else {
+    launch_draw(plan.item_draw, plan, data, first_row, row_count, columns, on);
   }
+  if (!plan.with_replacement) return repair_rows_async(plan, data, first_row, row_count, columns, on);
   mark_duplicates_async(columns.items, columns.item_width, data.item_count, row_count, plan.row_length(),
                         columns.duplicate_mask, workspace, on);
 }

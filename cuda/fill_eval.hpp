@@ -1,4 +1,4 @@
-// Evaluation rows in device memory, byte for byte equal to core::eval_item_at.
+// Evaluation rows in device memory, byte for byte equal to core::write_row.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,7 @@ std::uint64_t evaluation_workspace_bytes(const core::evaluation_plan& plan, cons
                                          std::uint64_t row_count);
 
 /// Queues evaluation rows [first_row, first_row + row_count), plan.row_length() values each, and their duplicate masks.
-/// Rows past the last user are zeros.
+/// Rows past the last user are zeros. The plan's weights, if it has some, are in device memory.
 /// - columns: device memory.
 /// - workspace: device memory of evaluation_workspace_bytes(plan, data, row_count), not used by concurrent work; null
 ///   if that is 0.

@@ -71,7 +71,7 @@ void run(const std::string& shape, std::uint64_t batch) {
   const training_plan plan = plan_training(source, {1, 4, 1, batch, padding_policy::drop});
   const core::cycle_key key = make_cycle_key(plan, 0);
   const dataset_weights popularity(source, popularity_weights(source, 0.75));
-  const cuda::device_weights weights(*popularity.draw(), source.positive_count(), *memory, stream.get());
+  const cuda::device_weights weights(popularity, source.positive_count(), *memory, stream.get());
   for (const auto form :
        {cuda::membership_form::bloom_filter, cuda::membership_form::bitset, cuda::membership_form::sorted_search}) {
     if (form == cuda::membership_form::bitset && index.form() != core::membership::bitset) continue;

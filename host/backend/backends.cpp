@@ -21,7 +21,8 @@ bool is_cuda_name(std::string_view device) {
 
 std::vector<backend_status> list_backends() { return {cuda_status(), {"cpu", true, ""}}; }
 
-std::unique_ptr<backend> make_backend(std::string_view device, const positives_index& index, unsigned threads) {
+std::unique_ptr<backend> make_backend(std::string_view device, const positives_index& index, unsigned threads,
+                                      const std::vector<dataset_weights>& weights) {
   if (device == "cpu") return make_cpu_backend(index, threads);
   if (device != "auto" && !is_cuda_name(device)) {
     throw option_error(
@@ -31,14 +32,14 @@ std::unique_ptr<backend> make_backend(std::string_view device, const positives_i
   if (device == "auto") {
     if (!cuda.available) return make_cpu_backend(index, threads);
     try {
-      return make_cuda_backend("cuda", index);
+      return make_cuda_backend("cuda", index, weights);
     } catch (const backend_error& failure) {  // device memory full, device in use, or no code for it in this build
       const std::string note = fmt::format("; cuda is not used: {}", failure.what());
       return make_cpu_backend(index, cpu_backend_options{.threads = threads, .note = note});
     }
   }
   if (!cuda.available) throw backend_error(fmt::format("the device {} is not available: {}", device, cuda.reason));
-  return make_cuda_backend(device, index);
+  return make_cuda_backend(device, index, weights);
 }
 
 }  // namespace negpipe

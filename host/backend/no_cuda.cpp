@@ -11,7 +11,8 @@ backend_status cuda_status() {
           "device cpu"};
 }
 
-std::unique_ptr<backend> make_cuda_backend(std::string_view, const positives_index&) {
+std::unique_ptr<backend> make_cuda_backend(std::string_view, const positives_index&,
+                                           const std::vector<dataset_weights>&) {
   throw backend_error("the device cuda is not available: " + cuda_status().reason);
 }
 

@@ -89,7 +89,7 @@ item_weights record_claims::find_weights() const {
 
 /// Returns the sampler that made these records, according to ready.json.
 sampler record_claims::make_sampler() {
-  sampler_options options{.seed = ready_.seed, .threads = 1};
+  sampler_options options{.seed = ready_.seed, .device = run_.options.device, .threads = 1};
   if (folder_.is_evaluation) {
     options.evaluation = evaluation_options{ready_.negatives, ready_.batch_size, ready_.mlperf, ready_.infeasible};
     options.evaluation->set = ready_.evaluated;
@@ -108,10 +108,8 @@ sampler record_claims::make_sampler() {
     options.layout = ready_.layout;
     options.weights = weights_;
   }
-  std::shared_ptr<const backend> filler = run_.filler;
-  const bool needs_cpu = !weights_.is_uniform();  // only the CPU draws by weight
-  if (evaluation_index_ || needs_cpu) filler = make_backend(needs_cpu ? "cpu" : run_.options.device, index(), 1);
-  const sampler source(index(), filler, options);
+  const bool needs_own = evaluation_index_ || !weights_.is_uniform();  // rows or weights that run_.filler has not
+  const sampler source = needs_own ? sampler(index(), options) : sampler(index(), run_.filler, options);
   // With fewer batches than threads, all threads fill each batch together.
   const unsigned threads = run_.pool.thread_count();
   return source.with_threads(ready_.batch_count >= threads ? 1 : threads);

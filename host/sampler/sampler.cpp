@@ -20,30 +20,10 @@ std::optional<evaluation_plan> evaluation_part(const dataset& data, const sample
   return plan_evaluation(data, *options.evaluation, options.seed);
 }
 
-// Only the CPU draws by weight.
-std::string device_for(const item_weights& weights, const std::string& device, const char* what) {
-  if (weights.is_uniform() || device == "cpu") return device;
-  if (device == "auto") return "cpu";
-  throw option_error("device", fmt::format("{} given; weighted {} are drawn on the CPU only: use cpu or auto", device,
-                                           what));
-}
-
-std::string device_for(const sampler_options& options) {
-  return device_for(options.weights, options.device, "negatives");
-}
-
-// With auto, training may be on another device than evaluation.
-std::string evaluation_device_for(const sampler_options& options) {
-  const std::string device = device_for(options);
-  return options.evaluation ? device_for(options.evaluation->weights, device, "evaluation negatives") : device;
-}
-
-bool may_be_cuda(const std::string& device) { return device != "cpu" && list_backends().front().available; }
-
 // A CUDA backend builds the membership structures on the device, so the host's wait until a CPU backend needs them.
-positives_index index_for(const dataset& data, const sampler_options& options, const std::string& device,
-                          const run_control& control) {
-  if (may_be_cuda(device)) return positives_index::deferred(data, options.bitset_budget);
+positives_index index_for(const dataset& data, const sampler_options& options, const run_control& control) {
+  const bool may_be_cuda = options.device != "cpu" && list_backends().front().available;
+  if (may_be_cuda) return positives_index::deferred(data, options.bitset_budget);
   return {data, options.bitset_budget, control};
 }
 
@@ -76,7 +56,7 @@ struct sampler::state {
         weights(data, given.weights),
         plan(planned(data, given, weights)),
         evaluation(evaluation_part(data, given)),
-        index(index_for(data, given, device_for(given), control)) {
+        index(index_for(data, given, control)) {
     if (!given.evaluation) return;
     const dataset rows = evaluation_rows(data, *given.evaluation);
     set_evaluation_weights(rows);
@@ -84,7 +64,7 @@ struct sampler::state {
     sampler_options how = given;
     const bool looks_up = given.evaluation->mlperf || !given.evaluation->weights.is_uniform();
     if (!looks_up) how.bitset_budget = 0;  // distinct uniform negatives are made from sorted rows
-    evaluation_index.emplace(index_for(rows, how, evaluation_device_for(given), control));
+    evaluation_index.emplace(index_for(rows, how, control));
   }
 
   state(const positives_index& made, const sampler_options& given)
@@ -122,13 +102,25 @@ run_control with_threads_of(const run_control& control, unsigned threads) {
 
 sampler::sampler(const dataset& data, const sampler_options& options, const run_control& control)
     : threads_(with_threads_of(control, options.threads).thread_count()) {
-  const std::string device = device_for(options);
-  const std::string evaluation_device = evaluation_device_for(options);
   shared_ = std::make_shared<const state>(data, options, with_threads_of(control, threads_));
-  backend_ = make_backend(device, shared_->index, threads_);
-  const bool is_shared = !shared_->evaluation_index && (device == evaluation_device || !may_be_cuda(device));
-  const positives_index& rows = shared_->evaluation_index ? *shared_->evaluation_index : shared_->index;
-  evaluation_backend_ = is_shared ? backend_ : make_backend(evaluation_device, rows, threads_);
+  make_backends();
+}
+
+sampler::sampler(const positives_index& index, const sampler_options& options)
+    : shared_(std::make_shared<const state>(index, options)),
+      threads_(run_control{.threads = options.threads}.thread_count()) {
+  make_backends();
+}
+
+void sampler::make_backends() {
+  const state& of = *shared_;
+  const std::string& device = of.options.device;
+  if (!of.evaluation_index) {
+    evaluation_backend_ = backend_ = make_backend(device, of.index, threads_, {of.weights, of.evaluation_weights});
+    return;
+  }
+  backend_ = make_backend(device, of.index, threads_, {of.weights});
+  evaluation_backend_ = make_backend(device, *of.evaluation_index, threads_, {of.evaluation_weights});
 }
 
 sampler::sampler(const positives_index& index, std::shared_ptr<const backend> filler, const sampler_options& options)

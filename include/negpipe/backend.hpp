@@ -10,6 +10,7 @@
 
 #include "negpipe/batch.hpp"
 #include "negpipe/fill_queue.hpp"
+#include "negpipe/item_weights.hpp"
 #include "negpipe/plan.hpp"
 #include "negpipe/positives.hpp"
 
@@ -77,8 +78,11 @@ std::vector<backend_status> list_backends();
 
 /// Makes a backend by name.
 /// - device: "cpu", "cuda", "cuda:1", "cuda:all", or "auto" for the best available one.
+/// - weights: of the index's dataset; the draws that plans of fills may have as their weights. A CUDA backend copies
+///   them to its devices and keeps copies here. The CPU backend takes plans with any weights.
 /// - Throws option_error for an unknown name, backend_error with the reason for an unavailable one.
-std::unique_ptr<backend> make_backend(std::string_view device, const positives_index& index, unsigned threads = 0);
+std::unique_ptr<backend> make_backend(std::string_view device, const positives_index& index, unsigned threads = 0,
+                                      const std::vector<dataset_weights>& weights = {});
 
 /// For programs that own their process: on CUDA devices of backends made later, a random read fetches 32 bytes from
 /// memory, not 64 (cudaLimitMaxL2FetchGranularity, a hint for all work of this process). Does not change results.

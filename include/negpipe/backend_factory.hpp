@@ -5,8 +5,10 @@
 #include <cstdint>
 #include <memory>
 #include <string_view>
+#include <vector>
 
 #include "negpipe/backend.hpp"
+#include "negpipe/item_weights.hpp"
 #include "negpipe/positives.hpp"
 
 namespace negpipe {
@@ -17,9 +19,11 @@ backend_status cuda_status();
 
 /// Makes the CUDA backend.
 /// - device: "cuda" (the first device), "cuda:N" with a decimal N, or "cuda:all".
+/// - weights: see make_backend. Fills throw option_error for plans with other weights.
 /// - The host's part of the work runs in the calling threads. Keeps a copy of the index.
 /// - Throws option_error if device N does not exist, backend_error with cuda_status().reason if there is none at all.
-std::unique_ptr<backend> make_cuda_backend(std::string_view device, const positives_index& index);
+std::unique_ptr<backend> make_cuda_backend(std::string_view device, const positives_index& index,
+                                           const std::vector<dataset_weights>& weights = {});
 
 /// Memory that may hold a column.
 enum class memory_space : std::uint8_t {

@@ -49,7 +49,7 @@ struct evaluation_options {
   bool mlperf = false;                  ///< negatives with replacement, the held-out item allowed
   infeasible_policy infeasible = infeasible_policy::skip;
   heldout_set set = heldout_set::test;  ///< the held-out items that are evaluated
-  item_weights weights = {};            ///< of the negatives; default: uniform. Drawn on the CPU only
+  item_weights weights = {};            ///< of the negatives; default: uniform
 };
 
 /// Plans training. Throws option_error for a count of zero, more points, rows or negatives in a cycle than

@@ -32,7 +32,7 @@ struct sampler_options {
   padding_policy padding = padding_policy::resample;
   batch_layout layout = batch_layout::pointwise;
   std::optional<evaluation_options> evaluation = {};  ///< unset: no evaluation batches
-  item_weights weights = {};               ///< of training negatives; default: uniform. sampler: on the CPU only
+  item_weights weights = {};               ///< of training negatives; default: uniform
   std::string device = "auto";             ///< "auto" (CUDA if available), "cpu", "cuda", "cuda:1", "cuda:all"
   unsigned threads = 0;                    ///< for one fill on the CPU; 0 means one per core
   std::uint64_t bitset_budget = default_bitset_budget_bytes;  ///< bytes; see positives_index
@@ -54,8 +54,11 @@ class sampler {
   /// threads cannot be started, interrupted_error if control asks to stop.
   explicit sampler(const dataset& data, const sampler_options& options = {}, const run_control& control = {});
 
-  /// Uses an existing index and a backend made from it. device, threads and bitset_budget are ignored. Evaluation must
-  /// not need other rows than the index has (needs_evaluation_rows).
+  /// Uses an existing index. bitset_budget is ignored. Evaluation must not need other rows than the index has
+  /// (needs_evaluation_rows).
+  explicit sampler(const positives_index& index, const sampler_options& options);
+  /// Uses a backend made from the index too: device and threads are ignored as well. With weights in the options, the
+  /// backend must be one of the CPU.
   sampler(const positives_index& index, std::shared_ptr<const backend> filler, const sampler_options& options = {});
 
   /// Returns the same sampler with another number of threads per fill; 0 means one per core. Callers that fill from
@@ -125,6 +128,7 @@ class sampler {
   struct state;
   sampler(std::shared_ptr<const state> shared, std::shared_ptr<const backend> filler,
           std::shared_ptr<const backend> evaluation_filler, unsigned threads);
+  void make_backends();
 
   std::shared_ptr<const state> shared_;
   std::shared_ptr<const backend> backend_;

@@ -35,7 +35,7 @@ class EvalLoader(Loader):
     distribution: of negatives: "uniform", or "popularity": drawn one after the other, without replacement unless
                  mlperf=True, in proportion to item_counts() ** alpha. alpha is 1 by default here, as in published
                  protocols; it is 0.75 in TrainLoader.
-    weights:     integers [num_items] instead; 0 is never drawn. Both draw on the CPU only.
+    weights:     integers [num_items] instead; 0 is never drawn.
     candidates:  a file of save_candidates, whose rows are evaluated instead: seed has no effect. FormatError (a
                  ValueError) names a row that has an item held out of another split, or a training positive.
     device, rank, world_size, prefetch, user_dtype, item_dtype, as_dict: as for TrainLoader. Each user is
@@ -74,11 +74,6 @@ class EvalLoader(Loader):
                 f"device={device!r}, but candidates are read in host memory; leave device out, or use negpipe.torch"
             )
         self._distribution = checked_distribution(distribution, alpha, weights, DEFAULT_EVAL_ALPHA)
-        if self._is_weighted and self._cuda is not None:
-            raise errors.OptionError(
-                f"device={device!r}, but weighted evaluation negatives are drawn on the CPU only; leave device out, or "
-                "use negpipe.torch"
-            )
         self._candidates = None if candidates is None else Candidates(candidates, dataset, split)
         num_negatives = self._checked_negatives(num_negatives, mlperf)
         if batch_size is not None and operator.index(batch_size) < 1:

@@ -184,7 +184,7 @@ def instantiate_pipeline(
       layout: "pointwise", or "pairwise": rows of a user, a positive and num_neg negatives; batch_size counts rows, and
         cycles yield {user_id, item_id, negative_item_id} without labels.
       distribution, alpha: of training negatives: "uniform", or "popularity" to the power of alpha (0.75 by default).
-      weights: integers [num_items] instead, or the path of an .npy file with them. Drawn on the CPU.
+      weights: integers [num_items] instead, or the path of an .npy file with them.
       eval_distribution, eval_alpha, eval_weights: the same for evaluation negatives; eval_alpha is 1 by default.
       eval_negatives, eval_infeasible, min_ratings, duplicates, padding, cycles_ahead, timeout, threads, log_file: as in
         the program. timeout is rounded up to seconds. Default of log_file: DATA_DIR/data_gen_proc_ID.log.

@@ -9,6 +9,7 @@
 #include "equality/backend_contract.hpp"
 #include "equality/backend_refusals.hpp"
 #include "equality/pair_contract.hpp"
+#include "equality/weighted_contract.hpp"
 
 namespace negpipe::test {
 namespace {
@@ -17,7 +18,9 @@ using cuda::membership_form;
 
 backend_case with_options(const char* name, const cuda::cuda_backend_options& options) {
   return {name,
-          [options](const positives_index& index) { return cuda::make_backend_on({0}, index, options); },
+          [options](const positives_index& index, const std::vector<dataset_weights>& weights) {
+            return cuda::make_backend_on({0}, index, options, weights);
+          },
           options.form == membership_form::automatic ? "cuda (0: " : cuda::name_of(options.form)};
 }
 
@@ -37,12 +40,15 @@ std::vector<backend_case> cases() {
           with_options("bloom_filter", {membership_form::bloom_filter, 64, buffer}),
           with_options("sorted_search", {membership_form::sorted_search, 32, small_buffer}),
           {"pieces_by_all_devices",
-           [=](const positives_index& index) {
-             return cuda::make_backend_on(every_device(), index, {membership_form::automatic, 128, small_buffer});
+           [=](const positives_index& index, const std::vector<dataset_weights>& weights) {
+             return cuda::make_backend_on(every_device(), index, {membership_form::automatic, 128, small_buffer},
+                                          weights);
            },
            "cuda (0: "},
           {"all_devices",
-           [](const positives_index& index) { return make_cuda_backend("cuda:all", index); },
+           [](const positives_index& index, const std::vector<dataset_weights>& weights) {
+             return make_cuda_backend("cuda:all", index, weights);
+           },
            "cuda (0: "}};
 }
 
@@ -60,6 +66,40 @@ INSTANTIATE_TEST_SUITE_P(cuda, backend_contract, testing::ValuesIn(cases()),
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(pair_contract);
 INSTANTIATE_TEST_SUITE_P(cuda, pair_contract, testing::ValuesIn(cases_but_the_last()),
                          [](const auto& of) { return of.param.name; });
+
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(weighted_contract);
+INSTANTIATE_TEST_SUITE_P(cuda, weighted_contract, testing::ValuesIn(cases_but_the_last()),
+                         [](const auto& of) { return of.param.name; });
+
+TEST(cuda_contract, plans_with_weights_that_the_backend_does_not_have_are_refused) {
+  const backend_status status = cuda_status();
+  if (!status.available) GTEST_SKIP() << status.reason;
+  const dataset data = dataset_with_positives(100);
+  const positives_index index(data);
+  const dataset_weights known(data, some_weights(40));
+  const dataset_weights same(data, some_weights(40));
+  const auto filler = make_backend("cuda", index, 1, {known});
+  training_plan plan = plan_training(data, {1, 4, 1, 8, padding_policy::resample});
+  const core::cycle_key key = make_cycle_key(plan, 0);
+  training_batch points(8, item_type::uint16, false);
+  const auto fill = [&] { filler->fill_training(plan, key, 0, 8, points.columns()); };
+  for (const auto& [weights, accepted] : {std::pair(&known, true), std::pair(&same, false)}) {
+    plan.weights = *weights->draw();
+    if (accepted) {
+      EXPECT_NO_THROW(fill());
+      continue;
+    }
+    expect_refused(fill, {"weights", "make_backend"});
+    training_plan rows = plan_training(data, pairwise({1, 4, 1, 8, padding_policy::resample}));
+    rows.weights = plan.weights;
+    pair_batch pairs(8, 4, item_type::uint16, false);
+    expect_refused([&] { filler->fill_pairs(rows, make_cycle_key(rows, 0), 0, 8, pairs.columns()); }, {"weights"});
+    evaluation_plan evaluation = plan_evaluation(data, {3, 4}, 1);
+    evaluation.weights = plan.weights;
+    evaluation_batch made(4, item_type::uint16);
+    expect_refused([&] { filler->fill_evaluation(evaluation, 0, 1, made.columns()); }, {"weights"});
+  }
+}
 
 // Columns of this backend must be host memory; device memory is rejected.
 TEST(cuda_contract, backends_reject_columns_in_device_memory) {

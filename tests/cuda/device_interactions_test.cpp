@@ -66,7 +66,7 @@ class device_interactions_path : public device_test {
   /// A sampler of rows in device memory.
   device_sampler make(const interaction_rows& rows, std::int32_t user_count, std::int32_t item_count, bool with_times,
                       const std::vector<std::int32_t>& heldout = {},
-                      const std::optional<evaluation_options>& evaluation = {}) {
+                      const std::optional<evaluation_options>& evaluation = {}, const item_weights& weights = {}) {
     users_ = upload(rows.users);
     items_ = upload(rows.items);
     timestamps_ = upload(rows.timestamps);
@@ -74,7 +74,8 @@ class device_interactions_path : public device_test {
     device_interactions data{user_count, item_count, {users_.data(), users_.size()}, {items_.data(), items_.size()}};
     if (with_times) data.timestamps = {timestamps_.data(), timestamps_.size()};
     if (!heldout.empty()) data.heldout = {heldout_.data(), heldout_.size()};
-    return device_sampler(data, {.seed = 4, .batch_size = 3000, .evaluation = evaluation}, {.stream = stream->get()});
+    return device_sampler(data, {.seed = 4, .batch_size = 3000, .evaluation = evaluation, .weights = weights},
+                          {.stream = stream->get()});
   }
 
   void expect_equal(const device_sampler& sampler, const dataset& data) {
@@ -127,6 +128,27 @@ TEST_F(device_interactions_path, holds_out_the_given_items) {
   const std::vector<std::int32_t> heldout(data.heldout_items().begin(), data.heldout_items().end());
   expect_equal(make(shuffled_rows(data, true), 6, 1000, true, heldout, some_evaluation),
                with_neighbours_of_heldout(data));
+}
+
+TEST_F(device_interactions_path, draws_by_weight) {
+  const dataset data = random_dataset({700, 0, 1, 300, 20, 900}, 1000, 5);
+  std::vector<std::uint32_t> numbers(1000);
+  for (std::uint32_t i = 0; i < 1000; ++i) numbers[i] = i % 2 == 0 ? i + 1 : 0;
+  evaluation_options evaluation = some_evaluation;
+  evaluation.weights = item_weights(numbers);
+  const dataset wanted = with_neighbours_of_heldout(data);
+  expect_equal(make(shuffled_rows(data, true), 6, 1000, true, {}, evaluation, evaluation.weights), wanted);
+  expect_equal(make(shuffled_rows(data, true), 6, 1000, true, {}, evaluation), wanted);
+  expect_equal(make(shuffled_rows(data, true), 6, 1000, true, {}, some_evaluation, evaluation.weights), wanted);
+}
+
+TEST_F(device_interactions_path, refuses_weights_that_do_not_fit) {
+  const interaction_rows rows{{0, 0, 1, 1}, {0, 1, 2, 3}, {1, 2, 3, 4}};
+  const auto refuse = [&](const std::vector<std::uint32_t>& numbers) {
+    return [&, weights = item_weights(numbers)] { make(rows, 2, 4, false, {}, {}, weights); };
+  };
+  expect_refused("3 weights given; expected 4", refuse({1, 2, 3}));
+  EXPECT_THROW(refuse({0, 0, 1, 0})(), infeasible_error) << "user 1 has no negative";
 }
 
 TEST_F(device_interactions_path, rejects_ids_out_of_range_and_names_the_row) {

@@ -109,6 +109,17 @@ TEST_P(device_contract, weighted_batches_equal_the_cpu) {
   }
 }
 
+TEST_P(device_contract, weighted_evaluation_rows_equal_the_cpu) {
+  std::vector<std::uint32_t> numbers(5000);
+  for (std::uint32_t i = 0; i < 5000; ++i) numbers[i] = i % 3 == 0 ? i : i % 1000 == 1 ? 1'000'000 : 0;
+  evaluation_options evaluation{.negatives = 99, .batch_size = 300, .weights = item_weights(numbers)};
+  expect_evaluation(long_dataset(), 5, evaluation);
+  evaluation.mlperf = true;
+  expect_evaluation(long_dataset(), 5, evaluation);
+  evaluation = {.negatives = 5000, .batch_size = 5001, .mlperf = true, .weights = item_weights(numbers)};
+  expect_evaluation(long_dataset(), 5, evaluation);  // its masks need a workspace
+}
+
 TEST_P(device_contract, pairwise_batches_equal_the_cpu) {
   const dataset data = long_dataset();
   const positives_index index(data);

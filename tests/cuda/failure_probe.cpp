@@ -24,10 +24,10 @@ namespace {
 
 enum outcome : int { equal = 0, different = 1, unknown_error = 2, typed_error = 3, out_of_memory = 4, lost = 5 };
 
-bool points_are_equal(const backend& filler, const positives_index& index) {
+bool points_are_equal(const backend& filler, const positives_index& index, const core::weighted_draw& weights) {
   for (const std::uint64_t batch : {64ULL, 70'000ULL}) {  // the general code, and the kernel of four neighbours
-    const training_plan plan =
-        plan_training(index.source(), {5, 4, batch == 64 ? 1U : 100U, batch, padding_policy::mask});
+    training_plan plan = plan_training(index.source(), {5, 4, batch == 64 ? 1U : 100U, batch, padding_policy::mask});
+    plan.weights = weights;
     const core::cycle_key key = make_cycle_key(plan, 1);
     point_buffer wanted(3000, item_type::uint16, true);
     point_buffer found(3000, item_type::uint16, true);
@@ -66,6 +66,19 @@ bool queued_points_are_equal(const backend& filler, const positives_index& index
     }
   }
   return true;
+}
+
+// Distinct rows by weight.
+bool weighted_rows_are_equal(const backend& filler, const positives_index& index, const dataset_weights& weights) {
+  evaluation_options options{30, 310};
+  options.weights = weights.items();
+  evaluation_plan plan = plan_evaluation(index.source(), options, 4);
+  plan.weights = *weights.draw();
+  row_buffer wanted(plan.padded_count(), item_type::uint16);
+  row_buffer found(plan.padded_count(), item_type::uint16);
+  write_reference_rows(plan, index.view(), 0, 10, wanted.columns());
+  filler.fill_evaluation(plan, 0, 10, found.columns());
+  return found.first_difference(wanted).empty();
 }
 
 bool rows_are_equal(const backend& filler, const positives_index& index) {
@@ -107,14 +120,19 @@ bool columns_build_the_same(const dataset& data) {
   return std::ranges::equal(found, data.positive_items());
 }
 
-// device_sampler: a batch, the next two batches of a replay, and evaluation, in device memory.
+// device_sampler: a batch, the next two batches of a replay, and evaluation, by weight, in device memory.
 bool device_batches_are_equal(const dataset& data, const positives_index& index) {
   const auto memory = cuda::make_pool_memory();
   const cuda::stream stream;
-  const evaluation_options evaluation{.negatives = 5000, .batch_size = 5001, .mlperf = true};
-  const device_sampler sampler(
-      data, {.seed = 5, .batch_size = 1000, .padding = padding_policy::mask, .evaluation = evaluation},
-      {.stream = stream.get()});
+  const item_weights weights = popularity_weights(data, 0.5);
+  const evaluation_options evaluation{.negatives = 5000, .batch_size = 5001, .mlperf = true, .weights = weights};
+  const device_sampler sampler(data,
+                               {.seed = 5,
+                                .batch_size = 1000,
+                                .padding = padding_policy::mask,
+                                .evaluation = evaluation,
+                                .weights = weights},
+                               {.stream = stream.get()});
   const device_replay replay = sampler.make_replay({.cycle = 1, .batch = sampler.batch_count() - 1}, 2);
   device_points one(1000, item_type::uint16, true, *memory, stream.get());
   device_points two(2000, item_type::uint16, true, *memory, stream.get());
@@ -153,10 +171,13 @@ bool negatives_are_equal(const dataset& data) {
 outcome run() {
   const dataset data = edge_dataset(400);
   const positives_index index(data);
-  const auto filler = make_cuda_backend("cuda", index);
+  const dataset_weights weights(data, popularity_weights(data, 0.5));
+  const auto filler = make_cuda_backend("cuda", index, {weights});
   static_cast<void>(filler->description());
   const bool all_equal =
-      points_are_equal(*filler, index) && queued_points_are_equal(*filler, index) && rows_are_equal(*filler, index) &&
+      points_are_equal(*filler, index, {}) && points_are_equal(*filler, index, *weights.draw()) &&
+      weighted_rows_are_equal(*filler, index, weights) && queued_points_are_equal(*filler, index) &&
+      rows_are_equal(*filler, index) &&
       columns_build_the_same(data) && device_batches_are_equal(data, index) && negatives_are_equal(data);
   return all_equal ? equal : different;
 }

@@ -57,14 +57,34 @@ std::span<const std::byte> bytes_of(const item_column& items) {
 class queue_test : public device_test, public testing::WithParamInterface<std::size_t> {
  protected:
   // The parameter is the buffers' size: batches of several pieces, and of one.
-  std::unique_ptr<backend> make(const positives_index& index) const {
-    return cuda::make_backend_on({0}, index, {cuda::membership_form::automatic, 128, GetParam()});
+  std::unique_ptr<backend> make(const positives_index& index, const dataset_weights& weights = {}) const {
+    return cuda::make_backend_on({0}, index, {cuda::membership_form::automatic, 128, GetParam()}, {weights});
   }
 
-  void expect_points(const dataset& data, const training_options& options) {
+  void expect_pairs(const dataset& data, std::uint32_t negatives, const dataset_weights& weights = {}) {
     const positives_index index(data);
-    const auto filler = make(index);
-    const training_plan plan = plan_training(data, options);
+    const auto filler = make(index, weights);
+    training_plan plan = plan_training(data, {3, negatives, 1, 77, padding_policy::mask, batch_layout::pairwise});
+    if (weights.draw() != nullptr) plan.weights = *weights.draw();
+    const core::cycle_key key = make_cycle_key(plan, 5);
+    const scattered_columns found(*filler, {4 * 77, 2 * 77, 2 * 77 * negatives, 77});
+    const auto queue = filler->make_queue();
+    const std::uint64_t first = plan.padded_count() - 77;
+    queue->push_pairs(plan, key, first, 77, found.columns());
+    queue->pop();
+    pair_buffer wanted(77, negatives, item_type::uint16, true);
+    const pair_columns rows = wanted.columns();
+    write_reference_pairs(plan, key, index.view(), first, 77, rows);
+    EXPECT_TRUE(found.hold(
+        {std::as_bytes(rows.users), bytes_of(rows.items), bytes_of(rows.negatives), std::as_bytes(rows.valid)}))
+        << negatives;
+  }
+
+  void expect_points(const dataset& data, const training_options& options, const dataset_weights& weights = {}) {
+    const positives_index index(data);
+    const auto filler = make(index, weights);
+    training_plan plan = plan_training(data, options);
+    if (weights.draw() != nullptr) plan.weights = *weights.draw();
     const core::cycle_key key = make_cycle_key(plan, 5);
     const item_type width = item_type_for(data.item_count());
     const bool masked = plan.pad == padding_policy::mask;
@@ -100,33 +120,33 @@ TEST_P(queue_test, points_equal_core) {
 }
 
 TEST_P(queue_test, pairs_equal_core) {
-  const dataset data = edge_dataset();
-  const positives_index index(data);
-  const auto filler = make(index);
-  for (const std::uint32_t negatives : {0U, 3U}) {
-    const training_plan plan =
-        plan_training(data, {3, negatives, 1, 77, padding_policy::mask, batch_layout::pairwise});
-    const core::cycle_key key = make_cycle_key(plan, 5);
-    const scattered_columns found(*filler, {4 * 77, 2 * 77, 2 * 77 * negatives, 77});
-    const auto queue = filler->make_queue();
-    const std::uint64_t first = plan.padded_count() - 77;
-    queue->push_pairs(plan, key, first, 77, found.columns());
-    queue->pop();
-    pair_buffer wanted(77, negatives, item_type::uint16, true);
-    const pair_columns rows = wanted.columns();
-    write_reference_pairs(plan, key, index.view(), first, 77, rows);
-    EXPECT_TRUE(found.hold(
-        {std::as_bytes(rows.users), bytes_of(rows.items), bytes_of(rows.negatives), std::as_bytes(rows.valid)}))
-        << negatives;
-  }
+  for (const std::uint32_t negatives : {0U, 3U}) expect_pairs(edge_dataset(), negatives);
+}
+
+// Weights of which every fourth is 0.
+item_weights uneven_weights(std::uint32_t item_count) {
+  std::vector<std::uint32_t> numbers(item_count);
+  for (std::uint32_t i = 0; i < item_count; ++i) numbers[i] = i % 4 * i;
+  return item_weights(std::move(numbers));
+}
+
+TEST_P(queue_test, weighted_points_and_pairs_equal_core) {
+  const dataset data = random_dataset({3, 0, 20, 7, 30}, 60, 2);
+  const dataset_weights weights(data, uneven_weights(60));
+  expect_points(data, {3, 4, 1, 120, padding_policy::mask}, weights);
+  expect_pairs(data, 3, weights);
 }
 
 TEST_P(queue_test, evaluation_rows_equal_core) {
   const dataset data = random_dataset({3, 0, 20, 7, 30}, 60, 2);
   const positives_index index(data);
-  const auto filler = make(index);
-  for (const bool mlperf : {false, true}) {
-    const evaluation_plan plan = plan_evaluation(data, {20, 63, mlperf}, 9);
+  const dataset_weights weights(data, uneven_weights(60));
+  const auto filler = make(index, weights);
+  for (const auto& [mlperf, by_weight] : {std::pair(false, false), {true, false}, {false, true}, {true, true}}) {
+    evaluation_options options{20, 63, mlperf};
+    if (by_weight) options.weights = weights.items();
+    evaluation_plan plan = plan_evaluation(data, options, 9);
+    if (by_weight) plan.weights = *weights.draw();
     std::vector<scattered_columns> found;
     for (int b = 0; b < 2; ++b) found.emplace_back(*filler, std::vector<std::uint64_t>{4 * 63, 2 * 63, 63});
     const auto queue = filler->make_queue();
@@ -138,7 +158,7 @@ TEST_P(queue_test, evaluation_rows_equal_core) {
       write_reference_rows(plan, index.view(), 3 * b, 3, rows);
       EXPECT_TRUE(
           found[b].hold({std::as_bytes(rows.users), bytes_of(rows.items), std::as_bytes(rows.duplicate_mask)}))
-          << mlperf << ", batch " << b;
+          << mlperf << by_weight << ", batch " << b;
     }
   }
 }
@@ -185,6 +205,9 @@ TEST(records_on_a_device, equal_those_of_the_cpu) {
   const dataset data = random_dataset({3, 20, 1, 0, 35, 12, 7}, 60, 11);
   for (const padding_policy padding : {padding_policy::resample, padding_policy::mask}) {
     for (const batch_layout layout : {batch_layout::pointwise, batch_layout::pairwise}) {
+      const bool is_weighted = (padding == padding_policy::mask) == (layout == batch_layout::pointwise);
+      const item_weights weights = is_weighted ? popularity_weights(data, 0.75) : item_weights();
+      const evaluation_options evaluation{.negatives = 10, .batch_size = 22, .weights = weights};
       temporary_folder folder;
       for (const char* device : {"cpu", "cuda"}) {
         const sampler source(data, {.seed = 4,
@@ -192,7 +215,8 @@ TEST(records_on_a_device, equal_those_of_the_cpu) {
                                     .batch_size = 37,
                                     .padding = padding,
                                     .layout = layout,
-                                    .evaluation = evaluation_options{.negatives = 10, .batch_size = 22},
+                                    .evaluation = evaluation,
+                                    .weights = weights,
                                     .device = device});
         const bool packed = padding == padding_policy::mask;
         generate(source,

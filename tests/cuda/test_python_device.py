@@ -103,6 +103,9 @@ def test_an_epoch_is_that_of_the_cpu(data, prefetch):
     {"num_negatives": 41, "mlperf": True},
     {"num_negatives": 4200, "mlperf": True},  # its masks need a workspace
     {"num_negatives": 290, "infeasible": "fewer"},
+    {"num_negatives": 20, "distribution": "popularity"},
+    {"num_negatives": 290, "infeasible": "fewer", "weights": np.arange(300) % 3},
+    {"num_negatives": 41, "mlperf": True, "distribution": "popularity", "alpha": 0.5},
 ])
 def test_evaluation_rows_are_those_of_the_cpu(data, options):
     options = {"batch_size": 6 * (options["num_negatives"] + 1), "seed": 5, **options}
@@ -114,12 +117,13 @@ def test_evaluation_rows_are_those_of_the_cpu(data, options):
         assert_equal(device[-1], cpu[-1])
 
 
+@pytest.mark.parametrize("distribution", ["uniform", "popularity"])
 @pytest.mark.parametrize("mlperf", [False, True])
 @pytest.mark.parametrize("split", ["test", "validation"])
-def test_either_held_out_set_is_evaluated(split, mlperf):
+def test_either_held_out_set_is_evaluated(split, mlperf, distribution):
     rows = np.random.default_rng(1).integers(0, [30, 60], (600, 2))
     data = negpipe.Dataset.from_arrays(*rows.T, np.arange(600), split="leave-two-out", duplicates="first")
-    options = {"batch_size": 80, "num_negatives": 9, "split": split, "mlperf": mlperf}
+    options = {"batch_size": 80, "num_negatives": 9, "split": split, "mlperf": mlperf, "distribution": distribution}
     cpu, device = pair_of(lambda **more: negpipe.EvalLoader(data, **more), **options)
     for found, wanted in zip(device, cpu, strict=True):
         assert_equal(found, wanted)

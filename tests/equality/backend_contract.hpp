@@ -21,7 +21,7 @@ namespace negpipe::test {
 /// A way of making a backend, and the part of its description that proves that it was used.
 struct backend_case {
   std::string name;
-  std::function<std::unique_ptr<backend>(const positives_index&)> make;
+  std::function<std::unique_ptr<backend>(const positives_index&, const std::vector<dataset_weights>&)> make;
   std::string described_as;
 };
 
@@ -36,7 +36,10 @@ class backend_contract : public testing::TestWithParam<backend_case> {
     return positives_index(data, default_bitset_budget_bytes, {}, form);
   }
 
-  static std::unique_ptr<backend> make(const positives_index& index) { return GetParam().make(index); }
+  /// weights: those that plans may have.
+  static std::unique_ptr<backend> make(const positives_index& index, const std::vector<dataset_weights>& weights = {}) {
+    return GetParam().make(index, weights);
+  }
 
   /// Compares positions [first, first + count) with the reference, in both item widths.
   static void expect_points(const backend& filler, const positives_index& index, const training_plan& plan,

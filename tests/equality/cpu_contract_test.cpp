@@ -9,6 +9,7 @@
 #include "equality/backend_contract.hpp"
 #include "equality/backend_refusals.hpp"
 #include "equality/pair_contract.hpp"
+#include "equality/weighted_contract.hpp"
 
 namespace negpipe::test {
 
@@ -34,7 +35,9 @@ std::vector<backend_case> cpu_cases() {
                          std::to_string(how.points_per_block) + "_" + std::to_string(how.values_per_block);
       for (char& c : name) c = c == '-' ? '_' : c;
       cases.push_back({std::move(name),
-                       [options](const positives_index& index) { return make_cpu_backend(index, options); },
+                       [options](const positives_index& index, const std::vector<dataset_weights>&) {
+                         return make_cpu_backend(index, options);
+                       },
                        "cpu (" + std::string(kernels.name) + ", " + std::to_string(how.threads) + " thread"});
     }
   }
@@ -90,6 +93,9 @@ INSTANTIATE_TEST_SUITE_P(cpu, backend_contract, testing::ValuesIn(cpu_cases()),
                          [](const auto& instance) { return instance.param.name; });
 
 INSTANTIATE_TEST_SUITE_P(cpu, pair_contract, testing::ValuesIn(cpu_cases()),
+                         [](const auto& instance) { return instance.param.name; });
+
+INSTANTIATE_TEST_SUITE_P(cpu, weighted_contract, testing::ValuesIn(cpu_cases()),
                          [](const auto& instance) { return instance.param.name; });
 
 // Several blocks of the default size in one call: 163,400 points, 300 rows of 1,000.
