@@ -46,6 +46,27 @@ def parse():
     return parser.parse_args()
 
 
+def epoch_batches(data, draw, epoch, batch_size, negatives):
+    """Yields users [batch], a positive of each, and negatives [batch, K]: all positives once, in random order."""
+    users = torch.arange(data.num_users).repeat_interleave(torch.tensor(data.user_offsets).diff())
+    items = torch.tensor(data.positive_items)
+    batches = torch.randperm(len(items)).split(batch_size)
+    for step, rows in enumerate(batches, epoch * len(batches)):
+        yield users[rows], items[rows], draw.sample(users[rows], negatives, at=step)  # never a positive of the user
+
+
+def train_epoch(model, optimizer, batches, device):
+    """Returns the loss of the last batch."""
+    for batch in batches:
+        users, items, negatives = (ids.to(device) for ids in batch)
+        margins = model(users, items)[:, None] - model(users[:, None], negatives)
+        loss = -nn.functional.logsigmoid(margins).mean()
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+    return loss.item()
+
+
 @torch.no_grad()
 def evaluate(model, data, device, block=1024):
     found = FullRankingMetrics(k=20)
@@ -62,28 +83,15 @@ def main():
     is_folder = pathlib.Path(arguments.ratings).is_dir()
     data = (negpipe.Dataset.load if is_folder else negpipe.Dataset.from_ratings)(arguments.ratings)
     draw = negpipe.NegativeSampler(data, seed=arguments.seed)
-    counts = torch.tensor(data.user_offsets).diff()
-    positive_users = torch.arange(data.num_users).repeat_interleave(counts)
-    positive_items = torch.tensor(data.positive_items)
-
     torch.manual_seed(arguments.seed)
     model = Factorization(data.num_users, data.num_items, arguments.factors).to(device)
     optimizer = torch.optim.Adam(model.parameters(), arguments.learning_rate, weight_decay=arguments.weight_decay)
-    step = 0
     for epoch in range(arguments.epochs):
         begin = time.perf_counter()
-        for rows in torch.randperm(len(positive_items)).split(arguments.batch_size):
-            users, items = positive_users[rows], positive_items[rows]
-            negatives = draw.sample(users, arguments.negatives, at=step)  # [batch, K]; never a positive of the user
-            users, items, negatives = (ids.to(device) for ids in (users, items, negatives))
-            margins = model(users, items)[:, None] - model(users[:, None], negatives)
-            loss = -nn.functional.logsigmoid(margins).mean()
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-            step += 1
+        batches = epoch_batches(data, draw, epoch, arguments.batch_size, arguments.negatives)
+        loss = train_epoch(model, optimizer, batches, device)
         found = evaluate(model, data, device)
-        print(f"epoch {epoch}: loss {loss.item():.4f}, Recall@20 {found.recall:.4f}, NDCG@20 {found.ndcg:.4f}, "
+        print(f"epoch {epoch}: loss {loss:.4f}, Recall@20 {found.recall:.4f}, NDCG@20 {found.ndcg:.4f}, "
               f"{time.perf_counter() - begin:.1f} s")
 
 
