@@ -38,6 +38,19 @@ struct device_view {
   }
 };
 
+/// Calls visit with the membership form that kernels use for the data.
+template <typename Visit>
+void visit_form(const device_view& data, const Visit& visit) {
+  switch (data.form) {
+    case membership_form::bitset:
+      return visit(bitset_form{data.bitset});
+    case membership_form::bloom_filter:
+      return visit(filter_form{data.filter, data.positives()});
+    default:
+      return visit(search_form{data.csr});
+  }
+}
+
 /// Sorted rows in device memory, from any source.
 struct device_rows {
   device_buffer<std::int64_t> user_offsets;    ///< [user_count + 1]

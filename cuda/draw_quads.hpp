@@ -1,7 +1,6 @@
 // Draws for rows of K elements, four neighbouring draws a thread: pairwise negatives and free draws.
 //
-// A thread makes the first candidates of four draws, which share a random block. Draws that need more than the first
-// candidate are collected in shared memory, so that all lanes of a warp take part in them.
+// A thread makes the first candidates of four draws, which share a random block; open_draws.hpp makes the others.
 #pragma once
 
 #include <algorithm>
@@ -11,11 +10,13 @@
 #include "cache_control.hpp"
 #include "curand_source.hpp"
 #include "device_dataset.hpp"
+#include "first_candidates.hpp"
 #include "launch.hpp"
 #include "negpipe/core/columns.hpp"
 #include "negpipe/core/divide.hpp"
 #include "negpipe/core/draw.hpp"
 #include "negpipe/core/free_draw.hpp"
+#include "open_draws.hpp"
 
 namespace negpipe::cuda {
 
@@ -24,7 +25,7 @@ struct draw_range {
   core::draw_stream stream;
   std::uint64_t first;
   std::uint64_t end;
-  bool is_aligned;  ///< four draws may be stored at once
+  bool is_aligned;  ///< four values may be stored at once
 };
 
 /// Where values go: K per row, with items of one width.
@@ -54,7 +55,8 @@ __device__ inline void store_item(void* column, item_type width, std::uint64_t o
 
 /// The parameters of a launch.
 /// - ItemDraw: core::bounded32 or core::weighted_draw, with tables in device memory.
-/// - Rows: has range(), a draw_range, and user(row): the row's user, or a negative number for a row of no_item.
+/// - Rows: has range(), a draw_range, and user(row): the row's user, or a negative number for a row of no_item, which
+///   may only be if may_be_empty.
 template <typename Form, typename ItemDraw, typename Rows>
 struct draw_job {
   scheduled_source source;
@@ -67,111 +69,142 @@ struct draw_job {
   __device__ std::uint64_t row_of(std::uint64_t value) const {
     return target.negatives == 1 ? value : by_negatives(value);
   }
-  __device__ void store(std::uint64_t value, std::int32_t item) const {
-    store_item(target.items, target.item_width, value, item);
+
+  /// Sets the users of values value .. value + 3. value must be a multiple of 4 if K is.
+  __device__ void users_of(std::uint64_t value, std::int32_t (&user)[4]) const {
+    std::uint64_t row = row_of(value);
+    user[0] = rows.user(row);
+    if (target.negatives % 4 == 0) {
+      user[1] = user[2] = user[3] = user[0];
+      return;
+    }
+    auto k = static_cast<std::uint32_t>(value - row * target.negatives);
+    NEGPIPE_UNROLL
+    for (int j = 1; j < 4; ++j) {
+      const bool is_next = ++k == target.negatives;
+      if (is_next) k = 0;
+      user[j] = is_next ? rows.user(++row) : user[j - 1];
+    }
   }
-  __device__ void store_quad(std::uint64_t value, const std::int32_t (&item)[4]) const {
-    if (target.item_width == item_type::uint16) {
-      const auto half = [&](int j) {
-        return join_halves(static_cast<std::uint32_t>(item[j]), static_cast<std::uint32_t>(item[j + 1]));
+
+  /// Stores values value .. value + 3.
+  __device__ void store(std::uint64_t value, int4 item, bool is_aligned) const {
+    if (!is_aligned) {
+      const std::int32_t items[4] = {item.x, item.y, item.z, item.w};
+      NEGPIPE_UNROLL
+      for (int j = 0; j < 4; ++j) store_item(target.items, target.item_width, value + j, items[j]);
+    } else if (target.item_width == item_type::uint16) {
+      const auto half = [](int a, int b) {
+        return join_halves(static_cast<std::uint32_t>(a), static_cast<std::uint32_t>(b));
       };
-      store_streaming(static_cast<uint2*>(target.items) + value / 4, make_uint2(half(0), half(2)));
+      store_streaming(static_cast<uint2*>(target.items) + value / 4,
+                      make_uint2(half(item.x, item.y), half(item.z, item.w)));
     } else {
-      store_streaming(static_cast<int4*>(target.items) + value / 4, make_int4(item[0], item[1], item[2], item[3]));
+      store_streaming(static_cast<int4*>(target.items) + value / 4, item);
     }
   }
 };
 
-/// The draws of a block whose first candidate may be a positive or has a rejected word.
-struct open_slots {
-  std::uint16_t value[4 * max_block_size];
-  std::uint32_t count;
+/// A block's draws in shared memory, four per thread: the tile of open_draws. A draw whose first word is rejected has
+/// no_item.
+struct draw_tile {
+  int4 users[max_block_size];
+  int4 items[max_block_size];
+  shared_list open;
+  shared_list still_open;
+
+  __device__ user_id user(std::uint32_t slot) const {
+    return user_id{reinterpret_cast<const std::int32_t*>(users)[slot]};
+  }
+  __device__ std::int32_t item(std::uint32_t slot) const { return reinterpret_cast<const std::int32_t*>(items)[slot]; }
+  __device__ bool has_item(std::uint32_t slot) const { return item(slot) != core::no_item; }
+  __device__ void set_item(std::uint32_t slot, std::int32_t value) {
+    reinterpret_cast<std::int32_t*>(items)[slot] = value;
+  }
 };
 
 /// Makes the first candidates of draws 4 * quad .. 4 * quad + 3, with one random block and one division for the row.
 template <typename Job>
-__device__ void propose_quad(const Job& job, const draw_range& range, std::uint64_t quad, open_slots& open) {
-  const std::uint64_t draw = 4 * quad;
+__device__ void propose_quad(const Job& job, const draw_range& range, std::uint64_t quad, draw_tile& tile) {
   const auto block = job.source(core::make_counter(range.stream.candidates, range.stream.cycle, quad, 0));
-  const std::uint64_t from = draw < range.first ? 0 : draw - range.first;
-  std::uint64_t row = job.row_of(from);
-  auto k = static_cast<std::uint32_t>(from - row * job.target.negatives);
-  std::int32_t item[4];
+  std::int32_t user[4];
+  job.users_of(4 * quad - range.first, user);
+  std::uint32_t empty[4];
+  NEGPIPE_UNROLL
+  for (int j = 0; j < 4; ++j) empty[j] = job.rows.may_be_empty && user[j] < 0 ? 1 : 0;
+  first_candidates<decltype(job.item_draw)> first(job.item_draw, block, empty);
+  std::uint32_t unsettled = 0;
   NEGPIPE_UNROLL
   for (std::uint32_t j = 0; j < 4; ++j) {
-    item[j] = core::no_item;
-    if (draw + j < range.first || draw + j >= range.end) continue;
-    const std::int32_t user = job.rows.user(row);
-    if (user >= 0) {
-      std::uint32_t candidate = 0;
-      const bool is_accepted = job.item_draw(block.word[j], candidate);
-      item[j] = is_accepted ? static_cast<std::int32_t>(candidate) : 0;
-      const std::uint32_t doubt = job.positives.form.ask(user_id{user}, item[j], 0);
-      if (!is_accepted || (doubt & 1U) != 0) {
-        open.value[atomicAdd(&open.count, 1U)] = static_cast<std::uint16_t>(4 * threadIdx.x + j);
-      }
-    }
-    if (!range.is_aligned) job.store(draw + j - range.first, item[j]);
-    if (++k == job.target.negatives) {
-      k = 0;
-      ++row;
+    const std::uint32_t doubt = job.positives.form.ask(user_id{user[j]}, first.item[j], empty[j]);
+    unsettled = with_bit(unsettled, j, doubt);
+    if (empty[j] != 0) first.item[j] = core::no_item;
+  }
+  if (first.has_rejected()) {
+    NEGPIPE_UNROLL
+    for (int j = 0; j < 4; ++j) {
+      if (empty[j] != 0 || !first.is_rejected(j)) continue;
+      first.item[j] = core::no_item;
+      unsettled |= 1U << j;
     }
   }
-  if (range.is_aligned) job.store_quad(draw - range.first, item);
+  tile.users[threadIdx.x] = make_int4(user[0], user[1], user[2], user[3]);
+  tile.items[threadIdx.x] = make_int4(first.item[0], first.item[1], first.item[2], first.item[3]);
+  tile.open.append_bits(unsettled, 4 * threadIdx.x);
 }
 
-/// Out of line: a loop over attempts that few draws need.
+/// Makes the draws of a quad that lie in the range, with core's own function. Out of line: few quads need it.
 template <typename Job>
-__device__ __noinline__ std::int32_t draw_again(const Job& job, core::draw_stream stream, user_id user,
-                                                std::uint64_t draw) {
-  return core::draw_negative(job.positives, user, job.item_draw, stream, draw, job.source);
+__device__ __noinline__ void draw_edge(const Job& job, const draw_range& range, std::uint64_t quad) {
+  for (std::uint64_t draw = 4 * quad; draw < 4 * quad + 4; ++draw) {
+    if (draw < range.first || draw >= range.end) continue;
+    const std::uint64_t value = draw - range.first;
+    const std::int32_t user = job.rows.user(job.row_of(value));
+    const std::int32_t item = user < 0 ? core::no_item
+                                       : core::draw_negative(job.positives, user_id{user}, job.item_draw, range.stream,
+                                                             draw, job.source);
+    store_item(job.target.items, job.target.item_width, value, item);
+  }
 }
 
 /// A block makes four draws a thread, then shares the draws that need more than the first candidate.
 template <typename Form, typename ItemDraw, typename Rows>
 __global__ void __launch_bounds__(max_block_size)
     fill_negatives(const __grid_constant__ draw_job<Form, ItemDraw, Rows> job) {
-  __shared__ open_slots open;
+  __shared__ draw_tile tile;
   const draw_range range = job.rows.range();
   const std::uint64_t first_quad = range.first / 4 + blockIdx.x * static_cast<std::uint64_t>(blockDim.x);
-  if (threadIdx.x == 0) open.count = 0;
+  const std::uint64_t quad = first_quad + threadIdx.x;
+  const bool whole = 4 * quad >= range.first && 4 * quad + 4 <= range.end;
+  if (threadIdx.x == 0) tile.open.count = tile.still_open.count = 0;
   __syncthreads();
-  if (4 * (first_quad + threadIdx.x) < range.end) propose_quad(job, range, first_quad + threadIdx.x, open);
-  __syncthreads();
-  for (std::uint32_t i = threadIdx.x; i < open.count; i += blockDim.x) {
-    const std::uint64_t draw = 4 * first_quad + open.value[i];
-    const user_id user{job.rows.user(job.row_of(draw - range.first))};
-    job.store(draw - range.first, draw_again(job, range.stream, user, draw));
+  if (whole) {
+    propose_quad(job, range, quad, tile);
+  } else if (4 * quad < range.end) {
+    draw_edge(job, range, quad);
   }
-}
-
-template <typename Form, typename ItemDraw, typename Rows>
-void launch_draws_of(Form form, const device_view& data, std::uint64_t seed, const ItemDraw& item_draw,
-                     const Rows& rows, const draw_target& target, std::uint64_t count, const launcher& on) {
-  const draw_job<Form, ItemDraw, Rows> job{scheduled_source(seed),
-                                           {form, data.csr, data.item_count},
-                                           item_draw,
-                                           core::divider64::make(std::max(2U, target.negatives)),
-                                           rows,
-                                           target};
-  const std::uint64_t max_quads = count / 4 + 2;  // a range may cut quads at both ends
-  const auto grid = static_cast<unsigned>(core::ceil_div(max_quads, on.block_size));
-  on("launch of fill_negatives", fill_negatives<Form, ItemDraw, Rows>, dim3(grid), job);
+  __syncthreads();
+  open_draws<std::uint64_t, Form, ItemDraw, draw_tile>{job.positives, job.item_draw,   job.source,
+                                                       range.stream,  4 * first_quad, tile}
+      .settle_all();
+  if (whole) job.store(4 * quad - range.first, tile.items[threadIdx.x], range.is_aligned);
 }
 
 /// Queues count draws, the length of rows.range(). Does not allocate or wait. Throws backend_error.
 template <typename ItemDraw, typename Rows>
 void launch_draws(const device_view& data, std::uint64_t seed, const ItemDraw& item_draw, const Rows& rows,
                   const draw_target& target, std::uint64_t count, const launcher& on) {
-  switch (data.form) {
-    case membership_form::bitset:
-      return launch_draws_of(bitset_form{data.bitset}, data, seed, item_draw, rows, target, count, on);
-    case membership_form::bloom_filter:
-      return launch_draws_of(filter_form{data.filter, data.positives()}, data, seed, item_draw, rows, target, count,
-                             on);
-    default:
-      return launch_draws_of(search_form{data.csr}, data, seed, item_draw, rows, target, count, on);
-  }
+  visit_form(data, [&]<typename Form>(const Form& form) {
+    const draw_job<Form, ItemDraw, Rows> job{scheduled_source(seed),
+                                             {form, data.csr, data.item_count},
+                                             item_draw,
+                                             core::divider64::make(std::max(2U, target.negatives)),
+                                             rows,
+                                             target};
+    const std::uint64_t max_quads = count / 4 + 2;  // a range may cut quads at both ends
+    const auto grid = static_cast<unsigned>(core::ceil_div(max_quads, on.block_size));
+    on("launch of fill_negatives", fill_negatives<Form, ItemDraw, Rows>, dim3(grid), job);
+  });
 }
 
 }  // namespace negpipe::cuda

@@ -47,6 +47,8 @@ __global__ void fill_padding_negatives(const __grid_constant__ row_job job, std:
 
 // Rows of the pairwise layout, whose users are in the column that fill_rows wrote.
 struct pair_rows {
+  static constexpr bool may_be_empty = false;
+
   draw_range span;
   const std::int32_t* users;
 
@@ -60,9 +62,8 @@ void launch_negatives(const row_job& rows, const device_view& data, std::uint64_
   const core::pair_pointers& columns = rows.columns;
   const std::uint64_t first = rows.first * negatives;
   const std::uint64_t end = first + row_count * negatives;
-  const pair_rows drawn{{core::pair_stream(rows.key.cycle), first, end,
-                         first % 4 == 0 && end % 4 == 0 && stores_quads(columns.negatives, columns.item_width)},
-                        columns.users};
+  const bool is_aligned = first % 4 == 0 && stores_quads(columns.negatives, columns.item_width);
+  const pair_rows drawn{{core::pair_stream(rows.key.cycle), first, end, is_aligned}, columns.users};
   const draw_target target{columns.negatives, columns.item_width, negatives};
   if (rows.plan.weights.is_set()) {
     launch_draws(data, rows.plan.seed, rows.plan.weights, drawn, target, end - first, on);

@@ -43,7 +43,7 @@ void find_positives_async(const free_source& source, const id_values& users, con
   const device_view& data = source.data;
   const std::uint64_t count = row_count * columns;
   if (count == 0 && !on.load_only) return;
-  const auto launch = [&]<typename Form>(const Form& form) {
+  visit_form(data, [&]<typename Form>(const Form& form) {
     const lookup_job<Form> job{form,
                                data.user_count,
                                data.item_count,
@@ -56,15 +56,7 @@ void find_positives_async(const free_source& source, const id_values& users, con
                                found,
                                source.problems};
     on("launch of find_positives", find_positives<Form>, dim3(grid_for(core::ceil_div(count, on.block_size))), job);
-  };
-  switch (data.form) {
-    case membership_form::bitset:
-      return launch(bitset_form{data.bitset});
-    case membership_form::bloom_filter:
-      return launch(filter_form{data.filter, data.positives()});
-    default:
-      return launch(search_form{data.csr});
-  }
+  });
 }
 
 }  // namespace negpipe::cuda

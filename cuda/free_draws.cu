@@ -43,6 +43,8 @@ __device__ std::uint64_t offset_of(const free_call& call) {
 
 // The rows of draw_quads.hpp.
 struct free_rows {
+  static constexpr bool may_be_empty = true;
+
   user_rows rows;
   free_call call;
   std::uint64_t value_count;
@@ -166,7 +168,7 @@ void draw_free_async(const free_source& source, const free_call& call, const id_
   const user_rows rows{users, source.data.user_count, source.problems};
   const std::uint64_t count = user_count * call.negatives;
   with_draw(source, [&]<typename ItemDraw>(const ItemDraw& item_draw) {
-    const free_rows all{rows, call, count, count % 4 == 0 && stores_quads(out, item_type::int32)};
+    const free_rows all{rows, call, count, stores_quads(out, item_type::int32)};
     launch_draws(source.data, source.seed, item_draw, all, {out, item_type::int32, call.negatives}, count, on);
     launch_replacement(element_job<core::positives_view, ItemDraw, user_rows>{{source.seed},
                                                                               source.data.positives(),

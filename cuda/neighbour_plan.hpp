@@ -4,7 +4,6 @@
 #include <cstdint>
 
 #include "negpipe/core/arith.hpp"
-#include "negpipe/core/bounded.hpp"
 #include "negpipe/core/divide.hpp"
 #include "negpipe/core/hd.hpp"
 #include "negpipe/core/permutation.hpp"
@@ -27,7 +26,6 @@ struct alignas(16) neighbour_plan {
   Position positive_count;
   Position minus_positive_count;  ///< negated for the same reason
   divider by_positives;
-  core::bounded32 item_draw;
   Position minus_epoch_points;  ///< P * (1 + K), negated for the same reason
   divider by_epoch;
   std::uint32_t epochs;
@@ -50,7 +48,6 @@ struct alignas(16) neighbour_plan {
             positives,
             Position{0} - positives,
             divider::make(positives),
-            plan.item_draw,
             Position{0} - epoch,
             divider::make(epoch),
             plan.epochs};

@@ -6,8 +6,8 @@
 #include <cstdint>
 
 #include "bits.hpp"
+#include "first_candidates.hpp"
 #include "neighbour_plan.hpp"
-#include "negpipe/core/bounded.hpp"
 #include "negpipe/core/counter.hpp"
 #include "negpipe/core/hd.hpp"
 #include "negpipe/core/permutation.hpp"
@@ -94,46 +94,40 @@ NEGPIPE_HD void look_up_irregular(const packed_entry<Layout> (&entry)[4], const 
   }
 }
 
-/// Leaves negatives whose first word the bounded draw rejects unsettled, as if the candidate were a positive of the
-/// user.
-NEGPIPE_HD inline void refuse_rejected(core::bounded32 item_draw, const core::random_block& block,
-                                       const std::int32_t (&own)[4], neighbours& out) {
+/// Makes labels and items of four points with known users: their own items, or the first candidates. Leaves negatives
+/// whose first word is rejected unsettled, as if the candidate were a positive of the user.
+template <typename Position, typename ItemDraw, typename Membership>
+NEGPIPE_HD void draw_first(const neighbour_plan<Position>& plan, const ItemDraw& item_draw, const Position (&image)[4],
+                           const std::int32_t (&own)[4], const core::random_block& block, const Membership& membership,
+                           neighbours& out) {
+  std::uint32_t label[4];
+  NEGPIPE_UNROLL
+  for (std::uint32_t j = 0; j < 4; ++j) label[j] = image[j] < plan.positive_count ? 1U << 8 * j : 0;
+  const first_candidates<ItemDraw> first(item_draw, block, label);
+  NEGPIPE_UNROLL
+  for (std::uint32_t j = 0; j < 4; ++j) {
+    out.labels |= label[j];
+    const std::uint32_t doubt = membership.ask(user_id{out.user[j]}, first.item[j], label[j]);
+    out.unsettled = with_bit(out.unsettled, j, doubt);
+    out.item[j] = label[j] != 0 ? own[j] : first.item[j];
+  }
+  if (!first.has_rejected()) return;
   NEGPIPE_UNROLL
   for (int j = 0; j < 4; ++j) {
-    std::uint32_t ignored = 0;
-    if ((out.labels >> 8 * j & 1U) != 0 || item_draw(block.word[j], ignored)) continue;
+    if (label[j] != 0 || !first.is_rejected(j)) continue;
     out.item[j] = own[j];
     out.unsettled |= 1U << j;
   }
 }
 
-/// Makes labels and items of four points with known users: their own items, or the first candidates.
-template <typename Position, typename Membership>
-NEGPIPE_HD void draw_first(const neighbour_plan<Position>& plan, const Position (&image)[4],
-                           const std::int32_t (&own)[4], const core::random_block& block, const Membership& membership,
-                           neighbours& out) {
-  std::uint32_t least = ~0U;
-  NEGPIPE_UNROLL
-  for (std::uint32_t j = 0; j < 4; ++j) {
-    std::uint32_t candidate = 0;
-    least = lesser(least, plan.item_draw.low_half(block.word[j]));
-    plan.item_draw(block.word[j], candidate);
-    const std::uint32_t label = image[j] < plan.positive_count ? 1U << 8 * j : 0;
-    out.labels |= label;
-    const std::uint32_t doubt = membership.ask(user_id{out.user[j]}, static_cast<std::int32_t>(candidate), label);
-    out.unsettled = with_bit(out.unsettled, j, doubt);
-    out.item[j] = label != 0 ? own[j] : static_cast<std::int32_t>(candidate);
-  }
-  if (least < plan.item_draw.threshold) refuse_rejected(plan.item_draw, block, own, out);
-}
-
 /// Makes points 4 * quad .. 4 * quad + 3 of a cycle, all below plan.point_count, from words packed in the Layout.
+/// item_draw: see first_candidates.
 /// membership.ask(user, item, label) answers in its lowest bit: 0 if label is not 0 or the item is certainly not a
 /// positive of the user, else 1.
-template <typename Layout, typename Position, typename Membership, typename Source>
-NEGPIPE_HD neighbours points_at(const neighbour_plan<Position>& plan, const core::cycle_key& key,
-                                const packed_word* packed, const core::csr_view& csr, const Membership& membership,
-                                Position quad, Source source) {
+template <typename Layout, typename Position, typename ItemDraw, typename Membership, typename Source>
+NEGPIPE_HD neighbours points_at(const neighbour_plan<Position>& plan, const ItemDraw& item_draw,
+                                const core::cycle_key& key, const packed_word* packed, const core::csr_view& csr,
+                                const Membership& membership, Position quad, Source source) {
   Position image[4];
   permute_neighbours(plan, key.order, 4 * quad, image);
   if (plan.epochs > 1) {
@@ -161,7 +155,7 @@ NEGPIPE_HD neighbours points_at(const neighbour_plan<Position>& plan, const core
     own[j] = entry[j].item();
   }
   if ((any_part & packed_word::irregular) != 0) look_up_irregular(entry, positive, csr, out.user, own);
-  draw_first(plan, image, own, block, membership, out);
+  draw_first(plan, item_draw, image, own, block, membership, out);
   return out;
 }
 

@@ -7,7 +7,9 @@
 
 #include "device.hpp"
 #include "device_dataset.hpp"
+#include "device_weights.hpp"
 #include "equality/reference_columns.hpp"
+#include "negpipe/item_weights.hpp"
 #include "negpipe/plan.hpp"
 #include "negpipe/positives.hpp"
 #include "support/datasets.hpp"
@@ -92,6 +94,31 @@ TEST_F(fill_points, every_form_and_block_size_equals_core) {
                                 {stream->get(), block_size});
       ASSERT_EQ(difference(found, plan, key, index, 40'000, found.count), "")
           << cuda::name_of(form) << ", block size " << block_size;
+    }
+  }
+}
+
+// One item has most of the weight, so that users who have it draw by rank; one word in 16 is rejected.
+TEST_F(fill_points, weighted_draws_of_every_form_and_width_equal_core) {
+  for (const std::int32_t item_count : {12'000, 70'000}) {
+    const dataset data = random_dataset({700, 0, 1, 2000, 3000, 20, 0, 2999, 9000, 11'500}, item_count, 5);
+    const positives_index index(data);
+    std::vector<std::uint32_t> numbers(static_cast<std::size_t>(item_count));
+    for (std::uint32_t i = 0; i < numbers.size(); ++i) numbers[i] = i % 7 == 0 ? 0 : i % 1000;
+    numbers[static_cast<std::size_t>(data.positive_items()[0])] = 2'000'000'000;
+    const dataset_weights weights(data, item_weights(std::move(numbers)));
+    const cuda::device_weights on_device(weights, data.positive_count(), *memory, stream->get());
+    training_plan plan = plan_training(data, {5, 4, 1, 4099, padding_policy::resample});
+    const core::cycle_key key = make_cycle_key(plan, 3);
+    for (const membership_form form : every_form) {
+      const auto device = make(index, form);
+      for (const std::uint64_t first : {std::uint64_t{40'001}, plan.padded_count() - 9000}) {
+        device_columns found(9000, 1, item_type_for(item_count), false, *memory, stream->get());
+        plan.weights = on_device.draw();
+        cuda::fill_training_async(plan, key, device.view(), first, found.count, found.columns(), {stream->get()});
+        plan.weights = *weights.draw();
+        ASSERT_EQ(difference(found, plan, key, index, first, found.count), "") << cuda::name_of(form) << ", " << first;
+      }
     }
   }
 }

@@ -140,7 +140,7 @@ void expect_neighbours(const dataset& data, const training_options& options, std
   constexpr std::uint32_t item_mask = ~0U >> (32 - Layout::item_bits);
   std::uint64_t unsettled = 0;
   for (std::uint64_t p = first; p < first + count; p += 4) {
-    const auto made = points_at<Layout>(prepared, key, words.data(), view.csr, exact{view},
+    const auto made = points_at<Layout>(prepared, plan.item_draw, key, words.data(), view.csr, exact{view},
                                         static_cast<Position>(p / 4), source);
     for (std::uint32_t j = 0; j < 4; ++j) {
       const point wanted = point_at(plan, key, view, p + j, source);
@@ -195,8 +195,8 @@ TEST(neighbours, a_rejected_word_stays_unsettled) {
   const philox_source source{plan.seed};
   std::uint64_t rejected = 0;
   for (std::uint32_t quad = 0; quad < 5000; ++quad) {
-    const auto made =
-        points_at<wide_layout>(prepared, key, words.data(), index.view().csr, exact{index.view()}, quad, source);
+    const auto made = points_at<wide_layout>(prepared, plan.item_draw, key, words.data(), index.view().csr,
+                                             exact{index.view()}, quad, source);
     const auto block = source(make_counter(tag::train_draw, 0, quad, 0));
     for (std::uint32_t j = 0; j < 4; ++j) {
       std::uint32_t candidate = 0;

@@ -69,6 +69,15 @@ NEGPIPE_HD std::int32_t draw_by_rank(item_row row, std::int32_t item_count, draw
   return outside.item_at(draw_below(outside.mass(), stream.fallback, stream.cycle, position, source));
 }
 
+/// Draws an item outside a user's positives by rank, under the distribution of an item draw: what draw_negative does
+/// after its last attempt.
+template <typename Positives, typename ItemDraw, typename Source>
+NEGPIPE_HD std::int32_t draw_outside(const Positives& positives, user_id user, const ItemDraw& item_draw,
+                                     draw_stream stream, std::uint64_t position, Source source) {
+  const auto outside = items_outside(positives, user, item_draw);
+  return outside.item_at(draw_below(outside.mass(), stream.fallback, stream.cycle, position, source));
+}
+
 /// Makes one attempt of the draw at a position. Returns false if the candidate is rejected: because its word is, or
 /// because the item is one of the user's positives.
 template <typename Positives, typename ItemDraw, typename Source>
@@ -93,8 +102,7 @@ NEGPIPE_HD std::int32_t draw_negative(const Positives& positives, user_id user, 
     std::int32_t item = 0;
     if (try_candidate(positives, user, item_draw, stream, position, attempt, source, item)) return item;
   }
-  const auto outside = items_outside(positives, user, item_draw);
-  return outside.item_at(draw_below(outside.mass(), stream.fallback, stream.cycle, position, source));
+  return draw_outside(positives, user, item_draw, stream, position, source);
 }
 
 }  // namespace negpipe::core

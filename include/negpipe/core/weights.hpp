@@ -17,8 +17,8 @@
 
 namespace negpipe::core {
 
-/// One column of the alias table. A column that belongs to one item has that item as alias.
-struct alias_column {
+/// One column of the alias table, aligned to be read at once. A column that belongs to one item has that item as alias.
+struct alignas(8) alias_column {
   std::uint32_t cutoff;  ///< words of the column below it belong to the item of the column's number
   std::uint32_t alias;   ///< the other words' item; item_count: rejected
 };
