@@ -114,7 +114,8 @@ def test_random_access_filling_and_states_give_the_batches_of_the_iteration(shar
         next(iterator)
     other = negpipe.TrainLoader(shards, BATCH, seed=7, rank=0, world_size=1)
     assert other.state_dict() == {**first.state_dict(), "batch": 0}
-    for resumed in (pickle.loads(pickle.dumps(first)), negpipe.TrainLoader(shards, BATCH, seed=7, rank=1, world_size=2)):
+    new = negpipe.TrainLoader(shards, BATCH, seed=7, rank=1, world_size=2)
+    for resumed in (pickle.loads(pickle.dumps(first)), new):
         resumed.load_state_dict(first.state_dict())
         assert_equal(list(resumed), wanted[-2:])
 
