@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 import pytest
-from batches import BATCH_SIZE, assert_equal, copied
+from batches import BATCH_SIZE, assert_equal, copied, joined
 from batches import data as data, loader as loader
 
 import negpipe
@@ -214,6 +214,17 @@ def test_random_access_equals_iteration(loader):
     loader.set_epoch(2)
     assert_equal([loader[i] for i in (3, 0, -1)], [epoch[3], epoch[0], epoch[-1]])
     assert_equal(list(loader), epoch)
+
+
+def test_batches_past_2_to_the_40_points_equal_those_of_one_point(data):
+    options = {"seed": 42, "num_negatives": 2**30}
+    number = 2**40 // BATCH_SIZE + 1
+    wanted = [negpipe.TrainLoader(data, BATCH_SIZE, **options).batch(7, number)]
+    points = negpipe.TrainLoader(data, 1, **options)
+    assert_equal(joined([[points.batch(7, number * BATCH_SIZE + i)] for i in range(BATCH_SIZE)]), wanted)
+    ranks = [negpipe.TrainLoader(data, BATCH_SIZE, rank=r, world_size=3, **options) for r in range(3)]
+    assert_equal(joined([[rank.batch(7, number)] for rank in ranks]), wanted)
+    assert_equal([next(ranks[1]._iterate(7, number))], [ranks[1].batch(7, number)])
 
 
 @pytest.mark.parametrize("prefetch", [0, 1, 2, 7, 100])
