@@ -56,9 +56,9 @@ void add_generation_options(CLI::App& command, generation_arguments& arguments) 
   command.add_option("--batch-size", arguments.sampling.batch_size, "points (pairwise: rows) in a training batch")
       ->capture_default_str();
   command
-      .add_option("--eval-batch-size", arguments.evaluation.batch_size,
-                  "rows times (1 + --eval-negatives) in an evaluation batch")
-      ->capture_default_str();
+      .add_option("--eval-batch-size", arguments.eval_batch_size,
+                  "rows times (1 + --eval-negatives) in an evaluation batch; the default is rounded to whole rows")
+      ->default_str(std::to_string(arguments.evaluation.batch_size));
   command.add_option("--num-neg", arguments.sampling.negatives, "negatives for each positive")->capture_default_str();
   command.add_option("--eval-negatives", arguments.evaluation.negatives, "negatives for each evaluated user")
       ->capture_default_str();
@@ -156,6 +156,31 @@ item_weights find_for_evaluation(const Find& find) {
   }
 }
 
+void refuse_without_evaluation(const distribution_arguments& arguments) {
+  const auto refuse = [](const char* field) {
+    throw option_error(field, "has no effect with `no_eval`; leave one of them out");
+  };
+  if (arguments.kind != distribution_kind::uniform) refuse("eval_distribution");
+  if (arguments.alpha) refuse("eval_alpha");
+  if (!arguments.weights.empty()) refuse("eval_weights");
+}
+
+/// Returns the evaluation batch size: by default a multiple of the row length, at least one row.
+std::uint64_t find_eval_batch_size(const generation_arguments& arguments) {
+  if (arguments.eval_batch_size) return *arguments.eval_batch_size;
+  const std::uint64_t row = arguments.evaluation.negatives + std::uint64_t{1};
+  return std::max(row, evaluation_options{}.batch_size / row * row);
+}
+
+/// Refuses early, with advice that only the program can give.
+void check_evaluation(const dataset& data, const generation_arguments& arguments) {
+  try {
+    static_cast<void>(plan_evaluation(data, arguments.evaluation, *arguments.seed));
+  } catch (const infeasible_error& failure) {
+    throw infeasible_error(std::string(failure.what()) + "; or write no evaluation data (`no_eval`)");
+  }
+}
+
 }  // namespace
 
 item_weights load_eval_weights(const std::filesystem::path& path) {
@@ -170,14 +195,19 @@ void settle_generation(generation_arguments& arguments, const dataset& data,
   }
   arguments.sampling.seed = *arguments.seed;
   arguments.sampling.weights = find_weights(arguments.negatives, data);
+  if (arguments.no_evaluation) refuse_without_evaluation(arguments.eval_negatives);
   arguments.evaluation.weights = find_for_evaluation([&] { return find_weights(arguments.eval_negatives, data); });
+  arguments.evaluation.batch_size = find_eval_batch_size(arguments);
   const auto say_digest = [&](const char* what, const item_weights& weights) {
     if (!weights.is_uniform()) say(fmt::format("{}: MD5 {}, recorded in ready.json", what, weights.digest()));
   };
   say_digest("weights of the items", arguments.sampling.weights);
-  if (!arguments.no_evaluation) say_digest("weights of the items for evaluation", arguments.evaluation.weights);
   arguments.sampling.threads = arguments.common.threads;
-  if (!arguments.no_evaluation) arguments.sampling.evaluation = arguments.evaluation;
+  if (!arguments.no_evaluation) {
+    say_digest("weights of the items for evaluation", arguments.evaluation.weights);
+    check_evaluation(data, arguments);
+    arguments.sampling.evaluation = arguments.evaluation;
+  }
   if (arguments.sampling.evaluation && arguments.evaluation.infeasible != infeasible_policy::error) {
     note_skipped(data, arguments.evaluation, say);
   }

@@ -31,6 +31,7 @@ struct generation_arguments {
   sampler_options sampling;
   evaluation_options evaluation;
   std::optional<std::uint64_t> seed;
+  std::optional<std::uint64_t> eval_batch_size;  ///< of evaluation; none: its default, rounded to whole rows
   bool no_evaluation = false;
   distribution_arguments negatives{.default_alpha = 0.75};       ///< of training
   distribution_arguments eval_negatives{.default_alpha = 1};     ///< of evaluation
@@ -46,7 +47,7 @@ void add_generation_options(CLI::App& command, generation_arguments& arguments);
 item_weights load_eval_weights(const std::filesystem::path& path);
 
 /// Fills arguments.sampling from the other arguments. Draws a seed if none was given. Calls say with notes for the user
-/// about the seed, users without evaluation, and --mlperf.
+/// about the seed, users without evaluation, and --mlperf. Throws option_error, infeasible_error.
 void settle_generation(generation_arguments& arguments, const dataset& data,
                        const std::function<void(const std::string&)>& say);
 

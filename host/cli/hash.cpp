@@ -29,7 +29,9 @@ void run_hash(const hash_arguments& arguments) {
     text += fmt::format("{}: {} batches, all {}, first {}\n", hash.name, hash.batch_count, hash.all_batches,
                         hash.first_batch);
   }
-  print_outcome(arguments.common, summary, text);
+  common_options shown = arguments.common;
+  shown.quiet = false;  // the hashes are the result
+  print_outcome(shown, summary, text);
 }
 
 }  // namespace

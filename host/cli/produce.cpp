@@ -76,7 +76,7 @@ void apply_flags(const CLI::App& command, const legacy_flags& flags, produce_arg
   take(command, "--num-neg", "num_neg", flags.num_neg, sampling.negatives);
   take(command, "--epochs-per-cycle", "epochs_per_cycle", flags.epochs_per_cycle, sampling.epochs_per_cycle);
   take(command, "--batch-size", "train_batch_size", flags.train_batch_size, sampling.batch_size);
-  take(command, "--eval-batch-size", "eval_batch_size", flags.eval_batch_size, generation.evaluation.batch_size);
+  take(command, "--eval-batch-size", "eval_batch_size", flags.eval_batch_size, generation.eval_batch_size);
   take(command, "--seed", "seed", flags.seed, generation.seed);
   take(command, "--mlperf", "ml_perf", flags.ml_perf, generation.evaluation.mlperf);
 }

@@ -52,6 +52,9 @@ std::filesystem::path spill_folder(const synth_arguments& arguments, const synth
 }
 
 void run_synth(synth_arguments& arguments) {
+  if (arguments.csv == "-") {
+    throw option_error("csv", "standard output cannot be staged; give a file (a file named \"-\" is ./-)");
+  }
   synth_options options = shape_of(arguments);
   if (arguments.csv.empty()) {
     dataset::check_path(arguments.out, arguments.replace);

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
 #include <functional>
@@ -38,16 +39,26 @@ constexpr std::uint32_t item_draws = 0;     // index = interaction
 constexpr std::uint32_t heldout_draws = 1;  // index = user
 constexpr std::uint32_t user_order = 2;     // index = 0
 
+// Endings of files that are not plain text: readers would choose a format by them.
+constexpr std::array<std::string_view, 7> binary_endings{".gz", ".zst", ".zip", ".bz2", ".xz", ".lz4", ".parquet"};
+
 void check(const synth_options& options) {
   const auto users = static_cast<std::uint64_t>(std::max(options.users, 0));
   const auto items = static_cast<std::uint64_t>(std::max(options.items, 0));
   if (users == 0 || items == 0) throw option_error("synth: users and items must be at least 1");
+  const std::uint64_t min_items = std::max(options.min_ratings, 2U);
+  if (items < min_items) {
+    throw option_error("items", fmt::format("{} given, at least {} wanted, because {}", items, min_items,
+                                            min_items == options.min_ratings
+                                                ? "each user rates as many different ones (`min_ratings`)"
+                                                : "some user has a training item and a held-out one"));
+  }
   const std::uint64_t least = std::max({users * options.min_ratings, items, users + 1});
-  if (options.min_ratings > items || options.interactions < least || options.interactions > users * items) {
-    throw option_error(
-        fmt::format("synth: {} users and {} items cannot have {} interactions with at least {} per user; "
-                    "wanted between {} and {}, and at least as many items as ratings per user",
-                    users, items, options.interactions, options.min_ratings, least, users * items));
+  if (options.interactions < least || options.interactions > users * items) {
+    throw option_error("interactions", fmt::format("{} given, {} to {} wanted for {} users with at least {} each "
+                                                   "(`min_ratings`), and {} items",
+                                                   options.interactions, least, users * items, users,
+                                                   options.min_ratings, items));
   }
 }
 
@@ -348,6 +359,11 @@ dataset synthesize(const synth_options& options, const run_control& control, con
 }
 
 void check_paths(const std::filesystem::path& folder, const std::filesystem::path& csv, bool replace) {
+  const std::string ending = csv.extension().string();
+  if (std::ranges::find(binary_endings, ending) != binary_endings.end()) {
+    throw option_error("csv", fmt::format("{} ends in {}, but ratings are written as plain text; leave {} out",
+                                          csv.string(), ending, ending));
+  }
   dataset::check_path(folder, replace, csv);
   support::check_output_file(csv, replace);
 }

@@ -1,12 +1,14 @@
 #include "negpipe/plan.hpp"
 
-#include <fmt/core.h>
+#include <fmt/format.h>
 #include <sys/random.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <limits>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "negpipe/error.hpp"
 
@@ -146,8 +148,8 @@ evaluated_users users_of(const dataset& data, const evaluation_options& options)
     const std::size_t count = set.of(user).size();
     if (count > 1) {
       throw infeasible_error(fmt::format(
-          "user {} has {} held-out items; sampled evaluation rows need exactly one per user: leave them out "
-          "(`no_eval`) and rank all items, or prepare the dataset with `split` leave-one-out or leave-two-out",
+          "user {} has {} held-out items; sampled evaluation rows need exactly one per user: rank all items instead, "
+          "or prepare the dataset with `split` leave-one-out or leave-two-out",
           users.name_of(user), count));
     }
     std::int64_t left = drawable.count() - drawable.count_in(training.of(user));
@@ -166,6 +168,15 @@ std::vector<std::int32_t> skipped_users(const evaluated_users& users, const eval
     if (users.items_left[user] < wanted) skipped.push_back(static_cast<std::int32_t>(user));
   }
   return skipped;
+}
+
+/// Returns "; " and what makes an evaluation feasible in which users have too few items left; empty if nothing does.
+std::string advice_for(const evaluation_options& options, bool nobody_is_left) {
+  std::vector<std::string_view> advice;
+  if (!options.weights.is_uniform()) advice.emplace_back("give more items a positive weight (`eval_weights`)");
+  if (!nobody_is_left) advice.emplace_back("skip these users (`eval_infeasible`)");
+  if (!options.mlperf) advice.emplace_back("ask for fewer (`eval_negatives`), or draw with replacement (`mlperf`)");
+  return fmt::format("{}{}", advice.empty() ? "" : "; ", fmt::join(advice, ", or "));
 }
 
 /// Throws infeasible_error if the policy does not allow this many users without enough items, or if nobody is left.
@@ -187,13 +198,10 @@ void check_feasible(const evaluated_users& users, const evaluation_options& opti
   if (!nobody && (lacking == 0 || options.infeasible != infeasible_policy::error)) return;
   if (lacking == 0) throw infeasible_error("no user has a held-out item in the set; evaluate another one");
   throw infeasible_error(fmt::format(
-      "{} {}evaluation negatives per user wanted, but {} of {} users have {} items {}left: {}{}; {}{}{}or leave "
-      "evaluation out (`no_eval`)",
+      "{} {}evaluation negatives per user wanted, but {} of {} users have {} items {}left: {}{}{}",
       options.negatives, options.mlperf ? "" : "distinct ", lacking, user_count, options.mlperf ? "no" : "fewer",
       options.weights.is_uniform() ? "" : "of positive weight ", named, lacking > max_named ? ", ..." : "",
-      options.weights.is_uniform() ? "" : "give more items a positive weight (`eval_weights`), ",
-      nobody ? "" : "skip these users (`eval_infeasible`), ",
-      options.mlperf ? "" : "ask for fewer (`eval_negatives`), draw with replacement (`mlperf`), "));
+      advice_for(options, nobody)));
 }
 
 evaluation_plan plan_evaluation(const evaluated_users& users, std::int32_t item_count,

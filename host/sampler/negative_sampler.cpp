@@ -97,6 +97,7 @@ struct negative_sampler::state {
   void replace_taken(std::span<const std::int32_t> users, const draw_call& call, std::uint64_t begin,
                      std::uint64_t end, std::int32_t* out) const;
   double log_mass(std::int32_t user) const;
+  const char* of_positive_weight() const { return weights.draw() == nullptr ? "" : " of positive weight"; }
 };
 
 namespace {
@@ -122,6 +123,14 @@ void check_distinct(const draw_call& call, std::int32_t item_count) {
   if (!call.distinct || call.negatives <= static_cast<std::uint32_t>(item_count)) return;
   throw infeasible_error(fmt::format("{} distinct negatives wanted, but the dataset has only {} items. Draw fewer",
                                      call.negatives, item_count));
+}
+
+// Parts of messages about too few items.
+const char* outside_excluded(const draw_call& call) {
+  return call.excluded.empty() ? "" : " outside the excluded items";
+}
+const char* advice_for(const draw_call& call) {
+  return call.excluded.empty() ? "Draw fewer" : "Draw fewer, or exclude fewer items";
 }
 
 }  // namespace
@@ -164,10 +173,9 @@ void negative_sampler::state::replace_taken(std::span<const std::int32_t> users,
                     std::span(out + row * call.negatives, call.negatives));
     });
     if (made == call.negatives) continue;
-    throw infeasible_error(fmt::format("user {}, given at index {}, has only {} {}negatives{} left; {} wanted. Draw "
-                                       "fewer, or exclude fewer items", users[row], row, made,
-                                       call.distinct ? "distinct " : "",
-                                       width == 0 ? "" : " outside the excluded items", call.negatives));
+    throw infeasible_error(fmt::format("user {}, given at index {}, has only {} {}negatives{}{} left; {} wanted. {}",
+                                       users[row], row, made, call.distinct ? "distinct " : "", of_positive_weight(),
+                                       outside_excluded(call), call.negatives, advice_for(call)));
   }
 }
 
@@ -220,8 +228,9 @@ void negative_sampler::sample_shared(const draw_call& call, std::span<std::int32
     return repair(nobody, user_id{0}, draw, stream, call.offset, {call.excluded, call.distinct}, out);
   });
   if (made == call.negatives) return;
-  throw infeasible_error(fmt::format("there are only {} {}items outside the excluded ones; {} wanted. Draw fewer, or "
-                                     "exclude fewer items", made, call.distinct ? "distinct " : "", call.negatives));
+  throw infeasible_error(fmt::format("there are only {} {}items{}{}; {} wanted. {}", made,
+                                     call.distinct ? "distinct " : "", s.of_positive_weight(), outside_excluded(call),
+                                     call.negatives, advice_for(call)));
 }
 
 void negative_sampler::contains(std::span<const std::int32_t> users, std::span<const std::int32_t> items,

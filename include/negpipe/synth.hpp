@@ -34,7 +34,8 @@ synth_options synth_shape(std::string_view name);
 dataset synthesize(const synth_options& options, const run_control& control = {},
                    const std::filesystem::path& csv = {}, const std::filesystem::path& spill = {});
 
-/// Checks early, before the dataset is made: throws what save_with_ratings would throw for the two paths.
+/// Checks early, before the dataset is made: throws what save_with_ratings would throw for the two paths, such as
+/// option_error for a csv that ends in .gz or .parquet: ratings are plain text.
 void check_paths(const std::filesystem::path& folder, const std::filesystem::path& csv, bool replace = false);
 
 /// Saves a dataset of synthesize like dataset::save, and its ratings. Both are complete on disk under hidden names

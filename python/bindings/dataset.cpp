@@ -273,20 +273,24 @@ nb::tuple from_columns(const table_columns& table, const std::optional<table_col
   return nb::make_tuple(std::move(made), to_dict(summary));
 }
 
-/// The stream in a capsule of __arrow_c_stream__, which keeps and releases it.
-arrow_table stream_in(const nb::capsule& capsule, std::string_view name) {
-  void* stream = PyCapsule_GetPointer(capsule.ptr(), "arrow_array_stream");
-  if (stream == nullptr) throw nb::python_error();
-  return {static_cast<ArrowArrayStream*>(stream), name};
+/// The stream in a capsule of __arrow_c_stream__, which keeps and releases it. argument: its name, for errors.
+arrow_table stream_in(const nb::object& capsule, std::string_view name, const char* argument) {
+  constexpr const char* kind = "arrow_array_stream";
+  if (PyCapsule_IsValid(capsule.ptr(), kind) == 0) {
+    const std::string found = nb::cast<std::string>(nb::repr(capsule));
+    throw nb::type_error((std::string("`") + argument + "`: __arrow_c_stream__ gave " + found +
+                          "; expected a capsule of the name " + kind).c_str());
+  }
+  return {static_cast<ArrowArrayStream*>(PyCapsule_GetPointer(capsule.ptr(), kind)), name};
 }
 
-nb::tuple from_arrow(const nb::capsule& table, const std::optional<nb::capsule>& test,
-                     const std::optional<nb::capsule>& validation, const std::string& name, const nb::dict& given) {
+nb::tuple from_arrow(const nb::object& table, const nb::object& test, const nb::object& validation,
+                     const std::string& name, const nb::dict& given) {
   const prepare_options options = options_from(given);
-  const arrow_table training = stream_in(table, name);
+  const arrow_table training = stream_in(table, name, "table");
   std::optional<arrow_split> split;
-  if (test) split = arrow_split{training, stream_in(*test, "test")};
-  if (split && validation) split->validation = stream_in(*validation, "validation");
+  if (!test.is_none()) split = arrow_split{training, stream_in(test, "test", "test")};
+  if (split && !validation.is_none()) split->validation = stream_in(validation, "validation", "validation");
   prepare_summary summary;
   dataset made = run_interruptibly([&](const run_control& control) {
     return split ? prepare(*split, options, control, &summary) : prepare(training, options, control, &summary);

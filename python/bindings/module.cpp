@@ -27,6 +27,7 @@ NB_MODULE(_native, module) {
   using namespace negpipe::python;
   module.attr("__version__") = negpipe::library_version;
   module.attr("stream_version") = negpipe::stream_version;
+  module.attr("max_shards") = negpipe::max_shards;
   module.def("backends", &backends, "(name, available, reason if not) of each kind of backend, best first.");
   bind_errors();
   bind_dataset(module);

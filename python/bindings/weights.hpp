@@ -5,9 +5,11 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "bindings.hpp"
+#include "negpipe/error.hpp"
 #include "negpipe/item_weights.hpp"
 
 namespace negpipe::python {
@@ -18,6 +20,10 @@ using weight_array = std::optional<nb::ndarray<const std::uint32_t, nb::ndim<1>,
 inline item_weights weights_of(const dataset& data, const weight_array& weights, std::optional<double> alpha) {
   if (alpha) return popularity_weights(data, *alpha);
   if (!weights) return {};
+  if (weights->size() != static_cast<std::size_t>(data.item_count())) {
+    throw option_error("weights", std::to_string(weights->size()) + " weights given; expected " +
+                                      std::to_string(data.item_count()) + ", one per item");
+  }
   return item_weights(std::vector<std::uint32_t>(weights->data(), weights->data() + weights->size()));
 }
 

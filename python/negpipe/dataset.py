@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from negpipe import _native, columns, errors, masking, tables
 from negpipe._ids import Ids, checked_indices
+from negpipe._numbers import checked_integer
 from negpipe.tables import Path
 
 
@@ -258,9 +259,9 @@ class Dataset:
         """Writes the dataset to a folder, which appears complete or not at all.
 
         overwrite: replace an existing dataset. shards: cut the arrays of users into that many files, by ranges of
-        users. Raises OptionError (a ValueError) if the path exists, FileError.
+        users; at most 10,000. Raises OptionError (a ValueError) if the path exists, FileError.
         """
-        self._native.save(folder, overwrite, shards)
+        self._native.save(folder, overwrite, checked_integer(shards, "shards", _native.max_shards))
 
     # ---- content
 

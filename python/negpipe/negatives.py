@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import os
 import sys
 import threading
@@ -13,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from negpipe import _native, columns, errors
+from negpipe._numbers import checked_integer, checked_number
 from negpipe.dataset import Dataset
 
 DEFAULT_ALPHA = 0.75
@@ -66,16 +66,19 @@ def _first_array(*values):
     return next((value for value in values if hasattr(value, "__dlpack__") and not isinstance(value, np.ndarray)), None)
 
 
-def _integer(value, what: str, limit: int) -> int:
-    number = operator.index(value.item() if getattr(value, "ndim", None) == 0 else value)
-    if not 0 <= number <= limit:
-        raise errors.OptionError(f"`{what}`: {number} given; expected 0 to {limit}")
-    return number
-
-
 def _number(value, what: str, limit: int):
     """A checked integer, or the given tensor of a CUDA device, which a kernel will read."""
-    return value if getattr(value, "is_cuda", False) else _integer(value, what, limit)
+    return value if getattr(value, "is_cuda", False) else checkedchecked_integer(value, what, limit)
+
+
+def _broadcast(users: np.ndarray, items: np.ndarray) -> list[np.ndarray]:
+    try:
+        return np.broadcast_arrays(users, items)
+    except ValueError:
+        raise errors.OptionError(
+            f"`users` {list(users.shape)} and `items` {list(items.shape)} do not broadcast to one shape; for each user "
+            "with each item give users[:, None]"
+        ) from None
 
 
 class NegativeSampler:
@@ -133,13 +136,13 @@ class NegativeSampler:
         self._on_devices: dict[int, Any] = {}
         self._making = threading.Lock()
         self._process = os.getpid()
-        self._bitset_budget = _integer(bitset_budget, "bitset_budget", 2**64 - 1)
+        self._bitset_budget = checked_integer(bitset_budget, "bitset_budget", 2**64 - 1)
         self._native = _native.negative_sampler(
             dataset._native,
-            seed=_integer(seed, "seed", 2**64 - 1),
+            seed=checked_integer(seed, "seed", 2**64 - 1),
             weights=given,
             alpha=self.alpha,
-            threads=_integer(threads, "threads", 4096),
+            threads=checked_integer(threads, "threads", 4096),
             bitset_budget=self._bitset_budget,
         )
 
@@ -220,7 +223,7 @@ class NegativeSampler:
         if distinct or exclude leave a user too few items; OptionError (a ValueError). For users on a CUDA device the
         first two are raised later, see check(); the rows have -1.
         """
-        count = _integer(num_negatives, "num_negatives", 2**32 - 1)
+        count = checked_integer(num_negatives, "num_negatives", 2**32 - 1)
         if distinct and count > self.dataset.num_items:  # before memory is allocated
             raise errors.InfeasibleError(
                 f"{count} distinct negatives wanted, but the dataset has only {self.dataset.num_items} items; draw "
@@ -251,14 +254,24 @@ class NegativeSampler:
                 raise errors.OptionError(
                     f"`exclude` has the shape {list(excluded.shape)}; expected {[*shape, 'X']}, or one that broadcasts"
                 ) from None
-        items = self._open().sample(
-            None if numbers is None else numbers.ravel(),
-            negatives=count,
-            at=_integer(at, "at", MAX_AT),
-            offset=_integer(offset, "offset", 2**64 - 1),
-            distinct=bool(distinct),
-            excluded=excluded.ravel(),
-        )
+        given = {
+            "negatives": count,
+            "at": checked_integer(at, "at", MAX_AT),
+            "offset": checked_integer(offset, "offset", 2**64 - 1),
+        }
+        try:
+            items = self._open().sample(
+                None if numbers is None else numbers.ravel(),
+                distinct=bool(distinct),
+                excluded=excluded.ravel(),
+                **given,
+            )
+        except MemoryError:
+            wanted = 4 * count * (1 if numbers is None else numbers.size)
+            raise MemoryError(
+                f"`num_negatives`: {count} given, for the shape {list(shape)} of users: {wanted:,} bytes, more than "
+                "the system gives this process; draw fewer, or a part of the users in each call (offset)"
+            ) from None
         return _like(items.reshape(*shape, count), kind)
 
     def contains(self, users, items):
@@ -269,22 +282,26 @@ class NegativeSampler:
         on_device = self._on_device(users, items)
         if on_device is not None:
             return on_device.contains(users, items)
-        both = np.broadcast_arrays(*self._numbers(users, items))
+        both = _broadcast(*self._numbers(users, items))
         found = self._open().contains(*map(np.atleast_1d, both)).view(bool)
         return _like(found.reshape(both[0].shape), _first_array(users, items))
 
     def masks(self, users, items, rows: int = 1024) -> Iterator[tuple[slice, Any]]:
         """The mask contains(users[:, None], items[None, :]) in tiles: yields (slice of users, bool [rows, items]).
 
-        Never holds the whole mask, which for a batch of 65,536 has 2^32 values.
+        users, items: integers [B] and [K]. Never holds the whole mask, which for a batch of 65,536 has 2^32 values.
+        Raises, at the first tile, what contains() raises, and OptionError (a ValueError) for other shapes.
         """
-        rows = max(1, _integer(rows, "rows", 2**31 - 1))
+        rows = max(1, checked_integer(rows, "rows", 2**31 - 1))
         on_device = self._on_device(users, items)
         if on_device is not None:
             users_array, items_array, kind = on_device.ids(users, "users"), on_device.ids(items, "items"), None
         else:
             users_array, items_array = self._numbers(users, items)
             kind = _first_array(users, items)
+        for what, array in (("users", users_array), ("items", items_array)):
+            if array.ndim != 1:
+                raise errors.OptionError(f"`{what}` has the shape {list(array.shape)}; expected one dimension")
         for begin in range(0, len(users_array), rows):
             part = slice(begin, min(begin + rows, len(users_array)))
             yield part, _like(self.contains(users_array[part, None], items_array[None, :]), kind)
@@ -297,7 +314,7 @@ class NegativeSampler:
         stands for shared draws: log w - log W. 0 for negative items. Computed by the CPU, which waits for tensors of a
         CUDA device.
         """
-        both = np.broadcast_arrays(*self._numbers(-1 if users is None else users, items))
+        both = _broadcast(*self._numbers(-1 if users is None else users, items))
         values = self._open().log_q(*map(np.atleast_1d, both))
         return _like(values.reshape(both[0].shape), _first_array(users, items))
 
@@ -329,7 +346,7 @@ def checked_distribution(
     if alpha is not None and distribution != "popularity":
         raise errors.OptionError("`alpha`: only distribution='popularity' takes it")
     if distribution == "popularity":
-        return float(default_alpha if alpha is None else alpha), None
+        return checked_number(default_alpha if alpha is None else alpha, "alpha"), None
     return None, None if weights is None else _checked_weights(weights)
 
 

@@ -75,7 +75,9 @@ def test_a_known_dataset_with_other_counts(ratings, tmp_path):
 
 def test_an_impossible_shape(tmp_path):
     shape = ("--users", 10, "--items", 30, "--positives", 301)
-    refuses(USAGE, "synth", *shape, "--out", tmp_path / "data", naming=["301"])
+    refuses(USAGE, "synth", *shape, "--out", tmp_path / "data", naming=["--positives: 301 given, 200 to 300 wanted"])
+    few = ("--users", 3, "--items", 4, "--positives", 5)
+    refuses(USAGE, "synth", *few, "--out", tmp_path / "data", naming=["--items: 4 given, at least 20", "--min-ratings"])
     assert list(tmp_path.iterdir()) == []
 
 

@@ -272,6 +272,13 @@ def test_other_inputs_and_outputs_of_a_run_are_not_replaced(ratings, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
+@pytest.mark.parametrize("name", ["-", "r.csv.gz", "r.parquet"])
+def test_ratings_are_not_written_under_a_misleading_name(name, tmp_path):
+    refuses(USAGE, "synth", *SHAPE, "--out", tmp_path / "data", "--csv", name, cwd=tmp_path, naming=["--csv"])
+    assert list(tmp_path.iterdir()) == []
+    negpipe("synth", *SHAPE, "--out", tmp_path / "data", "--csv", "./-", cwd=tmp_path)
+
+
 # ---- names and permissions
 
 @pytest.mark.parametrize("umask", [0o022, 0o077, 0o002], ids=oct)

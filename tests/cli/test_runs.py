@@ -231,6 +231,28 @@ def test_weights_of_evaluation_negatives_are_verified_with_the_same_file(dataset
             naming=["--eval-weights", "the given ones"])
 
 
+def test_the_default_evaluation_batch_has_whole_rows(dataset, tmp_path):
+    command = ("generate", dataset, "--batch-size", 512, "--seed", 1, "--out", tmp_path / "run", "--eval-negatives", 5)
+    negpipe(*command)
+    assert ready(tmp_path / "run/eval_data")["batch_size"] == 159_996
+    refuses(USAGE, *command, "--force", "--eval-batch-size", 160_000, naming=["--eval-batch-size", 160_002])
+
+
+@pytest.mark.parametrize("option", [("--eval-distribution", "popularity"), ("--eval-alpha", 1),
+                                    ("--eval-weights", "weights.npy")])
+def test_distributions_of_evaluation_are_refused_without_evaluation(option, dataset, tmp_path):
+    command = ("generate", dataset, "--out", tmp_path / "run", "--no-eval", *option)
+    refuses(USAGE, *command, naming=[option[0], "--no-eval"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_infeasible_evaluation_can_be_left_out(dataset, tmp_path):
+    many = small("--eval-negatives", 999, "--eval-batch-size", 1000)
+    command = ("generate", dataset, "--out", tmp_path / "run", *many)
+    refuses(INFEASIBLE, *command, naming=["--eval-negatives", "--mlperf", "--no-eval"])
+    negpipe(*command, "--no-eval")
+
+
 def test_wrong_evaluation_weights_are_refused_before_anything_is_written(dataset, tmp_path):
     items = json.loads((dataset / "dataset.json").read_text())["items"]
     numpy.save(tmp_path / "few.npy", numpy.ones(items - 1, int))

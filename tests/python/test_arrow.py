@@ -159,6 +159,18 @@ def test_nulls_are_missing_values_in_every_encoding():
             made(table(times=times))
 
 
+@pytest.mark.parametrize("argument", ["table", "test"])
+@pytest.mark.parametrize("stream", [7, table().schema.__arrow_c_schema__()])
+def test_a_stream_that_is_no_capsule_of_a_stream_is_refused(stream, argument):
+    class Odd:
+        def __arrow_c_stream__(self, requested_schema=None):
+            return stream
+
+    given = {"table": table(), argument: Odd()}
+    with pytest.raises(TypeError, match=f"`{argument}`: __arrow_c_stream__ gave .*; expected a capsule"):
+        made(given.pop("table"), **given)
+
+
 def test_many_rows_in_many_blocks_equal_arrays():
     draw = np.random.default_rng(5)
     users, items = draw.integers(0, 3000, 300_000), draw.integers(0, 5000, 300_000)

@@ -153,6 +153,13 @@ def test_a_split_by_time_refuses_times_that_are_floats():
         negpipe.Dataset.from_arrays([1, 1], [1, 2], [0.5, 1.5], min_ratings=1, split="time:1")
 
 
+@pytest.mark.parametrize("shards", [-1, 10_001, 2**40, 1.5, "2"])
+def test_a_wrong_number_of_shards_is_refused(shards, small, tmp_path):
+    with pytest.raises((errors.OptionError, TypeError), match=f"`shards`: {shards!r} given"):
+        small.save(tmp_path / "dataset", shards=shards)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_folders_are_saved_once_and_opened_again(small, tmp_path):
     small.save(tmp_path / "dataset")
     assert negpipe.Dataset.load(tmp_path / "dataset").digest == small.digest

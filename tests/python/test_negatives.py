@@ -291,11 +291,36 @@ def test_wrong_distributions_are_rejected(data, options):
         ("exclude", lambda draw: draw.sample([1], exclude=[0.5])),
         ("weights", lambda draw: negpipe.NegativeSampler(draw.dataset, weights=np.full(90, 2**63, np.uint64))),
         ("bitset_budget", lambda draw: negpipe.NegativeSampler(draw.dataset, bitset_budget=-1)),
+        ("num_negatives", lambda draw: draw.sample([1], 1.5)),
+        ("alpha", lambda draw: negpipe.NegativeSampler(draw.dataset, distribution="popularity", alpha="x")),
+        ("items", lambda draw: draw.contains([1, 2], [1, 2, 3])),
+        ("items", lambda draw: draw.log_q([1, 2], [1, 2, 3])),
+        ("users", lambda draw: next(draw.masks([[1, 2]], [3]))),
+        ("items", lambda draw: next(draw.masks([1, 2], 3))),
     ],
 )
 def test_messages_name_the_field(draw, field, call):
-    with pytest.raises((errors.OptionError, errors.OutOfRangeError), match=f"`{field}`"):
+    with pytest.raises((errors.OptionError, errors.OutOfRangeError, TypeError), match=f"`{field}`"):
         call(draw)
+
+
+def test_an_array_that_exceeds_memory_is_refused_with_its_size(draw):
+    users = np.zeros(2**16, int)
+    with pytest.raises(MemoryError, match=r"`num_negatives`: 4294967295 given.*1,125,899,906,580,480 bytes"):
+        draw.sample(users, 2**32 - 1)
+
+
+def test_weights_are_counted_against_the_items(data):
+    with pytest.raises(errors.OptionError, match="^weights: 0 weights given; expected 90, one per item"):
+        negpipe.NegativeSampler(data, weights=[])
+
+
+def test_messages_say_which_items_are_left(data):
+    weighted = negpipe.NegativeSampler(data, weights=[0] + [1] * 89)
+    with pytest.raises(errors.InfeasibleError, match="only 89 distinct items of positive weight; .*Draw fewer$"):
+        weighted.sample(None, 90, distinct=True, shared=True)
+    with pytest.raises(errors.InfeasibleError, match="only 88 distinct items of positive weight outside the excluded"):
+        weighted.sample(None, 90, distinct=True, shared=True, exclude=[5])
 
 
 def test_users_whose_other_items_weigh_0_are_named(data):
