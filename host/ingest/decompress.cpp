@@ -96,7 +96,7 @@ class decompressor : public byte_stream {
   bool at_end_ = false;
 };
 
-/// Unlike record's inflater, which reads mapped record files, takes its input in pieces and accepts zero padding.
+/// Unlike record's inflater, is given its input in pieces, and accepts zero padding.
 class gzip_decompressor final : public decompressor {
  public:
   gzip_decompressor(const std::string& name, std::unique_ptr<byte_stream> from) : decompressor(name, std::move(from)) {

@@ -5,13 +5,14 @@
 
 #include <algorithm>
 #include <new>
+#include <utility>
 
 #include "negpipe/error.hpp"
 
 namespace negpipe::record {
 
 struct inflater::state {
-  explicit state(std::span<const std::byte> compressed) : rest(compressed) {
+  explicit state(std::function<std::span<const std::byte>()> next_part) : next(std::move(next_part)) {
     constexpr int gzip_window_bits = 15 + 16;  // the largest window, in a gzip wrapper
     if (::inflateInit2(&stream, gzip_window_bits) != Z_OK) throw std::bad_alloc();
   }
@@ -19,9 +20,10 @@ struct inflater::state {
   state(const state&) = delete;
   state& operator=(const state&) = delete;
 
-  /// Passes zlib the next part of the input: its counters have 32 bits.
+  /// Passes zlib some more of the input: its counters have 32 bits.
   void refill() {
     constexpr std::size_t step = std::size_t{1} << 30;
+    if (rest.empty()) rest = next();
     const auto part = rest.first(std::min(step, rest.size()));
     // zlib's interface lacks const here.
     stream.next_in = reinterpret_cast<Bytef*>(const_cast<std::byte*>(part.data()));
@@ -29,15 +31,15 @@ struct inflater::state {
     rest = rest.subspan(part.size());
   }
 
-  std::span<const std::byte> rest;  ///< input that zlib has not been given yet
+  std::function<std::span<const std::byte>()> next;
+  std::span<const std::byte> rest;  ///< of the last part: what zlib has not been given yet
   z_stream stream{};
   bool between_members = false;
 };
 
-inflater::inflater(std::span<const std::byte> compressed) : state_(std::make_unique<state>(compressed)) {}
+inflater::inflater(std::function<std::span<const std::byte>()> next)
+    : state_(std::make_unique<state>(std::move(next))) {}
 inflater::~inflater() = default;
-
-std::size_t inflater::unused() const { return state_->rest.size() + state_->stream.avail_in; }
 
 std::size_t inflater::read(std::span<std::byte> to) {
   constexpr std::size_t step = std::size_t{1} << 30;

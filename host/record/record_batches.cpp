@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <cstdint>
+#include <cstring>
 #include <system_error>
 
 #include "batch_columns.hpp"
@@ -90,6 +92,22 @@ void record_batches::check_files() const {
   for (std::size_t i = 0; i < state_->files.size(); ++i) static_cast<void>(state_->checked_file(i));
 }
 
+namespace {
+
+/// Moves the values of each column to an address that is aligned to their type: by at most 3 bytes to the front, where
+/// the tags and lengths of their feature are, at least 4 bytes that nothing reads again.
+void align(std::span<const record_column> columns, std::span<std::span<const std::byte>> values) {
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const std::size_t excess = reinterpret_cast<std::uintptr_t>(values[i].data()) % columns[i].value_bytes;
+    if (excess == 0) continue;
+    auto* const from = const_cast<std::byte*>(values[i].data());  // in memory of the reader, which it allocated
+    std::memmove(from - excess, from, values[i].size());
+    values[i] = {from - excess, values[i].size()};
+  }
+}
+
+}  // namespace
+
 struct record_batch_reader::state {
   state(std::shared_ptr<const record_batches::state> of, std::size_t file)
       : batches(std::move(of)),
@@ -110,6 +128,8 @@ record_batch_reader::~record_batch_reader() = default;
 record_batch_reader::record_batch_reader(record_batch_reader&&) noexcept = default;
 record_batch_reader& record_batch_reader::operator=(record_batch_reader&&) noexcept = default;
 
+std::shared_ptr<const std::byte[]> record_batch_reader::share() { return state_->reader.share(); }
+
 bool record_batch_reader::next(std::vector<std::span<const std::byte>>& values) {
   state& s = *state_;
   std::span<const std::byte> payload;
@@ -127,6 +147,7 @@ bool record_batch_reader::next(std::vector<std::span<const std::byte>>& values) 
   } catch (const format_error& failure) {
     refuse(s.path, fmt::format("record {}: {}", s.count, failure.what()));
   }
+  align(s.batches->columns, values);
   ++s.count;
   return true;
 }

@@ -40,6 +40,8 @@ class file {
   int descriptor() const { return descriptor_; }
   const std::filesystem::path& path() const { return path_; }
   std::uint64_t size() const;
+  /// Fills to with the bytes from an offset on. Returns their number, less than to.size() only at the end of the file.
+  std::size_t read_at(std::uint64_t offset, std::span<std::byte> to) const;
   void write(std::span<const std::byte> bytes);
   /// Thread-safe for disjoint ranges.
   void write_at(std::uint64_t offset, std::span<const std::byte> bytes);

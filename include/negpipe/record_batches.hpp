@@ -47,7 +47,8 @@ class record_batches {
   std::shared_ptr<const state> state_;
 };
 
-/// Reads the batches of one record file. Memory is bounded by the size of a batch. Not thread-safe.
+/// Reads the batches of one record file. Memory is bounded by the size of a batch. A file that is changed meanwhile
+/// gives old or new values, or an error. Not thread-safe.
 class record_batch_reader {
  public:
   /// file < files().size(). Throws format_error unless it is a regular file of the size that ready.json lists, and
@@ -57,10 +58,13 @@ class record_batch_reader {
   record_batch_reader(record_batch_reader&&) noexcept;
   record_batch_reader& operator=(record_batch_reader&&) noexcept;
 
-  /// Reads the next batch: values[i] are those of columns()[i], valid until the next call. Returns false after the
-  /// last. Throws format_error (file, record, what was found and wanted), also for another number of records than
-  /// ready.json lists.
+  /// Reads the next batch: values[i] are those of columns()[i], aligned to their type, valid until the next call.
+  /// Returns false after the last. Throws format_error (file, record, what was found and wanted), also for another
+  /// number of records than ready.json lists, and io_error.
   bool next(std::vector<std::span<const std::byte>>& values);
+  /// Returns the memory of the last batch, which stays valid as long as it is held: the next call of next() reads into
+  /// other memory. Small batches share memory.
+  std::shared_ptr<const std::byte[]> share();
 
  private:
   struct state;

@@ -21,7 +21,7 @@ struct feature {
 };
 
 /// Reads the records of a file and checks both checksums of each. Memory is bounded by the largest allowed payload,
-/// compressed or not. Not thread-safe.
+/// compressed or not. A file that is changed meanwhile gives old or new bytes, or an error. Not thread-safe.
 class record_reader {
  public:
   /// Opens a file. Detects compression from the first bytes; payloads up to protobuf's 2 GiB. Throws io_error.
@@ -33,8 +33,11 @@ class record_reader {
   record_reader& operator=(record_reader&&) noexcept;
 
   /// Reads the next record. payload is valid until the next call. Returns false at the end of the file. Throws
-  /// format_error (file, record number, byte offset, what was found and wanted).
+  /// format_error (file, record number, byte offset, what was found and wanted), io_error.
   bool next(std::span<const std::byte>& payload);
+  /// Returns the memory of the last payload, which stays valid as long as it is held: the next call of next() reads
+  /// into other memory. Small records share memory.
+  std::shared_ptr<const std::byte[]> share();
 
  private:
   struct state;

@@ -1,10 +1,13 @@
 // RecordBatches and RecordReader: what negpipe.records is made of.
+#include <nanobind/ndarray.h>
 #include <nanobind/stl/filesystem.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
 #include <cstdint>
+#include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "bindings.hpp"
@@ -15,22 +18,57 @@ namespace negpipe::python {
 
 namespace {
 
-nb::bytes bytes_of(std::span<const std::byte> content) { return nb::bytes(content.data(), content.size()); }
+using shared_memory = std::shared_ptr<const std::byte[]>;
 
-/// The values of each column of the next batch, as bytes; None after the last.
-nb::object next_batch(record_batch_reader& reader) {
-  std::vector<std::span<const std::byte>> values;
-  bool found = false;
-  {
-    const nb::gil_scoped_release released;
-    found = reader.next(values);
-  }
-  if (!found) return nb::none();
-  nb::list columns;
-  for (const auto& column : values) columns.append(bytes_of(column));
-  return columns;
+/// Keeps memory alive as long as an array over it.
+nb::capsule owner_of(shared_memory memory) {
+  return {new shared_memory(std::move(memory)), [](void* held) noexcept { delete static_cast<shared_memory*>(held); }};
 }
 
+/// A read-only NumPy array.
+template <typename T>
+nb::object array_over(std::span<const std::byte> values, const std::vector<std::size_t>& shape,
+                      const nb::capsule& owner) {
+  return nb::cast(nb::ndarray<nb::numpy, const T>(values.data(), shape.size(), shape.data(), owner));
+}
+
+nb::object array_over(std::span<const std::byte> values, const record_column& column, const nb::capsule& owner) {
+  const std::vector<std::size_t> shape(column.shape.begin(), column.shape.end());
+  switch (column.value_bytes) {
+    case 4: return array_over<std::int32_t>(values, shape, owner);
+    case 2: return array_over<std::uint16_t>(values, shape, owner);
+    default: return array_over<std::int8_t>(values, shape, owner);
+  }
+}
+
+/// Reads the batches of a file as arrays.
+class batch_array_reader {
+ public:
+  batch_array_reader(const record_batches& batches, std::size_t file) : batches_(batches), reader_(batches, file) {}
+
+  /// A list with an array for each column of the next batch, without a copy; None after the last.
+  nb::object next() {
+    std::vector<std::span<const std::byte>> values;
+    bool found = false;
+    {
+      const nb::gil_scoped_release released;
+      found = reader_.next(values);
+    }
+    if (!found) return nb::none();
+    const nb::capsule owner = owner_of(reader_.share());
+    nb::list arrays;
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      arrays.append(array_over(values[i], batches_.columns()[i], owner));
+    }
+    return arrays;
+  }
+
+ private:
+  record_batches batches_;
+  record_batch_reader reader_;
+};
+
+/// An array of bytes, without a copy; None after the last.
 nb::object next_payload(record_reader& reader) {
   std::span<const std::byte> payload;
   bool found = false;
@@ -39,7 +77,7 @@ nb::object next_payload(record_reader& reader) {
     found = reader.next(payload);
   }
   if (!found) return nb::none();
-  return bytes_of(payload);
+  return array_over<std::uint8_t>(payload, {payload.size()}, owner_of(reader.share()));
 }
 
 /// (name, offset, length) of each feature, in the order of the payload.
@@ -84,9 +122,9 @@ void bind_records(nb::module_& module) {
       .def_prop_ro("columns", &columns_of)
       .def_prop_ro("files", &record_batches::files)
       .def("check_files", &record_batches::check_files);
-  nb::class_<record_batch_reader>(module, "RecordBatchReader")
+  nb::class_<batch_array_reader>(module, "RecordBatchReader")
       .def(nb::init<const record_batches&, std::size_t>(), nb::arg("batches"), nb::arg("file"))
-      .def("next", &next_batch, "The bytes of each column of the next batch, or None after the last one.");
+      .def("next", &batch_array_reader::next, "An array for each column of the next batch; None after the last one.");
   nb::class_<record_reader>(module, "RecordReader")
       .def(
           "__init__",
@@ -95,7 +133,7 @@ void bind_records(nb::module_& module) {
                                      max_payload_bytes);
           },
           nb::arg("path"), nb::arg("compressed"), nb::arg("max_payload_bytes"))
-      .def("next", &next_payload, "The payload of the next record, or None after the last one.");
+      .def("next", &next_payload, "The payload of the next record as uint8, or None after the last one.");
   module.def("parse_example", &features_of, nb::arg("payload"));
 }
 

@@ -2,9 +2,10 @@
 
 A folder of records holds one cycle of training data or the evaluation data (see FORMAT.md). One record is one batch.
 
-The reader is the program's, and trusts nothing in the folder: whatever FORMAT.md does not allow raises FormatError. It
-needs memory for one batch, whatever the files claim. An OSError concerns the process, not the files: no permission, or
-no file descriptor left. Files must not be truncated while they are read.
+The reader is the program's, and trusts nothing in the folder: whatever FORMAT.md does not allow raises FormatError, and
+so does a file that is truncated while it is read. It needs memory for one batch, whatever the files claim, besides that
+of the batches that are held: arrays are views of what was read. An OSError concerns the process, not the files: no
+permission, or no file descriptor left.
 """
 
 import contextlib
@@ -103,19 +104,15 @@ class RecordFolder:
 
     def batches(self):
         """Yields all batches in order as {column: read-only array}, each [batch_size]; negative_item_id of the pairwise
-        layout is [batch_size, num_neg].
+        layout is [batch_size, num_neg]. The arrays of a batch share memory, which lives as long as one of them.
 
         Raises FormatError if the files differ from ready.json.
         """
-        columns = [(name, self.dtypes[name], shape) for name, shape in self.shapes.items()]
         for file in range(len(self.files)):
             with _distrusting(self.files[file]):
                 reader = _native.RecordBatchReader(self._batches, file)
-            while (values := reader.next()) is not None:
-                yield {
-                    name: np.frombuffer(content, dtype).reshape(shape)
-                    for (name, dtype, shape), content in zip(columns, values)
-                }
+            while (arrays := reader.next()) is not None:
+                yield dict(zip(self.shapes, arrays))
 
 
 def read_payloads(path, compressed=False, max_payload_bytes=MAX_PAYLOAD_BYTES):

@@ -1,12 +1,13 @@
 """The reader without TensorFlow: equal to the program, and robust against damaged files."""
 
 import json
+import os
 import shutil
 
 import numpy as np
 import pytest
 from negpipe import records
-from program import BAD_DATA, SMALL, negpipe, refuses
+from program import BAD_DATA, SMALL, negpipe, refuses, small
 
 
 def program_hashes(folder):
@@ -58,6 +59,32 @@ def test_columns(run):
     evaluation = records.RecordFolder(run / "eval_data")
     assert not evaluation.is_training
     assert set(next(evaluation.batches())) == {"user_id", "item_id", "duplicate_mask"}
+
+
+@pytest.mark.parametrize("batch_size", [1, 13, 510, 512, 20_000])
+def test_held_batches_stay_as_they_were_and_are_aligned(batch_size, dataset, tmp_path):
+    usual = small("--batch-size", batch_size, "--readers", 1)
+    negpipe("generate", dataset, "--out", tmp_path, "--no-eval", "--seed", 5, *usual)
+    folder = records.RecordFolder(tmp_path / "training_epochs/cycle_00000")
+    copies = []
+    held = []
+    for batch, _ in zip(folder.batches(), range(100)):
+        copies.append({name: column.copy() for name, column in batch.items()})
+        held.append(batch)
+    for batch, copy in zip(held, copies):
+        assert all(np.array_equal(batch[name], copy[name]) for name in copy)
+        assert all(column.flags.aligned for column in batch.values())
+
+
+def test_a_file_that_is_truncated_while_it_is_read_is_refused(dataset, tmp_path):
+    negpipe("generate", dataset, "--out", tmp_path, "--no-eval", *small("--batch-size", 5000, "--readers", 1))
+    folder = records.RecordFolder(tmp_path / "training_epochs/cycle_00000")
+    assert folder.files[0].stat().st_size > 65_536  # more than what the reader reads ahead
+    batches = folder.batches()
+    next(batches)
+    os.truncate(folder.files[0], 50_000)
+    with pytest.raises(records.FormatError, match="train_0.tfrecords.* is truncated"):
+        list(batches)
 
 
 @pytest.mark.parametrize("negatives", [0, 6])

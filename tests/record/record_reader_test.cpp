@@ -2,8 +2,12 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <filesystem>
 #include <fstream>
+#include <memory>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "digest.hpp"
 #include "files.hpp"
@@ -168,18 +172,49 @@ TEST_F(record_reader_test, rejects_a_compression_other_than_the_listed_one) {
   EXPECT_THROW(record_reader(path_, compression_type::gzip, 1000), format_error);
 }
 
+TEST_F(record_reader_test, keeps_shared_payloads_while_it_reads_on) {
+  std::vector<bytes> payloads;
+  for (const std::size_t size : {1'000U, 300'000U, 300'000U, 10U, 20U, 5'000'000U, 300'000U}) {
+    payloads.push_back(test::random_bytes(size, static_cast<unsigned>(payloads.size())));
+  }
+  bytes plain;
+  for (const bytes& payload : payloads) plain = join({plain, test::frame(payload)});
+  for (const bytes& content : {plain, gzip({plain})}) {
+    test::write_bytes(path_, content);
+    record_reader reader(path_);
+    std::vector<std::shared_ptr<const std::byte[]>> memory;
+    std::vector<std::span<const std::byte>> read;
+    for (std::span<const std::byte> payload; reader.next(payload); read.push_back(payload)) {
+      memory.push_back(reader.share());
+    }
+    ASSERT_EQ(read.size(), payloads.size());
+    for (std::size_t i = 0; i < read.size(); ++i) EXPECT_TRUE(std::ranges::equal(read[i], payloads[i])) << i;
+  }
+}
+
+TEST_F(record_reader_test, refuses_a_file_that_is_truncated_while_it_is_read) {
+  const bytes one = test::frame(test::random_bytes(300'000, 1));
+  test::write_bytes(path_, join({one, one, one}));
+  record_reader reader(path_);
+  std::span<const std::byte> payload;
+  ASSERT_TRUE(reader.next(payload));
+  std::filesystem::resize_file(path_, one.size() + 200'000);
+  EXPECT_THROW(reader.next(payload), format_error);
+}
+
 TEST_F(record_reader_test, rejects_a_missing_file) { EXPECT_THROW(record_reader(folder_ / "none"), io_error); }
 
-/// Returns the resident bytes of this process that belong to files.
-std::uint64_t resident_file_bytes() {
+/// Returns the resident bytes of this process.
+std::uint64_t resident_bytes() {
   std::ifstream status("/proc/self/status");
+  std::uint64_t sum = 0;
   for (std::string word; status >> word;) {
-    if (word != "RssFile:") continue;
+    if (word != "RssFile:" && word != "RssAnon:") continue;
     std::uint64_t kib = 0;
     status >> kib;
-    return kib << 10;
+    sum += kib << 10;
   }
-  return 0;
+  return sum;
 }
 
 TEST_F(record_reader_test, holds_a_part_of_a_large_file_in_memory) {
@@ -188,17 +223,17 @@ TEST_F(record_reader_test, holds_a_part_of_a_large_file_in_memory) {
   bytes content;
   for (int i = 0; i < 64; ++i) content.insert(content.end(), record.begin(), record.end());
   test::write_bytes(path_, content);
-  const std::uint64_t before = resident_file_bytes();
-  if (before == 0) GTEST_SKIP() << "the system does not say how much memory files take";
+  const std::uint64_t before = resident_bytes();
+  if (before == 0) GTEST_SKIP() << "the system does not say how much memory is resident";
 
   record_reader reader(path_);
   for (std::span<const std::byte> payload; reader.next(payload);) {
     ASSERT_EQ(payload.back(), std::byte{7});
-    ASSERT_LT(resident_file_bytes(), before + limit);
+    ASSERT_LT(resident_bytes(), before + limit);
   }
   const support::mapped_file file(path_);
   EXPECT_EQ(support::crc32c(file), support::crc32c(content));
-  EXPECT_LT(resident_file_bytes(), before + limit);
+  EXPECT_LT(resident_bytes(), before + limit);
 }
 
 }  // namespace
