@@ -157,7 +157,7 @@ std::unique_ptr<record_checker> record_claims::make_checker() const {
   positives.form = core::membership::sorted_search;  // the reference for the other forms
   if (folder_.is_evaluation) return make_evaluation_checker(source_->evaluation_plan(), positives);
   const auto make = ready_.layout == batch_layout::pairwise ? make_pair_checker : make_training_checker;
-  return make(source_->plan(), ready_.cycle, positives);
+  return make(source_->plan(), ready_.cycle, positives, !run_.options.part);
 }
 
 }  // namespace negpipe::pipeline

@@ -136,8 +136,12 @@ class pair_check final : public column_check {
 
 class pair_checker final : public record_checker {
  public:
-  pair_checker(const training_plan& plan, std::uint32_t cycle, const core::positives_view& positives)
-      : plan_(plan), key_(make_cycle_key(plan, cycle)), view_(positives), positive_seen_(plan.positive_count) {}
+  pair_checker(const training_plan& plan, std::uint32_t cycle, const core::positives_view& positives, bool counts)
+      : plan_(plan),
+        key_(make_cycle_key(plan, cycle)),
+        view_(positives),
+        counts_(counts),
+        positive_seen_(counts ? plan.positive_count : 0) {}
 
   void check(std::uint64_t batch, const record_columns& columns, findings& found) override {
     const row_range rows(plan_, batch);
@@ -186,7 +190,7 @@ class pair_checker final : public record_checker {
       return false;
     }
     if (!check_negatives(i, columns, row, found)) return false;
-    if (counts) {
+    if (counts && counts_) {
       const auto positive = static_cast<std::size_t>(view_.csr.user_offsets[user]) + rank;
       positive_seen_[positive].fetch_add(1, std::memory_order_relaxed);
       if (!padding_.empty()) padding_.see(row_key(columns, i, plan_.negatives));
@@ -234,6 +238,7 @@ class pair_checker final : public record_checker {
   training_plan plan_;
   core::cycle_key key_;
   core::positives_view view_;
+  bool counts_;
   std::vector<std::atomic<std::uint32_t>> positive_seen_;  ///< occurrences, by positive
   padding_negatives padding_;
 };
@@ -246,8 +251,8 @@ std::unique_ptr<column_check> make_pair_column_check(const sampler& source, std:
 }
 
 std::unique_ptr<record_checker> make_pair_checker(const training_plan& plan, std::uint32_t cycle,
-                                                  const core::positives_view& positives) {
-  return std::make_unique<pair_checker>(plan, cycle, positives);
+                                                  const core::positives_view& positives, bool counts) {
+  return std::make_unique<pair_checker>(plan, cycle, positives, counts);
 }
 
 }  // namespace negpipe::pipeline

@@ -74,10 +74,11 @@ class record_checker {
 };
 
 /// The view must outlive the checker.
+/// - counts: whether conclude() will be called. If not, no counters are kept, which take 4 bytes a positive.
 std::unique_ptr<record_checker> make_training_checker(const training_plan& plan, std::uint32_t cycle,
-                                                      const core::positives_view& positives);
+                                                      const core::positives_view& positives, bool counts);
 std::unique_ptr<record_checker> make_pair_checker(const training_plan& plan, std::uint32_t cycle,
-                                                  const core::positives_view& positives);
+                                                  const core::positives_view& positives, bool counts);
 std::unique_ptr<record_checker> make_evaluation_checker(const evaluation_plan& plan,
                                                         const core::positives_view& positives);
 

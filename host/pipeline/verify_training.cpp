@@ -13,12 +13,13 @@ using core::point;
 
 class training_checker final : public record_checker {
  public:
-  training_checker(const training_plan& plan, std::uint32_t cycle, const core::positives_view& positives)
+  training_checker(const training_plan& plan, std::uint32_t cycle, const core::positives_view& positives, bool counts)
       : plan_(plan),
         key_(make_cycle_key(plan, cycle)),
         view_(positives),
-        positive_seen_(plan.positive_count),
-        negatives_seen_(static_cast<std::size_t>(positives.user_count)) {}
+        counts_(counts),
+        positive_seen_(counts ? plan.positive_count : 0),
+        negatives_seen_(counts ? static_cast<std::size_t>(positives.user_count) : 0) {}
 
   void check(std::uint64_t batch, const record_columns& columns, findings& found) override {
     const std::uint64_t first = plan_.first_position(batch);
@@ -78,7 +79,7 @@ class training_checker final : public record_checker {
                 user, item, label, is_positive ? "among" : "not among");
       return false;
     }
-    if (counts) count(user, item, is_positive, rank);
+    if (counts && counts_) count(user, item, is_positive, rank);
     return true;
   }
 
@@ -141,6 +142,7 @@ class training_checker final : public record_checker {
   training_plan plan_;
   core::cycle_key key_;
   core::positives_view view_;
+  bool counts_;
   std::vector<std::atomic<std::uint32_t>> positive_seen_;   ///< occurrences, by positive
   std::vector<std::atomic<std::uint64_t>> negatives_seen_;  ///< number, by user
   padding_negatives padding_;
@@ -149,8 +151,8 @@ class training_checker final : public record_checker {
 }  // namespace
 
 std::unique_ptr<record_checker> make_training_checker(const training_plan& plan, std::uint32_t cycle,
-                                                      const core::positives_view& positives) {
-  return std::make_unique<training_checker>(plan, cycle, positives);
+                                                      const core::positives_view& positives, bool counts) {
+  return std::make_unique<training_checker>(plan, cycle, positives, counts);
 }
 
 }  // namespace negpipe::pipeline

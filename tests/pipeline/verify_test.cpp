@@ -280,5 +280,26 @@ TEST_P(verify_tampering, is_reported) {
 
 INSTANTIATE_TEST_SUITE_P(all, verify_tampering, ::testing::ValuesIn(tamperings));
 
+/// A part has no counts of its cycle, so each value must be explained by itself.
+TEST(verify_parts, report_tampered_values) {
+  const dataset data = test::small_dataset();
+  const test::temporary_folder folder;
+  for (const batch_layout layout : {batch_layout::pointwise, batch_layout::pairwise}) {
+    auto options = test::small_options(folder / std::to_string(static_cast<int>(layout)));
+    options.sampling.layout = layout;
+    options.readers = 2;
+    test::generate_small(data, options);
+    const std::filesystem::path cycle = options.out / "training_epochs/cycle_00000";
+    auto all = test::read_batches(cycle);
+    std::swap(all[0].users[0], all[0].users[1]);
+    all[0].users[0] = all[0].users[1] == 0 ? 1 : 0;
+    test::write_batches(cycle, all);
+    const verify_report found = verify(data, options.out, {}, {.part = run_part{0, 2}});
+    ASSERT_GT(found.failure_count, 0U);
+    for (const auto& failure : found.failures) EXPECT_TRUE(failure.message.starts_with("record 0")) << failure.message;
+    EXPECT_EQ(verify(data, options.out, {}, {.part = run_part{1, 2}}).failure_count, 0U);
+  }
+}
+
 }  // namespace
 }  // namespace negpipe
