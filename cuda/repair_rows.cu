@@ -85,15 +85,39 @@ __device__ std::uint32_t count_items_left(const repair_job& job, user_id user) {
   return job.plan.weighted_items - warp_sum(excluded);
 }
 
+// Returns whether one of the first lanes of the warp has the lane's item; each lane gives its own count of lanes.
+__device__ bool lanes_have(std::int32_t theirs, std::uint32_t lane_count, std::int32_t item) {
+  bool found = false;
+  for (std::uint32_t lane = 0; lane < warp_size; ++lane) {
+    found |= __shfl_sync(whole_warp, theirs, static_cast<int>(lane)) == item && lane < lane_count;
+  }
+  return found;
+}
+
+// Draws negatives 1 .. count of a row again that are taken: columns in order, of which each lane examines one in 32.
 __device__ void make_distinct(const repair_job& job, user_id user, const row_items& row, std::uint32_t count) {
   const std::uint64_t first = static_cast<std::uint64_t>(index(user)) * job.plan.row_length();
-  for (std::uint32_t c = 1; c <= count; ++c) {
-    const taken_by_row taken{row, c};
-    if (!taken.contains(row[c])) continue;
-    const std::int32_t item = core::draw_free(job.positives, user, job.plan.weights, core::evaluation_stream(),
-                                              first + c, taken, curand_source{job.plan.seed});
-    if (lane_number() == 0) row.set(c, item);
-    __syncwarp();
+  for (std::uint32_t begin = 1; begin <= count; begin += warp_size) {
+    const std::uint32_t column = begin + lane_number();
+    const std::int32_t item = column <= count ? row[column] : core::no_item;
+    bool is_taken = lanes_have(item, lane_number(), item);
+    for (std::uint32_t c = 0; c < begin; c += warp_size) {
+      const std::uint32_t earlier = c + lane_number();
+      is_taken |= lanes_have(earlier < begin ? row[earlier] : core::no_item, warp_size, item);
+    }
+    is_taken &= column <= count;
+    for (std::uint32_t open = __ballot_sync(whole_warp, is_taken); open != 0;) {
+      const auto lane = static_cast<std::uint32_t>(__ffs(static_cast<int>(open))) - 1;
+      const std::uint32_t c = begin + lane;
+      const std::int32_t drawn =
+          core::draw_free(job.positives, user, job.plan.weights, core::evaluation_stream(), first + c,
+                          taken_by_row{row, c}, curand_source{job.plan.seed});
+      if (lane_number() == lane) row.set(c, drawn);
+      __syncwarp();
+      // A column that stays may have the item that was drawn now.
+      is_taken = lane_number() > lane && (is_taken || item == drawn);
+      open = __ballot_sync(whole_warp, is_taken);
+    }
   }
 }
 

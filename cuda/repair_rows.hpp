@@ -15,7 +15,7 @@ namespace negpipe::cuda {
 /// duplicate masks, and zeros the rows that are not evaluated.
 /// - plan: with weights in device memory, without replacement.
 /// - columns: device memory that holds the users, the held-out items and draws with replacement.
-/// - Takes time in proportion to the square of a row's length, 32 columns at a time. Throws backend_error.
+/// - Compares each negative of a row with those before it, 32 at a time. Throws backend_error.
 void repair_rows_async(const core::evaluation_plan& plan, const device_view& data, std::uint64_t first_row,
                        std::uint64_t row_count, const core::evaluation_pointers& columns, const launcher& on);
 
