@@ -1,5 +1,8 @@
 #include "free_draws.hpp"
 
+#include <algorithm>
+#include <bit>
+
 #include "draw_quads.hpp"
 #include "negpipe/core/free_draw.hpp"
 #include "nvtx.hpp"
@@ -9,7 +12,6 @@ namespace negpipe::cuda {
 namespace {
 
 constexpr std::uint32_t warp_size = 32;
-constexpr std::uint32_t whole_warp = ~0U;
 
 // The users of a call, one per row.
 struct user_rows {
@@ -57,6 +59,11 @@ struct free_rows {
   __device__ std::int32_t user(std::uint64_t row) const { return rows.user(row); }
 };
 
+// Returns the logarithm of the lanes for a row: one for each of K elements, at most a warp.
+std::uint32_t team_bits_for(std::uint32_t negatives) {
+  return static_cast<std::uint32_t>(std::bit_width(std::min(negatives, warp_size) - 1));
+}
+
 // Parameters of the kernels that make elements with core's own function.
 // - Positives: core::positives_view with user_rows, core::no_positives with shared_row.
 template <typename Positives, typename ItemDraw, typename Rows>
@@ -69,6 +76,7 @@ struct element_job {
   std::uint64_t row_count;
   problem_writer problems;
   std::int32_t* out;
+  std::uint32_t team_bits = team_bits_for(call.negatives);  // 2^team_bits lanes replace the taken elements of a row
 
   // Returns element k of a row. Shared elements are counted one by one, others by rows.
   __device__ std::int32_t draw(std::uint64_t row, std::int32_t user, std::uint32_t k,
@@ -86,60 +94,89 @@ __global__ void draw_shared(const __grid_constant__ Job job) {
   }
 }
 
-// Returns, in all lanes of the warp, whether one of the lanes finds the item among values.
-__device__ bool warp_finds(std::int32_t item, const std::int32_t* values, std::uint32_t count) {
+// Neighbouring lanes of a warp that work on one row. A warp has several teams if rows are short.
+struct row_team {
+  std::uint32_t size;     // a power of two
+  std::uint32_t first;    // lane of the warp
+  std::uint32_t lane;     // of the team
+  std::uint32_t members;  // lanes of the warp, as bits
+
+  static __device__ row_team make(std::uint32_t size_bits) {
+    const std::uint32_t size = 1U << size_bits;
+    const std::uint32_t lane = threadIdx.x % size;
+    const std::uint32_t first = threadIdx.x % warp_size - lane;
+    return {size, first, lane, (~0U >> (warp_size - size)) << first};
+  }
+};
+
+__device__ bool holds(const std::int32_t* values, std::uint32_t count, std::int32_t item) {
   bool found = false;
-  for (std::uint32_t i = threadIdx.x % warp_size; i < count; i += warp_size) found |= values[i] == item;
-  return __any_sync(whole_warp, found) != 0;
+  for (std::uint32_t i = 0; i < count; ++i) found |= values[i] == item;
+  return found;
 }
 
-// Returns, in all lanes of the warp, whether an excluded item of the row does not exist, and reports it.
+// Returns, in all lanes of the team, whether an excluded item of the row does not exist, and reports it.
 template <typename Job>
-__device__ bool has_unknown_item(const Job& job, std::uint64_t row) {
+__device__ bool has_unknown_item(const Job& job, std::uint64_t row, const row_team& team) {
   bool found = false;
-  for (std::uint32_t i = threadIdx.x % warp_size; i < job.call.excluded_count; i += warp_size) {
+  for (std::uint32_t i = team.lane; i < job.call.excluded_count; i += team.size) {
     const std::uint64_t index = row * job.call.excluded_count + i;
     if (job.call.excluded[index] < job.positives.item_count) continue;
     job.problems.report(problem::unknown_item, index);
     found = true;
   }
-  return __any_sync(whole_warp, found) != 0;
+  return __any_sync(team.members, found) != 0;
 }
 
-// Sets elements [begin, K) of a row to no_item, by the warp.
+// Sets elements [begin, K) of a row to no_item, by the team.
 template <typename Job>
-__device__ void clear_row(const Job& job, std::int32_t* row, std::uint32_t begin) {
-  for (std::uint32_t k = begin + threadIdx.x % warp_size; k < job.call.negatives; k += warp_size) {
-    row[k] = core::no_item;
-  }
+__device__ void clear_row(const Job& job, std::int32_t* row, std::uint32_t begin, const row_team& team) {
+  for (std::uint32_t k = begin + team.lane; k < job.call.negatives; k += team.size) row[k] = core::no_item;
 }
 
-// Draws the elements of a row again that are taken: excluded, or earlier in the row if it is distinct.
+// Draws the elements of a row again that are taken: excluded, or earlier in the row if it is distinct. Each lane keeps
+// one element. An element that is drawn again may take the item of later ones; no element becomes free.
 template <typename Job>
-__device__ void replace_in_row(const Job& job, std::uint64_t number, std::int32_t user) {
+__device__ void replace_in_row(const Job& job, std::uint64_t number, std::int32_t user, const row_team& team) {
   const free_call& call = job.call;
   std::int32_t* const row = job.out + number * call.negatives;
   const std::int32_t* const excluded = call.excluded + number * call.excluded_count;
-  if (has_unknown_item(job, number)) return clear_row(job, row, 0);
-  for (std::uint32_t k = 0; k < call.negatives; ++k) {
-    const std::uint32_t earlier = call.distinct ? k : 0;
-    if (!warp_finds(row[k], excluded, call.excluded_count) && !warp_finds(row[k], row, earlier)) continue;
-    if (threadIdx.x % warp_size == 0) {
-      row[k] = job.draw(number, user, k, {excluded, call.excluded_count, row, earlier});
+  if (has_unknown_item(job, number, team)) return clear_row(job, row, 0, team);
+  for (std::uint32_t begin = 0; begin < call.negatives; begin += team.size) {
+    const std::uint32_t k = begin + team.lane;
+    const bool is_element = k < call.negatives;
+    std::int32_t item = is_element ? row[k] : core::no_item - 1 - static_cast<std::int32_t>(team.lane);
+    bool is_taken = is_element && holds(excluded, call.excluded_count, item);
+    if (call.distinct) {
+      const std::uint32_t below = (1U << (team.first + team.lane)) - 1;
+      is_taken |= (__match_any_sync(team.members, item) & below) != 0 || (is_element && holds(row, begin, item));
     }
-    __syncwarp();
-    if (row[k] != core::no_item) continue;
-    if (threadIdx.x % warp_size == 0) job.problems.report(problem::no_items_left, number);
-    return clear_row(job, row, k + 1);
+    while (const std::uint32_t taken = __ballot_sync(team.members, is_taken)) {
+      const std::uint32_t next = static_cast<std::uint32_t>(__ffs(static_cast<int>(taken))) - 1 - team.first;
+      if (team.lane == next) {
+        item = job.draw(number, user, k, {excluded, call.excluded_count, row, call.distinct ? k : 0});
+        row[k] = item;
+        is_taken = false;
+      }
+      __syncwarp(team.members);
+      const std::int32_t drawn = __shfl_sync(team.members, item, static_cast<int>(team.first + next));
+      if (drawn == core::no_item) {
+        if (team.lane == next) job.problems.report(problem::no_items_left, number);
+        return clear_row(job, row, begin + next + 1, team);
+      }
+      if (call.distinct && team.lane > next) is_taken |= item == drawn;
+    }
   }
 }
 
-// A warp per row.
+// A team per row.
 template <typename Job>
 __global__ void __launch_bounds__(max_block_size) replace_taken(const __grid_constant__ Job job) {
-  for (std::uint64_t row = thread_number() / warp_size; row < job.row_count; row += grid_threads() / warp_size) {
+  const row_team team = row_team::make(job.team_bits);
+  const std::uint64_t teams = grid_threads() >> job.team_bits;
+  for (std::uint64_t row = thread_number() >> job.team_bits; row < job.row_count; row += teams) {
     const std::int32_t user = job.rows.user(row);
-    if (user >= 0) replace_in_row(job, row, user);
+    if (user >= 0) replace_in_row(job, row, user, team);
   }
 }
 
@@ -147,7 +184,7 @@ template <typename Job>
 void launch_replacement(const Job& job, const launcher& on) {
   const bool has_taken = job.call.distinct || job.call.excluded_count != 0;
   if (!has_taken && !on.load_only) return;
-  const std::uint64_t rows_per_block = on.block_size / warp_size;
+  const std::uint64_t rows_per_block = on.block_size >> job.team_bits;
   on("launch of replace_taken", replace_taken<Job>, dim3(grid_for(core::ceil_div(job.row_count, rows_per_block))),
      job);
 }
