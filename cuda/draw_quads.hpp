@@ -155,7 +155,8 @@ __device__ void propose_quad(const Job& job, const draw_range& range, std::uint6
 
 /// Makes the draws of a quad that lie in the range, with core's own function. Out of line: few quads need it.
 template <typename Job>
-__device__ __noinline__ void draw_edge(const Job& job, const draw_range& range, std::uint64_t quad) {
+__device__ __noinline__ void draw_edge(const Job& job, std::uint64_t quad) {
+  const draw_range range = job.rows.range();
   for (std::uint64_t draw = 4 * quad; draw < 4 * quad + 4; ++draw) {
     if (draw < range.first || draw >= range.end) continue;
     const std::uint64_t value = draw - range.first;
@@ -181,7 +182,7 @@ __global__ void __launch_bounds__(max_block_size)
   if (whole) {
     propose_quad(job, range, quad, tile);
   } else if (4 * quad < range.end) {
-    draw_edge(job, range, quad);
+    draw_edge(job, quad);
   }
   __syncthreads();
   open_draws<std::uint64_t, Form, ItemDraw, draw_tile>{job.positives, job.item_draw,   job.source,

@@ -135,34 +135,19 @@ __global__ void permute_rows(core::evaluation_plan plan, device_view data, std::
   }
 }
 
-template <typename Form, typename ItemDraw>
-void launch_draw_of(Form form, const ItemDraw& item_draw, const core::evaluation_plan& plan, const device_view& data,
-                    std::uint64_t first_row, std::uint64_t row_count, const core::evaluation_pointers& columns,
-                    const launcher& on) {
-  const eval_job<Form, ItemDraw> job{plan,      core::divider64::make(plan.row_length()),
-                                     data,      {form, data.csr, data.item_count},
-                                     item_draw, first_row,
-                                     row_count, columns};
-  const std::uint64_t quads = row_count * plan.row_length() / 4 + 2;
-  on("launch of draw_rows", draw_rows<Form, ItemDraw>, grid_for(core::ceil_div(quads, on.block_size)), job);
-}
-
 // Negatives with replacement.
 template <typename ItemDraw>
 void launch_draw(const ItemDraw& item_draw, const core::evaluation_plan& plan, const device_view& data,
                  std::uint64_t first_row, std::uint64_t row_count, const core::evaluation_pointers& columns,
                  const launcher& on) {
-  const auto launch = [&](auto form) {
-    launch_draw_of(form, item_draw, plan, data, first_row, row_count, columns, on);
-  };
-  switch (data.form) {
-    case membership_form::bitset:
-      return launch(bitset_form{data.bitset});
-    case membership_form::bloom_filter:
-      return launch(filter_form{data.filter, data.positives()});
-    default:
-      return launch(search_form{data.csr});
-  }
+  visit_form(data, [&]<typename Form>(const Form& form) {
+    const eval_job<Form, ItemDraw> job{plan,      core::divider64::make(plan.row_length()),
+                                       data,      {form, data.csr, data.item_count},
+                                       item_draw, first_row,
+                                       row_count, columns};
+    const std::uint64_t quads = row_count * plan.row_length() / 4 + 2;
+    on("launch of draw_rows", draw_rows<Form, ItemDraw>, grid_for(core::ceil_div(quads, on.block_size)), job);
+  });
 }
 
 }  // namespace
