@@ -47,7 +47,9 @@ std::string normalize_bytes(std::string& text) {
   if (unit.size() == 2 && unit.back() == 'i') unit.pop_back();
   const std::size_t power = unit.empty() ? 0 : std::string_view("kmgtpe").find(unit) + 1;
   if (unit.size() > 1 || (power == 0 && !unit.empty())) return refusal();
-  if (power != 0 && number > std::numeric_limits<std::uint64_t>::max() >> (10 * power)) return refusal();
+  if (power != 0 && number > std::numeric_limits<std::uint64_t>::max() >> (10 * power)) {
+    return text + " given, less than 16E wanted, such as 1G";
+  }
   text = std::to_string(number << (10 * power));
   return {};
 }

@@ -156,14 +156,18 @@ dataset read_and_split(prepare_arguments& arguments, const std::vector<std::file
     if (!arguments.memory) return prepare(files, arguments.options, control, &rows);
     return prepare(files, arguments.options, settle_memory(arguments, files), control, &rows);
   }
-  if (arguments.memory) throw option_error("--memory and --test exclude each other: a given split is made in memory");
   if (arguments.split) throw option_error("--split and --test exclude each other: --test gives a split");
   const std::vector<std::filesystem::path> test = expand(arguments.test);
   const std::vector<std::filesystem::path> validation = expand(arguments.validation);
   const shown_names shown(arguments.names);
   shown.add(validation, arguments.options.table.names);
   shown.add(test, arguments.options.table.names);
-  return prepare(split_files{files, test, validation}, arguments.options, control, &rows);
+  const split_files split{files, test, validation};
+  if (!arguments.memory) return prepare(split, arguments.options, control, &rows);
+  std::vector<std::filesystem::path> all = files;
+  all.insert(all.end(), validation.begin(), validation.end());
+  all.insert(all.end(), test.begin(), test.end());
+  return prepare(split, arguments.options, settle_memory(arguments, all), control, &rows);
 }
 
 void run_prepare(prepare_arguments& arguments) {

@@ -17,20 +17,16 @@ void check(ArrowArrayStream& stream, int code, const std::string& name) {
   throw io_error(fmt::format("{}: the Arrow stream failed: {}", name, message == nullptr ? "no message" : message));
 }
 
-arrow_input read_stream(const arrow_table& table) {
+arrow_input read_schema(const arrow_table& table) {
   arrow_input input{.name = std::string(table.name)};
+  input.stream = table.stream;
   ArrowArrayStream& stream = *table.stream;
   check(stream, stream.get_schema(&stream, &input.schema), input.name);
   if (std::string_view(input.schema.format) != "+s") {
     throw input_error(fmt::format("{}: it is one column of the type {}; a table wanted", input.name,
                                   name_of_type(input.schema)));
   }
-  for (;;) {
-    arrow_owner<ArrowArray> batch;
-    check(stream, stream.get_next(&stream, &batch), input.name);
-    if (batch.release == nullptr) return input;
-    input.batches.push_back(std::move(batch));
-  }
+  return input;
 }
 
 /// Chooses the column of each role.
@@ -87,19 +83,17 @@ void check_types(const arrow_input& input) {
 }
 
 /// The buffers come from another library, and have no sizes: only their number and the row counts can be checked.
-void check_batches(const arrow_input& input) {
-  for (const ArrowArray& batch : input.batches) {
-    std::string damage;
-    if (batch.n_children != input.schema.n_children || batch.offset < 0 || batch.length < 0) damage = "another shape";
-    for (const auto i : {std::optional(input.user), std::optional(input.item), input.time, input.rating}) {
-      if (!i || !damage.empty()) continue;
-      const std::string found = find_damage(*batch.children[*i], input.type(*i), batch.offset + batch.length);
-      if (!found.empty()) damage = fmt::format("a column {} that {}", input.name_of(*i), found);
-    }
-    if (damage.empty()) continue;
-    throw input_error(fmt::format("{}: a batch of the Arrow stream has {}; this is an error of the library that made "
-                                  "it", input.name, damage));
+void check_batch(const arrow_input& input, const ArrowArray& batch) {
+  std::string damage;
+  if (batch.n_children != input.schema.n_children || batch.offset < 0 || batch.length < 0) damage = "another shape";
+  for (const auto i : {std::optional(input.user), std::optional(input.item), input.time, input.rating}) {
+    if (!i || !damage.empty()) continue;
+    const std::string found = find_damage(*batch.children[*i], input.type(*i), batch.offset + batch.length);
+    if (!found.empty()) damage = fmt::format("a column {} that {}", input.name_of(*i), found);
   }
+  if (damage.empty()) return;
+  throw input_error(fmt::format("{}: a batch of the Arrow stream has {}; this is an error of the library that made it",
+                                input.name, damage));
 }
 
 }  // namespace
@@ -118,11 +112,24 @@ void arrow_input::refuse_type(std::size_t i, std::string_view wanted) const {
 }
 
 arrow_input open_arrow(const arrow_table& table, const prepare_options& options) {
-  arrow_input input = read_stream(table);
+  arrow_input input = read_schema(table);
   find_columns(input, options);
   check_types(input);
-  check_batches(input);
   return input;
+}
+
+bool read_batches(arrow_input& input, std::uint64_t rows) {
+  input.batches.clear();
+  ArrowArrayStream& stream = *input.stream;
+  for (std::uint64_t count = 0; count < rows;) {
+    arrow_owner<ArrowArray> batch;
+    check(stream, stream.get_next(&stream, &batch), input.name);
+    if (batch.release == nullptr) break;
+    check_batch(input, batch);
+    count += static_cast<std::uint64_t>(batch.length);
+    input.batches.push_back(std::move(batch));
+  }
+  return !input.batches.empty();
 }
 
 }  // namespace negpipe::ingest

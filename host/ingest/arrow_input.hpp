@@ -23,7 +23,7 @@ struct arrow_owner : Struct {
   }
 };
 
-/// A table, all of it, and the numbers of its columns.
+/// A table: some or all of its batches, and the numbers of its columns.
 struct arrow_input {
   std::string name;
   arrow_owner<ArrowSchema> schema;
@@ -32,6 +32,7 @@ struct arrow_input {
   std::size_t item = 0;
   std::optional<std::size_t> time;
   std::optional<std::size_t> rating;
+  ArrowArrayStream* stream = nullptr;
 
   const ArrowSchema& column(std::size_t i) const { return *schema.children[i]; }
   std::string_view name_of(std::size_t i) const { return column(i).name == nullptr ? "" : column(i).name; }
@@ -39,6 +40,7 @@ struct arrow_input {
   arrow_column values(const ArrowArray& batch, std::size_t i) const {
     return {*batch.children[i], type(i), batch.offset};
   }
+  /// Returns the number of rows of the batches.
   std::uint64_t row_count() const;
   /// Returns a column's name and number, for the summary.
   std::string describe(std::size_t i) const;
@@ -46,8 +48,12 @@ struct arrow_input {
   [[noreturn]] void refuse_type(std::size_t column, std::string_view wanted) const;
 };
 
-/// Reads a stream to its end and finds the columns of ratings. Throws input_error for tables and types that cannot be
-/// read; io_error if the stream fails.
+/// Finds the columns of ratings in the schema of a stream. Throws input_error for tables and types that cannot be read;
+/// io_error if the stream fails.
 arrow_input open_arrow(const arrow_table& table, const prepare_options& options);
+
+/// Replaces the batches by the next ones, until they have that many rows or the stream ends. Returns false if there is
+/// none. Throws input_error for a batch that does not have the schema's shape; io_error.
+bool read_batches(arrow_input& input, std::uint64_t rows);
 
 }  // namespace negpipe::ingest

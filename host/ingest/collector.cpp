@@ -11,8 +11,6 @@ namespace negpipe::ingest {
 
 namespace {
 
-constexpr std::uint64_t max_buffered_rows = std::uint64_t{1} << 20;
-
 void append_ids(std::vector<std::int32_t>& column, const std::vector<std::int32_t>& ids,
                 const std::vector<std::int32_t>& number_of) {
   const std::size_t begin = column.size();
@@ -65,7 +63,7 @@ parse_stop::reason collector::append(const parsed_block& block) {
   result_.rows_missing += block.rows_missing;
   result_.rows_low += block.rows_low;
   lines_before_ += block.line_count;
-  if (spool_ != nullptr && columns.row_count() >= max_buffered_rows) spool_->add(columns);
+  spool_rows();
   return parse_stop::reason::none;
 }
 
@@ -73,8 +71,13 @@ std::uint64_t collector::row_count() const {
   return result_.columns.row_count() + (spool_ == nullptr ? 0 : spool_->row_count());
 }
 
+void collector::spool_rows() {
+  const std::uint64_t held = result_.columns.row_count();
+  if (spool_ != nullptr && held >= spool_->held_rows() && spool_->is_needed(held)) spool_->add(result_.columns);
+}
+
 void collector::finish() {
-  if (spool_ == nullptr) return;
+  if (spool_ == nullptr || !spool_->is_needed(result_.columns.row_count())) return;
   spool_->add(result_.columns);
   spool_->finish();
 }

@@ -35,15 +35,21 @@ class collector {
   /// Returns the message for the last stop: location and reason.
   const std::string& stop_message() const { return stop_message_; }
 
-  /// Moves the remaining rows to the spool.
+  /// Writes the numbers of users or items so far as text, which later blocks have.
+  void make_users_text() { result_.user_ids = result_.user_ids.as_text(); }
+  void make_items_text() { result_.item_ids = result_.item_ids.as_text(); }
+
+  /// Moves the rows to the spool if they are many.
+  void spool_rows();
+  /// Moves the remaining rows to the spool if it is needed.
   void finish();
 
+  /// Returns the number of rows so far.
+  std::uint64_t row_count() const;
   ratings& result() { return result_; }
   const ratings& result() const { return result_; }
 
  private:
-  std::uint64_t row_count() const;
-
   row_spool* spool_;
   std::string part_;
   row_locations::unit lines_ = row_locations::unit::line;

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <limits>
+#include <string>
 
 #include "negpipe/error.hpp"
 
@@ -57,6 +58,12 @@ std::vector<std::int32_t> id_dictionary::add_all(const id_dictionary& other) {
     numbers.push_back(kind_ == id_kind::number ? add(other.number(i)) : add(other.text(i)));
   }
   return numbers;
+}
+
+id_dictionary id_dictionary::as_text() const {
+  id_dictionary made(id_kind::text);
+  for (const std::int64_t id : numbers_) made.add(std::to_string(id));
+  return made;
 }
 
 std::size_t id_dictionary::hash_of_entry(std::int32_t i) const {

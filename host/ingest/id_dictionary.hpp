@@ -27,6 +27,9 @@ class id_dictionary {
   /// Adds all ids of another dictionary of the same kind. Entry i of the result is the number of its id i.
   std::vector<std::int32_t> add_all(const id_dictionary& other);
 
+  /// Returns a dictionary of text in which each number is written in decimal.
+  id_dictionary as_text() const;
+
   std::int64_t number(std::int32_t i) const { return numbers_[static_cast<std::size_t>(i)]; }
   /// Valid until the next add.
   std::string_view text(std::int32_t i) const {

@@ -14,7 +14,8 @@ missing_words::missing_words(const std::vector<std::string>& words) : words_(wor
     may_begin_[static_cast<unsigned char>(word.front())] = true;
     std::int64_t value = 0;
     const auto [end, failure] = std::from_chars(word.data(), word.data() + word.size(), value);
-    if (failure == std::errc{} && end == word.data() + word.size()) integers_.push_back(value);
+    const bool is_integer = failure == std::errc{} && end == word.data() + word.size();
+    if (is_integer && std::to_string(value) == word) integers_.push_back(value);  // 007 is text in a file, too
   }
 }
 

@@ -18,6 +18,8 @@ namespace negpipe::ingest {
 
 class row_spool;
 
+enum class row_set : std::uint8_t { training, validation, test };
+
 /// Users and items are numbered by first appearance over all rows.
 struct rating_columns {
   std::vector<std::int32_t> users;
@@ -25,6 +27,7 @@ struct rating_columns {
   std::vector<std::int64_t> timestamps;  ///< empty if rows are in the order of time
   std::vector<std::uint64_t> fractions;  ///< of the timestamps, see instant; empty if all are 0
   std::vector<std::uint64_t> ranks;      ///< numbers of the rows for tie_order::shuffled; empty: their positions
+  std::vector<row_set> sets;             ///< of a common_split, else empty
 
   std::uint64_t row_count() const { return users.size(); }
   /// Returns the time by which the rows of a user are ordered.
@@ -51,14 +54,15 @@ struct ratings {
 
 /// Reads files in order, and parses them in parallel. Reports the first wrong line for any number of threads. Throws
 /// input_error, option_error, io_error, interrupted_error.
-/// - spool: takes the rows; the result has no columns then.
+/// - spool: takes the rows; the result has no columns if it does.
 ratings read_ratings(std::span<const std::filesystem::path> files, const prepare_options& options,
                      const run_control& control, row_spool* spool = nullptr);
 
 /// The same for tables in memory.
 ratings read_columns(std::span<const rating_table> tables, const prepare_options& options, const run_control& control);
 
-/// The same for Arrow tables.
-ratings read_arrow(std::span<const arrow_table> tables, const prepare_options& options, const run_control& control);
+/// The same for Arrow tables. With a spool, holds a few batches of a stream at a time.
+ratings read_arrow(std::span<const arrow_table> tables, const prepare_options& options, const run_control& control,
+                   row_spool* spool = nullptr);
 
 }  // namespace negpipe::ingest

@@ -1,6 +1,7 @@
 #include "select_rows.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 
 namespace negpipe::ingest {
@@ -14,14 +15,15 @@ class user_selector {
                 const prepare_options& options, std::vector<std::uint8_t>& kept)
       : columns_(columns), grouped_(grouped), options_(options), kept_(kept), last_slot_(item_count, 0) {}
 
-  row_selection run(user_range range) && {
+  /// Ranges must ascend.
+  void run(user_range range) {
     for (std::size_t user = range.begin; user < range.end; ++user) {
       const std::uint64_t repeats = settle_repeats(user);
       found_.duplicates_dropped += repeats;
       if (!grouped_.of(user).empty()) drop_if_small(user, grouped_.of(user).size() - repeats);
     }
-    return std::move(found_);
   }
+  const row_selection& found() const { return found_; }
 
  private:
   std::uint64_t settle_repeats(std::size_t user) {
@@ -61,60 +63,6 @@ class user_selector {
   row_selection found_;
 };
 
-/// Drops items with too few rows. With k_core drops users and items in turn until the remaining ones have enough.
-class item_selector {
- public:
-  item_selector(const rating_columns& columns, std::size_t user_count, std::size_t item_count,
-                const prepare_options& options, row_selection& selection)
-      : columns_(columns),
-        options_(options),
-        selection_(selection),
-        user_rows_(user_count, 0),
-        item_rows_(item_count, 0) {}
-
-  void run() && {
-    for (std::size_t row = 0; row < selection_.kept.size(); ++row) {
-      if (selection_.kept[row] == 0) continue;
-      ++user_rows_[user(row)];
-      ++item_rows_[item(row)];
-    }
-    while (drop_items() && options_.k_core && drop_users()) {
-    }
-  }
-
- private:
-  std::size_t user(std::size_t row) const { return static_cast<std::size_t>(columns_.users[row]); }
-  std::size_t item(std::size_t row) const { return static_cast<std::size_t>(columns_.items[row]); }
-
-  // Counts are those at the start of a pass, so all small users or items of a pass are dropped together.
-  bool drop(const std::vector<std::uint64_t>& rows_of, std::uint64_t least, auto&& of) {
-    const std::vector<std::uint64_t> before = rows_of;
-    bool dropped = false;
-    for (std::size_t row = 0; row < selection_.kept.size(); ++row) {
-      if (selection_.kept[row] == 0 || before[of(row)] >= least) continue;
-      selection_.kept[row] = 0;
-      ++selection_.rows_dropped;
-      selection_.users_dropped += --user_rows_[user(row)] == 0 ? 1U : 0U;
-      selection_.items_dropped += --item_rows_[item(row)] == 0 ? 1U : 0U;
-      dropped = true;
-    }
-    return dropped;
-  }
-
-  bool drop_items() {
-    return drop(item_rows_, options_.min_item_ratings, [&](std::size_t row) { return item(row); });
-  }
-  bool drop_users() {
-    return drop(user_rows_, options_.min_ratings, [&](std::size_t row) { return user(row); });
-  }
-
-  const rating_columns& columns_;
-  const prepare_options& options_;
-  row_selection& selection_;
-  std::vector<std::uint64_t> user_rows_;
-  std::vector<std::uint64_t> item_rows_;
-};
-
 // Returns the new number of an old one; assigns the next free number if it has none yet.
 std::int32_t renumbered(std::int32_t old, std::vector<std::int32_t>& number_of, std::vector<std::int32_t>& order) {
   std::int32_t& number = number_of[static_cast<std::size_t>(old)];
@@ -132,9 +80,12 @@ row_selection select_rows(const rating_columns& columns, const user_rows& groupe
   row_selection selection;
   selection.kept.assign(columns.row_count(), 1);
   const auto ranges = split_evenly(grouped.offsets, pool.thread_count());
-  std::vector<row_selection> found(ranges.size());
-  pool.for_each(ranges.size(), [&](std::uint64_t i) {
-    found[i] = user_selector(columns, grouped, item_count, options, selection.kept).run(ranges[i]);
+  std::vector<row_selection> found(pool.thread_count());
+  std::atomic<std::size_t> next = 0;
+  pool.for_each(found.size(), [&](std::uint64_t i) {
+    user_selector selector(columns, grouped, item_count, options, selection.kept);  // large, so one a thread
+    for (std::size_t range = next++; range < ranges.size(); range = next++) selector.run(ranges[range]);
+    found[i] = selector.found();
   });
   for (const row_selection& part : found) {
     if (part.first_repeat < selection.first_repeat) {
@@ -145,10 +96,45 @@ row_selection select_rows(const rating_columns& columns, const user_rows& groupe
     selection.users_dropped += part.users_dropped;
     selection.rows_dropped += part.rows_dropped;
   }
-  if (options.min_item_ratings > 1) {
-    item_selector(columns, grouped.user_count(), item_count, options, selection).run();
-  }
   return selection;
+}
+
+void item_filter::count(const rating_columns& columns, const std::vector<std::uint8_t>& kept) {
+  for (std::size_t row = 0; row < kept.size(); ++row) {
+    if (kept[row] != 0) ++rows_[static_cast<std::size_t>(columns.items[row])];
+  }
+}
+
+void item_filter::begin_round() {
+  before_ = rows_;  // all small items of a round are dropped together
+  dropped_users_ = false;
+}
+
+void item_filter::drop(const rating_columns& columns, std::size_t user_count, row_selection& selection) {
+  std::vector<std::uint8_t>& kept = selection.kept;
+  std::vector<std::uint64_t> rows_of(user_count, 0);
+  std::vector<std::uint8_t> had_rows(user_count, 0);
+  const auto item = [&](std::size_t row) { return static_cast<std::size_t>(columns.items[row]); };
+  const auto user = [&](std::size_t row) { return static_cast<std::size_t>(columns.users[row]); };
+  const auto drop_row = [&](std::size_t row) {
+    kept[row] = 0;
+    ++selection.rows_dropped;
+    selection.items_dropped += --rows_[item(row)] == 0 ? 1U : 0U;
+  };
+  for (std::size_t row = 0; row < kept.size(); ++row) {
+    if (kept[row] == 0) continue;
+    had_rows[user(row)] = 1;
+    before_[item(row)] < options_.min_item_ratings ? drop_row(row) : void(++rows_of[user(row)]);
+  }
+  const std::uint64_t least = options_.k_core ? options_.min_ratings : 0;
+  for (std::size_t row = 0; options_.k_core && row < kept.size(); ++row) {
+    if (kept[row] == 0 || rows_of[user(row)] >= least) continue;
+    drop_row(row);
+    dropped_users_ = true;
+  }
+  for (std::size_t u = 0; u < user_count; ++u) {
+    selection.users_dropped += had_rows[u] != 0 && rows_of[u] < std::max<std::uint64_t>(least, 1) ? 1U : 0U;
+  }
 }
 
 renumbering keep_selected(rating_columns& columns, const row_selection& selection, std::size_t user_count,
@@ -163,12 +149,14 @@ renumbering keep_selected(rating_columns& columns, const row_selection& selectio
     columns.items[end] = renumbered(columns.items[row], item_numbers, order.items);
     if (!columns.timestamps.empty()) columns.timestamps[end] = columns.timestamps[row];
     if (!columns.fractions.empty()) columns.fractions[end] = columns.fractions[row];
+    if (!columns.sets.empty()) columns.sets[end] = columns.sets[row];
     ++end;
   }
   columns.users.resize(end);
   columns.items.resize(end);
   if (!columns.timestamps.empty()) columns.timestamps.resize(end);
   if (!columns.fractions.empty()) columns.fractions.resize(end);
+  if (!columns.sets.empty()) columns.sets.resize(end);
   return order;
 }
 

@@ -108,20 +108,10 @@ void fill_set(row_set set, const rating_columns& columns, const user_rows& group
   });
 }
 
-/// Names the first users or items without training rows, for the summary.
-void note_unknown(const id_dictionary& ids, std::int32_t number, std::uint64_t& count,
-                  std::vector<std::string>& named) {
-  constexpr std::size_t max_named = 10;
-  ++count;
-  if (named.size() == max_named) return;
-  named.push_back(ids.kind() == id_kind::number ? std::to_string(ids.number(number))
-                                                : std::string(ids.text(number)));
-}
-
 }  // namespace
 
 common_split::common_split(const split_options& split, const ratings& read) : by_table_(false) {
-  if (read.columns.timestamps.empty()) {
+  if (read.detected.time_column.empty()) {
     throw option_error("split", "a split by time needs a time column, and `order` must be time");
   }
   times_[1] = parse_bound(split.test_from, read);
@@ -132,39 +122,13 @@ common_split::common_split(const split_options& split, const ratings& read) : by
   }
 }
 
-void common_split::remove_dropped_rows(const std::vector<std::uint8_t>& kept) {
-  for (std::uint64_t& begin : begins_) {
-    begin = static_cast<std::uint64_t>(std::count(kept.begin(), kept.begin() + static_cast<std::ptrdiff_t>(begin), 1));
-  }
-}
-
-void settle_unknown(const ratings& read, const common_split& split, unknown_policy policy, row_selection& selection,
-                    prepare_summary& summary) {
-  if (policy == unknown_policy::keep) return;
-  enum : std::uint8_t { unseen, known, noted };
-  const rating_columns& columns = read.columns;
-  std::vector<std::uint8_t> users(static_cast<std::size_t>(read.user_ids.size()), unseen);
-  std::vector<std::uint8_t> items(static_cast<std::size_t>(read.item_ids.size()), unseen);
-  const auto user = [&](std::uint64_t row) -> auto& { return users[static_cast<std::size_t>(columns.users[row])]; };
-  const auto item = [&](std::uint64_t row) -> auto& { return items[static_cast<std::size_t>(columns.items[row])]; };
-  const auto is_held_out = [&](std::uint64_t row) { return split.of(columns, row) != row_set::training; };
-  for (std::uint64_t row = 0; row < columns.row_count(); ++row) {
-    if (selection.kept[row] != 0 && !is_held_out(row)) user(row) = item(row) = known;
-  }
-  for (std::uint64_t row = 0; row < columns.row_count(); ++row) {
-    if (selection.kept[row] == 0 || !is_held_out(row) || (user(row) == known && item(row) == known)) continue;
-    if (policy == unknown_policy::error) {
-      throw input_error(fmt::format("{}: the {} has no training row; set `unknown` to drop or keep such rows",
-                                    read.locations.name_of(row), user(row) == known ? "item" : "user"));
-    }
-    selection.kept[row] = 0;
-    ++summary.unknown_rows;
-    if (std::exchange(user(row), user(row) == known ? known : noted) == unseen) {
-      note_unknown(read.user_ids, columns.users[row], summary.unknown_users, summary.unknown_user_ids);
-    }
-    if (std::exchange(item(row), item(row) == known ? known : noted) == unseen) {
-      note_unknown(read.item_ids, columns.items[row], summary.unknown_items, summary.unknown_item_ids);
-    }
+void common_split::assign(rating_columns& columns, std::span<const std::uint64_t> rows) const {
+  const auto set_of = [&]<typename Value>(const Value& value, const std::array<Value, 2>& begins) {
+    return value < begins[0] ? row_set::training : value < begins[1] ? row_set::validation : row_set::test;
+  };
+  columns.sets.resize(columns.row_count());
+  for (std::uint64_t i = 0; i < columns.row_count(); ++i) {
+    columns.sets[i] = by_table_ ? set_of(rows.empty() ? i : rows[i], begins_) : set_of(columns.time_of(i), times_);
   }
 }
 
@@ -173,12 +137,12 @@ void split_rows(const rating_columns& columns, const user_rows& grouped, const p
   if (common == nullptr && options.split.kind == split_kind::leave_one_out) {
     return hold_out_last(columns, grouped, options.ties, options.seed, pool, arrays);
   }
-  std::vector<row_set> set_of(columns.row_count());
-  if (common != nullptr) {
-    for (std::uint64_t row = 0; row < set_of.size(); ++row) set_of[row] = common->of(columns, row);
-  } else {
-    assign_rows_of_users(columns, grouped, options, pool, set_of);
+  std::vector<row_set> sets_within_users;
+  if (common == nullptr) {
+    sets_within_users.resize(columns.row_count());
+    assign_rows_of_users(columns, grouped, options, pool, sets_within_users);
   }
+  const std::vector<row_set>& set_of = common == nullptr ? sets_within_users : columns.sets;
   const auto fill = [&](row_set set, std::vector<std::int64_t>& offsets, std::vector<std::int32_t>& items) {
     fill_set(set, columns, grouped, set_of, pool, offsets, items);
   };

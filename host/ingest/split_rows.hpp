@@ -4,18 +4,14 @@
 #include <array>
 #include <cstdint>
 #include <span>
-#include <string>
 #include <vector>
 
 #include "negpipe/ingest.hpp"
 #include "ratings.hpp"
-#include "select_rows.hpp"
 #include "thread_pool.hpp"
 #include "user_rows.hpp"
 
 namespace negpipe::ingest {
-
-enum class row_set : std::uint8_t { training, validation, test };
 
 /// The set of a row in splits that do not look at the other rows of its user: by time, or by table.
 class common_split {
@@ -26,13 +22,8 @@ class common_split {
   common_split(std::uint64_t validation_begin, std::uint64_t test_begin)
       : by_table_(true), begins_{validation_begin, test_begin} {}
 
-  row_set of(const rating_columns& columns, std::uint64_t row) const {
-    if (by_table_) return row < begins_[0] ? row_set::training : row < begins_[1] ? row_set::validation : row_set::test;
-    const instant time = columns.time_of(row);
-    return time < times_[0] ? row_set::training : time < times_[1] ? row_set::validation : row_set::test;
-  }
-  /// Follows keep_selected().
-  void remove_dropped_rows(const std::vector<std::uint8_t>& kept);
+  /// Fills columns.sets. rows: the numbers of the rows over all tables; empty: their positions.
+  void assign(rating_columns& columns, std::span<const std::uint64_t> rows = {}) const;
 
   bool has_validation() const { return by_table_ ? begins_[0] != begins_[1] : times_[0] != times_[1]; }
 
@@ -41,10 +32,6 @@ class common_split {
   std::array<std::uint64_t, 2> begins_{};  // of validation, test
   std::array<instant, 2> times_{};
 };
-
-/// Drops held-out rows whose user or item has no training row, or refuses the first one.
-void settle_unknown(const ratings& read, const common_split& split, unknown_policy policy, row_selection& selection,
-                    prepare_summary& summary);
 
 /// Fills the offsets and items of all sets. common: the split, unless it is one within each user (options.split).
 void split_rows(const rating_columns& columns, const user_rows& grouped, const prepare_options& options,

@@ -51,6 +51,9 @@ def test_missing_ratings(tmp_path):
     ("--shards", -1, "--shards: -1 given, a whole number from 0 to 10000 wanted"),
     ("--shards", 10_001, "--shards: 10001 given, a whole number from 0 to 10000 wanted"),
     ("--shards", 99_999_999_999, "--shards: 99999999999 given, a whole number from 0 to 10000 wanted"),
+    ("--memory", 1, "--memory: 1 given, but about"),
+    ("--memory", "99999999999T", "--memory: 99999999999T given, less than 16E wanted"),
+    ("--memory", "4GG", "--memory: 4GG given, a number of bytes wanted"),
     ("--name", "r.csv", "--name: r.csv given, FILE=NAME wanted"),
 ])
 def test_values_without_a_meaning_are_refused(option, value, wanted, ratings, tmp_path):

@@ -40,6 +40,18 @@ def test_no_space_for_records(compression, dataset, tmp_path):
     assert result.stdout == ""
 
 
+@pytest.mark.parametrize("options", [(), ("--split", "ratio:0.8,0.2", "--k-core", "--min-item-ratings", 2)])
+def test_no_space_for_the_temporary_files_of_prepare(options, ratings, tmp_path):
+    arguments = ("prepare", ratings, "--out", tmp_path / "data", "--memory", 3000, *options)
+    negpipe(*arguments, "--quiet")
+    shutil.rmtree(tmp_path / "data")
+    result = on_full_disk(16384, arguments, tmp_path)
+    assert result.returncode == SYSTEM, result.stderr
+    assert "of temporary space in " in result.stderr
+    assert "No space left on device" in result.stderr
+    assert result.stdout == "", "something is left"
+
+
 def test_no_space_for_a_dataset(ratings, tmp_path):
     result = on_full_disk(8192, ("prepare", ratings, "--out", tmp_path / "data", "--quiet"), tmp_path)
     assert result.returncode == SYSTEM, result.stderr

@@ -47,6 +47,20 @@ def test_file_order_needs_no_seed(ratings, tmp_path):
     assert set(np.load(tmp_path / "a/test_items.npy")) == {24}
 
 
+def test_a_limit_of_memory_makes_the_same_dataset_and_says_its_temporary_space(ratings, tmp_path):
+    test = tmp_path / "t.csv"
+    rows = [f"{user},{user % 25},5,7\n" for user in range(30)]
+    test.write_text("user_id,item_id,rating,timestamp\n" + "".join(rows))
+    given = ("--test", test, "--duplicates", "last", "--min-item-ratings", 2)
+    for name, options in {"last": (), "given": given}.items():
+        in_memory = negpipe("prepare", ratings, "--out", tmp_path / name, *options)
+        on_disk = negpipe("prepare", ratings, "--out", tmp_path / f"{name}-disk", *options, "--memory", "1k")
+        assert "of temporary space in " + str(tmp_path) in on_disk.stderr
+        assert "temporary" not in in_memory.stderr
+        for file in (tmp_path / name).iterdir():
+            assert file.read_bytes() == (tmp_path / f"{name}-disk" / file.name).read_bytes()
+
+
 def test_force_replaces(ratings, tmp_path):
     negpipe("synth", *SHAPE, "--out", tmp_path / "a")
     negpipe("prepare", ratings, "--out", tmp_path / "a", "--force")
