@@ -10,7 +10,7 @@ from program import OK, PROGRAM, SMALL, SUBCOMMANDS, SYSTEM, USAGE, digests, neg
 COMMON = ("--json", "--quiet", "--threads")
 
 
-@pytest.mark.parametrize("subcommand", [*SUBCOMMANDS, "produce"])
+@pytest.mark.parametrize("subcommand", [*SUBCOMMANDS, "produce", "publish", "join"])
 def test_help_ends_with_an_example_whose_options_exist(subcommand):
     text = negpipe(subcommand, "--help").stdout
     assert all(option in text for option in COMMON)
@@ -20,14 +20,14 @@ def test_help_ends_with_an_example_whose_options_exist(subcommand):
         assert option in options
 
 
-@pytest.mark.parametrize("subcommand", [*SUBCOMMANDS, "produce"])
+@pytest.mark.parametrize("subcommand", [*SUBCOMMANDS, "produce", "publish", "join"])
 def test_help_is_readable(subcommand):
     assert all(line.isprintable() for line in negpipe(subcommand, "--help").stdout.splitlines())
 
 
 def test_help_lists_the_subcommands():
     text = negpipe("--help").stdout
-    assert all(subcommand in text for subcommand in SUBCOMMANDS)
+    assert all(subcommand in text for subcommand in (*SUBCOMMANDS, "produce", "publish", "join"))
 
 
 def test_help_shows_the_defaults():
