@@ -90,7 +90,8 @@ class device_sampler {
 
   /// Builds the dataset on the device. A repeated pair counts once, at its latest time. A user's held-out pair is not a
   /// training positive. Also throws option_error for columns of unequal length or outside the device's memory, an id
-  /// out of range, a user without a row to hold out, and rows that leave no training positive.
+  /// out of range, a user without a row to hold out, and rows that leave no training positive. With weights in the
+  /// options, copies the rows to the host once: tables are made and users are checked there.
   explicit device_sampler(const device_interactions& data, const sampler_options& options = {},
                           const device_options& on = {});
 
