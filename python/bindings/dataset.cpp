@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <span>
 #include <string>
 #include <tuple>
 #include <variant>
@@ -19,6 +20,7 @@
 #include "bindings.hpp"
 #include "negpipe/arrow.hpp"
 #include "negpipe/ingest.hpp"
+#include "negpipe/prepare_on_disk.hpp"
 #include "negpipe/shards.hpp"
 #include "negpipe/synth.hpp"
 
@@ -218,15 +220,24 @@ prepare_options options_from(const nb::dict& given) {
 
 using path_list = std::vector<std::filesystem::path>;
 
-nb::tuple from_ratings(const path_list& ratings, const path_list& test, const path_list& validation,
-                       const nb::dict& given) {
-  const prepare_options options = options_from(given);
+/// Bytes, and the folder for temporary files.
+using given_limit = std::optional<std::pair<std::uint64_t, std::filesystem::path>>;
+
+template <typename Input>
+nb::tuple prepare_within(const given_limit& limit, const Input& input, const prepare_options& options) {
   prepare_summary summary;
   dataset made = run_interruptibly([&](const run_control& control) {
-    return test.empty() ? prepare(ratings, options, control, &summary)
-                        : prepare(split_files{ratings, test, validation}, options, control, &summary);
+    return limit ? prepare(input, options, memory_limit{limit->first, limit->second}, control, &summary)
+                 : prepare(input, options, control, &summary);
   });
   return nb::make_tuple(std::move(made), to_dict(summary));
+}
+
+nb::tuple from_ratings(const path_list& ratings, const path_list& test, const path_list& validation,
+                       const given_limit& limit, const nb::dict& given) {
+  const prepare_options options = options_from(given);
+  return test.empty() ? prepare_within(limit, std::span(ratings), options)
+                      : prepare_within(limit, split_files{ratings, test, validation}, options);
 }
 
 /// int64 [n], or text as (offsets int64 [n + 1], bytes uint8).
@@ -285,17 +296,13 @@ arrow_table stream_in(const nb::object& capsule, std::string_view name, const ch
 }
 
 nb::tuple from_arrow(const nb::object& table, const nb::object& test, const nb::object& validation,
-                     const std::string& name, const nb::dict& given) {
+                     const std::string& name, const given_limit& limit, const nb::dict& given) {
   const prepare_options options = options_from(given);
   const arrow_table training = stream_in(table, name, "table");
-  std::optional<arrow_split> split;
-  if (!test.is_none()) split = arrow_split{training, stream_in(test, "test", "test")};
-  if (split && !validation.is_none()) split->validation = stream_in(validation, "validation", "validation");
-  prepare_summary summary;
-  dataset made = run_interruptibly([&](const run_control& control) {
-    return split ? prepare(*split, options, control, &summary) : prepare(training, options, control, &summary);
-  });
-  return nb::make_tuple(std::move(made), to_dict(summary));
+  if (test.is_none()) return prepare_within(limit, training, options);
+  arrow_split split{training, stream_in(test, "test", "test")};
+  if (!validation.is_none()) split.validation = stream_in(validation, "validation", "validation");
+  return prepare_within(limit, split, options);
 }
 
 dataset synthetic(const std::optional<std::string>& like, std::optional<std::int32_t> users,
@@ -359,12 +366,13 @@ void bind_dataset(nb::module_& module) {
   module.def("shard_seed", &shard_seed, nb::arg("seed"), nb::arg("shard"), nb::arg("shard_count"));
   module.def("join", &join, nb::arg("shards"), nb::arg("folder"), nb::arg("overwrite"));
   module.def("from_ratings", &from_ratings, nb::arg("ratings"), nb::arg("test"), nb::arg("validation"),
-             nb::arg("options"), "Returns the dataset and a dict of what preparation did.");
+             nb::arg("limit").none(), nb::arg("options"), "Returns the dataset and a dict of what preparation did.");
   module.def("from_columns", &from_columns, nb::arg("table"), nb::arg("test").none(), nb::arg("validation").none(),
              nb::arg("name"), nb::arg("options"),
              "Rows in memory, see negpipe.columns. Returns the dataset and a dict of what preparation did.");
   module.def("from_arrow", &from_arrow, nb::arg("table"), nb::arg("test").none(), nb::arg("validation").none(),
-             nb::arg("name"), nb::arg("options"), "Capsules of Arrow streams. Returns the same as from_columns.");
+             nb::arg("name"), nb::arg("limit").none(), nb::arg("options"),
+             "Capsules of Arrow streams. Returns the same as from_columns.");
   module.def("synthetic", &synthetic, nb::kw_only(), nb::arg("like").none(), nb::arg("users").none(),
              nb::arg("items").none(), nb::arg("interactions").none(), nb::arg("min_ratings").none(), nb::arg("seed"));
 }

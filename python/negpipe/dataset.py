@@ -84,6 +84,8 @@ class Dataset:
         ties: str = "file",
         seed: int = 0,
         expect: str | None = None,
+        memory: int | None = None,
+        temporary: Path | None = None,
     ) -> Dataset:
         """Reads files of ratings, as `negpipe prepare` does, and splits them.
 
@@ -105,13 +107,18 @@ class Dataset:
         duplicates:  repeated (user, item) pairs: "error", or keep the "first" or the "last".
         ties:        order of a user's rows of the same time: "file", or "shuffled" by seed, as in MLPerf.
         expect:      "ml-1m" or "ml-20m": raise unless the counts equal those of that dataset.
+        memory:      limit of the memory for rows, in bytes. Beyond it, rows are sorted in unnamed files, which take 28
+                     bytes a row, and the dataset keeps its positives in one. The dataset is the same.
+        temporary:   folder for these files; None: that of tempfile.gettempdir().
 
-        Raises InputError (a ValueError; file, line, what was found), MissingFileError, FileError, OptionError.
+        Raises InputError (a ValueError; file, line, what was found), MissingFileError, FileError, DiskFullError,
+        OptionError.
         """
         given = {name: value for name, value in locals().items() if name not in tables.FILES and value is not None}
         tables.check_split(split, test, validation)
         sets = [tables.paths(files) for files in (path, test, validation)]
-        native, summary = tables.from_file(lambda _: _native.from_ratings(*sets, given), sum(sets, []))
+        limit = tables.memory_limit(memory, temporary)
+        native, summary = tables.from_file(lambda _: _native.from_ratings(*sets, limit, given), sum(sets, []))
         return cls(native, summary=summary)
 
     @classmethod
@@ -168,14 +175,18 @@ class Dataset:
         test=None,
         validation=None,
         order: str = "time",
+        memory: int | None = None,
+        temporary: Path | None = None,
         **options,
     ) -> Dataset:
-        """Makes a dataset of an Arrow table in memory: pandas, Polars, DuckDB, pyarrow, cuDF, Hugging Face datasets.
+        """Makes a dataset of an Arrow table or stream: pandas, Polars, DuckDB, pyarrow, cuDF, Hugging Face datasets.
 
         user, item, time, rating: names of columns; None: detected, as in a file. Ids are integers or text, also
                  categorical (dictionary); times are timestamps, dates, numbers or text; ratings are numbers.
         order:   order of a user's rows: by the "time" column, or as in the table ("file").
         test, validation: tables with the same columns, of a split that is made already; times are not read then.
+        memory, temporary: as in from_ratings. The stream is then read batch by batch: give a reader of files, such as
+                 pyarrow.dataset.dataset("ratings").scanner().to_reader(), for more rows than memory.
         options: missing, na_values, min_rating, min_ratings, min_item_ratings, k_core, duplicates, split, unknown,
                  ties, seed, expect as in from_ratings.
 
@@ -188,7 +199,8 @@ class Dataset:
         given.update({name: value for name, value in named.items() if value is not None})
         held_out = (None if some is None else columns.arrow_stream(some) for some in (test, validation))
         name = type(table).__module__.partition(".")[0]
-        native, summary = _native.from_arrow(columns.arrow_stream(table), *held_out, name, given)
+        limit = tables.memory_limit(memory, temporary)
+        native, summary = _native.from_arrow(columns.arrow_stream(table), *held_out, name, limit, given)
         return cls(native, summary=summary)
 
     @staticmethod

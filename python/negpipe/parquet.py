@@ -1,12 +1,14 @@
 """Parquet files on the command line: `python -m negpipe prepare x.parquet` gives the program a CSV file instead."""
 
 import contextlib
+import errno
 import subprocess
 import tempfile
 
 from negpipe.messages import tell
 
 MAGIC = b"PAR1"
+TOLD_FROM_BYTES = 100_000_000
 
 
 def is_parquet(argument: str) -> bool:
@@ -43,11 +45,20 @@ def _write_csv(source: str, target) -> None:
             skipped = [name for name in schema.names if name not in names]
             if skipped:
                 tell(f"{source}: columns that have no text form are ignored: {', '.join(skipped)}")
+            bytes_ = sum(file.metadata.row_group(i).total_byte_size for i in range(file.metadata.num_row_groups))
+            if bytes_ > TOLD_FROM_BYTES:
+                tell(f"{source}: its CSV copy takes about {bytes_ / 1e9:.1f} GB in {tempfile.gettempdir()}")
             plain = pyarrow.schema([_without_dictionary(schema.field(name)) for name in names])
             with pyarrow.csv.CSVWriter(target, plain) as out:
                 for batch in file.iter_batches(columns=names):
                     out.write_table(pyarrow.Table.from_batches([batch]).cast(plain))
+        target.flush()
     except (OSError, pyarrow.ArrowException) as failure:
+        if getattr(failure, "errno", None) == errno.ENOSPC:
+            raise SystemExit(
+                f"negpipe: {source}: no space left for its CSV copy in {tempfile.gettempdir()}; set TMPDIR to a folder "
+                "with more space"
+            ) from None
         raise SystemExit(f"negpipe: {source}: the Parquet file cannot be read: {failure}") from None
 
 
@@ -62,7 +73,6 @@ def run_with_csv(program: str, arguments: list[str]) -> int:
             if is_parquet(argument):
                 copy = copies.enter_context(tempfile.TemporaryFile(prefix="negpipe-"))
                 _write_csv(argument, copy)
-                copy.flush()
                 descriptors.append(copy.fileno())
                 path = f"/proc/self/fd/{copy.fileno()}"
                 names += ["--name", f"{path}={argument}"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from negpipe._ids import checked_indices
 
 Path = str | os.PathLike[str]
 
-FILES = ("cls", "path", "test", "validation")
+FILES = ("cls", "path", "test", "validation", "memory", "temporary")
 ROW_OPTIONS = {
     "missing",
     "na_values",
@@ -42,6 +43,17 @@ def check_split(split, test, validation) -> None:
         raise errors.OptionError("validation needs test: both belong to a split that is made already")
     if test is not None and split is not None:
         raise errors.OptionError("split and test exclude each other: test gives a split")
+
+
+def memory_limit(memory, temporary):
+    """The limit for the extension module: bytes and the folder of temporary files, or None."""
+    if memory is None:
+        if temporary is not None:
+            raise errors.OptionError("temporary needs memory: temporary files are used beyond a limit of memory")
+        return None
+    if isinstance(memory, bool) or not isinstance(memory, (int, np.integer)) or not 0 < memory < 2**64:
+        raise errors.OptionError(f"memory: {memory!r} given; a number of bytes such as 4 * 2**30 expected")
+    return int(memory), tempfile.gettempdir() if temporary is None else temporary
 
 
 def paths(given) -> list[Path]:

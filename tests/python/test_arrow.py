@@ -1,6 +1,7 @@
 """Dataset.from_arrow: types of Arrow columns, and the same options and results as for a file."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -11,6 +12,7 @@ import negpipe
 
 pyarrow = pytest.importorskip("pyarrow")
 import pyarrow.csv  # noqa: E402
+import pyarrow.ipc  # noqa: E402
 
 USERS = [5, 5, 7, 7, 7, 9, 9]
 ITEMS = ["x", "y", "y", "a long id of an item", "x", "y", "a long id of an item"]
@@ -238,6 +240,90 @@ def test_parquet_files_are_read_by_the_command_of_the_package(path, tmp_path):
     assert negpipe.Dataset.load(tmp_path / "data").digest == negpipe.Dataset.from_ratings(path, **EVERYONE).digest
     wrong = run_package("prepare", *files, "--out", tmp_path / "more", "--split", "half")
     assert wrong.returncode == 2 and "there is no such split" in wrong.stderr
+
+
+def random_rows(count, seed=1):
+    random = np.random.default_rng(seed)
+    pairs = random.permutation(60 * 90)[:count]
+    times = random.integers(0, 50, count).astype("datetime64[ms]")
+    return pyarrow.table({"user_id": pairs // 90, "item_id": pairs % 90, "timestamp": times})
+
+
+@pytest.mark.parametrize("options", [{}, {"split": "ratio:0.7,0.2,0.1", "min_item_ratings": 20, "k_core": True}])
+def test_a_limit_of_memory_makes_the_same_dataset_of_a_stream(options, tmp_path):
+    rows = random_rows(2000)
+    wanted = negpipe.Dataset.from_arrow(rows, **options)
+    for limit in (2000, 30_000):
+        left = rows.to_batches(max_chunksize=170)
+        reader = pyarrow.RecordBatchReader.from_batches(rows.schema, iter(left))
+        found = negpipe.Dataset.from_arrow(reader, memory=limit, temporary=tmp_path, **options)
+        assert found.digest == wanted.digest
+        assert list(found.user_ids) == list(wanted.user_ids) and list(found.item_ids) == list(wanted.item_ids)
+        assert {**found.summary, "detected": ""} == {**wanted.summary, "detected": ""}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_limit_of_memory_applies_to_files_and_given_splits(tmp_path):
+    rows, test = random_rows(2000), random_rows(300, seed=2)
+    pyarrow.csv.write_csv(rows.select(["user_id", "item_id"]), tmp_path / "r.csv")
+    pyarrow.csv.write_csv(test.select(["user_id", "item_id"]), tmp_path / "t.csv")
+    options = {"duplicates": "first", "memory": 2000}
+    found = negpipe.Dataset.from_arrow(rows, test=test, **options)
+    assert found.digest == negpipe.Dataset.from_arrow(rows, test=test, duplicates="first").digest
+    files = negpipe.Dataset.from_ratings(tmp_path / "r.csv", test=tmp_path / "t.csv", temporary=tmp_path, **options)
+    assert files.digest == found.digest
+
+
+def test_a_limit_of_memory_without_a_meaning_is_refused(tmp_path):
+    rows = random_rows(2000)
+    for limit in (0, -1, 2**64, "4G", True):
+        with pytest.raises(negpipe.errors.OptionError, match="memory: .* given; a number of bytes"):
+            negpipe.Dataset.from_arrow(rows, memory=limit)
+    with pytest.raises(negpipe.errors.OptionError, match="memory: 1 given, but at least 2000 rows need"):
+        negpipe.Dataset.from_arrow(rows, memory=1)
+    with pytest.raises(negpipe.errors.OptionError, match="temporary needs memory"):
+        negpipe.Dataset.from_arrow(rows, temporary=tmp_path)
+    with pytest.raises(negpipe.errors.FileError, match="missing"):
+        negpipe.Dataset.from_arrow(rows, memory=2000, temporary=tmp_path / "missing")
+
+
+def on_full_disk(folder, *command):
+    """Runs a command with a file system of 64 KiB mounted on a folder. Lists the remaining entries last."""
+    unshare = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "--map-root-user"]
+    mount = 'mount -t tmpfs -o size=64k tmpfs "$0" || exit 77'
+    if subprocess.run([*unshare, "sh", "-c", mount, folder], capture_output=True, check=False).returncode != 0:
+        pytest.skip("mounting a file system needs root or user namespaces, which are not available here")
+    script = mount + '; "$@"; status=$?; find "$0" -mindepth 1; exit $status'
+    return subprocess.run([*unshare, "sh", "-c", script, folder, *map(str, command)], capture_output=True, text=True,
+                          check=False, env={**os.environ, "TMPDIR": str(folder)})
+
+
+def test_a_full_disk_leaves_nothing_of_a_stream(tmp_path):
+    rows = random_rows(5000)
+    with pyarrow.ipc.new_stream(str(tmp_path / "rows"), rows.schema) as out:
+        out.write_table(rows)
+    (tmp_path / "small").mkdir()
+    script = (
+        "import sys, negpipe, pyarrow.ipc\n"
+        "try:\n"
+        "    negpipe.Dataset.from_arrow(pyarrow.ipc.open_stream(pyarrow.OSFile(sys.argv[1])), memory=4000)\n"
+        "except negpipe.errors.DiskFullError as failure:\n"
+        "    sys.exit(str(failure))\n"
+    )
+    outcome = on_full_disk(tmp_path / "small", sys.executable, "-c", script, tmp_path / "rows")
+    assert "No space left on device" in outcome.stderr and outcome.returncode == 1
+    assert outcome.stdout == "", "something is left"
+
+
+def test_a_full_disk_leaves_nothing_of_a_parquet_file(tmp_path):
+    import pyarrow.parquet
+
+    pyarrow.parquet.write_table(random_rows(5000), tmp_path / "x.parquet")
+    (tmp_path / "small").mkdir()
+    command = ("-m", "negpipe", "prepare", tmp_path / "x.parquet", "--out", tmp_path / "data")
+    outcome = on_full_disk(tmp_path / "small", sys.executable, *command)
+    assert f"no space left for its CSV copy in {tmp_path}/small" in outcome.stderr and outcome.returncode == 1
+    assert outcome.stdout == "", "something is left"
 
 
 def test_messages_and_the_dataset_name_the_parquet_file(tmp_path):
