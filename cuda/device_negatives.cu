@@ -44,8 +44,13 @@ struct device_negative_sampler::state {
   detail::device_data data;
   mutable cuda::problem_board problems;
   cuda::free_source source{};
+  cuda::device_buffer<double> item_logs;  // empty if uniform
+  cuda::device_buffer<double> user_logs;
 
   state(const dataset& of, const negative_options& given, const device_options& on);
+  ~state();
+  state(const state&) = delete;
+  state& operator=(const state&) = delete;
 
   void rethrow() const;
   void check_array(const char* what, const void* array, std::uint64_t count, std::uint64_t value_bytes) const {
@@ -55,20 +60,36 @@ struct device_negative_sampler::state {
     check_array(what, ids.data(), ids.size(), ids.value_bytes());
   }
   cuda::free_call checked_call(const device_draw_call& call, std::uint64_t rows, std::span<std::int32_t> out) const;
-  void find(const device_ids& users, const device_ids& items, bool is_shared, std::uint64_t columns,
-            std::span<std::uint8_t> found, device_stream stream) const;
+  template <typename Value>
+  cuda::id_pairs checked_pairs(const device_ids& users, const device_ids& items, bool is_shared, const char* what,
+                               std::span<Value> out) const;
+  void find(const device_ids& users, const device_ids& items, bool is_shared, std::span<std::uint8_t> found,
+            device_stream stream) const;
+  void log_q(const device_ids& users, const device_ids& items, bool is_shared, std::span<float> values,
+             device_stream stream) const;
 };
 
 device_negative_sampler::state::state(const dataset& of, const negative_options& given, const device_options& on)
     : options(given), data(on) {
-  data.weights = data.upload(dataset_weights(of, given.weights), of.positive_count());
+  const dataset_weights checked(of, given.weights);
+  const draw_logs logs = make_draw_logs(of, checked);  // until take() has waited for the copies
+  data.weights = data.upload(checked, of.positive_count());
+  item_logs = cuda::upload_async(logs.items.data(), logs.items.size(), *data.memory, on.stream);
+  user_logs = cuda::upload_async(logs.users.data(), logs.users.size(), *data.memory, on.stream);
   data.take(cuda::device_dataset::upload_async(of, given.bitset_budget, detail::form_of(on), *data.memory, on.stream));
   source = {given.seed, data.dataset->view(), data.weights.draw(), problems.writer()};
   // Loads all kernels, so that no capture loads one.
   const launcher load{nullptr, cuda::default_block_size, true};
   cuda::draw_free_async(source, {}, {}, 0, nullptr, load);
   cuda::draw_shared_async(source, {}, nullptr, load);
-  cuda::find_positives_async(source, {}, {}, false, 0, 1, nullptr, load);
+  cuda::find_positives_async(source, {{}, {}, false, 0, 1}, nullptr, load);
+  cuda::log_q_async(source, {}, {{}, {}, false, 0, 1}, nullptr, load);
+}
+
+device_negative_sampler::state::~state() {
+  const cuda::quiet_device_guard current(data.device);
+  item_logs = {};
+  user_logs = {};
 }
 
 // Throws what kernels of earlier calls have found.
@@ -137,31 +158,54 @@ void device_negative_sampler::sample_shared(const device_draw_call& call, std::s
   cuda::draw_shared_async(s.source, checked, out.data(), launcher{stream});
 }
 
-void device_negative_sampler::state::find(const device_ids& users, const device_ids& items, bool is_shared,
-                                          std::uint64_t columns, std::span<std::uint8_t> found,
-                                          device_stream stream) const {
+// Items are [user count, M], or [M] if the users share them; out is [user count, M].
+template <typename Value>
+cuda::id_pairs device_negative_sampler::state::checked_pairs(const device_ids& users, const device_ids& items,
+                                                             bool is_shared, const char* what,
+                                                             std::span<Value> out) const {
+  rethrow();
+  const std::uint64_t columns = is_shared ? items.size() : row_length("items", items.size(), users.size());
+  check_length(what, out.size(), users.size() * columns);
   check_ids("users", users);
   check_ids("items", items);
-  check_array("found", found.data(), found.size(), 1);
+  check_array(what, out.data(), out.size(), sizeof(Value));
+  return {values_of(users), values_of(items), is_shared, users.size(), columns};
+}
+
+void device_negative_sampler::state::find(const device_ids& users, const device_ids& items, bool is_shared,
+                                          std::span<std::uint8_t> found, device_stream stream) const {
+  const cuda::id_pairs pairs = checked_pairs(users, items, is_shared, "found", found);
   if (found.empty()) return;
   const cuda::device_guard current(data.device);
-  cuda::find_positives_async(source, values_of(users), values_of(items), is_shared, users.size(), columns,
-                             found.data(), launcher{stream});
+  cuda::find_positives_async(source, pairs, found.data(), launcher{stream});
+}
+
+void device_negative_sampler::state::log_q(const device_ids& users, const device_ids& items, bool is_shared,
+                                           std::span<float> values, device_stream stream) const {
+  const cuda::id_pairs pairs = checked_pairs(users, items, is_shared, "values", values);
+  if (values.empty()) return;
+  const cuda::device_guard current(data.device);
+  cuda::log_q_async(source, {item_logs.data(), user_logs.data()}, pairs, values.data(), launcher{stream});
 }
 
 void device_negative_sampler::contains(const device_ids& users, const device_ids& items,
                                        std::span<std::uint8_t> found, device_stream stream) const {
-  shared_->rethrow();
-  const std::uint64_t columns = row_length("items", items.size(), users.size());
-  check_length("found", found.size(), items.size());
-  shared_->find(users, items, false, columns, found, stream);
+  shared_->find(users, items, false, found, stream);
 }
 
 void device_negative_sampler::contains_each(const device_ids& users, const device_ids& items,
                                             std::span<std::uint8_t> found, device_stream stream) const {
-  shared_->rethrow();
-  check_length("found", found.size(), users.size() * items.size());
-  shared_->find(users, items, true, items.size(), found, stream);
+  shared_->find(users, items, true, found, stream);
+}
+
+void device_negative_sampler::log_q(const device_ids& users, const device_ids& items, std::span<float> values,
+                                    device_stream stream) const {
+  shared_->log_q(users, items, false, values, stream);
+}
+
+void device_negative_sampler::log_q_each(const device_ids& users, const device_ids& items, std::span<float> values,
+                                         device_stream stream) const {
+  shared_->log_q(users, items, true, values, stream);
 }
 
 void device_negative_sampler::check(device_stream stream) const {

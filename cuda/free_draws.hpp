@@ -1,4 +1,4 @@
-// Free draws in device memory, byte for byte equal to core::draw_free, and exact membership of pairs.
+// Free draws in device memory, byte for byte equal to core::draw_free; exact membership and log_q of pairs.
 #pragma once
 
 #include <cstdint>
@@ -31,6 +31,21 @@ struct free_call {
   std::uint32_t excluded_count = 0;        ///< of a row
 };
 
+/// Pairs of users and items: pair (row, c) is user row and item row * columns + c, or item c if the rows share them.
+struct id_pairs {
+  id_values users;
+  id_values items;
+  bool is_shared;
+  std::uint64_t row_count;
+  std::uint64_t columns;  ///< at least 1
+};
+
+/// negpipe::draw_logs in device memory. items: null if uniform.
+struct log_tables {
+  const double* items;
+  const double* users;
+};
+
 /// Queues [user_count, K] negatives. Does not allocate or wait; may be captured. Throws backend_error.
 /// - Rows with an unknown user or item, and what is left of a row without items, get core::no_item and are reported.
 /// - on.block_size: a multiple of 32, at most max_block_size.
@@ -40,9 +55,13 @@ void draw_free_async(const free_source& source, const free_call& call, const id_
 /// Queues [K] items that a batch shares, drawn from all items. Otherwise as above.
 void draw_shared_async(const free_source& source, const free_call& call, std::int32_t* out, const launcher& on);
 
-/// Queues membership: found[row * columns + c] for item (row * columns + c) of items, or item c if the rows share them.
-/// Unknown numbers give 0 and are reported. columns >= 1. Does not allocate or wait; may be captured.
-void find_positives_async(const free_source& source, const id_values& users, const id_values& items, bool is_shared,
-                          std::uint64_t row_count, std::uint64_t columns, std::uint8_t* found, const launcher& on);
+/// Queues membership of pairs: found [row_count, columns]. Unknown numbers give 0 and are reported. Does not allocate
+/// or wait; may be captured.
+void find_positives_async(const free_source& source, const id_pairs& pairs, std::uint8_t* found, const launcher& on);
+
+/// Queues log_q of pairs: values [row_count, columns]. Unknown numbers give what padding gives and are reported. Does
+/// not allocate or wait; may be captured.
+void log_q_async(const free_source& source, const log_tables& logs, const id_pairs& pairs, float* values,
+                 const launcher& on);
 
 }  // namespace negpipe::cuda

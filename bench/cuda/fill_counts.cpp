@@ -113,8 +113,9 @@ void draw_free(bench_data& of, const core::weighted_draw& weights, const cuda::d
     call.excluded_count = excluded_count;
     cuda::draw_free_async(source, call, {on_device.data(), false}, users.size(), of.items.data(), {of.stream});
     if (weights.is_set() || excluded_count != 0) continue;
-    cuda::find_positives_async(source, {on_device.data(), false}, {of.items.data(), false}, false, users.size(),
-                               negatives, found.data(), {of.stream});
+    cuda::find_positives_async(
+        source, {{on_device.data(), false}, {of.items.data(), false}, false, users.size(), negatives}, found.data(),
+        {of.stream});
   }
   NEGPIPE_CUDA_CHECK(cudaStreamSynchronize(of.stream));
 }

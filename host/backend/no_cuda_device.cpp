@@ -75,6 +75,12 @@ void device_negative_sampler::contains_each(const device_ids&, const device_ids&
                                             device_stream) const {
   refuse();
 }
+void device_negative_sampler::log_q(const device_ids&, const device_ids&, std::span<float>, device_stream) const {
+  refuse();
+}
+void device_negative_sampler::log_q_each(const device_ids&, const device_ids&, std::span<float>, device_stream) const {
+  refuse();
+}
 void device_negative_sampler::check(device_stream) const { refuse(); }
 
 }  // namespace negpipe

@@ -245,4 +245,21 @@ std::uint64_t dataset_weights::memory_bytes() const {
          row_sums_->size() * sizeof(std::uint32_t);
 }
 
+draw_logs make_draw_logs(const dataset& data, const dataset_weights& weights) {
+  const core::weighted_draw* const draw = weights.draw();
+  const std::span<const std::uint32_t> values = weights.items().values();
+  draw_logs logs;
+  for (const std::uint32_t weight : values) logs.items.push_back(std::log(weight));
+  const auto offsets = data.user_offsets();
+  const double all = draw == nullptr ? static_cast<double>(data.item_count()) : weights.items().sum();
+  for (std::size_t user = 0; user + 1 < offsets.size(); ++user) {
+    const std::int64_t count = offsets[user + 1] - offsets[user];
+    const double taken = draw == nullptr || count == 0 ? static_cast<double>(count)
+                                                       : draw->row_sums[offsets[user + 1] - 1];
+    logs.users.push_back(std::log(all - taken));
+  }
+  logs.users.push_back(std::log(all));
+  return logs;
+}
+
 }  // namespace negpipe

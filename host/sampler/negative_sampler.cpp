@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <functional>
 #include <limits>
 #include <mutex>
@@ -51,7 +50,7 @@ struct negative_sampler::state {
   positives_index index;
   core::positives_view view;
   dataset_weights weights;
-  std::vector<double> log_weights;  // empty if uniform
+  draw_logs logs;
   core::bounded32 item_draw;
   kernel_set kernels = supported_kernels().front();
   mutable std::mutex sharing;
@@ -72,11 +71,9 @@ struct negative_sampler::state {
         index(make_index()),
         view(index.view()),
         weights(std::move(checked)),
+        logs(make_draw_logs(index.source(), weights)),
         item_draw(core::bounded32::make(static_cast<std::uint32_t>(view.item_count))),
-        pool(threads) {
-    for (const std::uint32_t weight : given.weights.values()) log_weights.push_back(std::log(weight));
-  }
-
+        pool(threads) {}
 
   /// Calls work with the item draw.
   template <typename Work>
@@ -96,7 +93,6 @@ struct negative_sampler::state {
   void sample(std::span<const std::int32_t> users, const draw_call& call, std::span<std::int32_t> out) const;
   void replace_taken(std::span<const std::int32_t> users, const draw_call& call, std::uint64_t begin,
                      std::uint64_t end, std::int32_t* out) const;
-  double log_mass(std::int32_t user) const;
   const char* of_positive_weight() const { return weights.draw() == nullptr ? "" : " of positive weight"; }
 };
 
@@ -259,15 +255,6 @@ void negative_sampler::contains_each(std::span<const std::int32_t> users, std::s
   });
 }
 
-double negative_sampler::state::log_mass(std::int32_t user) const {
-  return with_draw([&](const auto& draw) {
-    const core::no_positives nobody{{}, view.item_count};
-    const std::uint32_t mass = user < 0 ? core::items_outside(nobody, user_id{0}, draw).mass()
-                                        : core::items_outside(view, user_id{user}, draw).mass();
-    return std::log(static_cast<double>(mass));
-  });
-}
-
 void negative_sampler::log_q(std::span<const std::int32_t> users, std::span<const std::int32_t> items,
                              std::span<float> values) const {
   const state& s = *shared_;
@@ -278,12 +265,10 @@ void negative_sampler::log_q(std::span<const std::int32_t> users, std::span<cons
   s.share(core::ceil_div(users.size(), elements_per_piece), [&](std::uint64_t piece) {
     const std::uint64_t begin = piece * elements_per_piece;
     const std::uint64_t end = std::min<std::uint64_t>(users.size(), begin + elements_per_piece);
-    double mass = 0;
     for (std::uint64_t i = begin; i < end; ++i) {
-      if (i == begin || users[i] != users[i - 1]) mass = s.log_mass(users[i]);
-      const bool is_weighted = !s.log_weights.empty() && items[i] >= 0;
-      const double weight = is_weighted ? s.log_weights[static_cast<std::size_t>(items[i])] : 0;
-      values[i] = items[i] < 0 ? 0 : static_cast<float>(weight - mass);
+      const auto user = static_cast<std::size_t>(users[i] < 0 ? s.view.user_count : users[i]);
+      const double weight = s.logs.items.empty() || items[i] < 0 ? 0 : s.logs.items[static_cast<std::size_t>(items[i])];
+      values[i] = items[i] < 0 ? 0 : static_cast<float>(weight - s.logs.users[user]);
     }
   });
 }

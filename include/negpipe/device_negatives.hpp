@@ -50,14 +50,14 @@ struct device_draw_call {
 /// Draws negatives on a CUDA device: the bytes of negative_sampler for the same dataset, options and call. Immutable;
 /// copies share the dataset. Thread-safe, on any streams.
 ///
-/// sample, sample_shared, contains and contains_each queue work and return: they do not wait or allocate, may be
-/// captured in a CUDA graph, and preserve the caller's current device and pending CUDA error. Their arrays must be
-/// memory of the sampler's device, aligned to its type, and stay valid until the work is done, as must one copy of the
-/// sampler. They throw
+/// The members from sample to log_q_each queue work and return: they do not wait or allocate, may be captured in a CUDA
+/// graph, and preserve the caller's current device and pending CUDA error. Their arrays must be memory of the sampler's
+/// device, aligned to its type, and stay valid until the work is done, as must one copy of the sampler. They throw
 ///   - option_error for arrays of the wrong length or in other memory;
 ///   - the errors of earlier calls that only a kernel can find, once it has run: out_of_range_error for a user or item
 ///     number that does not exist, infeasible_error for a row that has fewer than K items left. Each is thrown once, by
-///     the first member called after that; later errors replace earlier ones. Rows with an error get -1, or no hits.
+///     the first member called after that; later errors replace earlier ones. Rows with an error get -1, no hits,
+///     or what padding gives.
 ///   - backend_error.
 class device_negative_sampler {
  public:
@@ -83,6 +83,13 @@ class device_negative_sampler {
   /// Queues the same for the same items [M] of all users: a tile of an in-batch mask.
   void contains_each(const device_ids& users, const device_ids& items, std::span<std::uint8_t> found,
                      device_stream stream) const;
+
+  /// Queues the logarithm of the probability of each item for its user: items and values are [user count, M] row-major,
+  /// for any M. The values of negative_sampler::log_q, also for negative numbers.
+  void log_q(const device_ids& users, const device_ids& items, std::span<float> values, device_stream stream) const;
+  /// Queues the same for the same items [M] of all users.
+  void log_q_each(const device_ids& users, const device_ids& items, std::span<float> values,
+                  device_stream stream) const;
 
   /// Waits for the stream, and throws the errors that its kernels found. Not for streams that are being captured.
   void check(device_stream stream) const;

@@ -86,4 +86,14 @@ class dataset_weights {
   core::weighted_draw draw_{};
 };
 
+/// Natural logarithms from which log_q is made: that of an item drawn for a user is float(items[item] - users[user]).
+struct draw_logs {
+  std::vector<double> items;  ///< [item_count]: of each weight; empty if uniform, which stands for zeros
+  /// [user_count + 1]: of the weight of all items outside the user's positives. The last is that of all items.
+  std::vector<double> users;
+};
+
+/// weights: of the dataset.
+draw_logs make_draw_logs(const dataset& data, const dataset_weights& weights);
+
 }  // namespace negpipe

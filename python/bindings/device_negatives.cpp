@@ -76,6 +76,17 @@ void contains(const device_negative_sampler& source, const id_array& users, cons
   }
 }
 
+/// Queues values, float32. each: as for contains.
+void log_q(const device_negative_sampler& source, const id_array& users, const id_array& items,
+           const device_array<float>& values, bool each, std::uintptr_t stream) {
+  const nb::gil_scoped_release released;
+  if (each) {
+    source.log_q_each(ids_of(users), ids_of(items), values_of(values), reinterpret_cast<device_stream>(stream));
+  } else {
+    source.log_q(ids_of(users), ids_of(items), values_of(values), reinterpret_cast<device_stream>(stream));
+  }
+}
+
 void check(const device_negative_sampler& source, std::uintptr_t stream) {
   const nb::gil_scoped_release released;
   source.check(reinterpret_cast<device_stream>(stream));
@@ -92,6 +103,8 @@ void bind_device_negatives(nb::module_& module) {
            nb::arg("distinct") = false, nb::arg("excluded").noconvert() = nb::none(), nb::arg("stream"))
       .def("contains", &contains, nb::arg("users").noconvert(), nb::arg("items").noconvert(),
            nb::arg("found").noconvert(), nb::kw_only(), nb::arg("each"), nb::arg("stream"))
+      .def("log_q", &log_q, nb::arg("users").noconvert(), nb::arg("items").noconvert(),
+           nb::arg("values").noconvert(), nb::kw_only(), nb::arg("each"), nb::arg("stream"))
       .def("check", &check, nb::arg("stream"));
   module.def("device_negatives", &make, nb::arg("sampler"), nb::kw_only(), nb::arg("bitset_budget"),
              nb::arg("device"));

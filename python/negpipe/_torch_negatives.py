@@ -109,5 +109,13 @@ class DeviceSampler:
             self._native.contains(users, items, found.view(torch.uint8), each=each, stream=self._stream)
         return found
 
+    def log_q(self, users, items) -> torch.Tensor:
+        """float32, in the shape to which both broadcast."""
+        users, items, shape, each = _lookup(self.ids(users, "users"), self.ids(items, "items"))
+        values = torch.empty(shape, dtype=torch.float32, device=self._device)
+        with torch.cuda.device(self._device):
+            self._native.log_q(users, items, values, each=each, stream=self._stream)
+        return values
+
     def check(self) -> None:
         self._native.check(stream=self._stream)

@@ -311,10 +311,13 @@ class NegativeSampler:
 
         Uniform: -log(I - d), with I items and d positives of the user. Weighted: log w - log(W - W_u). -inf for weight
         0. The user's positives, which are never drawn, have what the formula gives. users=None, or a negative number,
-        stands for shared draws: log w - log W. 0 for negative items. Computed by the CPU, which waits for tensors of a
-        CUDA device.
+        stands for shared draws: log w - log W. 0 for negative items.
         """
-        both = _broadcast(*self._numbers(-1 if users is None else users, items))
+        users = -1 if users is None else users
+        on_device = self._on_device(users, items)
+        if on_device is not None:
+            return on_device.log_q(users, items)
+        both = _broadcast(*self._numbers(users, items))
         values = self._open().log_q(*map(np.atleast_1d, both))
         return _like(values.reshape(both[0].shape), _first_array(users, items))
 

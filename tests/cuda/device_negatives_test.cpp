@@ -227,6 +227,35 @@ TEST_P(device_negatives, contains_equals_the_cpu) {
   found.check(stream->get());
 }
 
+TEST_P(device_negatives, log_q_equals_the_cpu) {
+  const dataset data = random_dataset({20, 50, 3, 0, 250, 290}, 300, 1);
+  const items_vector users = users_in_turn(data, 41);
+  items_vector items{-1, -5};
+  for (std::int32_t i = 0; i < 300; ++i) items.push_back(299 - i);
+  items_vector of_rows;
+  items_vector of_pairs;
+  for (const std::int32_t user : users) {
+    of_rows.insert(of_rows.end(), items.begin(), items.end());
+    of_pairs.insert(of_pairs.end(), items.size(), user);
+  }
+  const auto device_users = upload(users);
+  const auto device_items = upload(std::vector<std::int64_t>(items.begin(), items.end()));
+  const auto row_items = upload(of_rows);
+  for (const item_weights& weights : {item_weights(), rising_weights(300), heavy_weights(300)}) {
+    const device_negative_sampler found = sampler_of(data, weights);
+    std::vector<float> wanted(of_rows.size());
+    negative_sampler(data, {.weights = weights}).log_q(of_pairs, of_rows, wanted);
+    device_column values(wanted.size(), 4, *memory, stream->get());
+    const std::span<float> out(reinterpret_cast<float*>(values.data()), wanted.size());
+    found.log_q_each({device_users.data(), users.size()}, {device_items.data(), items.size()}, out, stream->get());
+    EXPECT_EQ(values.difference("each", wanted.data(), stream->get()), "");
+    values.clear(stream->get());
+    found.log_q({device_users.data(), users.size()}, {row_items.data(), of_rows.size()}, out, stream->get());
+    EXPECT_EQ(values.difference("rows", wanted.data(), stream->get()), "");
+    found.check(stream->get());
+  }
+}
+
 TEST_P(device_negatives, report_numbers_that_do_not_exist_once_the_kernel_has_run) {
   const dataset data = random_dataset({20, 50, 3}, 300, 1);
   const device_negative_sampler found = sampler_of(data);

@@ -145,6 +145,19 @@ def test_membership_in_device_memory_is_that_of_the_cpu(cuda, data, stream):
         assert np.array_equal(found.numpy(), wanted)
 
 
+@pytest.mark.parametrize("distribution", ["uniform", "popularity"])
+def test_log_q_in_device_memory_is_that_of_the_cpu(cuda, data, stream, distribution):
+    sampler = negpipe.NegativeSampler(data, distribution=distribution)
+    native = on_device(sampler)
+    users, items = np.arange(-1, 50), np.arange(-2, 300)
+    wanted = sampler.log_q(users[:, None], items)
+    for each, given in ((True, items), (False, np.broadcast_to(items, wanted.shape))):
+        values = DeviceArray(cuda, np.full(wanted.shape, 7, np.float32))
+        native.log_q(DeviceArray(cuda, users), DeviceArray(cuda, given), values, each=each, stream=stream)
+        native.check(stream)
+        assert values.numpy().tobytes() == wanted.tobytes()
+
+
 def test_errors_of_kernels_are_raised_by_check_and_by_the_next_call(cuda, data, stream):
     native = on_device(negpipe.NegativeSampler(data))
     out = DeviceArray(cuda, np.zeros(4, np.int32))
