@@ -91,8 +91,9 @@ json read_description(const fs::path& folder, std::string_view name) {
                                    folder.string(), name,
                                    is_unjoined ? ", but shards of one, which negpipe join makes a dataset" : ""));
   }
-  json description = support::read_json(path, remedy);
-  const support::json_fields fields(description, path.string(), remedy);
+  const std::string_view advice = name == shards_file ? shards_remedy : remedy;
+  json description = support::read_json(path, advice);
+  const support::json_fields fields(description, path.string(), advice);
   if (!fields.contains("format") || fields.text("format") != format_name) {
     fields.fail("it does not describe a dataset");
   }

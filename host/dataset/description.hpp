@@ -14,6 +14,7 @@
 namespace negpipe {
 
 inline constexpr std::string_view shards_file = "shards.json";
+inline constexpr std::string_view shards_remedy = "write the shards again";
 
 /// Reads dataset.json, or shards.json, which has no checksum. Checks format, version and checksum. Throws format_error,
 /// io_error.

@@ -38,8 +38,10 @@ inline std::string file_of(const std::string& array, std::size_t shard) {
 class folder_reader {
  public:
   folder_reader(std::filesystem::path folder, support::json_fields arrays, std::uint64_t map_from_bytes,
-                std::vector<support::file_contents>& contents, std::vector<support::joined_files>& joined)
-      : folder_(std::move(folder)),
+                std::vector<support::file_contents>& contents, std::vector<support::joined_files>& joined,
+                npy::listing listed = {})
+      : listed_(listed),
+        folder_(std::move(folder)),
         arrays_(std::move(arrays)),
         map_from_bytes_(map_from_bytes),
         contents_(contents),
@@ -117,14 +119,14 @@ class folder_reader {
   std::filesystem::path existing(const std::string& name) const {
     std::filesystem::path path = folder_ / name;
     if (support::exists(path)) return path;
-    throw format_error(fmt::format("{} is missing, but {} lists it; {}", path.string(), description_file, remedy));
+    throw format_error(fmt::format("{} is missing, but {} lists it; {}", path.string(), listed_.file, listed_.remedy));
   }
 
-  static void check_crc(const std::filesystem::path& path, std::span<const std::byte> bytes,
-                        const support::json_fields& entry) {
+  void check_crc(const std::filesystem::path& path, std::span<const std::byte> bytes,
+                 const support::json_fields& entry) const {
     if (const std::uint32_t crc = support::crc32c(bytes); crc != entry.checksum("crc32c")) {
       throw format_error(fmt::format("{}: its checksum is {}, wanted {}: the file was damaged or changed; {}",
-                                     path.string(), hex(crc), entry.text("crc32c"), remedy));
+                                     path.string(), hex(crc), entry.text("crc32c"), listed_.remedy));
     }
   }
 
@@ -160,7 +162,7 @@ class folder_reader {
     const auto length = shard.number<std::uint64_t>("length", count - first);
     const std::filesystem::path path = existing(file_of(name, k));
     const std::string header = npy::make_part_header(npy::descriptor<T>(), length, first * sizeof(T));
-    npy::check_part(path, header, length * sizeof(T));
+    npy::check_part(path, header, length * sizeof(T), listed_);
     const std::size_t before = joined.bytes().size();
     joined.append(path, header.size(), length * sizeof(T), count * sizeof(T) >= map_from_bytes_);
     const auto bytes = joined.bytes().subspan(before);
@@ -168,6 +170,7 @@ class folder_reader {
     return bytes;
   }
 
+  npy::listing listed_;
   std::filesystem::path folder_;
   support::json_fields arrays_;
   std::uint64_t map_from_bytes_;

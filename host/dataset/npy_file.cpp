@@ -31,17 +31,16 @@ std::string header_of_length(std::string_view descriptor, std::uint64_t count, s
   return header + dictionary;
 }
 
-[[noreturn]] void fail_at_header(const std::filesystem::path& path, std::string_view wanted) {
-  throw format_error(fmt::format("{}: its header is not that of the array that dataset.json lists, {}; prepare the "
-                                 "dataset again",
-                                 path.string(), wanted.substr(magic.size() + 2, wanted.find('}') - magic.size() - 1)));
+[[noreturn]] void fail_at_header(const std::filesystem::path& path, std::string_view wanted, const listing& listed) {
+  throw format_error(fmt::format("{}: its header is not that of the array that {} lists, {}; {}", path.string(),
+                                 listed.file, wanted.substr(magic.size() + 2, wanted.find('}') - magic.size() - 1),
+                                 listed.remedy));
 }
 
 [[noreturn]] void fail_at_size(const std::filesystem::path& path, std::uint64_t found_bytes,
-                               std::uint64_t wanted_bytes) {
-  throw format_error(fmt::format("{}: found {} bytes of values, wanted {}; the file was truncated or extended: prepare "
-                                 "the dataset again",
-                                 path.string(), found_bytes, wanted_bytes));
+                               std::uint64_t wanted_bytes, const listing& listed) {
+  throw format_error(fmt::format("{}: found {} bytes of values, wanted {}; the file was truncated or extended: {}",
+                                 path.string(), found_bytes, wanted_bytes, listed.remedy));
 }
 
 }  // namespace
@@ -75,19 +74,20 @@ std::span<const std::byte> values_of(const support::file_contents& file, const s
   const std::string header = make_header(descriptor, count);
   const auto bytes = file.bytes();
   const auto found = bytes.first(std::min(bytes.size(), header.size()));
-  if (as_text(found) != header) fail_at_header(path, header);
+  if (as_text(found) != header) fail_at_header(path, header, {});
   const std::uint64_t value_bytes = file.file_size() - header.size();
   if (value_bytes % element_bytes != 0 || value_bytes / element_bytes != count) {
-    fail_at_size(path, value_bytes, count * element_bytes);
+    fail_at_size(path, value_bytes, count * element_bytes, {});
   }
   return bytes.subspan(header.size());
 }
 
-void check_part(const std::filesystem::path& path, std::string_view header, std::uint64_t value_bytes) {
+void check_part(const std::filesystem::path& path, std::string_view header, std::uint64_t value_bytes,
+                const listing& listed) {
   const support::file_contents begin(path, header.size());
-  if (as_text(begin.bytes()) != header) fail_at_header(path, header);
+  if (as_text(begin.bytes()) != header) fail_at_header(path, header, listed);
   if (const std::uint64_t found = begin.file_size() - header.size(); found != value_bytes) {
-    fail_at_size(path, found, value_bytes);
+    fail_at_size(path, found, value_bytes, listed);
   }
 }
 

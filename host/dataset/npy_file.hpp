@@ -55,7 +55,14 @@ support::file_contents read_file(const std::filesystem::path& path, std::string_
 std::span<const std::byte> values_of(const support::file_contents& file, const std::filesystem::path& path,
                                      std::string_view descriptor, std::uint64_t count, std::uint64_t element_bytes);
 
+/// The file that lists an array, and what to do if the array differs, for messages.
+struct listing {
+  std::string_view file = "dataset.json";
+  std::string_view remedy = "prepare the dataset again";
+};
+
 /// Checks that a file holds exactly the header and value_bytes bytes of values. Throws format_error, io_error.
-void check_part(const std::filesystem::path& path, std::string_view header, std::uint64_t value_bytes);
+void check_part(const std::filesystem::path& path, std::string_view header, std::uint64_t value_bytes,
+                const listing& listed = {});
 
 }  // namespace negpipe::npy

@@ -48,10 +48,12 @@ std::vector<std::int64_t> local_offsets(const folder_reader::shard_of<std::int64
 }  // namespace
 
 std::shared_ptr<dataset::storage> dataset::stored::read(std::uint64_t map_from_bytes) const {
-  const support::json_fields fields(description, (path / description_name).string(), remedy);
+  const npy::listing listed = description_name == shards_file ? npy::listing{shards_file, shards_remedy}
+                                                               : npy::listing{};
+  const support::json_fields fields(description, (path / description_name).string(), listed.remedy);
   auto loaded = std::make_shared<storage>();
   loaded->folder = support::full_path(path);
-  folder_reader reader(path, fields.object("arrays"), map_from_bytes, loaded->contents, loaded->joined);
+  folder_reader reader(path, fields.object("arrays"), map_from_bytes, loaded->contents, loaded->joined, listed);
   array_views& arrays = loaded->arrays_in_use;
   arrays.user_offsets = reader.get<std::int64_t>("user_offsets");
   arrays.positive_items = reader.get<std::int32_t>("positive_items");
@@ -69,7 +71,7 @@ std::shared_ptr<dataset::storage> dataset::stored::read(std::uint64_t map_from_b
   (void)origin.object("options");
   loaded->origin = read_origin(origin, description["origin"]["options"]);
   if (description_name == shards_file) reader.require_all_read(description["arrays"]);
-  check_dataset({(path / "").string(), std::string(remedy)}, arrays);
+  check_dataset({(path / "").string(), std::string(listed.remedy)}, arrays);
   check_counts(fields, arrays.user_ids.size(), arrays.item_ids.size(), arrays.positive_items.size());
   if (description_name == description_file) loaded->digest = fields.text("digest");
   return loaded;

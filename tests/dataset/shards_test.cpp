@@ -161,6 +161,21 @@ TEST(shards, are_not_joined_twice_or_without_a_description) {
   expect_refusal(folder.path(), "has no shards.json");
 }
 
+TEST(shards, are_not_joined_if_a_file_is_missing_or_has_another_size) {
+  const test::temporary_folder folder;
+  large_dataset().save(folder / "shards", false, 3);
+  unjoin(folder / "shards");
+  const fs::path file = folder / "shards/positive_items.00001.npy";
+  fs::resize_file(file, fs::file_size(file) - 4);
+  expect_refusal(folder.path(), "truncated or extended: write the shards again");
+  fs::resize_file(file, 100);
+  expect_refusal(folder.path(), "of the array that shards.json lists");
+  fs::remove(file);
+  expect_refusal(folder.path(), "is missing, but shards.json lists it; write the shards again");
+  std::ofstream(folder / "shards/shards.json") << "{";
+  expect_refusal(folder.path(), "write the shards again");
+}
+
 TEST(shards, are_not_joined_with_files_or_arrays_of_others) {
   const test::temporary_folder folder;
   large_dataset().save(folder / "shards", false, 3);
