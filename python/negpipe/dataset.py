@@ -185,8 +185,8 @@ class Dataset:
                  categorical (dictionary); times are timestamps, dates, numbers or text; ratings are numbers.
         order:   order of a user's rows: by the "time" column, or as in the table ("file").
         test, validation: tables with the same columns, of a split that is made already; times are not read then.
-        memory, temporary: as in from_ratings. The stream is then read batch by batch: give a reader of files, such as
-                 pyarrow.dataset.dataset("ratings").scanner().to_reader(), for more rows than memory.
+        memory, temporary: as in from_ratings. The stream is then read batch by batch: give a pyarrow.RecordBatchReader
+                 of files for more rows than memory. What the reader holds comes on top.
         options: missing, na_values, min_rating, min_ratings, min_item_ratings, k_core, duplicates, split, unknown,
                  ties, seed, expect as in from_ratings.
 
