@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from negpipe import _native, columns, errors, masking, tables
+from negpipe import _native, _pickles, columns, masking, tables
 from negpipe._ids import Ids, checked_indices
 from negpipe._numbers import checked_integer
 from negpipe.tables import Path
@@ -35,8 +36,6 @@ class Dataset:
         self._native = native
         self._path = path
         self._shard = shard
-        self._users: Ids | None = None
-        self._items: Ids | None = None
         self.summary: dict[str, Any] = dict(summary or {})
         """Result of the preparation: rows_read, rows_missing, rows_below_rating, duplicates_dropped, users_dropped,
         items_dropped, rows_dropped, unknown_rows, unknown_users, unknown_items, and how the table was read (detected).
@@ -137,31 +136,12 @@ class Dataset:
         None, NaN, NaT and the words of na_values ("NA", "None", ...; [] for none) are missing values. Equal to
         from_ratings of the same rows. Raises InputError, OptionError (ValueErrors).
         """
-        if str(options.get("split")).startswith("time:") and times is not None:
-            kind = np.asarray(times).dtype
-            if np.issubdtype(kind, np.floating):
-                raise errors.OptionError(f"split by time: the times are {kind}; expected integers or datetime64")
-
-        def pairs(pair, name):
-            if pair is None:
-                return None
-            pair_users, pair_items = pair
-            return tables.rows(
-                columns.id_column(pair_users, f"{name} users"), columns.id_column(pair_items, f"{name} items")
-            )
-
-        return cls._from_columns(
-            tables.rows(
-                columns.id_column(users, "users"),
-                columns.id_column(items, "items"),
-                None if times is None else columns.time_column(times),
-                None if ratings is None else np.ascontiguousarray(columns._as_numpy(ratings, "ratings"), np.float64),
-            ),
-            pairs(test, "test"),
-            pairs(validation, "validation"),
-            "arrays",
-            options,
-        )
+        tables.check_times(options.get("split"), times)
+        given = tables.row_options(options, test, validation)
+        held_out = (tables.of_pairs(test, "test"), tables.of_pairs(validation, "validation"))
+        table = tables.of_arrays(users, items, times, ratings)
+        native, summary = _native.from_columns(table, *held_out, "arrays", given)
+        return cls(native, summary=summary)
 
     @classmethod
     def from_arrow(
@@ -194,28 +174,13 @@ class Dataset:
         stays text even if every id is a number. Raises TypeError for a table that is not computed yet or
         has no __arrow_c_stream__, InputError, OptionError (ValueErrors).
         """
-        given = cls._checked(options, test, validation)
+        given = tables.row_options(options, test, validation)
         named = {"user": user, "item": item, "time": time, "rating": rating, "order": order}
         given.update({name: value for name, value in named.items() if value is not None})
         held_out = (None if some is None else columns.arrow_stream(some) for some in (test, validation))
         name = type(table).__module__.partition(".")[0]
         limit = tables.memory_limit(memory, temporary)
         native, summary = _native.from_arrow(columns.arrow_stream(table), *held_out, name, limit, given)
-        return cls(native, summary=summary)
-
-    @staticmethod
-    def _checked(options: dict[str, Any], test, validation) -> dict[str, Any]:
-        """The options that are given. Raises TypeError for unknown ones."""
-        unknown = set(options) - tables.ROW_OPTIONS
-        if unknown:
-            raise TypeError(f"unknown options {sorted(unknown)}; expected some of {sorted(tables.ROW_OPTIONS)}")
-        tables.check_split(options.get("split"), test, validation)
-        return {name: value for name, value in options.items() if value is not None}
-
-    @classmethod
-    def _from_columns(cls, table, test, validation, name: str, options: dict[str, Any]) -> Dataset:
-        given = cls._checked(options, test, validation)
-        native, summary = _native.from_columns(table, test, validation, name, given)
         return cls(native, summary=summary)
 
     @classmethod
@@ -377,42 +342,40 @@ class Dataset:
 
     # ---- ids
 
+    @functools.cached_property
     def _user_ids(self) -> Ids:
-        if self._users is None:
-            self._users = Ids("user", self._native.user_ids())
-        return self._users
+        return Ids("user", self._native.user_ids())
 
+    @functools.cached_property
     def _item_ids(self) -> Ids:
-        if self._items is None:
-            self._items = Ids("item", self._native.item_ids())
-        return self._items
+        return Ids("item", self._native.item_ids())
 
     @property
     def user_ids(self) -> np.ndarray:
         """The raw ids by number: int64 [num_users], or str objects."""
-        return self._user_ids().values
+        return self._user_ids.values
 
     @property
     def item_ids(self) -> np.ndarray:
         """The raw ids by number: int64 [num_items], or str objects."""
-        return self._item_ids().values
+        return self._item_ids.values
 
     def encode_users(self, ids: npt.ArrayLike, unknown: int | None = None) -> npt.NDArray[np.int32]:
         """Returns the numbers of raw ids, in the same shape. unknown: number of ids that are not in the dataset; None:
         raises UnknownIdError (a KeyError)."""
-        return self._user_ids().encode(ids, unknown)
+        return self._user_ids.encode(ids, unknown)
 
     def encode_items(self, ids: npt.ArrayLike, unknown: int | None = None) -> npt.NDArray[np.int32]:
         """Like encode_users."""
-        return self._item_ids().encode(ids, unknown)
+        return self._item_ids.encode(ids, unknown)
 
     def decode_users(self, numbers: npt.ArrayLike) -> np.ndarray:
         """Returns the raw ids of numbers, in the same shape. Raises OutOfRangeError (an IndexError)."""
-        return self._user_ids().decode(numbers)
+        return self._user_ids.decode(numbers)
 
     def decode_items(self, numbers: npt.ArrayLike) -> np.ndarray:
         """Returns the raw ids of numbers, in the same shape. Raises OutOfRangeError (an IndexError)."""
-        return self._item_ids().decode(numbers)
+        return self._item_ids.decode(numbers)
 
     # ---- what Python expects of an object
 
@@ -423,29 +386,4 @@ class Dataset:
         )
 
     def __reduce__(self):
-        if self._path is not None:
-            return _reload, (self._path, self.digest, self._shard)
-        arrays = (
-            self.user_offsets,
-            self.positive_items,
-            self._native.heldout(validation=False),
-            self._native.heldout(validation=True) if self.has_validation else None,
-        )
-        return _rebuild, (arrays, self._native.user_ids(), self._native.item_ids(), self._native.source, self.summary)
-
-
-def _reload(path: str, digest: str, shard: int | None) -> Dataset:
-    if shard is None:
-        data = Dataset.load(path)
-    else:
-        data = Dataset(_native.load_shard(path, shard), path=path, shard=shard)
-    if data.digest != digest:
-        raise errors.FormatError(f"{path} was changed: its digest is {data.digest}, and was {digest} when pickled")
-    return data
-
-
-def _rebuild(arrays, user_ids, item_ids, source, summary) -> Dataset:
-    user_ids, item_ids = (
-        [columns.as_utf8(id, "ids") for id in ids] if isinstance(ids, list) else ids for ids in (user_ids, item_ids)
-    )
-    return Dataset(_native.from_parts(*arrays, user_ids, item_ids, source), summary=summary)
+        return _pickles.reduced(self)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from typing import Any
 
 import numpy as np
 
@@ -67,6 +68,40 @@ def rows(users, items, times=None, ratings=None) -> tuple:
     """A table for the extension module, of columns with their valid rows."""
     valid = columns.both_valid(users[1], items[1], None if times is None else times[1])
     return users[0], items[0], None if times is None else times[0], ratings, valid
+
+
+def check_times(split, times) -> None:
+    if times is None or not str(split).startswith("time:"):
+        return
+    kind = np.asarray(times).dtype
+    if np.issubdtype(kind, np.floating):
+        raise errors.OptionError(f"split by time: the times are {kind}; expected integers or datetime64")
+
+
+def row_options(options: dict[str, Any], test, validation) -> dict[str, Any]:
+    """The options that are given. Raises TypeError for unknown ones."""
+    unknown = set(options) - ROW_OPTIONS
+    if unknown:
+        raise TypeError(f"unknown options {sorted(unknown)}; expected some of {sorted(ROW_OPTIONS)}")
+    check_split(options.get("split"), test, validation)
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def of_arrays(users, items, times, ratings) -> tuple:
+    return rows(
+        columns.id_column(users, "users"),
+        columns.id_column(items, "items"),
+        None if times is None else columns.time_column(times),
+        None if ratings is None else np.ascontiguousarray(columns._as_numpy(ratings, "ratings"), np.float64),
+    )
+
+
+def of_pairs(pair, name: str) -> tuple | None:
+    """The (users, items) of a set of held-out items."""
+    if pair is None:
+        return None
+    users, items = pair
+    return rows(columns.id_column(users, f"{name} users"), columns.id_column(items, f"{name} items"))
 
 
 def sorted_rows(matrix, what: str) -> tuple[np.ndarray, np.ndarray]:

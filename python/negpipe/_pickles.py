@@ -1,0 +1,41 @@
+"""Pickles of datasets: the path and digest of one that was loaded, or the arrays."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from negpipe import _native, columns, errors
+
+if TYPE_CHECKING:
+    from negpipe.dataset import Dataset
+
+
+def reduced(data: Dataset) -> tuple:
+    """What Dataset.__reduce__ returns."""
+    if data._path is not None:
+        return _reload, (data._path, data.digest, data._shard)
+    arrays = (
+        data.user_offsets,
+        data.positive_items,
+        data._native.heldout(validation=False),
+        data._native.heldout(validation=True) if data.has_validation else None,
+    )
+    return _rebuild, (arrays, data._native.user_ids(), data._native.item_ids(), data._native.source, data.summary)
+
+
+def _reload(path: str, digest: str, shard: int | None) -> Dataset:
+    from negpipe.dataset import Dataset
+
+    data = Dataset.load(path) if shard is None else Dataset(_native.load_shard(path, shard), path=path, shard=shard)
+    if data.digest != digest:
+        raise errors.FormatError(f"{path} was changed: its digest is {data.digest}, and was {digest} when pickled")
+    return data
+
+
+def _rebuild(arrays, user_ids, item_ids, source, summary) -> Dataset:
+    from negpipe.dataset import Dataset
+
+    user_ids, item_ids = (
+        [columns.as_utf8(id, "ids") for id in ids] if isinstance(ids, list) else ids for ids in (user_ids, item_ids)
+    )
+    return Dataset(_native.from_parts(*arrays, user_ids, item_ids, source), summary=summary)
