@@ -337,14 +337,15 @@ void settle(const draw_job<ItemDraw>& job, draw_block& block, redraws& again) {
 
 /// Writes the items of a block to items [offset, offset + count) of a column.
 void write_items(const draw_block& block, std::uint64_t offset, void* column, item_type width) {
+  const std::uint32_t whole = block.count / lane_count * lane_count;
   if (width == item_type::uint16) {
-    const std::uint32_t whole = block.count / lane_count * lane_count;
     auto* const items = static_cast<std::uint16_t*>(column) + offset;
     for (std::uint32_t i = 0; i < whole; i += lane_count) store_halves(items + i, load(block.items + i));
     for (std::uint32_t i = whole; i < block.count; ++i) items[i] = static_cast<std::uint16_t>(block.items[i]);
   } else {
     auto* const items = static_cast<std::int32_t*>(column) + offset;
-    for (std::uint32_t i = 0; i < block.count; ++i) items[i] = static_cast<std::int32_t>(block.items[i]);
+    for (std::uint32_t i = 0; i < whole; i += lane_count) store(items + i, load(block.items + i));
+    for (std::uint32_t i = whole; i < block.count; ++i) items[i] = static_cast<std::int32_t>(block.items[i]);
   }
 }
 

@@ -38,6 +38,21 @@ void convert(std::span<const From> from, void* to) {
   std::transform(from.begin(), from.end(), static_cast<To*>(to), [](From value) { return static_cast<To>(value); });
 }
 
+/// Points that are made at once where values are converted, which is done while they are in the first-level cache; the
+/// CPU backend's own block.
+constexpr std::size_t converted_points = 16'384;
+
+std::size_t piece_of(const output_types& types, std::size_t count) {
+  const bool is_direct = types.users == column_type::int32 && types.items != column_type::int64 &&
+                         types.labels == column_type::int8;
+  return is_direct ? count : std::min(count, converted_points);
+}
+
+/// The address of a value of a column.
+void* value_address(void* column, column_type type, std::size_t offset) {
+  return static_cast<std::byte*>(column) + offset * bytes_of(type);
+}
+
 /// An int32 column that ends up as int32 or int64.
 class user_target {
  public:
@@ -113,17 +128,23 @@ class training_maker final : public batch_maker {
  public:
   training_maker(const sampler& source, const output_types& types, std::uint64_t rank, std::uint64_t part)
       : batch_maker(source.batch_count(), columns_of(source, types, part)),
-        source_(source), types_(types), offset_(rank * part), part_(part) {}
+        source_(source), types_(types), offset_(rank * part), part_(part), piece_(piece_of(types, part)) {}
 
   void make(std::uint32_t epoch, std::uint64_t batch, std::span<void* const> targets) const override {
-    const user_target users(types_.users, targets[0], part_);
-    const item_target<1> items(types_.items, targets[1], part_);
-    const label_target labels(types_.labels, targets[2], part_);
-    source_.fill_points(epoch, source_.plan().first_position(batch) + offset_, part_,
-                        {users.made(), items.made(), labels.made(), valid_column(targets, part_)});
-    users.finish();
-    items.finish();
-    labels.finish();
+    const std::uint64_t first = source_.plan().first_position(batch) + offset_;
+    const std::span<std::int8_t> valid = valid_column(targets, part_);
+    for (std::size_t done = 0; done < part_; done += piece_) {
+      const std::size_t count = std::min(piece_, part_ - done);
+      const user_target users(types_.users, value_address(targets[0], types_.users, done), count);
+      const item_target<1> items(types_.items, value_address(targets[1], types_.items, done), count);
+      const label_target labels(types_.labels, value_address(targets[2], types_.labels, done), count);
+      source_.fill_points(epoch, first + done, count,
+                          {users.made(), items.made(), labels.made(),
+                           valid.empty() ? valid : valid.subspan(done, count)});
+      users.finish();
+      items.finish();
+      labels.finish();
+    }
   }
 
  private:
@@ -134,7 +155,8 @@ class training_maker final : public batch_maker {
   sampler source_;
   output_types types_;
   std::uint64_t offset_;
-  std::uint64_t part_;
+  std::size_t part_;
+  std::size_t piece_;
 };
 
 class pair_maker final : public batch_maker {

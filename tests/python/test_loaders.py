@@ -185,6 +185,18 @@ def test_users_with_few_items_left_are_skipped_refused_or_get_fewer(split_data):
         first_row(infeasible="error")
 
 
+@pytest.mark.parametrize("padding", ["resample", "mask"])
+def test_types_do_not_change_values_of_batches_that_are_made_in_pieces(data, padding):
+    batch_size = 70_002  # ranks have more points than one piece of 16,384, and no whole number of them
+    plain = negpipe.TrainLoader(data, batch_size, padding=padding, item_dtype="uint16", label_dtype="int8")[0]
+    for types in ({}, {"user_dtype": "int64", "item_dtype": "int64", "label_dtype": "int64"}):
+        for rank in (0, 1):
+            loader = negpipe.TrainLoader(data, batch_size, padding=padding, rank=rank, world_size=2, **types)
+            part = slice(rank * batch_size // 2, (rank + 1) * batch_size // 2)
+            for ours, wanted in zip(loader[0], plain, strict=True):
+                assert np.array_equal(ours, wanted[part])
+
+
 def test_requested_types_do_not_change_values(data):
     plain = negpipe.TrainLoader(data, BATCH_SIZE, label_dtype="int8").batch(0, 0)
     for users in ("int32", "int64"):
