@@ -52,10 +52,9 @@ row_selection select(const ratings& read, const prepare_options& options, const 
 
 arrangement arrange(ratings& read, const prepare_options& options, const common_split* split,
                     const run_control& control, prepare_summary& summary) {
-  constexpr std::uint64_t steps = 3;  // the third checks the dataset
   const auto begin_step = [&](std::uint64_t step) {
     control.throw_if_stopped();
-    control.report({"building the dataset", "steps", step, steps});
+    control.report({building_stage, "steps", step, building_steps});
   };
   support::thread_pool pool(control.thread_count());
   rating_columns& columns = read.columns;

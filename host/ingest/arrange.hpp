@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 #include "negpipe/dataset.hpp"
 #include "negpipe/ingest.hpp"
@@ -10,6 +11,10 @@
 #include "split_rows.hpp"
 
 namespace negpipe::ingest {
+
+/// The stage of progress to which arrange() and the checks after it belong. The third step is that of the checks.
+inline constexpr std::string_view building_stage = "building the dataset";
+inline constexpr std::uint64_t building_steps = 3;
 
 struct arrangement {
   dataset_arrays arrays;  ///< without ids

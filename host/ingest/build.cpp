@@ -169,9 +169,9 @@ dataset build(ratings&& read, const prepare_options& options, const part_counts*
   arrays.item_ids = ids_in_order(read.item_ids, order.items);
 
   control.throw_if_stopped();
-  control.report({"checking the dataset", "steps", 0, 1});
+  control.report({building_stage, "steps", building_steps - 1, building_steps});
   dataset made(std::move(arrays), describe(options, given != nullptr, read, counts.rows_read));
-  control.report({"checking the dataset", "steps", 1, 1});
+  control.report({building_stage, "steps", building_steps, building_steps});
   if (summary != nullptr) *summary = counts;
   return made;
 }
