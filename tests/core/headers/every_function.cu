@@ -96,6 +96,7 @@ __global__ void call_every_function(core::training_plan training, core::evaluati
   *out++ = static_cast<std::uint64_t>(core::draw_item(training, view, user, stream, position, source));
   std::int32_t item = 0;
   *out++ = core::try_candidate(view, user, training.item_draw, stream, position, 1, source, item);
+  *out++ = static_cast<std::uint64_t>(core::draw_outside(view, user, training.item_draw, stream, position, source));
   const auto row = core::evaluation_row::make(view, user, source);
   *out++ = static_cast<std::uint64_t>(row.item_of_rank(1) + row.negative(2));
   *out++ = static_cast<std::uint64_t>(index(core::eval_item_at(evaluation, view, user, 3, source)));
