@@ -68,7 +68,7 @@ def _first_array(*values):
 
 def _number(value, what: str, limit: int):
     """A checked integer, or the given tensor of a CUDA device, which a kernel will read."""
-    return value if getattr(value, "is_cuda", False) else checkedchecked_integer(value, what, limit)
+    return value if getattr(value, "is_cuda", False) else checked_integer(value, what, limit)
 
 
 def _broadcast(users: np.ndarray, items: np.ndarray) -> list[np.ndarray]:

@@ -106,7 +106,8 @@ class RecordFolder:
         """Yields all batches in order as {column: read-only array}, each [batch_size]; negative_item_id of the pairwise
         layout is [batch_size, num_neg]. The arrays of a batch share memory, which lives as long as one of them.
 
-        Raises FormatError if the files differ from ready.json.
+        Raises FormatError for files of other sizes than ready.json has, and for records that are damaged. A file in the
+        place of another of the same run is only found by `negpipe verify`.
         """
         for file in range(len(self.files)):
             with _distrusting(self.files[file]):

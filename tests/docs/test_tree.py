@@ -1,10 +1,13 @@
 """Rules of the tree: text format, links between documents, and includes."""
 
+import ast
 import json
 import pathlib
 import re
 import subprocess
 
+import pyflakes.checker
+import pyflakes.messages
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -158,6 +161,19 @@ def test_results_name_no_place_of_a_machine():
         content = json.loads(path.read_text())
         command = content.get("command", "") if isinstance(content, dict) else ""
         assert not re.search(r"(^|[ =])/", command), f"{path.name}: {command}"
+
+
+def undefined_names(text, name):
+    found = pyflakes.checker.Checker(ast.parse(text), filename=name).messages
+    return [str(message) for message in found if isinstance(message, pyflakes.messages.UndefinedName)]
+
+
+def test_python_code_uses_no_undefined_names():
+    """Also in code that no test here can run, such as that for tensors on a device."""
+    assert undefined_names("def f():\n    return g(1)\n", "x.py")
+    paths = [path for path in tracked() if path.suffix == ".py"]
+    assert len(paths) > 100
+    assert not [name for path in paths for name in undefined_names(path.read_text(), str(path))]
 
 
 def test_sources_include_their_own_header_first():
