@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -154,7 +155,7 @@ class ShardSource:
 
 
 class ShardStream:
-    """Batches of an epoch from a first one on, made ahead by threads."""
+    """Batches of an epoch from a first one on, made ahead by threads. Any thread may call next and close."""
 
     def __init__(self, source: ShardSource, epoch: int, first: int, step: int, prefetch: int):
         self._source = source
@@ -163,25 +164,43 @@ class ShardStream:
         self._step = step
         self._prefetch = -(-prefetch // len(source.parts))
         self._streams = [self._open(part, first) for part in source.parts]
+        self._turn = threading.RLock()  # held by next; a signal handler may call close meanwhile
+        self._closed = False
 
     def _open(self, part: tuple[_native.BatchSource, int, int], number: int):
         source, count, _ = part
         return source.stream(self._epoch, number % count, self._step, self._prefetch)
 
     def next(self) -> tuple[np.ndarray, ...] | None:
-        if not self._streams or self._next >= self._source.batch_count:
-            return None
-        batches = []
-        for i, part in enumerate(self._source.parts):
-            batch = self._streams[i].next()
-            if batch is None:  # the shard begins again
-                self._streams[i] = self._open(part, self._next)
-                batch = self._streams[i].next()
-            batches.append(batch)
-        self._next += self._step
+        """Returns None after the last batch, and once the stream is closed. After an exception it tries again."""
+        with self._turn:
+            if self._closed or self._next >= self._source.batch_count:
+                return None
+            try:
+                batches = [self._next_of(i) for i in range(len(self._streams))]
+            except BaseException:  # some shards have delivered the batch, others not
+                for stream in self._streams:
+                    stream.close()
+                self._streams = [self._open(part, self._next) for part in self._source.parts]
+                raise
+            if self._closed:
+                return None
+            self._next += self._step
         return self._source.join(batches)
 
+    def _next_of(self, i: int) -> tuple[np.ndarray, ...] | None:
+        """Returns None only if the stream is closed."""
+        batch = self._streams[i].next()
+        if batch is None and not self._closed:  # the shard begins again
+            self._streams[i] = self._open(self._source.parts[i], self._next)
+            batch = self._streams[i].next()
+        return batch
+
     def close(self) -> None:
-        for stream in self._streams:
+        """Ends the threads, and a next that waits in another thread."""
+        self._closed = True
+        for stream in list(self._streams):
             stream.close()
-        self._streams = []
+        with self._turn:  # a next that was under way may have opened streams again
+            for stream in self._streams:
+                stream.close()

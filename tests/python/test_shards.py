@@ -1,7 +1,9 @@
 """Training from shards: one sequence for every number of ranks that divides that of the shards."""
 
+import collections
 import pickle
 import shutil
+import threading
 
 import numpy as np
 import pytest
@@ -118,6 +120,53 @@ def test_random_access_filling_and_states_give_the_batches_of_the_iteration(shar
     for resumed in (pickle.loads(pickle.dumps(first)), new):
         resumed.load_state_dict(first.state_dict())
         assert_equal(list(resumed), wanted[-2:])
+
+
+@pytest.mark.parametrize("prefetch", [0, 2])
+def test_threads_that_share_an_iterator_get_each_batch_once(prefetch, shards):
+    loader = negpipe.TrainLoader(shards, 100, seed=7, prefetch=prefetch)
+    wanted = collections.Counter(items.tobytes() for _, items, _ in loader.epoch(0))
+    iterator = loader.epoch(0)
+    found = collections.Counter()
+    failures = []
+
+    def run():
+        try:
+            found.update([items.tobytes() for _, items, _ in iterator])
+        except BaseException as failure:
+            failures.append(failure)
+
+    threads = [threading.Thread(target=run) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not failures
+    assert found == wanted
+
+
+def test_closing_in_another_thread_ends_the_iteration(shards):
+    for _ in range(20):
+        loader = negpipe.TrainLoader(shards, 40, seed=7)
+        iterator = loader.epoch(0)
+        began = threading.Event()
+        outcome = []
+
+        def run():
+            try:
+                for _ in iterator:
+                    began.set()
+                outcome.append("ended")
+            except BaseException as failure:
+                outcome.append(failure)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        assert began.wait(60)
+        loader.close()
+        thread.join(60)
+        assert outcome == ["ended"]
+        assert next(iterator, None) is None
 
 
 def test_states_of_another_number_of_shards_are_refused(data, shards, tmp_path):
