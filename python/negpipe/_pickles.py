@@ -1,4 +1,4 @@
-"""Pickles of datasets: the path and digest of one that was loaded, or the arrays."""
+"""Pickles of datasets: the path and digest of one that was loaded, or the arrays. Of Shards: path and digest."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from negpipe import _native, columns, errors
 
 if TYPE_CHECKING:
     from negpipe.dataset import Dataset
+    from negpipe.shards import Shards
 
 
 def reduced(data: Dataset) -> tuple:
@@ -30,6 +31,19 @@ def _reload(path: str, digest: str, shard: int | None) -> Dataset:
     if data.digest != digest:
         raise errors.FormatError(f"{path} was changed: its digest is {data.digest}, and was {digest} when pickled")
     return data
+
+
+def reopen_shards(path: str, digest: str, count: int) -> Shards:
+    """What Shards.__reduce__ returns."""
+    from negpipe.shards import Shards
+
+    shards = Shards(path)
+    if (shards.digest, len(shards)) != (digest, count):
+        raise errors.FormatError(
+            f"{path} was changed: its digest is {shards.digest} in {len(shards)} shards, and was {digest} in {count} "
+            "shards when pickled"
+        )
+    return shards
 
 
 def _rebuild(arrays, user_ids, item_ids, source, summary) -> Dataset:

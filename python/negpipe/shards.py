@@ -12,12 +12,12 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
-from negpipe import _native, errors, tables
+from negpipe import _native, _pickles, errors, tables
 from negpipe.dataset import Dataset
 from negpipe.ranks import Ranks
 from negpipe.tables import Path
@@ -26,7 +26,8 @@ from negpipe.tables import Path
 class Shards:
     """A dataset folder in shards, written by save(shards=S), `negpipe prepare --shards S` or negpipe.spark.
 
-    len(shards) is S. Opens no shard by itself: TrainLoader loads those of its rank.
+    len(shards) is S. Opens no shard by itself: TrainLoader loads those of its rank. A folder that was replaced after
+    Shards was made is refused with FormatError; a pickle holds the path and the digest, and refuses another dataset.
     """
 
     def __init__(self, folder: Path):
@@ -59,10 +60,27 @@ class Shards:
 
         User u is user u + first_user of the whole dataset. Raises OptionError, FileError, FormatError.
         """
-        return Dataset(_native.load_shard(self.path, number), path=self.path, shard=number)
+        return Dataset(*self._load([number]), path=self.path, shard=number)
+
+    def _load(self, numbers: Iterable[int]) -> list[_native.Dataset]:
+        """Loads shards of the dataset that was read at first."""
+        self._check_unchanged()  # before, for a clear message
+        loaded = [tables.from_file(_native.load_shard, self.path, number) for number in numbers]
+        self._check_unchanged()  # the folder may have been replaced between two shards
+        return loaded
+
+    def _check_unchanged(self) -> None:
+        """Raises FormatError if the folder holds another dataset, or the same in other shards."""
+        found = tables.from_file(_native.read_shards, self.path)
+        wanted = self._counts
+        if (found.digest, found.positive_counts) != (wanted.digest, wanted.positive_counts):
+            raise errors.FormatError(
+                f"{self.path} was replaced: its digest is {found.digest} in {len(found.positive_counts)} shards, and "
+                f"was {wanted.digest} in {len(self)} shards; make Shards and its loaders again"
+            )
 
     def __reduce__(self):
-        return Shards, (self.path,)
+        return _pickles.reopen_shards, (self.path, self.digest, len(self))
 
     def __repr__(self) -> str:
         return f"Shards({self.path!r}, {len(self)} shards, {self.num_users:,} users, {self.num_items:,} items)"
@@ -112,9 +130,9 @@ class ShardSampler:
         if count % ranks.world_size != 0:
             raise errors.OptionError(f"world_size is {ranks.world_size}; expected a divisor of {count} shards")
         own = count // ranks.world_size
+        numbers = range(ranks.rank * own, (ranks.rank + 1) * own)
         parts = []
-        for number in range(ranks.rank * own, (ranks.rank + 1) * own):
-            data = _native.load_shard(self.shards.path, number)
+        for number, data in zip(numbers, self.shards._load(numbers), strict=True):
             sampler = self._make(data, self._share, _native.shard_seed(self.seed, number, count))
             parts.append((_native.training_source(sampler, 0, 1, **dtypes), sampler.batch_count, data.first_user))
         return ShardSource(parts, self.batch_count)

@@ -213,6 +213,22 @@ def test_shards_know_the_whole_dataset(data, shards, tmp_path):
         negpipe.Shards(tmp_path / "data")
 
 
+@pytest.mark.parametrize("same_data", [False, True], ids=["other_data", "other_shards"])
+def test_a_folder_that_was_replaced_is_refused(same_data, data, shards, tmp_path):
+    loader = negpipe.TrainLoader(shards, BATCH, seed=7)
+    pickled = [pickle.dumps(shards), pickle.dumps(loader)]
+    assert [pickle.loads(one).__class__ for one in pickled] == [negpipe.Shards, negpipe.TrainLoader]
+    other = negpipe.Dataset.synthetic(users=900, items=300, interactions=9_000, min_ratings=5, seed=4)
+    (data if same_data else other).save(tmp_path / "data", overwrite=True, shards=2 if same_data else SHARDS)
+    with pytest.raises(errors.FormatError, match=f"was replaced.*{data.digest}"):
+        loader.batch(0, 0)
+    with pytest.raises(errors.FormatError, match=f"was replaced.*{data.digest}"):
+        shards.load(3)
+    for one in pickled:
+        with pytest.raises(errors.FormatError, match=f"was changed.*{data.digest}"):
+            pickle.loads(one)
+
+
 def test_weights_have_the_digest_of_a_dataset_in_one_piece(data, shards):
     weights = np.arange(200)
     assert (
