@@ -61,10 +61,16 @@ def _namespace(scores):
     return np
 
 
-def _as_rows(xp, values, num_neg):
+def _as_rows(xp, values, num_neg, what):
     if xp is np or isinstance(values, np.ndarray):
         values = xp.asarray(values)
-    return values.reshape(-1, num_neg + 1)
+    shape, width = tuple(values.shape), num_neg + 1
+    if (len(shape) == 2 and shape[1] not in (1, width)) or math.prod(shape) % width != 0:
+        raise errors.OptionError(
+            f"`{what}` has the shape {list(shape)}; expected rows of num_neg + 1 = {width} values. Give `num_neg` the "
+            "number of negatives of the evaluation rows"
+        )
+    return values.reshape(-1, width)
 
 
 def _is_floating(xp, scores):
@@ -77,11 +83,12 @@ def ranks(scores, duplicate_mask, num_neg=NUM_EVAL_NEGATIVES, match_mlperf=False
     """The rank of each row's positive, 0 for the best, and whether the row counts.
 
     scores and duplicate_mask hold whole rows, flat or [rows, num_neg + 1]: NumPy, torch or JAX arrays, which are worked
-    on where they are. Returns integers [rows] and bool [rows] of the scores' kind.
+    on where they are. Returns integers [rows] and bool [rows] of the scores' kind. Raises OptionError (a ValueError)
+    for rows of another length.
     """
     xp = _namespace(scores)
-    scores = _as_rows(xp, scores, num_neg)
-    duplicates = _as_rows(xp, duplicate_mask, num_neg)
+    scores = _as_rows(xp, scores, num_neg, "scores")
+    duplicates = _as_rows(xp, duplicate_mask, num_neg, "duplicate_mask")
     if xp.__name__ == "torch":
         duplicates = duplicates.to(scores.device)
     duplicates = duplicates != 0
@@ -103,7 +110,8 @@ def ranks(scores, duplicate_mask, num_neg=NUM_EVAL_NEGATIVES, match_mlperf=False
 class RankingMetrics:
     """Collects batches of evaluation rows, on the device of the scores: update() waits for nothing.
 
-    k: one number, or several for several results at once.
+    k:       one number, or several for several results at once.
+    num_neg: negatives of a row: num_negatives of the EvalLoader.
     """
 
     def __init__(self, k=TOP_K, num_neg=NUM_EVAL_NEGATIVES, match_mlperf=False):

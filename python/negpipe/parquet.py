@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import os
 import subprocess
 import tempfile
 
@@ -11,10 +12,19 @@ MAGIC = b"PAR1"
 TOLD_FROM_BYTES = 100_000_000
 
 
+def split_path(argument: str) -> tuple[str, str]:
+    """("--test=", "x.parquet") of --test=x.parquet, ("", argument) of others."""
+    option, equals, path = argument.partition("=")
+    return (option + equals, path) if equals and option.startswith("--") else ("", argument)
+
+
 def is_parquet(argument: str) -> bool:
-    """Returns whether an argument is the path of a Parquet file."""
+    """Returns whether an argument names a Parquet file. Does not open pipes, which would wait for a writer."""
+    _, path = split_path(argument)
     try:
-        with open(argument, "rb") as file:
+        if not os.path.isfile(path):
+            return False
+        with open(path, "rb") as file:
             return file.read(len(MAGIC)) == MAGIC
     except (OSError, ValueError):
         return False
@@ -71,11 +81,12 @@ def run_with_csv(program: str, arguments: list[str]) -> int:
         given, names, descriptors = [], [], []
         for argument in arguments:
             if is_parquet(argument):
+                option, source = split_path(argument)
                 copy = copies.enter_context(tempfile.TemporaryFile(prefix="negpipe-"))
-                _write_csv(argument, copy)
+                _write_csv(source, copy)
                 descriptors.append(copy.fileno())
                 path = f"/proc/self/fd/{copy.fileno()}"
-                names += ["--name", f"{path}={argument}"]
-                argument = path
+                names += ["--name", f"{path}={source}"]
+                argument = option + path
             given.append(argument)
         return subprocess.run([program, *given, *names], check=False, pass_fds=descriptors).returncode

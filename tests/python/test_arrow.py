@@ -240,6 +240,15 @@ def test_parquet_files_are_read_by_the_command_of_the_package(path, tmp_path):
     assert negpipe.Dataset.load(tmp_path / "data").digest == negpipe.Dataset.from_ratings(path, **EVERYONE).digest
     wrong = run_package("prepare", *files, "--out", tmp_path / "more", "--split", "half")
     assert wrong.returncode == 2 and "there is no such split" in wrong.stderr
+    for test in (["--test", files[1]], [f"--test={files[1]}"]):
+        outcome = run_package("prepare", files[0], *test, "--out", tmp_path / "split", "--min-ratings", 1, "--force")
+        assert outcome.returncode == 0, outcome.stderr
+
+
+def test_a_pipe_is_refused_without_a_wait_for_its_writer(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    outcome = run_package("prepare", tmp_path / "pipe", "--out", tmp_path / "data")
+    assert outcome.returncode == 3 and "pipe" in outcome.stderr
 
 
 def random_rows(count, seed=1):
@@ -352,4 +361,4 @@ def test_a_damaged_parquet_file_is_refused(tmp_path):
 
 def run_package(*arguments):
     command = [sys.executable, "-m", "negpipe", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)

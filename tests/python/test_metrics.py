@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from negpipe import metrics
+from negpipe import errors, metrics
 
 
 def oracle(scores, mask, k, num_neg, match_mlperf):
@@ -125,6 +125,18 @@ def test_integer_scores_do_not_overflow(compute, match_mlperf, dtype):
     scores = np.array([least + 1, most, least, least], dtype)
     found = compute(scores, np.int8([0, 1, 0, 0]), 1, 3, match_mlperf)
     assert found.hit_rate == (1 if match_mlperf else 0)
+
+
+def test_rows_of_another_length_are_refused():
+    mask = np.zeros((6, 100))
+    for scores in (np.zeros((10, 100)), np.zeros((10, 1000)), np.zeros(150)):
+        with pytest.raises(errors.OptionError, match=r"num_neg \+ 1 = 10 values.*`num_neg`"):
+            metrics.RankingMetrics(num_neg=9).update(scores, mask)
+    with pytest.raises(ValueError, match="duplicate_mask"):
+        metrics.RankingMetrics(num_neg=9).update(np.zeros((60, 10)), mask)
+    column = metrics.RankingMetrics(num_neg=9)
+    column.update(np.zeros((600, 1)), np.zeros(600))  # a model's output
+    assert column.result().row_count == 60
 
 
 def test_no_rows():
