@@ -17,7 +17,12 @@ namespace {
 
 constexpr std::size_t column_alignment = 128;
 
+/// Throws batch_memory_error for a size whose sum over the columns of a batch might overflow.
 std::size_t padded_bytes(const column& column) {
+  constexpr std::size_t max_bytes = std::size_t{1} << 48;  // more than processes can address
+  if (column.count() > max_bytes / bytes_of(column.type)) {
+    throw batch_memory_error("more than " + std::to_string(max_bytes));
+  }
   return (column.bytes() + column_alignment - 1) / column_alignment * column_alignment;
 }
 

@@ -8,6 +8,8 @@
 #include <memory>
 #include <mutex>
 #include <new>
+#include <stdexcept>
+#include <string>
 #include <vector>
 
 #include "negpipe/error.hpp"
@@ -18,6 +20,17 @@ namespace negpipe::python {
 class fork_error : public backend_error {
  public:
   using backend_error::backend_error;
+};
+
+/// MemoryError in Python.
+class batch_memory_error : public std::bad_alloc {
+ public:
+  explicit batch_memory_error(const std::string& bytes)
+      : message_("cannot allocate " + bytes + " bytes for a batch; choose a smaller batch_size") {}
+  const char* what() const noexcept override { return message_.what(); }
+
+ private:
+  std::runtime_error message_;  // a string that is copied without exceptions
 };
 
 /// Blocks of one size, aligned to 128 bytes. A block returns to the pool when the last copy of its handle is destroyed,
@@ -37,7 +50,7 @@ class buffer_pool : public std::enable_shared_from_this<buffer_pool> {
 
   bool belongs_to_this_process() const { return pid_ == ::getpid(); }
 
-  /// Returns an unused block, or a new one. Throws std::bad_alloc.
+  /// Returns an unused block, or a new one. Throws batch_memory_error.
   block take() {
     std::byte* memory = reuse();
     if (memory == nullptr) memory = allocate();
@@ -58,7 +71,7 @@ class buffer_pool : public std::enable_shared_from_this<buffer_pool> {
   std::byte* allocate() const {
     const std::size_t rounded = (block_bytes_ + alignment - 1) / alignment * alignment;
     void* memory = std::aligned_alloc(alignment, rounded == 0 ? alignment : rounded);
-    if (memory == nullptr) throw std::bad_alloc();
+    if (memory == nullptr) throw batch_memory_error(std::to_string(rounded));
     return static_cast<std::byte*>(memory);
   }
 

@@ -298,6 +298,14 @@ def test_memory_that_does_not_fit_is_refused(loader):
 # ---- memory
 
 
+@pytest.mark.parametrize("batch_size", [2**45, 2**61])
+def test_batches_larger_than_memory_are_refused(batch_size, data):
+    types = {"user_dtype": "int64", "item_dtype": "int64", "label_dtype": "int64"}  # 2**61 of them: bytes overflow
+    loader = negpipe.TrainLoader(data, batch_size, **types)
+    with pytest.raises(MemoryError, match="bytes for a batch; choose a smaller batch_size"):
+        loader.batch(0, 0)
+
+
 def test_batches_in_use_do_not_change(loader):
     kept = list(loader.epoch(0))
     assert len(kept) > 10
