@@ -16,6 +16,7 @@
 #include "bindings.hpp"
 #include "buffer_pool.hpp"
 #include "candidates.hpp"
+#include "negpipe/plan.hpp"
 #include "weights.hpp"
 
 namespace negpipe::python {
@@ -143,6 +144,26 @@ sampler training_sampler(const dataset& data, std::uint64_t seed, std::uint32_t 
   });
 }
 
+/// Checks the options of a loader of shards before any shard is loaded. Throws option_error where the sampler or source
+/// of a dataset with these counts would.
+void check_shard_options(const dataset_shards& shards, std::uint32_t num_negatives, std::uint64_t batch_size,
+                         const std::string& padding, const std::string& layout, const weight_array& weights,
+                         const std::string& users, const std::string& items, const std::string& labels) {
+  static_cast<void>(padding_of(padding));
+  check_items_fit(shards.item_count, types_of(users, items, labels).items);
+  static_cast<void>(weights_of(shards.item_count, weights));
+  std::uint64_t positives = 0;
+  for (std::size_t k = 0; k < shards.positive_counts.size(); ++k) {
+    if (shards.positive_counts[k] == 0) {
+      throw option_error("`dataset`: shard " + std::to_string(k) + " has no training positives; write fewer shards");
+    }
+    positives += shards.positive_counts[k];
+  }
+  static_cast<void>(plan_training(
+      positives, shards.item_count,
+      {.negatives = num_negatives, .batch_size = batch_size, .layout = layout_of(layout)}));
+}
+
 heldout_set set_of(const std::string& name) {
   if (name == "test") return heldout_set::test;
   if (name == "validation") return heldout_set::validation;
@@ -236,6 +257,9 @@ void bind_loader(nb::module_& module) {
   module.def("training_sampler", &training_sampler, nb::arg("data"), nb::kw_only(), nb::arg("seed"),
              nb::arg("num_negatives"), nb::arg("batch_size"), nb::arg("padding"), nb::arg("layout"),
              nb::arg("bitset_budget"), nb::arg("weights").none(), nb::arg("alpha").none());
+  module.def("check_shard_options", &check_shard_options, nb::arg("shards"), nb::kw_only(), nb::arg("num_negatives"),
+             nb::arg("batch_size"), nb::arg("padding"), nb::arg("layout"), nb::arg("weights").none(),
+             nb::arg("user_dtype"), nb::arg("item_dtype"), nb::arg("label_dtype"));
   module.def("evaluation_sampler", &evaluation_sampler, nb::arg("data"), nb::kw_only(), nb::arg("seed"),
              nb::arg("num_negatives"), nb::arg("batch_size"), nb::arg("mlperf"), nb::arg("split"),
              nb::arg("infeasible"), nb::arg("bitset_budget"), nb::arg("weights").none(), nb::arg("alpha").none());

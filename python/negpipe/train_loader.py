@@ -9,6 +9,7 @@ from typing import Any
 import numpy.typing as npt
 
 from negpipe import _native, errors
+from negpipe._numbers import checked_integer
 from negpipe.dataset import Dataset
 from negpipe.loader import (
     DEFAULT_BITSET_BUDGET,
@@ -92,13 +93,13 @@ class TrainLoader(Loader):
         super().__init__(
             dataset, device=device, rank=rank, world_size=world_size, prefetch=prefetch, as_dict=as_dict
         )
-        self.batch_size = batch_size
-        self.num_negatives = num_negatives
-        self.seed = seed
+        self.batch_size = checked_integer(batch_size, "batch_size", 2**64 - 1)
+        self.num_negatives = checked_integer(num_negatives, "num_negatives", 2**32 - 1)
+        self.seed = checked_integer(seed, "seed", 2**64 - 1)
         self.padding = padding
         self.layout = layout
         self._dtypes = {"user_dtype": user_dtype, "item_dtype": item_dtype, "label_dtype": label_dtype}
-        self._bitset_budget = bitset_budget
+        self._bitset_budget = checked_integer(bitset_budget, "bitset_budget", 2**64 - 1)
         self._distribution = checked_distribution(distribution, alpha, weights)
         self._sampler = self._make_sampler()
         if isinstance(self._sampler, _native.Sampler):
@@ -112,6 +113,15 @@ class TrainLoader(Loader):
         if self._cuda is not None:
             raise errors.OptionError("`device`: batches of shards are made on the CPU; expected 'cpu'")
         alpha, weights = self._distribution
+        _native.check_shard_options(
+            self.dataset._counts,
+            num_negatives=self.num_negatives,
+            batch_size=self.batch_size,
+            padding=self.padding,
+            layout=self.layout,
+            weights=weights,
+            **self._dtypes,
+        )
         return ShardSampler(
             self.dataset,
             self._sampler_of,

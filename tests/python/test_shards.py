@@ -186,11 +186,41 @@ def test_states_of_another_number_of_shards_are_refused(data, shards, tmp_path):
         ({"padding": "mask"}, "padding"),
         ({"distribution": "popularity"}, "distribution"),
         ({"padding": "drop", "batch_size": 100_000}, "fill no part of 25000"),
+        ({"padding": "bogus"}, "`padding`: bogus given"),
+        ({"layout": "bogus"}, "`layout`: bogus given"),
+        ({"user_dtype": "int8"}, "`user_dtype`: int8 given"),
+        ({"label_dtype": "int16"}, "`label_dtype`: int16 given"),
+        ({"weights": [1, 2, 3]}, "3 weights given; expected 200"),
+        ({"weights": np.zeros(200, int)}, "all weights are 0"),
+        ({"seed": -1}, "`seed`: -1 given"),
+        ({"num_negatives": -1}, "`num_negatives`: -1 given"),
+        ({"num_negatives": -5, "layout": "pairwise"}, "`num_negatives`: -5 given"),
+        ({"bitset_budget": -1}, "`bitset_budget`: -1 given"),
+        ({"batch_size": 0}, "batch_size: 0 given"),
+        ({"batch_size": -4}, "`batch_size`: -4 given"),
+        ({"batch_size": 2**62}, "batch_size: 4611686018427387904 given, at most"),
     ],
 )
 def test_what_shards_cannot_do_is_refused(options, message, shards):
     with pytest.raises(errors.OptionError, match=message):
         negpipe.TrainLoader(shards, **options)
+
+
+@pytest.mark.parametrize(
+    "options", [{"batch_size": "400"}, {"batch_size": None}, {"seed": "x"}, {"bitset_budget": 1.5}], ids=str
+)
+def test_options_that_are_no_integers_are_named(options, data, shards):
+    for given in (data, shards):
+        with pytest.raises(TypeError, match=f"`{next(iter(options))}`: .*expected an integer"):
+            negpipe.TrainLoader(given, **options)
+
+
+def test_an_empty_shard_is_refused(data, tmp_path):
+    data.save(tmp_path / "data", shards=89)
+    shards = negpipe.Shards(tmp_path / "data")
+    empty = shards._counts.positive_counts.index(0)
+    with pytest.raises(errors.OptionError, match=f"shard {empty} has no training positives"):
+        negpipe.TrainLoader(shards, 89)
 
 
 def test_numbers_of_ranks_must_divide_that_of_the_shards(shards):
