@@ -9,10 +9,12 @@ deliver one sequence, whatever world_size is.
 
 from __future__ import annotations
 
+import collections
 import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterable
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -94,16 +96,17 @@ class ShardSampler:
     def __init__(
         self,
         shards: Shards,
-        make: Callable[[_native.Dataset, int, int], _native.Sampler],
+        make: Callable[[_native.Dataset, int, int, int], _native.Sampler],
         *,
         seed: int,
+        bitset_budget: int,
         batch_size: int,
         points_a_positive: int,
         padding: str,
         alpha: float | None,
         weights: np.ndarray | None,
     ):
-        """make: makes the sampler of a shard from its dataset, batch size and seed."""
+        """make: makes the sampler of a shard from its dataset, batch size, seed and budget."""
         if padding == "mask":
             raise errors.OptionError("`padding`: shards take 'resample' or 'drop'")
         if alpha is not None:
@@ -112,6 +115,7 @@ class ShardSampler:
             raise errors.OptionError(f"`batch_size`: {batch_size} given; expected a multiple of {len(shards)} shards")
         self.shards = shards
         self.seed = seed
+        self._bitset_budget = bitset_budget
         self._make = make
         self._share = batch_size // len(shards)
         points = [count * points_a_positive for count in shards._counts.positive_counts]
@@ -133,9 +137,41 @@ class ShardSampler:
         numbers = range(ranks.rank * own, (ranks.rank + 1) * own)
         parts = []
         for number, data in zip(numbers, self.shards._load(numbers), strict=True):
-            sampler = self._make(data, self._share, _native.shard_seed(self.seed, number, count))
+            try:
+                sampler = self._make(
+                    data, self._share, _native.shard_seed(self.seed, number, count), self._bitset_budget // own
+                )
+            except errors.InfeasibleError as failure:
+                raise errors.InfeasibleError(
+                    f"shard {number} of {self.shards.path}, whose user 0 is user {data.first_user} of the whole "
+                    f"dataset: {failure}"
+                ) from None
             parts.append((_native.training_source(sampler, 0, 1, **dtypes), sampler.batch_count, data.first_user))
         return ShardSource(parts, self.batch_count)
+
+
+def writable_view(array: Any, name: str, made: np.ndarray) -> np.ndarray:
+    """A NumPy view of a caller's array that `made` can be copied to. Raises TypeError, OptionError."""
+    try:
+        if isinstance(array, np.ndarray):
+            view = array
+        else:
+            view = np.from_dlpack(array) if hasattr(array, "__dlpack__") else np.asarray(memoryview(array))
+    except (TypeError, BufferError, RuntimeError) as failure:
+        raise TypeError(
+            f"`out`: {name} is a {type(array).__name__}; expected an array in CPU memory that speaks DLPack or the "
+            f"buffer protocol ({failure})"
+        ) from None
+    if (view.size, view.dtype) != (made.size, made.dtype):
+        raise errors.OptionError(
+            f"`out`: {name} is {view.shape}, {view.dtype}; expected {made.shape}, {made.dtype}"
+        )
+    if not (view.flags.writeable and view.flags.c_contiguous):
+        raise errors.OptionError(
+            f"`out`: {name} is {'not contiguous' if view.flags.writeable else 'read-only'}; expected a writable, "
+            "contiguous array"
+        )
+    return view
 
 
 class ShardSource:
@@ -154,13 +190,12 @@ class ShardSource:
         return self.join([source.make(epoch, number % count) for source, count, _ in self.parts])
 
     def fill(self, epoch: int, number: int, out: Any) -> None:
-        for array, made in zip(out, self.make(epoch, number), strict=True):
-            target = np.from_dlpack(array)
-            if (target.shape, target.dtype) != (made.shape, made.dtype):
-                raise errors.OptionError(
-                    f"`out`: an array is {target.shape}, {target.dtype}; expected {made.shape}, {made.dtype}"
-                )
-            target[...] = made
+        batch = self.make(epoch, number)
+        if len(out) != len(batch):
+            raise errors.OptionError(f"`out`: {len(out)} arrays given; expected {len(batch)}")
+        targets = [writable_view(array, *named) for array, *named in zip(out, self.names, batch)]
+        for target, made in zip(targets, batch):
+            target[...] = made.reshape(target.shape)
 
     def stream(self, epoch: int, first: int, step: int, prefetch: int) -> ShardStream:
         return ShardStream(self, epoch, first, step, prefetch)
@@ -178,47 +213,53 @@ class ShardStream:
     def __init__(self, source: ShardSource, epoch: int, first: int, step: int, prefetch: int):
         self._source = source
         self._epoch = epoch
-        self._next = first
-        self._step = step
-        self._prefetch = -(-prefetch // len(source.parts))
-        self._streams = [self._open(part, first) for part in source.parts]
+        self._numbers = iter(range(first, source.batch_count, step))
+        self._threads = ThreadPoolExecutor(prefetch) if prefetch else None
+        self._ahead: collections.deque[Future] = collections.deque()
         self._turn = threading.RLock()  # held by next; a signal handler may call close meanwhile
         self._closed = False
+        self._process = os.getpid()
+        for _ in range(2 * prefetch):
+            self._begin_next()
 
-    def _open(self, part: tuple[_native.BatchSource, int, int], number: int):
-        source, count, _ = part
-        return source.stream(self._epoch, number % count, self._step, self._prefetch)
+    def _begin_next(self) -> None:
+        number = next(self._numbers, None)
+        if number is not None:
+            self._ahead.append(self._threads.submit(self._source.make, self._epoch, number))
 
     def next(self) -> tuple[np.ndarray, ...] | None:
-        """Returns None after the last batch, and once the stream is closed. After an exception it tries again."""
+        """Returns None after the last batch, and once the stream is closed."""
+        if self._process != os.getpid() and self._threads is not None:
+            raise errors.ForkError(
+                "this process was forked while an epoch was being iterated, and the threads that make its batches are "
+                "not there; make a new iterator in the forked process"
+            )
         with self._turn:
-            if self._closed or self._next >= self._source.batch_count:
-                return None
             try:
-                batches = [self._next_of(i) for i in range(len(self._streams))]
-            except BaseException:  # some shards have delivered the batch, others not
-                for stream in self._streams:
-                    stream.close()
-                self._streams = [self._open(part, self._next) for part in self._source.parts]
+                return None if self._closed else self._take()
+            except (CancelledError, RuntimeError):
+                if self._closed:  # meanwhile, by another thread or a signal handler
+                    return None
                 raise
-            if self._closed:
-                return None
-            self._next += self._step
-        return self._source.join(batches)
 
-    def _next_of(self, i: int) -> tuple[np.ndarray, ...] | None:
-        """Returns None only if the stream is closed."""
-        batch = self._streams[i].next()
-        if batch is None and not self._closed:  # the shard begins again
-            self._streams[i] = self._open(self._source.parts[i], self._next)
-            batch = self._streams[i].next()
+    def _take(self) -> tuple[np.ndarray, ...] | None:
+        if self._threads is None:
+            number = next(self._numbers, None)
+            return None if number is None else self._source.make(self._epoch, number)
+        if not self._ahead:
+            return None
+        batch = self._ahead[0].result()  # stays the next one if Ctrl-C ends the wait
+        self._ahead.popleft()
+        if not self._closed:
+            self._begin_next()
         return batch
 
     def close(self) -> None:
         """Ends the threads, and a next that waits in another thread."""
         self._closed = True
-        for stream in list(self._streams):
-            stream.close()
-        with self._turn:  # a next that was under way may have opened streams again
-            for stream in self._streams:
-                stream.close()
+        if self._threads is not None:
+            self._threads.shutdown(wait=self._process == os.getpid(), cancel_futures=True)
+
+    def __del__(self):
+        if getattr(self, "_threads", None) is not None and self._process == os.getpid():
+            self._threads.shutdown(wait=False, cancel_futures=True)

@@ -58,7 +58,8 @@ class TrainLoader(Loader):
     prefetch:       threads that make batches ahead, two each; 0: each batch is made when it is asked for.
     user_dtype:     "int32" or "int64". item_dtype: "uint16", "int32" or "int64". label_dtype: "int8", "int64" or
                     "float32".
-    bitset_budget:  bytes for looking up positives fast; does not change the batches.
+    bitset_budget:  bytes for looking up positives fast; does not change the batches. The shards of a rank get equal
+                    parts.
 
     Iteration starts with epoch 0 and goes on with the next epoch each time, unless set_epoch or load_state_dict says
     otherwise; epoch(n) iterates a given one.
@@ -109,7 +110,7 @@ class TrainLoader(Loader):
 
     def _make_sampler(self) -> _native.Sampler | ShardSampler:
         if isinstance(self.dataset, Dataset):
-            return self._sampler_of(self.dataset._native, self.batch_size, self.seed)
+            return self._sampler_of(self.dataset._native, self.batch_size, self.seed, self._bitset_budget)
         if self._cuda is not None:
             raise errors.OptionError("`device`: batches of shards are made on the CPU; expected 'cpu'")
         alpha, weights = self._distribution
@@ -126,6 +127,7 @@ class TrainLoader(Loader):
             self.dataset,
             self._sampler_of,
             seed=self.seed,
+            bitset_budget=self._bitset_budget,
             batch_size=self.batch_size,
             points_a_positive=1 if self.layout == "pairwise" else 1 + self.num_negatives,
             padding=self.padding,
@@ -133,7 +135,9 @@ class TrainLoader(Loader):
             weights=weights,
         )
 
-    def _sampler_of(self, data: _native.Dataset, batch_size: int, seed: int) -> _native.Sampler:
+    def _sampler_of(
+        self, data: _native.Dataset, batch_size: int, seed: int, bitset_budget: int
+    ) -> _native.Sampler:
         alpha, weights = self._distribution
         return _native.training_sampler(
             data,
@@ -142,7 +146,7 @@ class TrainLoader(Loader):
             batch_size=batch_size,
             padding=self.padding,
             layout=self.layout,
-            bitset_budget=self._bitset_budget,
+            bitset_budget=bitset_budget,
             weights=weights,
             alpha=alpha,
         )

@@ -1,6 +1,7 @@
 """Training from shards: one sequence for every number of ranks that divides that of the shards."""
 
 import collections
+import os
 import pickle
 import shutil
 import threading
@@ -167,6 +168,75 @@ def test_closing_in_another_thread_ends_the_iteration(shards):
         thread.join(60)
         assert outcome == ["ended"]
         assert next(iterator, None) is None
+
+
+def test_filling_takes_buffers_and_refuses_what_cannot_be_filled(shards):
+    loader = negpipe.TrainLoader(shards, BATCH, seed=7)
+    wanted = loader.batch(0, 3)
+    good = [np.zeros_like(array) for array in wanted]
+    loader.fill_(0, 3, [memoryview(array) for array in good])
+    assert_equal([tuple(good)], [wanted])
+    read_only = np.zeros(BATCH, np.float32)
+    read_only.flags.writeable = False
+    good = [np.zeros_like(array) for array in wanted]
+    for last, failure, message in [
+        (read_only, errors.OptionError, "labels is read-only"),
+        (bytes(read_only), errors.OptionError, "labels is .*uint8"),
+        (np.zeros(2 * BATCH, np.float32)[::2], errors.OptionError, "labels is not contiguous"),
+        (read_only.tolist(), TypeError, "labels is a list"),
+    ]:
+        with pytest.raises(failure, match=message):
+            loader.fill_(0, 3, [*good[:2], last])
+    with pytest.raises(errors.OptionError, match="2 arrays given; expected 3"):
+        loader.fill_(0, 3, good[:2])
+    assert not any(array.any() for array in good)
+
+
+def test_users_without_negatives_are_named_with_their_shard(data, shards):
+    user = data.num_users - 1
+    weights = np.zeros(data.num_items, int)
+    weights[data.positive_items[data.user_offsets[user] :]] = 1
+    first = shards.load(3).first_user
+    message = rf"shard 3 of .* user 0 is user {first} of .*: 1 user .* of user {user - first}\."
+    with pytest.raises(errors.InfeasibleError, match=message):
+        negpipe.TrainLoader(shards, BATCH, weights=weights, rank=3, world_size=4).batch(0, 0)
+
+
+def test_prefetch_is_the_number_of_threads_of_all_shards(shards):
+    def count():
+        return len(os.listdir("/proc/self/task"))
+
+    loader = negpipe.TrainLoader(shards, 100, seed=7, prefetch=2)
+    loader.batch(0, 0)
+    before = count()
+    iterator = loader.epoch(0)
+    next(iterator)
+    assert count() <= before + 2
+    iterator.close()
+    assert count() <= before
+
+
+def test_the_shards_of_a_rank_divide_the_bitset_budget(shards):
+    given = []
+    loader = negpipe.TrainLoader(shards, BATCH, bitset_budget=1_000, rank=1, world_size=2)
+    make = loader._sampler._make
+    loader._sampler._make = lambda *arguments: given.append(arguments[-1]) or make(*arguments)
+    loader.batch(0, 0)
+    assert given == [500, 500]
+
+
+def test_a_forked_process_cannot_go_on_with_an_iterator(shards):
+    iterator = negpipe.TrainLoader(shards, 100, seed=7).epoch(0)
+    next(iterator)
+    child = os.fork()
+    if child == 0:
+        try:
+            next(iterator)
+        except errors.ForkError:
+            os._exit(0)
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert next(iterator) is not None
 
 
 def test_states_of_another_number_of_shards_are_refused(data, shards, tmp_path):
