@@ -1,9 +1,11 @@
 // Makes a dataset of the shards that another program wrote.
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <functional>
 #include <numeric>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -48,7 +50,8 @@ void require_unjoined(const fs::path& shards) {
                                  shards.string(), shards_file));
 }
 
-/// Throws option_error for a file that is not part of the dataset: it would be published with it.
+/// Throws option_error for a file that is not part of the dataset: it would be published with it. Throws it for a
+/// symbolic link too: the dataset would change with the link's target.
 void refuse_other_files(const fs::path& shards, const nlohmann::ordered_json& arrays) {
   const std::vector<std::string> listed = files_of_arrays(arrays);
   std::set<std::string, std::less<>> known(listed.begin(), listed.end());
@@ -57,7 +60,10 @@ void refuse_other_files(const fs::path& shards, const nlohmann::ordered_json& ar
   std::vector<fs::path> leftovers;
   support::visit_entries(shards, [&](const fs::path& entry) {
     const std::string name = entry.filename().string();
-    if (known.contains(name)) return;
+    if (known.contains(name)) {
+      if (!support::is_link(entry)) return;
+      throw option_error(entry.string() + " is a symbolic link; replace it by a copy of the file");
+    }
     if (!name.starts_with(unfinished)) {
       throw option_error(fmt::format("{} is not listed in {}; move it elsewhere", entry.string(), shards_file));
     }
@@ -66,11 +72,45 @@ void refuse_other_files(const fs::path& shards, const nlohmann::ordered_json& ar
   for (const fs::path& path : leftovers) support::remove_hidden_tree(path);
 }
 
+/// Renames the folder to its final path. A failure leaves it with shards.json and without dataset.json, as it was.
+void publish_joined(const fs::path& shards, const fs::path& folder,
+                    const std::optional<support::folder_kind>& replaced) {
+  const fs::path unjoined = shards / shards_file;
+  const std::string text = support::read_text(unjoined, support::max_json_bytes);
+  support::remove_hidden_tree(unjoined);
+  try {
+    support::staged_folder(support::staged_folder::adopted{support::full_path(shards)}, folder, replaced).publish();
+  } catch (...) {
+    if (support::exists(shards / description_file)) {
+      support::publish_file(unjoined, text);
+      support::remove_hidden_tree(shards / description_file);
+    }
+    throw;
+  }
+}
+
+/// The rename would fail, after the shards were read.
+void check_rename(const fs::path& shards, const fs::path& folder) {
+  if (support::lies_in(folder, shards)) {
+    throw option_error("out", fmt::format("{} lies in {}, which is renamed to it; choose a folder elsewhere",
+                                          folder.string(), shards.string()));
+  }
+  fs::path parent = support::full_path(folder).parent_path();
+  while (!support::exists(parent) && parent.has_relative_path()) parent = parent.parent_path();
+  struct stat from {};
+  struct stat to {};
+  if (::stat(shards.c_str(), &from) != 0 || ::stat(parent.c_str(), &to) != 0 || from.st_dev == to.st_dev) return;
+  throw option_error("out", fmt::format("{} is on another file system than {}, which is renamed to it; choose a folder "
+                                        "beside the shards",
+                                        folder.string(), shards.string()));
+}
+
 }  // namespace
 
 void dataset::join(const fs::path& shards, const fs::path& folder, bool replace) {
   check_path(folder, replace);
   require_unjoined(shards);
+  check_rename(shards, folder);
   const fs::path unjoined = shards / shards_file;
   stored source{shards, shards_file};
   const std::shared_ptr<storage> loaded = source.read(/*map_from_bytes=*/0);
@@ -80,9 +120,7 @@ void dataset::join(const fs::path& shards, const fs::path& folder, bool replace)
   require_distinct(joined.user_ids(), "users", unjoined);
   require_distinct(joined.item_ids(), "items", unjoined);
   write_description(shards, describe(joined, /*is_sharded=*/true), source.description["arrays"]);
-  support::remove_hidden_tree(unjoined);
-  support::staged_folder(support::staged_folder::adopted{support::full_path(shards)}, folder, replaceable(replace))
-      .publish();
+  publish_joined(shards, folder, replaceable(replace));
 }
 
 }  // namespace negpipe

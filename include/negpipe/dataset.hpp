@@ -139,9 +139,9 @@ class dataset {
   /// the folder of the shards to `folder`, which must be on the same file system. Copies nothing. docs/scale.md has the
   /// format of shards.json and of the files.
   /// - replace: as in save().
-  /// - May be called again after an interruption. One just before the rename leaves a dataset in `shards`.
-  /// - Throws format_error, io_error, and option_error: as save() does, for files that shards.json does not list, and
-  ///   for a dataset.
+  /// - May be called again after a failure. Only a kill just before the rename leaves a dataset in `shards`.
+  /// - Throws format_error, io_error, and option_error: as save() does, for files that shards.json does not list, for
+  ///   symbolic links, for a `folder` inside `shards` or on another file system, and for a dataset.
   static void join(const std::filesystem::path& shards, const std::filesystem::path& folder, bool replace = false);
   /// Reads a folder's arrays into memory: later changes of its files have no effect. Reads formats 1 to 3. Checks
   /// version, shapes, ranges, order and checksums. Throws format_error, io_error.

@@ -1,9 +1,10 @@
 """Datasets in shards: prepare --shards, and join of shards that another program wrote."""
 
 import json
+import os
 
 import pytest
-from program import BAD_DATA, SMALL, USAGE, digests, negpipe, refuses
+from program import BAD_DATA, SMALL, SYSTEM, USAGE, digests, negpipe, refuses
 
 
 @pytest.fixture
@@ -49,3 +50,26 @@ def test_a_finished_dataset_is_not_moved(ratings, tmp_path):
     negpipe("prepare", ratings, "--out", tmp_path / "one", "--shards", 2)
     refuses(USAGE, "join", tmp_path / "one", "--out", tmp_path / "data", naming=["is a dataset already"])
     negpipe("info", tmp_path / "one")
+
+
+def test_a_join_that_cannot_rename_changes_nothing(shards, tmp_path):
+    before = digests(shards, "*")
+    refuses(USAGE, "join", shards, "--out", shards / "x", naming=["--out", "lies in"])
+    if os.path.isdir("/dev/shm") and os.stat("/dev/shm").st_dev != os.stat(tmp_path).st_dev:
+        refuses(USAGE, "join", shards, "--out", f"/dev/shm/{tmp_path.name}", naming=["--out", "another file system"])
+    assert digests(shards, "*") == before
+
+
+def test_a_join_restores_the_shards_if_the_rename_fails(shards, tmp_path, renames):
+    before = digests(shards, "*")
+    env = {**renames, "RENAME_PATH": str(tmp_path / "data"), "RENAME_ERROR": "5"}
+    negpipe("join", shards, "--out", tmp_path / "data", env=env, expect=SYSTEM)
+    assert digests(shards, "*") == before
+    negpipe("join", shards, "--out", tmp_path / "data")
+
+
+def test_shards_with_symbolic_links_are_refused(shards, tmp_path):
+    (shards / "item_ids.npy").rename(tmp_path / "item_ids.npy")
+    (shards / "item_ids.npy").symlink_to("../item_ids.npy")
+    refuses(USAGE, "join", shards, "--out", tmp_path / "data", naming=["item_ids.npy is a symbolic link"])
+    assert (shards / "shards.json").exists() and not (shards / "dataset.json").exists()
