@@ -1,5 +1,6 @@
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "command.hpp"
@@ -25,10 +26,15 @@ nlohmann::ordered_json to_json(const published_folder& folder) {
       {"seconds", folder.seconds},
       {"points_per_second", folder.seconds > 0 ? static_cast<double>(folder.point_count) / folder.seconds : 0}};
   if (folder.kept_file_count != 0) fields["kept_files"] = folder.kept_file_count;
+  if (folder.was_published) fields["published_already"] = true;
   return fields;
 }
 
 std::string to_text(const published_folder& folder, std::string_view unit) {
+  if (folder.was_published) {
+    return fmt::format("{}: published already by a run with these options, nothing was written\n",
+                       folder.path.string());
+  }
   const double rate = folder.seconds > 0 ? static_cast<double>(folder.point_count) / folder.seconds : 0;
   const std::string kept =
       folder.kept_file_count == 0 ? "" : fmt::format(", {} files made before", folder.kept_file_count);
@@ -67,7 +73,10 @@ void run_generate(generate_arguments& arguments) {
   }
   if (arguments.options.part) {
     summary["part"] = fmt::format("{}/{}", arguments.options.part->index, arguments.options.part->count);
-    text += fmt::format("publish with: negpipe publish {}\n", arguments.options.out.string());
+    const bool is_published =
+        std::ranges::all_of(report.cycles, &published_folder::was_published) &&
+        (!report.evaluation || report.evaluation->was_published);
+    if (!is_published) text += fmt::format("publish with: negpipe publish {}\n", arguments.options.out.string());
   }
   print_outcome(arguments.common, summary, text);
 }

@@ -63,7 +63,8 @@ void add_publish(CLI::App& app) {
   command.add_flag("--force", arguments->replace,
                    "replace cycle and evaluation folders that have a ready.json, or are empty");
   command.add_flag("--check", arguments->check,
-                   "publish nothing: print what is complete and what is missing; status 1 if anything is missing");
+                   "publish nothing: print what is complete and what is missing; status 1 if anything is missing. "
+                   "Compares names, sizes and index files; `verify --part` reads the records");
   add_common_options(command, arguments->common, "negpipe publish run");
   command.callback([arguments] { run_publish(*arguments); });
 }

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 #include "command.hpp"
 #include "generation.hpp"
@@ -31,23 +32,30 @@ nlohmann::ordered_json to_json(const verify_report& report) {
   return {{"ok", report.failure_count == 0},
           {"cycle_count", report.cycle_count},
           {"has_evaluation", report.has_evaluation},
+          {"file_count", report.file_count},
           {"record_count", report.record_count},
           {"point_count", report.point_count},
           {"failure_count", report.failure_count},
           {"failures", failures}};
 }
 
-std::string to_text(const verify_report& report) {
+std::string to_text(const verify_report& report, const std::optional<run_part>& part) {
   std::string text;
   for (const auto& failure : report.failures) text += fmt::format("{}: {}\n", failure.file, failure.message);
   if (const std::uint64_t omitted = report.failure_count - report.failures.size(); omitted > 0) {
     text += fmt::format("... and {} more\n", omitted);
   }
-  const std::string what = fmt::format("{} cycles{}: {} records, {} points", report.cycle_count,
-                                       report.has_evaluation ? " and the evaluation data" : "", report.record_count,
-                                       report.point_count);
-  return text + (report.failure_count == 0 ? fmt::format("verified {}; every guarantee holds\n", what)
-                                           : fmt::format("read {}; {} failures\n", what, report.failure_count));
+  const std::string folders =
+      fmt::format("{} cycles{}", report.cycle_count, report.has_evaluation ? " and the evaluation data" : "");
+  const std::string name = part ? fmt::format("part {}/{}", part->index, part->count) : "";
+  if (report.failure_count == 0 && report.file_count == 0) {
+    return text + fmt::format("verified nothing: no record file of {} belongs to {}\n", folders, name);
+  }
+  const std::string what = fmt::format("{}{}: {} files, {} records, {} points", part ? name + " of " : "", folders,
+                                       report.file_count, report.record_count, report.point_count);
+  return text + (report.failure_count == 0
+                     ? fmt::format("verified {}; every guarantee {}holds\n", what, part ? "of these files " : "")
+                     : fmt::format("read {}; {} failures\n", what, report.failure_count));
 }
 
 /// One line for --quiet.
@@ -65,7 +73,7 @@ void run_verify(verify_arguments& arguments) {
   if (!arguments.weights.empty()) options.weights = load_weights(arguments.weights);
   if (!arguments.eval_weights.empty()) options.eval_weights = load_eval_weights(arguments.eval_weights);
   const verify_report report = verify(data, arguments.folder, control, options);
-  print_outcome(arguments.common, to_json(report), to_text(report));
+  print_outcome(arguments.common, to_json(report), to_text(report, options.part));
   if (report.failure_count == 0) return;
   throw negative_outcome{arguments.common.quiet ? first_failure(report) : ""};
 }

@@ -29,8 +29,12 @@ fs::path cycle_folder(const fs::path& out, std::uint64_t cycle) {
 fs::path evaluation_folder(const fs::path& out) { return out / record::evaluation_folder; }
 
 std::vector<std::string> record_files_of(const fs::path& folder) {
+  return record_files_of(record::read_ready_file(folder));
+}
+
+std::vector<std::string> record_files_of(const record::ready_file& ready) {
   std::vector<std::string> names{std::string(record::ready_file_name)};
-  for (const record::record_file& file : record::read_ready_file(folder).files) {
+  for (const record::record_file& file : ready.files) {
     names.push_back(file.name);
     names.push_back(file.name + std::string(record::index_suffix));
   }
@@ -118,7 +122,9 @@ published_folder write_files_of_part(const folder_job& job, const folder_options
                                                                   : std::nullopt;
   const pipeline::part_outcome outcome =
       write_part(task, {job.folder, cycle, job.prefix, layout, options.compression, make});
-  return {outcome.folder, points.total, outcome.byte_count, seconds_since(begin), outcome.kept_file_count};
+  return {outcome.folder,         points.total,
+          outcome.byte_count,     seconds_since(begin),
+          outcome.kept_file_count, outcome.is_published};
 }
 
 /// Writes one folder and publishes it.

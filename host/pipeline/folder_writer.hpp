@@ -22,6 +22,7 @@ namespace negpipe {
 
 /// Returns the names of all files in a folder of records, as its ready.json lists them. Throws format_error, io_error.
 std::vector<std::string> record_files_of(const std::filesystem::path& folder);
+std::vector<std::string> record_files_of(const record::ready_file& ready);
 
 /// Kind of a folder that holds a cycle or the evaluation data.
 inline constexpr support::folder_kind record_folder_kind{

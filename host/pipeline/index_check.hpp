@@ -19,6 +19,8 @@ class index_check {
   /// Throws io_error.
   explicit index_check(const std::filesystem::path& path) : file_(path) {}
 
+  /// Returns whether all lines were correct so far and text is left.
+  bool has_more() const { return is_right_ && compared_ < text().size(); }
   /// Compares the next line with the offset and size of the next record's frame.
   void expect(std::uint64_t offset, std::uint64_t frame_bytes) {
     const std::string line = fmt::format("{} {}\n", offset, frame_bytes);

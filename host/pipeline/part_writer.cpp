@@ -100,10 +100,8 @@ class part_maker {
 
   bool is_complete(const record::record_file& file) const {
     const fs::path path = folder_ / fs::path(file.name).filename();
-    if (!support::is_file(path)) return false;
-    if (files_.compression == compression_type::none && !support::is_file(index_of(path))) return false;
-    const support::mapped_file found(path);
-    return found.bytes().size() == file.byte_count && support::crc32c(found) == file.crc32c;
+    if (!find_damage(folder_, file, files_.compression == compression_type::none).empty()) return false;
+    return support::crc32c(support::mapped_file(path)) == file.crc32c;
   }
 
   void add(std::uint32_t number, const std::vector<record::record_file>& kept, const fs::path& work) {
@@ -169,7 +167,7 @@ part_outcome write_part(const part_task& task, const part_files& files) {
   const fs::path published = support::full_path(files.published);
   const fs::path own = parts_folder(published, task.run.id());
   if (support::is_taken(files.published)) {
-    if (is_of_run(task.run, files.cycle, files.published)) return {.folder = files.published};
+    if (is_of_run(task.run, files.cycle, files.published)) return {.folder = files.published, .is_published = true};
     if (!task.replace) {
       throw option_error(files.published.string() + " exists already and is of another run; choose another `out`, or "
                                                     "overwrite it with `replace`");

@@ -36,6 +36,7 @@ struct part_outcome {
   std::filesystem::path folder;  ///< the hidden folder, or the published one if it is of this run
   std::uint64_t kept_file_count = 0;
   std::uint64_t byte_count = 0;
+  bool is_published = false;  ///< this run's folder is published, so nothing was made
 };
 
 /// Makes the files f with f mod parts == part that its note does not list as complete, or that differ from the note.

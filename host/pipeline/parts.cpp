@@ -11,6 +11,7 @@
 #include "digest.hpp"
 #include "files.hpp"
 #include "format.hpp"
+#include "index_check.hpp"
 #include "json_text.hpp"
 #include "negpipe/error.hpp"
 #include "negpipe/pipeline.hpp"
@@ -128,6 +129,41 @@ std::optional<part_note> find_part_note(const fs::path& folder) {
   const std::vector<fs::path> notes = notes_in(folder);
   if (notes.empty()) return {};
   return read_part_note(notes.front());
+}
+
+std::optional<part_run> run_of(const std::vector<fs::path>& hidden) {
+  for (const fs::path& folder : hidden) {
+    if (run_id_of(folder) == run_id_of(hidden.front())) continue;
+    const auto one = find_part_note(hidden.front());
+    const auto other = find_part_note(folder);
+    throw option_error(fmt::format("{} and {} are parts of different runs ({}); remove the one that is not wanted",
+                                   hidden.front().string(), folder.string(),
+                                   one && other ? difference(one->run, other->run) : "one has no note"));
+  }
+  for (const fs::path& folder : hidden) {
+    const std::optional<part_note> note = find_part_note(folder);
+    if (!note) continue;
+    if (note->run.id() == run_id_of(folder)) return note->run;
+    throw format_error(folder.string() + ": its notes are those of another run; remove it and run the parts again");
+  }
+  return {};
+}
+
+bool has_index_files(const part_run& run) {
+  return parse_or_null(run.training).value("compression", "none") == "none";
+}
+
+std::string find_damage(const fs::path& folder, const record::record_file& listed, bool is_indexed) {
+  const fs::path path = folder / fs::path(listed.name).filename();
+  if (!support::is_file(path) || support::file::open_read(path).size() != listed.byte_count) return listed.name;
+  if (!is_indexed) return {};
+  const fs::path index_path = path.string() + std::string(record::index_suffix);
+  const std::string name = listed.name + std::string(record::index_suffix);
+  if (!support::is_file(index_path) || listed.record_count > listed.byte_count) return name;
+  index_check index(index_path);
+  const std::uint64_t frame = listed.record_count == 0 ? 0 : listed.byte_count / listed.record_count;
+  for (std::uint64_t i = 0; i < listed.record_count && index.has_more(); ++i) index.expect(i * frame, frame);
+  return index.is_right() ? "" : name;
 }
 
 std::string whole_ready_text(const part_run& run, std::optional<std::uint64_t> cycle,

@@ -46,6 +46,15 @@ void write_part_note(const std::filesystem::path& folder, const part_note& note)
 part_note read_part_note(const std::filesystem::path& file);
 /// Returns a note of any part in a folder; empty if there is none.
 std::optional<part_note> find_part_note(const std::filesystem::path& folder);
+/// Returns the run of hidden folders, from any note in them; empty if there is no note. Throws option_error, naming two
+/// folders, if they are of different runs; format_error if a note does not match the name of its folder; io_error.
+std::optional<part_run> run_of(const std::vector<std::filesystem::path>& hidden);
+
+/// Returns whether each record file of the run has an index file.
+bool has_index_files(const part_run& run);
+/// Compares a record file and its index with the file's entry in a note, without reading the records. Returns the name
+/// of the one that is missing, has another size or, for an index, other content; empty if there is none.
+std::string find_damage(const std::filesystem::path& folder, const record::record_file& listed, bool is_indexed);
 
 /// Returns the text of a complete ready.json: of a cycle, or of the evaluation data if cycle is empty.
 std::string whole_ready_text(const part_run& run, std::optional<std::uint64_t> cycle,

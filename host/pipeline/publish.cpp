@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <set>
 
 #include "files.hpp"
 #include "folder_writer.hpp"
@@ -44,13 +45,15 @@ class publication {
   publish_report check() {
     const std::vector<fs::path> hidden = find_all_parts_folders(out_);
     if (hidden.empty()) return report_published();
-    check_one_run(hidden);
-    if (find_run(hidden)) {
+    if (const std::optional<part_run> run = run_of(hidden)) {
+      run_ = *run;
       for (std::uint64_t i = 0; i < run_.cycle_count; ++i) check_folder(run_.first_cycle + i);
       if (!run_.evaluation.empty()) check_folder({});
-    } else {
+    } else {  // an interrupted publication has removed all notes
       for (const fs::path& folder : hidden) check_interrupted(folder);
     }
+    if (!report_.missing.empty()) return report_;
+    for (const pending_folder& folder : pending_) (void)find_notes(folder);
     return report_;
   }
 
@@ -58,35 +61,14 @@ class publication {
   /// Nothing is left to do if everything is published.
   publish_report report_published() {
     for (const record_folder& folder : find_record_folders(out_)) {
+      if (!support::exists(folder.path / record::ready_file_name)) {
+        throw format_error(fmt::format("{} has no {}, so no run has published it; remove it, or move it elsewhere",
+                                       folder.path.string(), record::ready_file_name));
+      }
       (void)record::read_ready_file(folder.path);
       report_.present.push_back(folder.path);
     }
     return report_;
-  }
-
-  void check_one_run(const std::vector<fs::path>& hidden) const {
-    for (const fs::path& folder : hidden) {
-      if (run_id_of(folder) == run_id_of(hidden.front())) continue;
-      const auto one = find_part_note(hidden.front());
-      const auto other = find_part_note(folder);
-      throw option_error(fmt::format("{} and {} are parts of different runs ({}); remove the one that is not wanted",
-                                     hidden.front().string(), folder.string(),
-                                     one && other ? difference(one->run, other->run) : "one has no note"));
-    }
-  }
-
-  /// Takes the run from any note. Returns false if an interrupted publication has removed all notes.
-  bool find_run(const std::vector<fs::path>& hidden) {
-    for (const fs::path& folder : hidden) {
-      const std::optional<part_note> note = find_part_note(folder);
-      if (!note) continue;
-      if (note->run.id() != run_id_of(folder)) {
-        throw format_error(folder.string() + ": its notes are those of another run; remove it and run the parts again");
-      }
-      run_ = note->run;
-      return true;
-    }
-    return false;
   }
 
   void check_folder(std::optional<std::uint64_t> cycle) {
@@ -128,14 +110,16 @@ class publication {
   std::vector<record::record_file> check_parts(const pending_folder& folder) {
     std::map<std::string, record::record_file> found;
     const std::string name = folder.published.filename().string();
-    const std::size_t missing_before = report_.missing.size();
+    std::set<std::uint32_t> missing;
     for (std::uint32_t part = 0; part < run_.part_count; ++part) {
       const std::string what = fmt::format("{}: part {}/{}", name, part, run_.part_count);
       const fs::path path = folder.hidden / part_note_name(part);
       if (is_in_progress(folder.hidden, part)) {
         report_.missing.push_back(what + " (in progress)");
+        missing.insert(part);
       } else if (!support::exists(path)) {
         report_.missing.push_back(what);
+        missing.insert(part);
       } else {
         const part_note note = read_part_note(path);
         if (note.run != run_) throw format_error(path.string() + ": it is of another run; run this part again");
@@ -144,22 +128,21 @@ class publication {
     }
     std::vector<record::record_file> files;
     const auto prefix = folder.cycle ? record::training_prefix : record::evaluation_prefix;
-    if (report_.missing.size() != missing_before) return files;
+    const bool is_indexed = has_index_files(run_);
     for (std::uint32_t f = 0; f < run_.readers; ++f) {
-      const auto file = found.find(record::record_file_name(prefix, f));
-      if (file == found.end() || !has_size(folder.hidden, file->second)) {
-        report_.missing.push_back(fmt::format("{}: {} of part {}/{}", name, record::record_file_name(prefix, f),
-                                              f % run_.part_count, run_.part_count));
-      } else {
+      if (missing.contains(f % run_.part_count)) continue;
+      const std::string file_name = record::record_file_name(prefix, f);
+      const auto file = found.find(file_name);
+      const std::string damaged =
+          file == found.end() ? file_name : find_damage(folder.hidden, file->second, is_indexed);
+      if (damaged.empty()) {
         files.push_back(file->second);
+      } else {
+        report_.missing.push_back(
+            fmt::format("{}: {} of part {}/{}", name, damaged, f % run_.part_count, run_.part_count));
       }
     }
     return files;
-  }
-
-  static bool has_size(const fs::path& folder, const record::record_file& file) {
-    const fs::path path = folder / file.name;
-    return support::is_file(path) && support::file::open_read(path).size() == file.byte_count;
   }
 
   [[noreturn]] void refuse_incomplete(const std::vector<std::string>& missing) const {
@@ -180,26 +163,28 @@ class publication {
     if (!folder.ready.empty()) {
       support::publish_file(folder.hidden / record::ready_file_name, folder.ready);
     }
-    remove_notes(folder.hidden);
+    for (const fs::path& entry : find_notes(folder)) support::remove_hidden_tree(entry);
     support::staged_folder(support::staged_folder::adopted{support::full_path(folder.hidden)}, folder.published,
                            replaced())
         .publish();
   }
 
-  /// Leaves only files that ready.json lists. Removes nothing that no part wrote.
-  static void remove_notes(const fs::path& hidden) {
-    const std::vector<std::string> kept = record_files_of(hidden);
-    std::vector<fs::path> others;
-    support::visit_entries(hidden, [&](const fs::path& entry) {
-      if (std::ranges::find(kept, entry.filename().string()) == kept.end()) others.push_back(entry);
-    });
-    for (const fs::path& entry : others) {
+  /// Returns everything that ready.json does not list: notes, locks and leftovers of the parts. Throws option_error for
+  /// a file that no part wrote.
+  static std::vector<fs::path> find_notes(const pending_folder& folder) {
+    const std::vector<std::string> kept =
+        folder.ready.empty() ? record_files_of(folder.hidden)
+                             : record_files_of(record::parse_ready_text(folder.ready, folder.hidden.string()));
+    std::vector<fs::path> notes;
+    support::visit_entries(folder.hidden, [&](const fs::path& entry) {
       const std::string name = entry.filename().string();
+      if (std::ranges::find(kept, name) != kept.end()) return;
       if (!name.starts_with("part_") && !name.starts_with(".part_") && !name.starts_with(".ready.json.")) {
         throw option_error(entry.string() + " was not written by negpipe; move it elsewhere and publish again");
       }
-      support::remove_hidden_tree(entry);
-    }
+      notes.push_back(entry);
+    });
+    return notes;
   }
 
   fs::path out_;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "files.hpp"
@@ -63,6 +64,20 @@ std::vector<record_folder> published_folders(const fs::path& out) {
                      " exists in it; give the folder that generate wrote to (`out`)");
 }
 
+/// Adds the hidden folders that a run should have: those that are neither published nor in the list.
+void add_missing_folders(const part_run& run, const fs::path& out, std::vector<fs::path>& unpublished) {
+  const std::set<fs::path> present(unpublished.begin(), unpublished.end());
+  const auto add = [&](std::optional<std::uint64_t> cycle, const fs::path& published) {
+    const fs::path hidden = parts_folder(published, run.id());
+    if (!present.contains(hidden) && !is_of_run(run, cycle, published)) unpublished.push_back(hidden);
+  };
+  for (std::uint64_t i = 0; i < run.cycle_count; ++i) {
+    const std::uint64_t cycle = run.first_cycle + i;
+    add(cycle, out / record::training_folder / record::cycle_folder_name(cycle));
+  }
+  if (!run.evaluation.empty()) add({}, out / record::evaluation_folder);
+}
+
 }  // namespace
 
 std::vector<record_folder> find_record_folders(const fs::path& out) {
@@ -73,16 +88,19 @@ std::vector<record_folder> find_record_folders(const fs::path& out) {
 
 std::vector<record_folder> find_folders_of_part(const fs::path& out, const run_part& part) {
   std::vector<record_folder> folders = published_folders(out);
-  for (const fs::path& hidden : find_all_parts_folders(out)) {
+  std::vector<fs::path> unpublished = find_all_parts_folders(out);
+  if (const auto run = run_of(unpublished)) {
+    if (run->part_count != part.count) {
+      throw option_error("part", fmt::format("{}/{} given, but {} is of a run in {} parts", part.index, part.count,
+                                             unpublished.front().string(), run->part_count));
+    }
+    add_missing_folders(*run, out, unpublished);
+  }
+  for (const fs::path& hidden : unpublished) {
     const fs::path published = published_path(hidden);
     const std::string name = published.filename().string();
     const auto cycle = number_in(name, "cycle_", "");
     if (!cycle && name != record::evaluation_folder) continue;
-    const auto note = find_part_note(hidden);
-    if (note && note->run.part_count != part.count) {
-      throw option_error("part", fmt::format("{}/{} given, but {} is of a run in {} parts", part.index, part.count,
-                                             hidden.string(), note->run.part_count));
-    }
     std::erase_if(folders, [&](const record_folder& folder) { return folder.path == published; });
     folders.push_back({hidden, name, !cycle, cycle.value_or(0)});
   }

@@ -24,7 +24,9 @@ struct record_folder {
 std::vector<record_folder> find_record_folders(const std::filesystem::path& out);
 
 /// Returns the folders with the files of a part: unpublished ones, and published ones that no unpublished one replaces.
-/// Throws io_error; format_error if there are none; option_error if an unpublished run has another number of parts.
+/// Folders that the unpublished run should have are among them even if they do not exist.
+/// Throws io_error; format_error if there are none; option_error if an unpublished run has another number of parts, or
+/// if there are parts of several runs.
 std::vector<record_folder> find_folders_of_part(const std::filesystem::path& out, const run_part& part);
 
 /// Returns the existing folders of cycles in [first, first + count), ascending. Lists the parent folder once, so the

@@ -28,7 +28,10 @@ struct verification {
 
   /// A message may begin with the path of the file.
   void fail(const std::filesystem::path& file, std::string message) const {
-    if (const std::string prefix = file.string() + ": "; message.starts_with(prefix)) message.erase(0, prefix.size());
+    for (const char* separator : {": ", " "}) {
+      const std::string prefix = file.string() + separator;
+      if (message.starts_with(prefix)) message.erase(0, prefix.size());
+    }
     ++report.failure_count;
     if (report.failures.size() < max_reported_failures) report.failures.push_back({file.string(), std::move(message)});
   }

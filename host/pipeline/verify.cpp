@@ -2,6 +2,7 @@
 #include <string>
 #include <vector>
 
+#include "files.hpp"
 #include "folder_writer.hpp"
 #include "negpipe/error.hpp"
 #include "negpipe/pipeline.hpp"
@@ -47,6 +48,7 @@ verify_report verify(const dataset& data, const fs::path& folder, const run_cont
   const verification run{data, index, make_backend(options.device, index, 1), options, pool, control, report};
   for (const record_folder& records : folders) {
     verify_folder(run, records);
+    if (!support::is_folder(records.path)) continue;  // a missing cycle of a part, which was reported
     if (records.is_evaluation) {
       report.has_evaluation = true;
     } else {

@@ -174,6 +174,7 @@ void folder_verifier::read_file(std::uint32_t number) {
     complete_ = false;
     return;
   }
+  ++run_.report.file_count;
   scan.index = open_index(path);
   read_records(path, scan);
   if (!scan.damage.empty()) {

@@ -40,6 +40,7 @@ struct published_folder {
   std::uint64_t byte_count = 0;
   double seconds = 0;
   std::uint64_t kept_file_count = 0;  ///< of a part: files that an earlier run of it had made
+  bool was_published = false;         ///< of a part: the run is published already, so nothing was written
 };
 
 struct generate_report {
@@ -70,7 +71,8 @@ struct publish_report {
 };
 
 /// Publishes the folders that all parts of a run have made: checks that every part is there and of the same run, that
-/// every file has its size, and then renames each folder. The bytes are those of generate() without part.
+/// every file has its size and every index file its content, that there are no other files, and then renames each
+/// folder. Does not read the records: verify() does. The bytes are those of generate() without part.
 /// - May be called again: after an interruption it continues, and does nothing once everything is published.
 /// - replace: as in generate_options.
 /// - Throws format_error, naming the missing parts, and publishes nothing; option_error if there are parts of several
@@ -88,7 +90,8 @@ struct verify_options {
   item_weights weights = {};
   item_weights eval_weights = {};  ///< the same for evaluation negatives
   /// Read only the record files of this part, also before they are published. Guarantees about a whole cycle are then
-  /// checked by comparing each batch with the sampler, but not by sums over the cycle.
+  /// checked by comparing each batch with the sampler, but not by sums over the cycle. A cycle that an unpublished run
+  /// should have is a failure if it is missing; parts of several runs are an option_error.
   std::optional<run_part> part = {};
 };
 
@@ -100,6 +103,7 @@ struct verification_failure {
 
 struct verify_report {
   std::uint64_t cycle_count = 0;
+  std::uint64_t file_count = 0;  ///< record files that were read; 0 if a part has none
   std::uint64_t record_count = 0;
   std::uint64_t point_count = 0;
   bool has_evaluation = false;

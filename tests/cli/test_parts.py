@@ -257,6 +257,93 @@ def test_publish_check_says_what_is_there_and_publishes_nothing(dataset, tmp_pat
     assert len(json.loads(negpipe("publish", out, "--check", "--json").stdout)["present"]) == 3
 
 
+def test_publish_check_lists_the_missing_files_of_one_part_beside_a_missing_part(dataset, tmp_path):
+    part(dataset, tmp_path, "0/2")
+    (hidden(tmp_path) / "train_2.tfrecords").unlink()
+    missing = json.loads(negpipe("publish", tmp_path, "--check", "--json", expect=1).stdout)["missing"]
+    assert [name for name in missing if name.startswith("cycle_00000")] == [
+        "cycle_00000: part 1/2", "cycle_00000: train_2.tfrecords of part 0/2"]
+
+
+def test_publish_check_refuses_files_that_no_part_wrote(dataset, tmp_path):
+    part(dataset, tmp_path, "0/1")
+    (hidden(tmp_path, "training_epochs/.cycle_00001") / "notes.txt").write_text("mine")
+    refuses(USAGE, "publish", tmp_path, "--check", naming=["notes.txt", "not written by negpipe"])
+    refuses(USAGE, "publish", tmp_path, naming=["notes.txt"])
+    assert not list(tmp_path.rglob("ready.json")), "a cycle was published before the refusal"
+
+
+@pytest.mark.parametrize("damage", ["missing", "changed", "short", "long"])
+def test_a_damaged_index_is_found_before_publication_and_repaired_by_the_part(damage, dataset, whole, tmp_path):
+    part(dataset, tmp_path, "0/2")
+    part(dataset, tmp_path, "1/2")
+    index = hidden(tmp_path) / "train_3.tfrecords.idx"
+    content = index.read_bytes()
+    index.unlink()
+    if damage != "missing":
+        index.write_bytes({"changed": b"1" + content[1:], "short": content[:-1], "long": content + b"0 1\n"}[damage])
+    name = "cycle_00000: train_3.tfrecords.idx of part 1/2"
+    assert f"missing: {name}\n" in negpipe("publish", tmp_path, "--check", expect=1).stdout
+    refuses(BAD_DATA, "publish", tmp_path, naming=[name])
+    part(dataset, tmp_path, "1/2")
+    negpipe("publish", tmp_path)
+    assert digests(tmp_path) == digests(whole)
+
+
+def test_publish_explains_a_folder_without_ready_json(whole, tmp_path):
+    out = tmp_path / "run"
+    shutil.copytree(whole, out)
+    (out / "training_epochs/cycle_7").mkdir()
+    for options in ((), ("--check",)):
+        refuses(BAD_DATA, "publish", out, *options, naming=["cycle_7 has no ready.json", "remove it"])
+
+
+@pytest.mark.parametrize("options", [(), ("--force",)], ids=["plain", "force"])
+def test_a_part_of_a_published_run_says_that_it_wrote_nothing(options, dataset, whole, tmp_path):
+    out = tmp_path / "run"
+    shutil.copytree(whole, out)
+    text = part(dataset, out, "0/2", *RUN, *options).stdout
+    assert text.count("published already") == 3 and "publish with:" not in text and "points/s" not in text
+    assert digests(out) == digests(whole)
+
+
+@pytest.mark.parametrize("lost", ["training_epochs/.cycle_00001", ".eval_data"])
+def test_verify_reports_a_folder_of_the_run_that_is_missing(lost, dataset, tmp_path):
+    part(dataset, tmp_path, "0/2")
+    shutil.rmtree(hidden(tmp_path, lost))
+    result = negpipe("verify", dataset, tmp_path, "--part", "0/2", expect=1)
+    assert "part_0.json: is missing: run this part" in result.stdout and lost in result.stdout
+    assert result.stdout.endswith("; 1 failures\n")
+
+
+def test_verify_refuses_parts_of_two_runs(dataset, tmp_path):
+    out = tmp_path / "run"
+    part(dataset, out, "0/2")
+    part(dataset, tmp_path / "other", "0/2", *[43 if value == 42 else value for value in RUN])
+    other = hidden(tmp_path / "other")
+    shutil.copytree(other, out / "training_epochs" / other.name)
+    refuses(USAGE, "verify", dataset, out, "--part", "0/2",
+            naming=["different runs", other.name, '"seed" is', '"42"', '"43"'])
+
+
+def test_verify_says_which_files_it_read(dataset, whole):
+    text = negpipe("verify", dataset, whole, "--part", "1/4").stdout
+    assert "verified part 1/4 of 2 cycles and the evaluation data: 6 files, " in text
+    assert "every guarantee of these files holds" in text
+    text = negpipe("verify", dataset, whole, "--part", "6/7").stdout
+    assert text == "verified nothing: no record file of 2 cycles and the evaluation data belongs to part 6/7\n"
+    assert json.loads(negpipe("verify", dataset, whole, "--part", "6/7", "--json").stdout)["file_count"] == 0
+    assert "verified 2 cycles and the evaluation data: 18 files, " in negpipe("verify", dataset, whole).stdout
+
+
+def test_verify_names_a_damaged_note_once(dataset, tmp_path):
+    part(dataset, tmp_path, "0/2")
+    part(dataset, tmp_path, "1/2")
+    (hidden(tmp_path) / "part_1.json").write_text("{")
+    text = negpipe("verify", dataset, tmp_path, "--part", "1/2", expect=1).stdout
+    assert "part_1.json: is not valid JSON" in text and text.splitlines()[0].count("part_1.json") == 1
+
+
 # ---- --part auto
 
 LAUNCHERS = {
