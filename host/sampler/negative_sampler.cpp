@@ -50,11 +50,12 @@ struct negative_sampler::state {
   positives_index index;
   core::positives_view view;
   dataset_weights weights;
-  draw_logs logs;
   core::bounded32 item_draw;
   kernel_set kernels = supported_kernels().front();
   mutable std::mutex sharing;
   mutable support::thread_pool pool;
+  mutable std::once_flag logs_once;  // only log_q needs them
+  mutable draw_logs made_logs;
 
   // Weights come first, so that they are rejected before the index is built.
   state(const dataset& data, const negative_options& given, const run_control& control)
@@ -71,9 +72,13 @@ struct negative_sampler::state {
         index(make_index()),
         view(index.view()),
         weights(std::move(checked)),
-        logs(make_draw_logs(index.source(), weights)),
         item_draw(core::bounded32::make(static_cast<std::uint32_t>(view.item_count))),
         pool(threads) {}
+
+  const draw_logs& logs() const {
+    std::call_once(logs_once, [&] { made_logs = make_draw_logs(index.source(), weights); });
+    return made_logs;
+  }
 
   /// Calls work with the item draw.
   template <typename Work>
@@ -262,13 +267,14 @@ void negative_sampler::log_q(std::span<const std::int32_t> users, std::span<cons
   check_length("values", values.size(), users.size());
   check_numbers("user", users, s.view.user_count);
   check_numbers("item", items, s.view.item_count);
+  const draw_logs& logs = s.logs();
   s.share(core::ceil_div(users.size(), elements_per_piece), [&](std::uint64_t piece) {
     const std::uint64_t begin = piece * elements_per_piece;
     const std::uint64_t end = std::min<std::uint64_t>(users.size(), begin + elements_per_piece);
     for (std::uint64_t i = begin; i < end; ++i) {
       const auto user = static_cast<std::size_t>(users[i] < 0 ? s.view.user_count : users[i]);
-      const double weight = s.logs.items.empty() || items[i] < 0 ? 0 : s.logs.items[static_cast<std::size_t>(items[i])];
-      values[i] = items[i] < 0 ? 0 : static_cast<float>(weight - s.logs.users[user]);
+      const double weight = logs.items.empty() || items[i] < 0 ? 0 : logs.items[static_cast<std::size_t>(items[i])];
+      values[i] = items[i] < 0 ? 0 : static_cast<float>(weight - logs.users[user]);
     }
   });
 }
