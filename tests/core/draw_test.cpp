@@ -106,10 +106,12 @@ TEST(draw, by_rank_reaches_the_first_and_the_last_item_left) {
   for (const std::int32_t items : {41, 97}) {
     const auto data = test::random_positives(test::edge_degrees(items), items, 9);
     for (std::int32_t u = 0; u < data.view().user_count; ++u) {
-      const item_row row = data.view().csr.row(user_id{u});
+      const user_id user{u};
+      const item_row row = data.view().csr.row(user);
       const std::uint32_t left = static_cast<std::uint32_t>(items) - row.count;
-      EXPECT_EQ(draw_by_rank(row, items, stream, 5, constant_source{~0U}), row.kth_absent(left - 1));
-      EXPECT_EQ(draw_by_rank(row, items, stream, 5, constant_source{100}), row.kth_absent(0));
+      const auto item_draw = bounded32::make(static_cast<std::uint32_t>(items));
+      EXPECT_EQ(draw_outside(data.view(), user, item_draw, stream, 5, constant_source{~0U}), row.kth_absent(left - 1));
+      EXPECT_EQ(draw_outside(data.view(), user, item_draw, stream, 5, constant_source{100}), row.kth_absent(0));
     }
   }
 }

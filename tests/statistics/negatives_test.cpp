@@ -308,7 +308,8 @@ TEST(negatives, draws_by_rank_are_uniform_alone_and_in_the_mixture) {
   std::vector<std::uint64_t> alone(5, 0);
   const core::item_row row = view.csr.row(user_id{0});
   for (std::uint64_t i = 0; i < draws; ++i) {
-    const std::int32_t item = core::draw_by_rank(row, item_count, mutants::stream_of(0), i, core::philox_source{42});
+    const std::int32_t item = core::draw_outside(view, user_id{0}, mutants::all_items(view), mutants::stream_of(0), i,
+                                                 core::philox_source{42});
     ++alone[static_cast<std::uint32_t>(item) - row.count_below(item)];
     by_rank += item == mutants::real_negative(view, user_id{0}, 42, 0, i);
   }

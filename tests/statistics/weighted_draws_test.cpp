@@ -88,7 +88,7 @@ std::int32_t unweighted_fallback(user_id user, std::uint64_t element) {
       return item;
     }
   }
-  return core::draw_by_rank(view.csr.row(user), item_count, stream, element, core::philox_source{seed});
+  return core::draw_outside(view, user, core::bounded32::make(item_count), stream, element, core::philox_source{seed});
 }
 
 /// Mutant: column and height are the same bits of the word, so that every column is cut at the same height.

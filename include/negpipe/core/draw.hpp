@@ -61,14 +61,6 @@ NEGPIPE_HD std::uint32_t draw_below(std::uint32_t n, tag purpose, std::uint32_t 
   return value;
 }
 
-/// Draws an item outside the row by rank, exactly uniformly. The row must leave at least one item.
-template <typename Source>
-NEGPIPE_HD std::int32_t draw_by_rank(item_row row, std::int32_t item_count, draw_stream stream, std::uint64_t position,
-                                     Source source) {
-  const uniform_outside outside{row, static_cast<std::uint32_t>(item_count)};
-  return outside.item_at(draw_below(outside.mass(), stream.fallback, stream.cycle, position, source));
-}
-
 /// Draws an item outside a user's positives by rank, under the distribution of an item draw: what draw_negative does
 /// after its last attempt.
 template <typename Positives, typename ItemDraw, typename Source>

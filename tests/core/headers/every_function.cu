@@ -87,9 +87,7 @@ __global__ void call_every_function(core::training_plan training, core::evaluati
   *out++ = static_cast<std::uint64_t>(index(user) + index(point.item)) + origin.positive;
   *out++ = training.padded_count() + core::resampled_position(training, 1, position, source);
   const core::draw_stream stream{core::tag::train_draw, core::tag::train_fallback, 1};
-  *out++ =
-      static_cast<std::uint64_t>(core::draw_negative(view, user, training.item_draw, stream, position, source) +
-                                 core::draw_by_rank(view.csr.row(user), view.item_count, stream, position, source));
+  *out++ = static_cast<std::uint64_t>(core::draw_negative(view, user, training.item_draw, stream, position, source));
   const core::pair_row pair = core::pair_at(training, key, view, position, source);
   *out++ = static_cast<std::uint64_t>(index(core::pair_negative(training, key, view, pair, 2, source)));
   *out++ = static_cast<std::uint64_t>(core::tags_of(training.layout).draw == core::pair_stream(1).candidates);

@@ -38,9 +38,10 @@ inline std::int32_t last_item_never(const core::positives_view& view, user_id us
   const auto but_one = core::bounded32::make(std::max(1U, static_cast<std::uint32_t>(view.item_count) - 1));
   const std::int32_t item =
       core::draw_negative(view, user, but_one, stream_of(cycle), position, core::philox_source{seed});
-  return item == view.item_count - 1 ? core::draw_by_rank(view.csr.row(user), view.item_count - 1, stream_of(cycle),
-                                                          position, core::philox_source{seed})
-                                     : item;
+  if (item != view.item_count - 1) return item;
+  core::positives_view without_last = view;
+  --without_last.item_count;
+  return core::draw_outside(without_last, user, but_one, stream_of(cycle), position, core::philox_source{seed});
 }
 
 /// word mod n of 16-bit words: small ids are drawn more often.
