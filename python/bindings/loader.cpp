@@ -145,13 +145,13 @@ sampler training_sampler(const dataset& data, std::uint64_t seed, std::uint32_t 
 }
 
 /// Checks the options of a loader of shards before any shard is loaded. Throws option_error where the sampler or source
-/// of a dataset with these counts would.
-void check_shard_options(const dataset_shards& shards, std::uint32_t num_negatives, std::uint64_t batch_size,
-                         const std::string& padding, const std::string& layout, const weight_array& weights,
-                         const std::string& users, const std::string& items, const std::string& labels) {
+/// of a dataset with these counts would. Returns the digest of the weights; empty if uniform.
+std::string check_shard_options(const dataset_shards& shards, std::uint32_t num_negatives, std::uint64_t batch_size,
+                                const std::string& padding, const std::string& layout, const weight_array& weights,
+                                const std::string& users, const std::string& items, const std::string& labels) {
   static_cast<void>(padding_of(padding));
   check_items_fit(shards.item_count, types_of(users, items, labels).items);
-  static_cast<void>(weights_of(shards.item_count, weights));
+  const item_weights checked = weights_of(shards.item_count, weights);
   std::uint64_t positives = 0;
   for (std::size_t k = 0; k < shards.positive_counts.size(); ++k) {
     if (shards.positive_counts[k] == 0) {
@@ -162,6 +162,7 @@ void check_shard_options(const dataset_shards& shards, std::uint32_t num_negativ
   static_cast<void>(plan_training(
       positives, shards.item_count,
       {.negatives = num_negatives, .batch_size = batch_size, .layout = layout_of(layout)}));
+  return checked.digest();
 }
 
 heldout_set set_of(const std::string& name) {

@@ -10,7 +10,6 @@ deliver one sequence, whatever world_size is.
 from __future__ import annotations
 
 import collections
-import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterable
@@ -104,7 +103,7 @@ class ShardSampler:
         points_a_positive: int,
         padding: str,
         alpha: float | None,
-        weights: np.ndarray | None,
+        weights_digest: str,
     ):
         """make: makes the sampler of a shard from its dataset, batch size, seed and budget."""
         if padding == "mask":
@@ -126,7 +125,7 @@ class ShardSampler:
                 f"`batch_size`: a shard has {min(points)} points, which fill no part of {self._share}; expected a "
                 "smaller batch, or padding='resample'"
             )
-        self.weights_digest = "" if weights is None else hashlib.md5(weights.astype("<u4").tobytes()).hexdigest()
+        self.weights_digest = weights_digest
 
     def source(self, ranks: Ranks, dtypes: dict[str, str]) -> ShardSource:
         """Loads the shards of a rank."""

@@ -114,7 +114,7 @@ class TrainLoader(Loader):
         if self._cuda is not None:
             raise errors.OptionError("`device`: batches of shards are made on the CPU; expected 'cpu'")
         alpha, weights = self._distribution
-        _native.check_shard_options(
+        weights_digest = _native.check_shard_options(
             self.dataset._counts,
             num_negatives=self.num_negatives,
             batch_size=self.batch_size,
@@ -132,7 +132,7 @@ class TrainLoader(Loader):
             points_a_positive=1 if self.layout == "pairwise" else 1 + self.num_negatives,
             padding=self.padding,
             alpha=alpha,
-            weights=weights,
+            weights_digest=weights_digest,
         )
 
     def _sampler_of(
