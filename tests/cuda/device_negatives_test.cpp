@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "captured_graph.hpp"
@@ -38,6 +39,16 @@ items_vector users_in_turn(const dataset& data, std::size_t count) {
     users.push_back(i % 10 == 3 ? -1 : static_cast<std::int32_t>(i * 7) % data.user_count());
   }
   return users;
+}
+
+/// Users and items of each user with each item.
+std::pair<items_vector, items_vector> every_pair(const items_vector& users, const items_vector& items) {
+  std::pair<items_vector, items_vector> pairs;
+  for (const std::int32_t user : users) {
+    pairs.first.insert(pairs.first.end(), items.size(), user);
+    pairs.second.insert(pairs.second.end(), items.begin(), items.end());
+  }
+  return pairs;
 }
 
 /// One draw of a test, with its arrays in host memory.
@@ -210,12 +221,7 @@ TEST_P(device_negatives, contains_equals_the_cpu) {
   found.contains_each({device_users.data(), users.size()}, {device_items.data(), items.size()}, out, stream->get());
   EXPECT_EQ(mask.difference("each", wanted.data(), stream->get()), "");
   // The same as items of each row, and as pairs.
-  items_vector of_rows;
-  items_vector of_pairs;
-  for (const std::int32_t user : users) {
-    of_rows.insert(of_rows.end(), items.begin(), items.end());
-    of_pairs.insert(of_pairs.end(), items.size(), user);
-  }
+  const auto [of_pairs, of_rows] = every_pair(users, items);
   const auto row_items = upload(of_rows);
   const auto pair_users = upload(std::vector<std::int64_t>(of_pairs.begin(), of_pairs.end()));
   for (const device_ids& given : {device_ids{device_users.data(), users.size()},
@@ -232,12 +238,7 @@ TEST_P(device_negatives, log_q_equals_the_cpu) {
   const items_vector users = users_in_turn(data, 41);
   items_vector items{-1, -5};
   for (std::int32_t i = 0; i < 300; ++i) items.push_back(299 - i);
-  items_vector of_rows;
-  items_vector of_pairs;
-  for (const std::int32_t user : users) {
-    of_rows.insert(of_rows.end(), items.begin(), items.end());
-    of_pairs.insert(of_pairs.end(), items.size(), user);
-  }
+  const auto [of_pairs, of_rows] = every_pair(users, items);
   const auto device_users = upload(users);
   const auto device_items = upload(std::vector<std::int64_t>(items.begin(), items.end()));
   const auto row_items = upload(of_rows);
