@@ -97,9 +97,10 @@ class _DeviceSource:
         self.batch_count = native.batch_count
 
     def _fill(self, epoch: int, number: int, out) -> None:
-        # Scratch memory may be given back at once: PyTorch gives it out again in the order of the stream.
-        scratch = self._columns.new_scratch().data_ptr()
-        self._native.fill_at(epoch, number, _addresses(out), scratch, self._columns.stream())
+        # Scratch memory is kept until all work is queued: another thread of this stream could be given it before. After
+        # that PyTorch gives it out in the order of the stream.
+        scratch = self._columns.new_scratch()
+        self._native.fill_at(epoch, number, _addresses(out), scratch.data_ptr(), self._columns.stream())
 
     def make(self, epoch: int, number: int) -> tuple[torch.Tensor, ...]:
         made = self._columns.new()
