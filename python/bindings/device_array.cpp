@@ -29,6 +29,8 @@ bool is_given(const nb::object& value) { return !value.is_none(); }
 }  // namespace
 
 nb::dict device_array::cuda_array_interface() const {
+  // The reader's stream is unknown. CuPy and Numba read on the legacy default stream unless they are told otherwise.
+  block_.lend_to(reinterpret_cast<device_stream>(legacy_default_stream));
   nb::dict interface;
   interface["shape"] = shape_of(column_);
   interface["typestr"] = type_codes[static_cast<std::size_t>(column_.type)];
