@@ -58,7 +58,12 @@ def _like(result: np.ndarray, given: Any):
     if isinstance(given, np.ndarray) or not hasattr(given, "__dlpack__"):
         return result
     space = sys.modules.get(type(given).__module__.partition(".")[0])
-    return space.from_dlpack(result) if space is not None and hasattr(space, "from_dlpack") else result
+    if space is None or not hasattr(space, "from_dlpack"):
+        return result
+    if space.__name__ == "cupy":  # its from_dlpack refuses host memory
+        with given.device:
+            return space.asarray(result)
+    return space.from_dlpack(result)
 
 
 def _first_array(*values):
