@@ -40,13 +40,15 @@ def main():
     parser.add_argument("--factors", type=int, default=16)
     parser.add_argument("--learning-rate", type=float, default=0.05)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--device", default="auto", help="where batches are made: auto, which is the CPU, or cuda")
     arguments = parser.parse_args()
 
     is_folder = pathlib.Path(arguments.ratings).is_dir()
     open_data = negpipe.Dataset.load if is_folder else negpipe.Dataset.from_ratings
     data = open_data(arguments.ratings)
-    train = negpipe.jax.TrainLoader(data, arguments.batch_size, seed=arguments.seed)
-    rows = negpipe.jax.EvalLoader(data, num_negatives=arguments.eval_negatives, seed=arguments.seed)
+    options = {"seed": arguments.seed, "device": arguments.device}
+    train = negpipe.jax.TrainLoader(data, arguments.batch_size, **options)
+    rows = negpipe.jax.EvalLoader(data, num_negatives=arguments.eval_negatives, **options)
 
     keys = jax.random.split(jax.random.key(arguments.seed), 2)
     model = {
