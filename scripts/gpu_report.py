@@ -73,10 +73,10 @@ def markdown(report):
     lines += generate_lines(report) + [""]
     bench = report["bench"]
     if bench is None:
-        return "\n".join(lines + ["No benchmark ran.", ""])
+        return "\n".join(lines + ["No benchmark ran.", *draw_lines(report), ""])
     lines += [clocks_line(report["clocks"]), *(f"Not measured: {failure}." for failure in bench["failures"]), ""]
-    return "\n".join(lines + bench_lines(bench) + cache_lines(report) + cost_lines(bench) + cpu_lines(report)
-                     + peer_lines(report) + counter_lines(report) + threshold_lines(report) + [""])
+    return "\n".join(lines + bench_lines(bench) + cache_lines(report) + cost_lines(bench) + draw_lines(report)
+                     + cpu_lines(report) + peer_lines(report) + counter_lines(report) + threshold_lines(report) + [""])
 
 
 def failure_lines(steps):
@@ -168,6 +168,23 @@ def cpu_lines(report):
     if not rows:
         return []
     return [""] + table(("shape", "what", "CPU, all cores, points/s", "GPU", "speedup of the GPU"), rows)
+
+
+def draw_lines(report):
+    """Returns the times of draws other than uniform points, of the steps bench and draws."""
+    rows = []
+    for bench in (report["bench"], report["draws"]):
+        for shape in bench["shapes"] if bench else []:
+            rows += [(shape["shape"],
+                      *(draw[name] for name in ("work", "form", "distribution", "negatives", "batch")),
+                      f"{draw['median_seconds'] * 1e6:.1f} us", f"{draw['p95_seconds'] * 1e6:.1f} us",
+                      giga(draw["per_second"]), draw["late_runs"]) for draw in shape.get("draws", [])]
+    if not rows:
+        return []
+    failures = report["draws"]["failures"] if report["draws"] else []
+    lines = [f"Draws not measured: {failure}." for failure in failures]
+    return ["", *lines, *([""] if lines else [])] + table(
+        ("shape", "work", "form", "distribution", "K", "batch", "median", "p95", "values/s", "late runs"), rows)
 
 
 def counter_lines(report):
@@ -300,6 +317,7 @@ def main(folder, commit, *options):
         "generate": {device: read_json(folder / f"generate-{device}.log") for device in ("cpu", "cuda", "cuda:all")},
         "clocks": read_clocks(folder / "clocks.csv"),
         "bench": read_json(folder / "bench.json"),
+        "draws": read_json(folder / "draws.json"),
         "peer": read_json(folder / "peer.json"),
         "cpu": {kind: read_json(folder / f"cpu-{kind}.json") for kind in ("points", "evaluation")},
         "cache": {path.stem: read_json(path) for path in sorted(folder.glob("cache-*.json")) if read_json(path)},

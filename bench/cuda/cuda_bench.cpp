@@ -1,9 +1,12 @@
 // Measures the CUDA backend and the ceilings of this machine's card.
 //
-//   cuda_bench --out FILE [--small] [--points]   FILE: JSON, complete after each shape
-//                                                --small: tiny shapes and few runs, to test the program
-//                                                --points: only large batches of MovieLens-20M's shape, fetching 64 and
-//                                                32 bytes: compares builds with other cache hints
+//   cuda_bench --out FILE [--small] [--points | --draws]
+//
+//   FILE: JSON, complete after each shape
+//   --small: tiny shapes and few runs, to test the program
+//   --points: only large batches of MovieLens-20M's shape, fetching 64 and 32 bytes: compares builds with other cache
+//   hints
+//   --draws: only the draws (draws.hpp) of MovieLens' shapes
 //
 // The first batch of each measurement is compared with core, and the first and last evaluation rows with the CPU
 // backend, byte for byte.
@@ -18,7 +21,6 @@
 #include <nlohmann/json.hpp>
 #include <string>
 #include <thread>
-#include <utility>
 #include <vector>
 
 #include "cache_control.hpp"
@@ -26,6 +28,7 @@
 #include "checked_batch.hpp"
 #include "cuda_backend.hpp"
 #include "device_dataset.hpp"
+#include "draws.hpp"
 #include "fill_eval.hpp"
 #include "fill_points.hpp"
 #include "host_costs.hpp"
@@ -193,9 +196,7 @@ std::string automatic_form(const context& on, const dataset& source) {
                            .form);
 }
 
-json time_shape(const context& on, const std::string& name, const dataset& source) {
-  std::fprintf(stderr, "%s\n", name.c_str());
-  const positives_index index(source, bitset_budget_bytes);
+json time_shape(const context& on, const std::string& name, const dataset& source, const positives_index& index) {
   json points = json::array();
   json evaluation = json::array();
   json uploads = json::array();
@@ -253,25 +254,29 @@ json time_fetch_sizes(const context& on) {
   return {{"stream_stores", cuda::stream_stores}, {"keep_membership", cuda::keep_membership}, {"points", points}};
 }
 
-using named_shape = std::pair<std::string, std::function<dataset()>>;
+struct named_shape {
+  std::string name;
+  std::function<dataset()> make;
+  bool has_draws = false;  ///< whether draws other than uniform points are measured
+};
 
 std::vector<named_shape> shapes_of(bool small) {
   std::vector<named_shape> shapes;
   // 2^26 + 1 (2^18 + 1) points: the worst case of a permutation over the next power of two.
   if (small) {
-    shapes = {{"small", [] { return synthesize({.users = 300, .items = 2500, .interactions = 30'000}); }},
-              {"wide", [] { return sparse_dataset(2000, 85'000, 20'000); }},
+    shapes = {{"small", [] { return synthesize({.users = 300, .items = 2500, .interactions = 30'000}); }, true},
+              {"wide", [] { return sparse_dataset(2000, 85'000, 20'000); }, true},
               {"2^18 + 1 points", [] { return sparse_dataset(500, 1000, ((1U << 18) + 1) / 5); }}};
   } else {
-    shapes = {{"ml-20m", [] { return synthesize(synth_shape("ml-20m")); }},
-              {"ml-1m", [] { return synthesize(synth_shape("ml-1m")); }},
+    shapes = {{"ml-20m", [] { return synthesize(synth_shape("ml-20m")); }, true},
+              {"ml-1m", [] { return synthesize(synth_shape("ml-1m")); }, true},
               {"2^26 + 1 points", [] { return sparse_dataset(100'000, 20'000, ((1U << 26) + 1) / 5); }}};
   }
   for (const double density : {0.01, 0.3, 0.9}) {
-    shapes.emplace_back("density " + std::to_string(density).substr(0, 4),
-                        [=] { return dense_dataset(small ? 200 : 20'000, 1000, density); });
+    shapes.push_back({"density " + std::to_string(density).substr(0, 4),
+                      [=] { return dense_dataset(small ? 200 : 20'000, 1000, density); }});
   }
-  if (!small) shapes.emplace_back("2 M x 850 k", [] { return sparse_dataset(2'000'000, 850'000, 200'000'000); });
+  if (!small) shapes.push_back({"2 M x 850 k", [] { return sparse_dataset(2'000'000, 850'000, 200'000'000); }});
   return shapes;
 }
 
@@ -309,29 +314,50 @@ void save(const json& result, const std::string& path) {
   std::filesystem::rename(temporary, path);
 }
 
+enum class selection : std::uint8_t { everything, points, draws };
+
+// Adds the parts of a shape that are selected to the result, and saves it after each.
+void measure_shape(const context& on, const named_shape& shape, selection parts, json& result,
+                   const std::string& path) {
+  std::fprintf(stderr, "%s\n", shape.name.c_str());
+  const dataset source = shape.make();
+  const positives_index index(source, bitset_budget_bytes);
+  json measured{{"shape", shape.name}};
+  if (parts != selection::draws) measured = time_shape(on, shape.name, source, index);
+  result["shapes"].push_back(measured);
+  save(result, path);
+  if (!shape.has_draws) return;
+  const draw_bench draws{on.small, on.warm(), bitset_budget_bytes, on.memory, on.stream};
+  result["shapes"].back()["draws"] = time_draws(draws, index, result["failures"]);
+  save(result, path);
+}
+
 // Writes the results to a file after each shape. Returns false if a shape failed.
-bool run(bool small, bool only_points, const std::string& path) {
+bool run(bool small, selection parts, const std::string& path) {
   const auto memory = cuda::make_pool_memory();
   const cuda::stream stream;
   cudaDeviceProp properties{};
   NEGPIPE_CUDA_CHECK(cudaGetDeviceProperties(&properties, 0));
   const std::uint64_t large_bytes = small ? 1ULL << 20 : 1ULL << 30;
   context on{small, *memory, stream.get(), properties.l2CacheSize, 0, 0};
-  on.instructions_per_second = instructions_per_second(on.warm(), small ? 16 : 2048, *memory, stream.get());
-  on.copy_bytes_per_second = copy_bytes_per_second(on.warm(), *memory, stream.get(), large_bytes);
   json result{{"device", describe(properties)}};
-  result["ceilings"] = measure_ceilings(on, large_bytes);
-  result["cache_control"] = time_fetch_sizes(on);
+  if (parts != selection::draws) {
+    on.instructions_per_second = instructions_per_second(on.warm(), small ? 16 : 2048, *memory, stream.get());
+    on.copy_bytes_per_second = copy_bytes_per_second(on.warm(), *memory, stream.get(), large_bytes);
+    result["ceilings"] = measure_ceilings(on, large_bytes);
+    result["cache_control"] = time_fetch_sizes(on);
+  }
   result["shapes"] = json::array();
   result["failures"] = json::array();
   save(result, path);
-  if (only_points) return true;
-  for (const auto& [name, make] : shapes_of(small)) {
+  if (parts == selection::points) return true;
+  for (const named_shape& shape : shapes_of(small)) {
+    if (parts == selection::draws && !shape.has_draws) continue;
     try {
-      result["shapes"].push_back(time_shape(on, name, make()));
+      measure_shape(on, shape, parts, result, path);
     } catch (const std::exception& failure) {
-      std::fprintf(stderr, "%s: %s\n", name.c_str(), failure.what());
-      result["failures"].push_back(name + ": " + failure.what());
+      std::fprintf(stderr, "%s: %s\n", shape.name.c_str(), failure.what());
+      result["failures"].push_back(shape.name + ": " + failure.what());
     }
     save(result, path);
   }
@@ -343,7 +369,7 @@ bool run(bool small, bool only_points, const std::string& path) {
 
 int main(int argc, char** argv) {
   bool small = false;
-  bool only_points = false;
+  auto parts = negpipe::bench::selection::everything;
   std::string path;
   bool is_understood = true;
   for (int i = 1; i < argc; ++i) {
@@ -351,7 +377,9 @@ int main(int argc, char** argv) {
     if (argument == "--small") {
       small = true;
     } else if (argument == "--points") {
-      only_points = true;
+      parts = negpipe::bench::selection::points;
+    } else if (argument == "--draws") {
+      parts = negpipe::bench::selection::draws;
     } else if (argument == "--out" && i + 1 < argc) {
       path = argv[++i];
     } else {
@@ -359,11 +387,11 @@ int main(int argc, char** argv) {
     }
   }
   if (!is_understood || path.empty()) {
-    std::fprintf(stderr, "usage: cuda_bench --out FILE [--small] [--points]\n");
+    std::fprintf(stderr, "usage: cuda_bench --out FILE [--small] [--points | --draws]\n");
     return 2;
   }
   try {
-    return negpipe::bench::run(small, only_points, path) ? 0 : 1;
+    return negpipe::bench::run(small, parts, path) ? 0 : 1;
   } catch (const std::exception& failure) {
     std::fprintf(stderr, "cuda_bench: %s\n", failure.what());
     return 1;

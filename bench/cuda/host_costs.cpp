@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "captured_graph.hpp"
-#include "negpipe/device.hpp"
 #include "rows_from_interactions.hpp"
 #include "stream.hpp"
 
@@ -92,7 +91,8 @@ json time_upload(const protocol& how, const dataset& source, std::uint64_t budge
           {"positives_per_second", static_cast<double>(source.positive_count()) / seconds}};
 }
 
-json time_sort(const protocol& how, const dataset& source, cuda::device_memory& memory, cudaStream_t stream) {
+reversed_interactions::reversed_interactions(const dataset& source, cuda::device_memory& memory, cudaStream_t stream)
+    : user_count_(source.user_count()), item_count_(source.item_count()) {
   std::vector<std::int32_t> users;
   std::vector<std::int32_t> items(source.positive_items().begin(), source.positive_items().end());
   const std::vector<std::int32_t> heldout(source.heldout_items().begin(), source.heldout_items().end());
@@ -103,17 +103,16 @@ json time_sort(const protocol& how, const dataset& source, cuda::device_memory& 
   }
   std::ranges::reverse(users);
   std::ranges::reverse(items);
-  const auto device_users = cuda::upload_async(users.data(), users.size(), memory, stream);
-  const auto device_items = cuda::upload_async(items.data(), items.size(), memory, stream);
-  const auto device_heldout = cuda::upload_async(heldout.data(), heldout.size(), memory, stream);
-  const device_interactions rows{source.user_count(),
-                                 source.item_count(),
-                                 {device_users.data(), users.size()},
-                                 {device_items.data(), items.size()},
-                                 {},
-                                 {device_heldout.data(), heldout.size()}};
-  const double seconds = whole_seconds(how, stream, [&] { cuda::rows_from_interactions(rows, memory, stream); });
-  return {{"seconds", seconds}, {"rows_per_second", static_cast<double>(users.size()) / seconds}};
+  users_ = cuda::upload_async(users.data(), users.size(), memory, stream);
+  items_ = cuda::upload_async(items.data(), items.size(), memory, stream);
+  heldout_ = cuda::upload_async(heldout.data(), heldout.size(), memory, stream);
+  NEGPIPE_CUDA_CHECK(cudaStreamSynchronize(stream));
+}
+
+json time_sort(const protocol& how, const dataset& source, cuda::device_memory& memory, cudaStream_t stream) {
+  const reversed_interactions rows(source, memory, stream);
+  const double seconds = whole_seconds(how, stream, [&] { cuda::rows_from_interactions(rows.view(), memory, stream); });
+  return {{"seconds", seconds}, {"rows_per_second", static_cast<double>(source.positive_count()) / seconds}};
 }
 
 }  // namespace negpipe::bench

@@ -27,6 +27,11 @@ def points(rate):
             "instruction_ceiling_points_per_second": 3e10, "warm": timing(rate), "cold": timing(rate)}
 
 
+def draw(work, rate):
+    return {"work": work, "form": "bitset", "distribution": "popularity", "negatives": 64, "batch": 65536,
+            **timing(rate)}
+
+
 @pytest.fixture
 def figures():
     shape = {"shape": "ml-20m", "automatic_form": "bitset", "points": [points(1.5e10)],
@@ -37,7 +42,8 @@ def figures():
                           "host_seconds_graph_launch": 1e-6, "device_seconds_graph": 1e-6},
              "way_out": {"points_per_second": 5e9, "computing_share": 0.3, "copying_share": 0.9, "idle_share": 0.1,
                          "calls": [{"threads": 1, "page_locked": True, "points_per_second": 4e9}],
-                         "records": [{"threads": 1, "in_place": True, "points_per_second": 3e9}]}}
+                         "records": [{"threads": 1, "in_place": True, "points_per_second": 3e9}]},
+             "draws": [draw("pairs", 2e10)]}
     return {"device": {"name": "a card", "compute_capability": "9.0", "multiprocessors": 132, "driver": 13000,
                        "runtime": 13000},
             "ceilings": {"instructions_per_second": 1e13, "copy_bytes_per_second": 3e12, "bus_bytes_per_second": 5e10},
@@ -66,6 +72,23 @@ def test_figures_of_the_shapes_that_were_measured_are_kept(tmp_path, figures):
     (tmp_path / "bench.json").write_text(json.dumps({**figures, "shapes": []}))
     text, _ = report(tmp_path)
     assert "stream stores, keep membership" in text
+
+
+def test_draws_are_reported_of_either_step(tmp_path, figures):
+    row = "| ml-20m | {} | bitset | popularity | 64 | 65536 | 1000.0 us | 2000.0 us | {} | 0 |"
+    (tmp_path / "draws.json").write_text(json.dumps({
+        "device": figures["device"], "shapes": [{"shape": "ml-20m", "draws": [draw("free draws", 3e10)]}],
+        "failures": ["log_q: the bytes differ"]}))
+    text, _ = report(tmp_path)
+    assert "No benchmark ran." in text and row.format("free draws", "30.00 G") in text
+    assert "Draws not measured: log_q: the bytes differ." in text
+    (tmp_path / "bench.json").write_text(json.dumps(figures))
+    text, _ = report(tmp_path)
+    assert row.format("pairs", "20.00 G") in text and row.format("free draws", "30.00 G") in text
+    del figures["shapes"][0]["draws"]  # a run that was ended
+    (tmp_path / "bench.json").write_text(json.dumps(figures))
+    text, _ = report(tmp_path)
+    assert "| pairs |" not in text and row.format("free draws", "30.00 G") in text
 
 
 def test_rates_below_their_threshold_and_missing_ones_fail(tmp_path, figures):
