@@ -1,9 +1,12 @@
-"""PyTorch, JAX and CuPy on a CUDA device: fixtures, and the ways of a batch into their arrays.
+"""The CUDA runtime, PyTorch, JAX and CuPy on a CUDA device: fixtures, and the ways of a batch into their arrays.
 
 A test is skipped, with the reason, where its framework is missing or finds no device, as on ptxrun.
 """
 
+import ctypes
 import os
+import pathlib
+import sysconfig
 
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # JAX would take most of the device's memory
 
@@ -31,6 +34,19 @@ def usable(name):
     if not found:
         pytest.skip(f"{name} {module.__version__} finds no CUDA device")
     return module
+
+
+@pytest.fixture(scope="module")
+def cuda():
+    """The runtime of the search path, else of NVIDIA's wheels, which PyTorch installs."""
+    name = "libcudart.so.13"
+    try:
+        return ctypes.CDLL(name)
+    except OSError:
+        wheels = [*pathlib.Path(sysconfig.get_path("purelib")).glob(f"nvidia/cu13/lib/{name}")]
+        if not wheels:
+            pytest.skip(f"there is no {name}, neither in the search path nor in a wheel")
+        return ctypes.CDLL(str(wheels[0]))
 
 
 @pytest.fixture(scope="module")

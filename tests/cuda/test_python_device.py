@@ -10,21 +10,11 @@ import os
 
 import numpy as np
 import pytest
+from frameworks import BATCH_SIZE
+from frameworks import cuda as cuda, data as data
 
 import negpipe
 from negpipe import _native, errors
-
-BATCH_SIZE = 504
-
-
-@pytest.fixture(scope="module")
-def cuda():
-    return ctypes.CDLL("libcudart.so.13")
-
-
-@pytest.fixture(scope="module")
-def data():
-    return negpipe.Dataset.synthetic(users=50, items=300, interactions=1500, seed=3)
 
 
 def check(status):

@@ -7,6 +7,7 @@ import ctypes
 
 import numpy as np
 import pytest
+from frameworks import cuda as cuda, data as data
 
 import negpipe
 from negpipe import _native, errors
@@ -76,16 +77,6 @@ class DeviceArray:
         new_capsule.restype = ctypes.py_object
         new_capsule.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
         return new_capsule(ctypes.addressof(self._tensor), b"dltensor", None)
-
-
-@pytest.fixture(scope="module")
-def cuda():
-    return ctypes.CDLL("libcudart.so.13")
-
-
-@pytest.fixture(scope="module")
-def data():
-    return negpipe.Dataset.synthetic(users=50, items=300, interactions=1500, seed=3)
 
 
 @pytest.fixture(scope="module")
