@@ -1,6 +1,9 @@
 #include "negpipe/device_pool.hpp"
 
+#include <cuda.h>
+
 #include <algorithm>
+#include <atomic>
 #include <mutex>
 #include <vector>
 
@@ -9,6 +12,38 @@
 #include "stream.hpp"
 
 namespace negpipe {
+
+namespace {
+
+/// Functions of the driver that the runtime of CUDA 13.0 lacks. Null where they are not found, as on ptxrun.
+struct driver_functions {
+  decltype(&cuCtxGetCurrent) get_context = nullptr;
+  decltype(&cuCtxRecordEvent) record_context = nullptr;
+
+  driver_functions() {
+    find("cuCtxGetCurrent", 4000, get_context);
+    find("cuCtxRecordEvent", 12050, record_context);
+  }
+
+ private:
+  template <typename F>
+  static void find(const char* name, unsigned version, F& function) {
+    void* found = nullptr;
+    cudaDriverEntryPointQueryResult result{};
+    cuda::ignore(cudaGetDriverEntryPointByVersion(name, &found, version, cudaEnableDefault, &result));
+    function = reinterpret_cast<F>(found);
+  }
+};
+
+/// Records the work of all streams of the current context. Returns false if the driver cannot.
+bool record_all_streams(cudaEvent_t event) noexcept {
+  static const driver_functions driver;
+  CUcontext context = nullptr;
+  return driver.get_context != nullptr && driver.record_context != nullptr &&
+         driver.get_context(&context) == CUDA_SUCCESS && driver.record_context(context, event) == CUDA_SUCCESS;
+}
+
+}  // namespace
 
 namespace detail {
 
@@ -44,18 +79,24 @@ struct device_block_data {
   void* pointer;
   std::mutex mutex;  ///< guards readers
   std::vector<cudaStream_t> readers;
+  std::atomic<bool> lent_to_all = false;
 };
 
 bool device_block_data::wait_in_stream_order() noexcept {
   const cudaStream_t releases = pool->releases.get();
-  const auto follow = [&](cudaStream_t stream) {
-    cudaError_t status = cudaEventRecord(written.get(), stream);
-    if (status == cudaSuccess) status = cudaStreamWaitEvent(releases, written.get(), 0);
+  // A wait uses the event's last record at the time of the call, so one event serves all streams.
+  const auto wait = [&] {
+    const cudaError_t status = cudaStreamWaitEvent(releases, written.get(), 0);
     cuda::ignore(status);
     return status == cudaSuccess;
   };
-  // A wait uses the event's last record at the time of the call, so one event serves all streams.
-  return follow(pool->writes.get()) && std::all_of(readers.begin(), readers.end(), follow);
+  const auto follow = [&](cudaStream_t stream) {
+    const cudaError_t status = cudaEventRecord(written.get(), stream);
+    cuda::ignore(status);
+    return status == cudaSuccess && wait();
+  };
+  if (!follow(pool->writes.get()) || !std::all_of(readers.begin(), readers.end(), follow)) return false;
+  return !lent_to_all || (record_all_streams(written.get()) && wait());
 }
 
 }  // namespace detail
@@ -88,6 +129,8 @@ void device_block::lend_to(device_stream reader) const {
   const std::lock_guard lock(data_->mutex);
   if (std::ranges::find(data_->readers, reader) == data_->readers.end()) data_->readers.push_back(reader);
 }
+
+void device_block::lend_to_all() const { data_->lent_to_all = true; }
 
 void device_block::download(std::size_t offset, std::span<std::byte> out) const {
   const cuda::device_guard current(data_->pool->device);

@@ -66,7 +66,11 @@ class _OnJax:
     def _put(self, array):
         if self.sharding is not None:
             return jax.make_array_from_process_local_data(self.sharding, array)
-        if self._cuda is not None or jax.default_backend() == "cpu":
+        if self._cuda is not None:
+            # XLA drops memory that it was lent while its own streams, which it does not name, may still read it.
+            array._lend_to_all()
+            return jax.dlpack.from_dlpack(array)
+        if jax.default_backend() == "cpu":
             return jax.dlpack.from_dlpack(array)
         return jax.device_put(array)
 
