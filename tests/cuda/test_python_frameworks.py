@@ -101,6 +101,13 @@ def test_memory_is_not_written_before_its_readers_are_done(way, data):
     assert_equal(way, read, cpu.epoch(0))
 
 
+def test_jax_takes_the_memory_over(jax, data):
+    array = negpipe.TrainLoader(data, BATCH_SIZE, device="cuda")[0][0]
+    assert jax.dlpack.from_dlpack(array).unsafe_buffer_pointer() == array.__cuda_array_interface__["data"][0]
+    with jax.transfer_guard("disallow"):
+        assert len(list(negpipe.jax.TrainLoader(data, BATCH_SIZE, device="cuda").epoch(0))) == 15
+
+
 def test_devices_that_do_not_exist_are_refused(way, data):
     with pytest.raises(errors.OptionError, match="99"):
         way.package.TrainLoader(data, BATCH_SIZE, device="cuda:99")[0]
