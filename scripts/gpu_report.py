@@ -3,10 +3,12 @@
 With --thresholds, the exit status is 1 if a rate is below its limit or was not measured.
 """
 
+import collections
 import csv
 import datetime
 import json
 import pathlib
+import re
 import statistics
 import sys
 
@@ -30,6 +32,15 @@ def read_json(path):
         return json.JSONDecoder().raw_decode(text, text.index("{"))[0]
     except (OSError, ValueError):
         return None
+
+
+def read_benchmark(path):
+    """Returns the JSON of Google Benchmark without the machine's name and paths; None if there is none."""
+    result = read_json(path)
+    for name in ("host_name", "executable"):
+        if result:
+            result["context"].pop(name, None)
+    return result
 
 
 def read_text(path):
@@ -188,10 +199,17 @@ def draw_lines(report):
 
 
 def counter_lines(report):
-    if not report["counters"]:
+    """Returns the median of each counter for each kernel, over its launches."""
+    values = collections.defaultdict(list)
+    for counter in report["counters"]:
+        kernel = " ".join(re.findall(r"(?<=::)fill_\w+(?=<)(?<!_job)|\w+_form|bounded32|weighted_draw|\w+_cursor",
+                                     counter["kernel"]))
+        values[kernel, counter["counter"], counter["unit"]].append(float(counter["value"].replace(",", "")))
+    if not values:
         return []
-    return [""] + table(("kernel", "counter", "value"),
-                        [(c["kernel"][:60], c["counter"], f"{c['value']} {c['unit']}") for c in report["counters"]])
+    return [""] + table(("kernel", "launches", "counter", "median"),
+                        [(kernel, len(found), counter, f"{statistics.median(found):,.6g} {unit}")
+                         for (kernel, counter, unit), found in values.items()])
 
 
 def read_counters(path):
@@ -319,7 +337,7 @@ def main(folder, commit, *options):
         "bench": read_json(folder / "bench.json"),
         "draws": read_json(folder / "draws.json"),
         "peer": read_json(folder / "peer.json"),
-        "cpu": {kind: read_json(folder / f"cpu-{kind}.json") for kind in ("points", "evaluation")},
+        "cpu": {kind: read_benchmark(folder / f"cpu-{kind}.json") for kind in ("points", "evaluation")},
         "cache": {path.stem: read_json(path) for path in sorted(folder.glob("cache-*.json")) if read_json(path)},
         "counters": read_counters(folder / "counters.csv"),
     }
