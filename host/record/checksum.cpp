@@ -9,9 +9,9 @@ constexpr std::uint32_t polynomial = 0x82F63B78U;  // Castagnoli's, bits reflect
 /// Returns a * b modulo the polynomial.
 constexpr std::uint32_t multiply(std::uint32_t a, std::uint32_t b) {
   std::uint32_t product = 0;
-  for (std::uint32_t bit = 1U << 31; bit != 0; bit >>= 1) {
-    if ((a & bit) != 0) product ^= b;
-    b = (b & 1) != 0 ? (b >> 1) ^ polynomial : b >> 1;
+  for (int bit = 31; bit >= 0; --bit) {  // without branches: the bits of checksums cannot be predicted
+    product ^= b & (0U - ((a >> bit) & 1U));
+    b = (b >> 1) ^ (polynomial & (0U - (b & 1U)));
   }
   return product;
 }

@@ -134,9 +134,15 @@ bool record_batch_reader::next(std::vector<std::span<const std::byte>>& values) 
   state& s = *state_;
   std::span<const std::byte> payload;
   if (!s.reader.next(payload)) {
-    if (s.count == s.listed.record_count) return false;
-    refuse(s.path, fmt::format("holds {} records, {} wanted by {}", s.count, s.listed.record_count,
-                               record::ready_file_name));
+    if (s.count != s.listed.record_count) {
+      refuse(s.path, fmt::format("holds {} records, {} wanted by {}", s.count, s.listed.record_count,
+                                 record::ready_file_name));
+    }
+    if (const auto found = s.reader.file_crc32c(); found != s.listed.crc32c) {
+      refuse(s.path, fmt::format("its CRC-32C is {:08x}, {:08x} wanted by {}: it was damaged, or is another file that "
+                                 "was put in its place", found, s.listed.crc32c, record::ready_file_name));
+    }
+    return false;
   }
   if (s.count == s.listed.record_count) {
     refuse(s.path, fmt::format("holds more than {} records, {} wanted by {}", s.count, s.listed.record_count,

@@ -89,7 +89,9 @@ std::size_t record_bytes::read(std::span<std::byte> to) {
 std::span<const std::byte> record_bytes::next_compressed() {
   const std::size_t got = file_.read_at(offset_, compressed_);
   offset_ += got;
-  return std::span(compressed_).first(got);
+  const auto part = std::span(compressed_).first(got);
+  compressed_crc32c_ = support::crc32c(part, compressed_crc32c_);
+  return part;
 }
 
 }  // namespace negpipe::record

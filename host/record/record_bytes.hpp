@@ -31,6 +31,8 @@ class record_bytes {
   /// Returns the memory of the bytes of the last take(). As long as it is held they stay valid, and nothing else is
   /// written there.
   std::shared_ptr<std::byte[]> share();
+  /// Returns the CRC-32C of the compressed bytes that were read so far; 0 for a plain file.
+  std::uint32_t compressed_crc32c() const { return compressed_crc32c_; }
 
  private:
   /// Makes count bytes available, or fewer at the end of the file.
@@ -49,6 +51,7 @@ class record_bytes {
   bool is_shared_ = false;
   std::optional<inflater> unzipped_;
   std::vector<std::byte> compressed_;       ///< gzip: input of unzipped_
+  std::uint32_t compressed_crc32c_ = 0;
 };
 
 }  // namespace negpipe::record

@@ -39,11 +39,24 @@ struct record_reader::state {
                                    content.is_gzip() ? " (uncompressed)" : "", what));
   }
 
+  /// Continues plain_crc32c over a frame. Uses the checksum of the payload, so that no byte is read twice.
+  void add_frame(std::uint32_t crc_with_header, std::span<const std::byte> body, std::uint32_t payload_crc) {
+    const std::uint64_t payload_bytes = body.size() - frame_footer_bytes;
+    if (payload_bytes != carried_bytes) {  // records of one size are the rule
+      over_payload = crc32c_carry(payload_bytes);
+      carried_bytes = payload_bytes;
+    }
+    plain_crc32c = support::crc32c(body.last(frame_footer_bytes), over_payload.join(crc_with_header, payload_crc));
+  }
+
   std::filesystem::path path;
   record_bytes content;
   std::uint64_t record = 0;  ///< index of the record being read
   std::uint64_t offset = 0;  ///< of its first byte, uncompressed
   std::uint64_t max_payload_bytes = record::max_payload_bytes;
+  std::uint32_t plain_crc32c = 0;  ///< of the frames read so far, uncompressed
+  std::uint64_t carried_bytes = 0;
+  crc32c_carry over_payload{0};    ///< over carried_bytes bytes
 };
 
 record_reader::record_reader(const std::filesystem::path& file) : state_(std::make_unique<state>(file)) {}
@@ -55,6 +68,10 @@ record_reader::record_reader(record_reader&&) noexcept = default;
 record_reader& record_reader::operator=(record_reader&&) noexcept = default;
 
 std::shared_ptr<const std::byte[]> record_reader::share() { return state_->content.share(); }
+
+std::uint32_t record_reader::file_crc32c() const {
+  return state_->content.is_gzip() ? state_->content.compressed_crc32c() : state_->plain_crc32c;
+}
 
 bool record_reader::next(std::span<const std::byte>& payload) {
   state& s = *state_;
@@ -72,6 +89,7 @@ bool record_reader::next(std::span<const std::byte>& payload) {
     s.fail(fmt::format("its length is {} bytes, at most {} wanted ({})", length, s.max_payload_bytes,
                        s.max_payload_bytes == max_payload_bytes ? "protobuf's limit" : "by the batch size"));
   }
+  const std::uint32_t crc_with_header = support::crc32c(header, s.plain_crc32c);
   const auto body = s.take(length + frame_footer_bytes);
   if (body.size() < length + frame_footer_bytes) {
     s.fail(fmt::format("the file ends after {} of {} bytes; it is truncated", body.size(),
@@ -79,10 +97,12 @@ bool record_reader::next(std::span<const std::byte>& payload) {
   }
   payload = body.first(length);
   const auto stored = unmask_crc(load_le<std::uint32_t>(body.data() + length));
-  if (const auto found = support::crc32c(payload); found != stored) {
+  const auto found = support::crc32c(payload);
+  if (found != stored) {
     s.fail(fmt::format("the CRC-32C of its {} bytes is {:08x}, {:08x} wanted; the file is damaged", length, found,
                        stored));
   }
+  s.add_frame(crc_with_header, body, found);
   ++s.record;
   s.offset += frame_bytes + length;
   return true;

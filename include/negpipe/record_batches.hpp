@@ -60,7 +60,7 @@ class record_batch_reader {
 
   /// Reads the next batch: values[i] are those of columns()[i], aligned to their type, valid until the next call.
   /// Returns false after the last. Throws format_error (file, record, what was found and wanted), also for another
-  /// number of records than ready.json lists, and io_error.
+  /// number of records than ready.json lists, and, after the last one, for another CRC-32C of the file; io_error.
   bool next(std::vector<std::span<const std::byte>>& values);
   /// Returns the memory of the last batch, which stays valid as long as it is held: the next call of next() reads into
   /// other memory. Small batches share memory.

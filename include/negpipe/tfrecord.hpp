@@ -38,6 +38,8 @@ class record_reader {
   /// Returns the memory of the last payload, which stays valid as long as it is held: the next call of next() reads
   /// into other memory. Small records share memory.
   std::shared_ptr<const std::byte[]> share();
+  /// Returns the CRC-32C of the whole file, compressed or not, once next() has returned false. ready.json lists it.
+  std::uint32_t file_crc32c() const;
 
  private:
   struct state;

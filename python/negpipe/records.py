@@ -20,6 +20,7 @@ import re
 import numpy as np
 
 from negpipe import _native
+from negpipe._numbers import checked_integer
 from negpipe.errors import FileError, FormatError
 
 __all__ = [
@@ -106,8 +107,8 @@ class RecordFolder:
         """Yields all batches in order as {column: read-only array}, each [batch_size]; negative_item_id of the pairwise
         layout is [batch_size, num_neg]. The arrays of a batch share memory, which lives as long as one of them.
 
-        Raises FormatError for files of other sizes than ready.json has, and for records that are damaged. A file in the
-        place of another of the same run is only found by `negpipe verify`.
+        Raises FormatError for files of other sizes than ready.json has, for records that are damaged, and, after the
+        last batch of a file, for another checksum than ready.json has: another file was put in its place.
         """
         for file in range(len(self.files)):
             with _distrusting(self.files[file]):
@@ -121,7 +122,8 @@ def read_payloads(path, compressed=False, max_payload_bytes=MAX_PAYLOAD_BYTES):
 
     Raises FormatError for damage, and for a payload longer than max_payload_bytes before it allocates memory.
     """
-    reader = _native.RecordReader(pathlib.Path(path), compressed, max_payload_bytes)
+    max_payload_bytes = checked_integer(max_payload_bytes, "max_payload_bytes", MAX_PAYLOAD_BYTES)
+    reader = _native.RecordReader(pathlib.Path(path), bool(compressed), max_payload_bytes)
     while (payload := reader.next()) is not None:
         yield memoryview(payload)
 

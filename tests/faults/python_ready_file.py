@@ -206,6 +206,7 @@ class ListedFile:
     name: str
     record_count: int
     byte_count: int
+    crc32c: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -238,8 +239,8 @@ def _read_files(fields, kind, batch_count, max_file_bytes):
         share = min(per_file, max(batch_count - number * per_file, 0))
         records = entry.number("record_count", share, share)
         byte_count = entry.number("byte_count", 0, max_file_bytes(records))
-        entry.text("crc32c", _CHECKSUM, "eight hexadecimal digits")
-        files.append(ListedFile(name, records, byte_count))
+        checksum = entry.text("crc32c", _CHECKSUM, "eight hexadecimal digits")
+        files.append(ListedFile(name, records, byte_count, checksum))
     return files
 
 

@@ -8,6 +8,7 @@ import os
 import pathlib
 import re
 
+import crc32c
 import numpy as np
 from negpipe.errors import FormatError
 from python_ready_file import ITEM_COLUMN, NEGATIVE_ITEM_COLUMN, READY_FILE, USER_COLUMN, read_ready_file
@@ -17,6 +18,14 @@ TRAINING_FOLDER = "training_epochs"
 EVALUATION_FOLDER = "eval_data"
 
 _CYCLE_NAME = re.compile(r"cycle_([0-9]{1,19})")  # numbers of 64 bits, as in the program
+
+
+def _file_checksum(path):
+    checksum = 0
+    with open(path, "rb") as file:
+        while part := file.read(1 << 20):
+            checksum = crc32c.crc32c(part, checksum)
+    return f"{checksum:08x}"
 
 
 class RecordFolder:
@@ -54,8 +63,10 @@ class RecordFolder:
                     raise FormatError(f"{path} holds more than {count} records, {count} wanted")
                 yield self._columns(path, count, payload)
                 count += 1
-        if count != listed.record_count:
-            raise FormatError(f"{path} holds {count} records, {listed.record_count} wanted")
+            if count != listed.record_count:
+                raise FormatError(f"{path} holds {count} records, {listed.record_count} wanted")
+            if (found := _file_checksum(path)) != listed.crc32c:
+                raise FormatError(f"{path} has the CRC-32C {found}, {listed.crc32c} wanted by {READY_FILE}")
 
     def _columns(self, path, record, payload):
         try:

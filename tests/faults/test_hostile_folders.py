@@ -214,6 +214,7 @@ RECORDS = {
     "swapped files": swapped,
     "no crc32c": listed(crc32c=None),
     "upper-case crc32c": listed(crc32c="ABCDEF01"),
+    "the crc32c of another file": listed(crc32c="abcdef01"),
     **{f"record_count {value!r}": listed(record_count=value) for value in (0, -1, 1.0, None, 2**64, True)},
     **{f"byte_count {value!r}": listed(byte_count=value) for value in (0, -1, None, 2**63, 1 << 42)},
     **{f"{name} is {what}": instead(name, put) for name in ("ready.json", FILE) for what, put in {

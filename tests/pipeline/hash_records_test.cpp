@@ -112,6 +112,31 @@ TEST(hash_records, rejects_a_folder_that_lacks_files_or_records) {
   EXPECT_NE(refusal().find("\"record_count\" is 3, 4 wanted: 7 batches in 2 files"), std::string::npos) << refusal();
 }
 
+// Of the same size, with valid records.
+TEST(hash_records, rejects_a_file_of_another_cycle) {
+  for (const auto compression : {compression_type::none, compression_type::gzip}) {
+    const test::temporary_folder folder;
+    auto options = test::small_options(folder / "out");
+    options.cycle_count = 2;
+    options.compression = compression;
+    test::generate_small(test::small_dataset(), options);
+    const auto cycle = options.out / "training_epochs/cycle_00000";
+    auto ready = record::read_ready_file(cycle);
+    const auto other = record::read_ready_file(options.out / "training_epochs/cycle_00001");
+    std::filesystem::copy_file(options.out / "training_epochs/cycle_00001/train_1.tfrecords",
+                               cycle / "train_1.tfrecords", std::filesystem::copy_options::overwrite_existing);
+    ready.files[1].byte_count = other.files[1].byte_count;  // the same, if not compressed
+    record::write_ready_file(cycle, ready);
+    try {
+      hash_records(options.out);
+      ADD_FAILURE() << "accepted";
+    } catch (const format_error& failure) {
+      EXPECT_NE(std::string(failure.what()).find("train_1.tfrecords: its CRC-32C is "), std::string::npos)
+          << failure.what();
+    }
+  }
+}
+
 TEST(hash_records, reports_progress) {
   const test::temporary_folder folder;
   const auto options = test::small_options(folder / "out");

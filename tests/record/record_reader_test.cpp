@@ -202,6 +202,20 @@ TEST_F(record_reader_test, refuses_a_file_that_is_truncated_while_it_is_read) {
   EXPECT_THROW(reader.next(payload), format_error);
 }
 
+TEST_F(record_reader_test, knows_the_checksum_of_the_file_at_its_end) {
+  const bytes other = test::random_bytes(200'000, 1);  // more than what is read ahead
+  const auto frames = {test::frame(other), test::frame(three[0]), test::frame(three[1]), test::frame(three[0]),
+                       test::frame(other)};
+  for (const bytes& content : {three_frames(), join(frames), gzip(frames), bytes{},
+                               join({gzip({test::frame(three[0])}), gzip({test::frame(three[1])})})}) {
+    test::write_bytes(path_, content);
+    record_reader reader(path_);
+    for (std::span<const std::byte> payload; reader.next(payload);) {
+    }
+    EXPECT_EQ(reader.file_crc32c(), support::crc32c(content)) << content.size();
+  }
+}
+
 TEST_F(record_reader_test, rejects_a_missing_file) { EXPECT_THROW(record_reader(folder_ / "none"), io_error); }
 
 /// Returns the resident bytes of this process.
