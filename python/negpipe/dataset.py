@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from negpipe import _native, _pickles, columns, masking, tables
 from negpipe._ids import Ids, checked_indices
-from negpipe._numbers import checked_integer
+from negpipe._numbers import checked_integer, checked_text, optional_integer
 from negpipe.tables import Path
 
 
@@ -223,12 +223,21 @@ class Dataset:
     ) -> Dataset:
         """Makes a dataset with long-tailed users and items. Equal arguments give equal datasets.
 
-        like: "ml-1m" (the default: 6,040 users, 3,706 items, 1,000,209 interactions) or "ml-20m"; other arguments
-        override its counts. interactions counts held-out items too.
+        like: "ml-1m" (the default: 6,040 users, 3,706 items, 1,000,209 interactions), "ml-20m", "ml-20m-16x32"
+        (MLPerf's expansion of it: 2,197,225 users, 855,776 items, 1.2 G interactions) or "vk-lsvd:SCALE" (10 M users,
+        19.6 M items, 40.8 G interactions, each times SCALE, such as 0.01). Other arguments override its counts.
+        interactions counts held-out items too.
+
+        Raises OptionError (a ValueError).
         """
         return cls(
             _native.synthetic(
-                like=like, users=users, items=items, interactions=interactions, min_ratings=min_ratings, seed=seed
+                like=None if like is None else checked_text(like, "like"),
+                users=optional_integer(users, "users", 2**31 - 1),
+                items=optional_integer(items, "items", 2**31 - 1),
+                interactions=optional_integer(interactions, "interactions", 2**64 - 1),
+                min_ratings=optional_integer(min_ratings, "min_ratings", 2**32 - 1),
+                seed=checked_integer(seed, "seed", 2**64 - 1),
             )
         )
 

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-import operator
 import os
 import weakref
 
 import numpy.typing as npt
 
 from negpipe import _native, errors
+from negpipe._numbers import checked_integer, checked_text
 from negpipe.candidates import Candidates, write_candidates
 from negpipe.dataset import Dataset
-from negpipe.loader import DEFAULT_BITSET_BUDGET, NOT_PICKLED, Batch, EpochIterator, Loader, Source
+from negpipe.loader import (
+    DEFAULT_BITSET_BUDGET,
+    NOT_PICKLED,
+    Batch,
+    EpochIterator,
+    Loader,
+    Source,
+    checked_dtypes,
+)
 from negpipe.negatives import DEFAULT_EVAL_ALPHA, checked_distribution
 from negpipe.ranks import Ranks
 
@@ -37,7 +45,8 @@ class EvalLoader(Loader):
                  protocols; it is 0.75 in TrainLoader.
     weights:     integers [num_items] instead; 0 is never drawn.
     candidates:  a file of save_candidates, whose rows are evaluated instead: seed has no effect. FormatError (a
-                 ValueError) names a row that has an item held out of another split, or a training positive.
+                 ValueError) names a row that has an item held out of another split, or a training positive. The rows
+                 are made in host memory; negpipe.torch and negpipe.jax copy them to a device.
     device, rank, world_size, prefetch, user_dtype, item_dtype, as_dict: as for TrainLoader. Each user is
                  evaluated by one rank.
 
@@ -66,35 +75,33 @@ class EvalLoader(Loader):
         item_dtype: str = "int32",
         as_dict: bool = False,
     ):
+        if candidates is not None and str(device).startswith("cuda"):
+            raise errors.OptionError(
+                f"`candidates`: their rows are made in host memory, but device={device!r} gives arrays in the device's "
+                "memory; leave `device` out, or use negpipe.torch.EvalLoader, which copies rows to the device"
+            )
         super().__init__(
             dataset, device=device, rank=rank, world_size=world_size, prefetch=prefetch, as_dict=as_dict
         )
-        if candidates is not None and self._cuda is not None:
-            raise errors.OptionError(
-                f"device={device!r}, but candidates are read in host memory; leave device out, or use negpipe.torch"
-            )
         self._distribution = checked_distribution(distribution, alpha, weights, DEFAULT_EVAL_ALPHA)
         self._candidates = None if candidates is None else Candidates(candidates, dataset, split)
-        num_negatives = self._checked_negatives(num_negatives, mlperf)
-        if batch_size is not None and operator.index(batch_size) < 1:
-            raise errors.OptionError(f"batch_size={batch_size}: expected 1 or more")
-        self.num_negatives = num_negatives
-        self.seed = seed
-        self.mlperf = mlperf
-        self.split = split
-        self.infeasible = infeasible
-        self._batch_size = batch_size
-        self._dtypes = {"user_dtype": user_dtype, "item_dtype": item_dtype}
+        self.mlperf = bool(mlperf)
+        self.num_negatives = self._checked_negatives(num_negatives)
+        self.seed = checked_integer(seed, "seed", 2**64 - 1)
+        self.split = checked_text(split, "split")
+        self.infeasible = checked_text(infeasible, "infeasible")
+        self._batch_size = None if batch_size is None else checked_integer(batch_size, "batch_size", 2**64 - 1, 1)
+        self._dtypes = checked_dtypes(user_dtype=user_dtype, item_dtype=item_dtype)
         # Refuses wrong options here, not at the first batch.
         self._sampler = self._sampler_for(self._rows_for(1))
         self._host_source(0, 1)
 
-    def _checked_negatives(self, number: int | None, mlperf: bool) -> int:
-        if number is not None and operator.index(number) < 1:
-            raise errors.OptionError(f"num_negatives={number}: expected 1 or more")
+    def _checked_negatives(self, number: int | None) -> int:
+        if number is not None:
+            number = checked_integer(number, "num_negatives", 2**32 - 1, 1)
         if self._candidates is None:
             return 999 if number is None else number
-        if mlperf:
+        if self.mlperf:
             raise errors.OptionError("mlperf=True, but candidates are not drawn; leave one of them out")
         if self._is_weighted:
             raise errors.OptionError("a distribution is given, but candidates are not drawn; leave one of them out")

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from negpipe import _native, errors
+from negpipe._numbers import checked_integer, checked_text
 from negpipe.dataset import Dataset
 from negpipe.devices import cuda_number
 from negpipe.ranks import Ranks, find_ranks
@@ -32,9 +33,17 @@ Batch = Any
 Source = _native.BatchSource | _native.DeviceSource
 
 
+def checked_dtypes(**names: str) -> dict[str, str]:
+    """The arguments. Raises TypeError for what is no name; the sources refuse unknown names."""
+    return {name: checked_text(value, name) for name, value in names.items()}
+
+
 def checked_epoch(epoch: int) -> int:
     """Raises OutOfRangeError, and TypeError for what is no integer."""
-    number = operator.index(epoch)
+    try:
+        number = operator.index(epoch)
+    except TypeError:
+        raise TypeError(f"epoch {epoch!r}: expected an integer") from None
     if not 0 <= number <= MAX_EPOCH:
         raise errors.OutOfRangeError(f"there is no epoch {number}: epochs are numbered from 0 to {MAX_EPOCH}")
     return number
@@ -86,12 +95,10 @@ class Loader:
         """Internal."""
         if not isinstance(dataset, self._sources_of_data):
             raise TypeError(f"dataset is a {type(dataset).__name__}; expected a negpipe.Dataset")
-        if not 0 <= prefetch <= 1024:
-            raise errors.OptionError(f"prefetch={prefetch}: expected 0 to 1024 threads")
         if rank is not None or world_size is not None:
             find_ranks(rank, world_size)  # wrong arguments are refused here, not at the first batch
         self.dataset = dataset
-        self.prefetch = prefetch
+        self.prefetch = checked_integer(prefetch, "prefetch", 1024)
         self.as_dict = as_dict
         self._cuda = cuda_number(device)  # None: batches are NumPy arrays
         self._given_ranks = rank, world_size
@@ -141,6 +148,10 @@ class Loader:
 
     def _checked_number(self, number: int) -> int:
         count = len(self)
+        try:
+            number = operator.index(number)
+        except TypeError:
+            raise TypeError(f"batch {number!r}: expected an integer") from None
         if not -count <= number < count:
             raise errors.OutOfRangeError(f"there is no batch {number}: an epoch has {count}")
         return number % count

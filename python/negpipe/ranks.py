@@ -9,8 +9,11 @@ import sys
 from collections.abc import Mapping
 
 from negpipe import errors
+from negpipe._numbers import checked_integer
 
 log = logging.getLogger("negpipe")
+
+MAX_RANKS = 2**32
 
 # Set by torchrun, Accelerate and Lightning; Open MPI; Slurm's srun. SLURM_NTASKS is not used, because a batch script
 # outside srun has it too.
@@ -54,7 +57,8 @@ def find_ranks(rank: int | None, world_size: int | None, environment: Mapping[st
     if (rank is None) != (world_size is None):
         raise errors.OptionError(f"rank={rank} and world_size={world_size}: give both or neither")
     if rank is not None:
-        return _checked(rank, world_size, "the arguments")
+        numbers = checked_integer(rank, "rank", MAX_RANKS - 1), checked_integer(world_size, "world_size", MAX_RANKS)
+        return _checked(*numbers, "the arguments")
     environment = os.environ if environment is None else environment
     for names in _VARIABLES:
         if all(name in environment for name in names):

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from negpipe import _native, _pickles, errors, tables
+from negpipe._numbers import checked_integer
 from negpipe.dataset import Dataset
 from negpipe.ranks import Ranks
 from negpipe.tables import Path
@@ -61,6 +62,7 @@ class Shards:
 
         User u is user u + first_user of the whole dataset. Raises OptionError, FileError, FormatError.
         """
+        number = checked_integer(number, "number", len(self) - 1)
         return Dataset(*self._load([number]), path=self.path, shard=number)
 
     def _load(self, numbers: Iterable[int]) -> list[_native.Dataset]:

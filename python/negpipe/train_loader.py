@@ -9,7 +9,7 @@ from typing import Any
 import numpy.typing as npt
 
 from negpipe import _native, errors
-from negpipe._numbers import checked_integer
+from negpipe._numbers import checked_integer, checked_text
 from negpipe.dataset import Dataset
 from negpipe.loader import (
     DEFAULT_BITSET_BUDGET,
@@ -19,6 +19,7 @@ from negpipe.loader import (
     EpochIterator,
     Loader,
     Source,
+    checked_dtypes,
     checked_epoch,
 )
 from negpipe.negatives import checked_distribution
@@ -97,9 +98,9 @@ class TrainLoader(Loader):
         self.batch_size = checked_integer(batch_size, "batch_size", 2**64 - 1)
         self.num_negatives = checked_integer(num_negatives, "num_negatives", 2**32 - 1)
         self.seed = checked_integer(seed, "seed", 2**64 - 1)
-        self.padding = padding
-        self.layout = layout
-        self._dtypes = {"user_dtype": user_dtype, "item_dtype": item_dtype, "label_dtype": label_dtype}
+        self.padding = checked_text(padding, "padding")
+        self.layout = checked_text(layout, "layout")
+        self._dtypes = checked_dtypes(user_dtype=user_dtype, item_dtype=item_dtype, label_dtype=label_dtype)
         self._bitset_budget = checked_integer(bitset_budget, "bitset_budget", 2**64 - 1)
         self._distribution = checked_distribution(distribution, alpha, weights)
         self._sampler = self._make_sampler()

@@ -208,7 +208,8 @@ def test_files_are_replaced_on_request_only(data, path):
 def test_options_that_contradict_a_file_are_refused(data, tmp_path):
     negpipe.EvalLoader(data, num_negatives=20).save_candidates(tmp_path / "rows.npy")
     for wrong, message in [({"num_negatives": 19}, "have 20 a row"), ({"mlperf": True}, "not drawn"),
-                           ({"batch_size": 20}, "multiple of num_negatives")]:
+                           ({"batch_size": 20}, "multiple of num_negatives"),
+                           ({"device": "cuda"}, "`candidates`: .* host memory.*leave `device` out, or use")]:
         with pytest.raises(errors.OptionError, match=message):
             negpipe.EvalLoader(data, candidates=tmp_path / "rows.npy", **wrong)
 

@@ -154,9 +154,17 @@ def test_epochs_beyond_32_bits_are_refused(loader, epoch):
             use()
 
 
+@pytest.mark.parametrize("number", ["x", 1.5, None])
+def test_numbers_of_epochs_and_batches_are_integers(loader, number):
+    with pytest.raises(TypeError, match=f"epoch {number!r}: expected an integer"):
+        loader.set_epoch(number)
+    with pytest.raises(TypeError, match=f"batch {number!r}: expected an integer"):
+        loader.batch(0, number)
+
+
 @pytest.mark.parametrize("options", [{"num_negatives": -1}, {"num_negatives": 0}, {"batch_size": -20}])
 def test_evaluation_without_rows_is_refused(data, options):
-    with pytest.raises(errors.OptionError, match=f"{next(iter(options))}=.*: expected 1 or more"):
+    with pytest.raises(errors.OptionError, match=f"`{next(iter(options))}`: .* given; expected 1 to"):
         negpipe.EvalLoader(data, **{"num_negatives": 19, **options})
 
 

@@ -365,6 +365,39 @@ def test_wrong_options_are_refused_by_the_constructor(data, options, message):
         negpipe.TrainLoader(data, **options)
 
 
+INTEGERS = {
+    negpipe.TrainLoader: ["batch_size", "num_negatives", "seed", "prefetch", "bitset_budget", "rank", "world_size"],
+    negpipe.EvalLoader: ["batch_size", "num_negatives", "seed", "prefetch", "rank", "world_size"],
+    negpipe.NegativeSampler: ["seed", "threads", "bitset_budget"],
+    negpipe.Dataset.synthetic: ["users", "items", "interactions", "min_ratings", "seed"],
+}
+NAMES = {
+    negpipe.TrainLoader: ["padding", "layout", "user_dtype", "item_dtype", "label_dtype"],
+    negpipe.EvalLoader: ["split", "infeasible", "user_dtype", "item_dtype"],
+    negpipe.Dataset.synthetic: ["like"],
+}
+
+
+def made_with(make, data, **option):
+    ranks = {"rank": 0, "world_size": 2} if option.keys() & {"rank", "world_size"} else {}
+    subject = () if make == negpipe.Dataset.synthetic else (data,)
+    return make(*subject, **{**ranks, **option})
+
+
+@pytest.mark.parametrize("make, name", [(make, name) for make, names in INTEGERS.items() for name in names])
+def test_integers_are_named_when_they_are_refused(make, name, data):
+    for wrong, failure in [(-1, errors.OptionError), (2**70, errors.OptionError), (1.5, TypeError), ("x", TypeError)]:
+        with pytest.raises(failure, match=f"^`{name}`: {wrong} given; expected|^`{name}`: '{wrong}' given; expected"):
+            made_with(make, data, **{name: wrong})
+
+
+@pytest.mark.parametrize("make, name", [(make, name) for make, names in NAMES.items() for name in names])
+def test_names_are_text(make, name, data):
+    for wrong in (3, np.int64, b"resample"):
+        with pytest.raises(TypeError, match=f"^`{name}`: .* given; expected a name, as text"):
+            made_with(make, data, **{name: wrong})
+
+
 @pytest.mark.skipif(any(name == "cuda" and works for name, works, _ in _native.backends()), reason="there is a device")
 @pytest.mark.parametrize("make", [negpipe.TrainLoader, negpipe.EvalLoader])
 def test_without_a_device_cuda_is_refused_with_the_reason(data, make):

@@ -306,8 +306,9 @@ def test_shards_know_the_whole_dataset(data, shards, tmp_path):
     assert part.user_ids.tolist() == data.user_ids.tolist()[part.first_user : part.first_user + part.num_users]
     copy = pickle.loads(pickle.dumps(part))
     assert (copy.digest, copy.first_user) == (part.digest, part.first_user)
-    with pytest.raises(errors.OptionError, match="shard"):
-        shards.load(SHARDS)
+    for wrong, failure in ((SHARDS, errors.OptionError), (-1, errors.OptionError), (1.5, TypeError)):
+        with pytest.raises(failure, match=f"`number`: {wrong} given; expected"):
+            shards.load(wrong)
     shutil.rmtree(tmp_path / "data")
     data.save(tmp_path / "data")
     with pytest.raises(errors.OptionError, match="not in shards"):
