@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "all_streams.hpp"
 #include "negpipe/backend_factory.hpp"
 #include "negpipe/error.hpp"
 
@@ -56,6 +57,7 @@ device_data::device_data(const device_options& on)
 
 device_data::~device_data() {
   const cuda::quiet_device_guard current(device);
+  cuda::follow_all_streams(stream);  // fills may be queued to any
   weights = {};
   evaluation_weights = {};
   dataset.reset();

@@ -88,6 +88,7 @@ device_negative_sampler::state::state(const dataset& of, const negative_options&
 
 device_negative_sampler::state::~state() {
   const cuda::quiet_device_guard current(data.device);
+  cuda::ignore(cudaDeviceSynchronize());  // kernels may still report problems to the host
   item_logs = {};
   user_logs = {};
 }

@@ -1,49 +1,16 @@
 #include "negpipe/device_pool.hpp"
 
-#include <cuda.h>
-
 #include <algorithm>
 #include <atomic>
 #include <mutex>
 #include <vector>
 
+#include "all_streams.hpp"
 #include "device_data.hpp"
 #include "memory.hpp"
 #include "stream.hpp"
 
 namespace negpipe {
-
-namespace {
-
-/// Functions of the driver that the runtime of CUDA 13.0 lacks. Null where they are not found, as on ptxrun.
-struct driver_functions {
-  decltype(&cuCtxGetCurrent) get_context = nullptr;
-  decltype(&cuCtxRecordEvent) record_context = nullptr;
-
-  driver_functions() {
-    find("cuCtxGetCurrent", 4000, get_context);
-    find("cuCtxRecordEvent", 12050, record_context);
-  }
-
- private:
-  template <typename F>
-  static void find(const char* name, unsigned version, F& function) {
-    void* found = nullptr;
-    cudaDriverEntryPointQueryResult result{};
-    cuda::ignore(cudaGetDriverEntryPointByVersion(name, &found, version, cudaEnableDefault, &result));
-    function = reinterpret_cast<F>(found);
-  }
-};
-
-/// Records the work of all streams of the current context. Returns false if the driver cannot.
-bool record_all_streams(cudaEvent_t event) noexcept {
-  static const driver_functions driver;
-  CUcontext context = nullptr;
-  return driver.get_context != nullptr && driver.record_context != nullptr &&
-         driver.get_context(&context) == CUDA_SUCCESS && driver.record_context(context, event) == CUDA_SUCCESS;
-}
-
-}  // namespace
 
 namespace detail {
 
@@ -64,7 +31,11 @@ struct device_block_data {
   ~device_block_data() {
     const cuda::quiet_device_guard current(pool->device);
     // What cannot be waited for in stream order, such as a stream that was destroyed, is waited for here.
-    if (!wait_in_stream_order()) cuda::ignore(cudaDeviceSynchronize());
+    if (lent_to_all) {
+      cuda::follow_all_streams(pool->releases.get());
+    } else if (!wait_in_stream_order()) {
+      cuda::ignore(cudaDeviceSynchronize());
+    }
     pool->memory->deallocate(pointer, bytes, pool->releases.get());
   }
   device_block_data(const device_block_data&) = delete;
@@ -84,19 +55,14 @@ struct device_block_data {
 
 bool device_block_data::wait_in_stream_order() noexcept {
   const cudaStream_t releases = pool->releases.get();
-  // A wait uses the event's last record at the time of the call, so one event serves all streams.
-  const auto wait = [&] {
-    const cudaError_t status = cudaStreamWaitEvent(releases, written.get(), 0);
+  const auto follow = [&](cudaStream_t stream) {
+    cudaError_t status = cudaEventRecord(written.get(), stream);
+    if (status == cudaSuccess) status = cudaStreamWaitEvent(releases, written.get(), 0);
     cuda::ignore(status);
     return status == cudaSuccess;
   };
-  const auto follow = [&](cudaStream_t stream) {
-    const cudaError_t status = cudaEventRecord(written.get(), stream);
-    cuda::ignore(status);
-    return status == cudaSuccess && wait();
-  };
-  if (!follow(pool->writes.get()) || !std::all_of(readers.begin(), readers.end(), follow)) return false;
-  return !lent_to_all || (record_all_streams(written.get()) && wait());
+  // A wait uses the event's last record at the time of the call, so one event serves all streams.
+  return follow(pool->writes.get()) && std::all_of(readers.begin(), readers.end(), follow);
 }
 
 }  // namespace detail

@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "all_streams.hpp"
 #include "device_data.hpp"
 #include "fill_eval.hpp"
 #include "fill_pairs.hpp"
@@ -292,6 +293,7 @@ replay_data::replay_data(std::shared_ptr<const device_data> owner, const trainin
 
 replay_data::~replay_data() {
   const cuda::quiet_device_guard current(data->device);
+  cuda::follow_all_streams(data->stream);
   states = {};
   cursor = {};
 }

@@ -52,7 +52,8 @@ struct device_draw_call {
 ///
 /// The members from sample to log_q_each queue work and return: they do not wait or allocate, may be captured in a CUDA
 /// graph, and preserve the caller's current device and pending CUDA error. Their arrays must be memory of the sampler's
-/// device, aligned to its type, and stay valid until the work is done, as must one copy of the sampler. They throw
+/// device, aligned to its type, and stay valid until the work is done. The last copy's destructor waits for the device.
+/// They throw
 ///   - option_error for arrays of the wrong length or in other memory;
 ///   - the errors of earlier calls that only a kernel can find, once it has run: out_of_range_error for a user or item
 ///     number that does not exist, infeasible_error for a row that has fewer than K items left. Each is thrown once, by

@@ -5,8 +5,6 @@ Imported only if a caller gives such a tensor.
 
 from __future__ import annotations
 
-import weakref
-
 import torch
 
 from negpipe import _native, errors
@@ -60,10 +58,6 @@ def _lookup(users: torch.Tensor, items: torch.Tensor) -> tuple[torch.Tensor, tor
     return users, items, shape, each
 
 
-def _synchronize(device: torch.device, native: _native.DeviceNegatives) -> None:
-    torch.cuda.synchronize(device)  # kernels that are queued read native's memory
-
-
 class DeviceSampler:
     """Draws on one device, and looks up membership there."""
 
@@ -71,7 +65,6 @@ class DeviceSampler:
         self._native = _native.device_negatives(sampler, bitset_budget=bitset_budget, device=device.index)
         self._num_items = num_items
         self._device = device
-        weakref.finalize(self, _synchronize, device, self._native).atexit = False
 
     @property
     def _stream(self) -> int:

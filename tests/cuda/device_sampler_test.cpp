@@ -2,6 +2,7 @@
 #include "negpipe/device.hpp"
 
 #include <array>
+#include <optional>
 #include <string>
 
 #include "captured_graph.hpp"
@@ -59,6 +60,23 @@ class device_contract : public device_test, public testing::WithParamInterface<c
 };
 
 INSTANTIATE_TEST_SUITE_P(membership, device_contract, every_membership(), membership_name);
+
+TEST_P(device_contract, a_sampler_is_destroyed_while_its_fills_run) {
+  const dataset data = edge_dataset();
+  const positives_index index(data);
+  const device_options on{.membership = GetParam()};
+  std::optional<device_sampler> sampler(std::in_place, data, sampler_options{}, on);
+  const training_plan plan = sampler->plan();
+  device_points found = points_for(*sampler, data);
+  std::optional<device_replay> replay(sampler->make_replay());
+  device_points replayed = points_for(*sampler, data);
+  sampler->fill(3, 0, found.columns(), stream->get());
+  replay->fill_next(replayed.columns(), stream->get());
+  sampler.reset();
+  replay.reset();
+  EXPECT_EQ(found.difference(plan, 3, 0, index.view(), stream->get()), "");
+  EXPECT_EQ(replayed.difference(plan, 0, 0, index.view(), stream->get()), "");
+}
 
 TEST_P(device_contract, uses_the_requested_membership) {
   const device_sampler sampler(edge_dataset(), {}, options());

@@ -140,6 +140,23 @@ def test_exported_batches_are_awaited_on_the_stream_that_reads_them(torch, data)
     assert_equal(way, read, cpu.epoch(0))
 
 
+def test_a_loader_is_closed_while_its_batches_are_made(torch, data):
+    """The dataset in device memory is freed after the kernels that read it."""
+    cpu = negpipe.TrainLoader(data, BATCH_SIZE, seed=1)
+    wanted = [cpu.batch(0, number) for number in range(4)]
+    plain = negpipe.TrainLoader(data, BATCH_SIZE, seed=1, device="cuda")
+    on_torch = negpipe.torch.TrainLoader(data, BATCH_SIZE, seed=1, device="cuda")
+    streams = [torch.cuda.ExternalStream(plain[0][0].__cuda_array_interface__["stream"]), torch.cuda.Stream()]
+    for way, loader, stream in zip((TorchByDLPack(torch), TorchLoaders(torch)), (plain, on_torch), streams):
+        loader[0]
+        with torch.cuda.stream(stream):
+            torch.cuda._sleep(SLOW_CYCLES)
+            found = [loader.batch(0, number) for number in range(4)]
+            loader.close()
+        torch.cuda.current_stream().wait_stream(stream)
+        assert_equal(way, batches_of(way, found), wanted)
+
+
 def test_nothing_waits_for_the_device(torch, data):
     draw = negpipe.NegativeSampler(data, seed=7)
     users = torch.arange(50, device="cuda")
