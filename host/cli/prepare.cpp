@@ -117,7 +117,7 @@ std::string describe_rows(const prepare_options& options, const std::string& sou
 memory_limit settle_memory(const prepare_arguments& arguments, const std::vector<std::filesystem::path>& files) {
   const memory_limit limit{*arguments.memory, temporary_folder_for(arguments.out)};
   const std::uint64_t bytes = temporary_bytes(files, limit);
-  if (bytes != 0) print_temporary_space(arguments.common, bytes, limit.folder);
+  if (bytes != 0) print_temporary_space(arguments.common, bytes, limit.temporary_folder);
   return limit;
 }
 

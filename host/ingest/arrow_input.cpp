@@ -11,10 +11,18 @@ namespace negpipe::ingest {
 
 namespace {
 
+/// Returns the last line of a Python traceback, which names the exception, and other messages unchanged.
+std::string_view without_traceback(std::string_view message) {
+  if (message.find("Traceback (most recent call last):") == message.npos) return message;
+  message = message.substr(0, message.find_last_not_of(" \n") + 1);
+  return message.substr(message.rfind('\n') + 1);
+}
+
 void check(ArrowArrayStream& stream, int code, const std::string& name) {
   if (code == 0) return;
   const char* message = stream.get_last_error(&stream);
-  throw io_error(fmt::format("{}: the Arrow stream failed: {}", name, message == nullptr ? "no message" : message));
+  throw io_error(fmt::format("{}: the Arrow stream failed: {}", name,
+                             message == nullptr ? "no message" : without_traceback(message)));
 }
 
 arrow_input read_schema(const arrow_table& table) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <optional>
+#include <set>
 #include <string_view>
 
 #include "column_names.hpp"
@@ -54,8 +55,8 @@ struct column_look {
   }
   throw input_error(
       fmt::format("{}: no header, and no known order of {} columns ({}); choose the columns by number with "
-                  "`user_column`, `item_column` and `time_column`",
-                  where, rows.front().size(), in_quotes(shown)));
+                  "`user_column`, `item_column` and `time_column`{}",
+                  where, rows.front().size(), in_quotes(shown), layout_hint(rows)));
 }
 
 [[noreturn]] void refuse_line(const std::string& where, const table_rows& rows) {
@@ -124,6 +125,21 @@ std::string list_of(const ratings_format& format) {
 }
 
 }  // namespace
+
+bool may_be_item_lists(const std::vector<std::vector<std::string>>& rows) {
+  std::set<std::string> users;
+  const auto is_id = [](const std::string& field) {
+    return field.find_first_not_of("0123456789") == std::string::npos;
+  };
+  return std::all_of(rows.begin(), rows.end(), [&](const auto& row) {
+    return !row.empty() && std::all_of(row.begin(), row.end(), is_id) && users.insert(row.front()).second;
+  });
+}
+
+std::string_view layout_hint(const std::vector<std::vector<std::string>>& rows) {
+  if (rows.size() < 2 || rows.front().size() < 3 || !may_be_item_lists(rows)) return "";
+  return "; if each line holds a user and its items, set `layout` to item-lists";
+}
 
 bool is_time(const std::string& text) {
   instant value;

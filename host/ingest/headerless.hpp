@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "ratings_format.hpp"
@@ -18,6 +19,12 @@ namespace negpipe::ingest {
 /// Throws input_error for other layouts. Messages start with `where`.
 void assume_columns(const std::string& where, const std::vector<std::vector<std::string>>& rows,
                     const prepare_options& options, ratings_format& format);
+
+/// Returns whether each row has only numbers, and another user at its front than those before it.
+bool may_be_item_lists(const std::vector<std::vector<std::string>>& rows);
+
+/// Returns the end of a message about rows of one length that may be a user and its items each; empty for others.
+std::string_view layout_hint(const std::vector<std::vector<std::string>>& rows);
 
 /// Returns whether a text can be a time: a number or a date.
 bool is_time(const std::string& text);

@@ -40,6 +40,16 @@ void check_not_zero(const memory_limit& limit) {
   if (limit.bytes == 0) throw option_error("memory", "0 given, a number of bytes such as 1G wanted");
 }
 
+/// Throws now what the first temporary file would throw after rows were read.
+void check_folder(const memory_limit& limit) {
+  try {
+    support::create_unnamed(limit.temporary_folder).close();
+  } catch (const io_error& failure) {
+    throw io_error("temporary_folder", fmt::format("{}; give an existing folder in which files can be made",
+                                                   failure.what()));
+  }
+}
+
 /// Returns the estimated number of rows of files that exceed the limit, and 0 for others.
 std::uint64_t rows_beyond(std::span<const std::filesystem::path> files, const memory_limit& limit) {
   check_not_zero(limit);
@@ -54,8 +64,9 @@ std::uint64_t rows_beyond(std::span<const std::filesystem::path> files, const me
 std::optional<row_spool> spool_for(std::span<const std::filesystem::path> files, const memory_limit* limit) {
   const std::uint64_t rows = limit == nullptr ? 0 : rows_beyond(files, *limit);
   if (rows == 0) return {};
+  check_folder(*limit);
   const std::uint64_t partitions = (memory_of_partition(rows, 1) + limit->bytes - 1) / limit->bytes;
-  return row_spool(limit->folder, {.partitions = std::clamp<std::size_t>(partitions, 2, max_partitions),
+  return row_spool(limit->temporary_folder, {.partitions = std::clamp<std::size_t>(partitions, 2, max_partitions),
                                    .memory = limit->bytes,
                                    .is_count_known = true});
 }
@@ -72,8 +83,9 @@ dataset prepare_arrow(std::span<const arrow_table> tables, const prepare_options
                       const memory_limit* limit, const run_control& control, prepare_summary* summary) {
   if (limit == nullptr) return build(read_arrow(tables, options, control), options, given, control, summary);
   check_not_zero(*limit);
+  check_folder(*limit);
   // The number of rows is unknown, so there are as many partitions as can be.
-  row_spool spool(limit->folder, {.partitions = max_partitions,
+  row_spool spool(limit->temporary_folder, {.partitions = max_partitions,
                                   .memory = limit->bytes,
                                   .is_count_known = false});
   return build(read_arrow(tables, options, control, &spool), options, given, control, summary, &spool);

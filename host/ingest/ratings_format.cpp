@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
 #include <string>
 #include <utility>
 
@@ -105,16 +104,8 @@ class detector {
     if (table.layout != row_layout::detected) return table.layout == row_layout::item_lists;
     const bool chosen = !table.user_column.empty() || !table.item_column.empty() || !table.time_column.empty();
     if (chosen || table.header.value_or(false) || rows_.size() < 2) return false;
-    std::set<std::string> users;
-    bool same_length = true;
-    for (const auto& row : rows_) {
-      const auto is_id = [](const std::string& field) {
-        return field.find_first_not_of("0123456789") == std::string::npos;
-      };
-      if (row.empty() || !std::all_of(row.begin(), row.end(), is_id) || !users.insert(row.front()).second) return false;
-      same_length = same_length && row.size() == rows_.front().size();
-    }
-    return !same_length;
+    const auto is_as_long = [&](const auto& row) { return row.size() == rows_.front().size(); };
+    return may_be_item_lists(rows_) && !std::all_of(rows_.begin(), rows_.end(), is_as_long);
   }
 
   void read_item_lists() {
@@ -288,8 +279,8 @@ class detector {
     if (options_.table.order == row_order::time && !format_.has_time()) {
       throw input_error(
           fmt::format("{}: no time column{}; choose one with `time_column`, or set `order` to file if the rows of "
-                      "each user are in the order of time",
-                      at, found()));
+                      "each user are in the order of time{}",
+                      at, found(), format_.has_header ? "" : layout_hint(rows_)));
     }
     if (options_.min_rating && format_.rating == none) {
       throw input_error(fmt::format("{}: no rating column{}, which `min_rating` needs; choose one with `rating_column`",

@@ -22,7 +22,8 @@ std::string argument_of(std::string_view field) {
       {"eval_batch_size", "batch_size"},
       {"eval_infeasible", "infeasible"},
       {"eval_weights", "weights"},
-      {"replace", "overwrite"}};
+      {"replace", "overwrite"},
+      {"temporary_folder", "temporary"}};
   const auto found = arguments.find(field);
   return std::string(found == arguments.end() ? field : found->second);
 }

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from negpipe import errors
+from negpipe import columns, errors
 
 
 def checked_indices(indices, count: int, what: str) -> np.ndarray:
     """Returns integers in [0, count) as an array. Raises OutOfRangeError, OptionError."""
-    indices = np.asarray(indices)
+    indices = columns.as_array(indices, f"{what} numbers")
     if not np.issubdtype(indices.dtype, np.integer):
         raise errors.OptionError(f"{what} numbers are {indices.dtype}; expected integers")
     wrong = indices[(indices < 0) | (indices >= count)]
@@ -53,7 +53,7 @@ class Ids:
         return np.where(fits & (self.values[numbers] == wanted), numbers, -1).astype(np.int32)
 
     def encode(self, ids, unknown: int | None) -> np.ndarray:
-        ids = np.asarray(ids)
+        ids = columns.as_array(ids, f"{self.what} ids")
         if not self.is_text and not np.issubdtype(ids.dtype, np.integer):
             raise errors.OptionError(f"{self.what} ids are {ids.dtype}; this dataset's are integers")
         numbers = (self._find_text if self.is_text else self._find_number)(ids).reshape(ids.shape)

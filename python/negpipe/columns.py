@@ -6,6 +6,7 @@ unit: only its order matters. Each has a mask of valid rows, bool [n], or None i
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from typing import Any
 
@@ -29,10 +30,21 @@ def _as_numpy(values, what: str) -> np.ndarray:
             return np.from_dlpack(values.cpu())  # torch
         if hasattr(values, "get"):
             return values.get()  # CuPy
-    array = np.asarray(values)
+    array = as_array(values, what)
     if array.dtype == object and array.ndim != 1:
-        raise errors.OptionError(f"{what} is a {type(values).__name__}; expected a one-dimensional array")
+        raise errors.OptionError(f"{what} is a {type(values).__name__}; expected an array or a list")
     return array
+
+
+def as_array(values, what: str) -> np.ndarray:
+    """np.asarray. Raises OptionError for lists of different lengths."""
+    try:
+        return np.asarray(values)
+    except ValueError as failure:
+        raise errors.OptionError(
+            f"{what} is a {type(values).__name__} of lists of different lengths; expected an array, or lists of one "
+            "length"
+        ) from failure
 
 
 def as_utf8(value, what: str) -> bytes:
@@ -113,8 +125,53 @@ def both_valid(*masks: np.ndarray | None) -> np.ndarray | None:
 # ---- Arrow
 
 
-def arrow_stream(table):
+def _watched(reader, failures: list[BaseException]):
+    """A pyarrow.RecordBatchReader of the batches of another one. An Arrow stream turns exceptions into text: `failures`
+    gets those of the producer, and an InputError for batches that the stream's consumer would read as other types."""
+    schema = reader.schema
+
+    def batches():
+        try:
+            for number, batch in enumerate(reader):
+                if (batch.schema.names, batch.schema.types) != (schema.names, schema.types):
+                    raise errors.InputError(
+                        f"batch {number} of the stream has the columns {_described(batch.schema)}, but the stream's "
+                        f"schema is {_described(schema)}; cast the batches: batch.cast(schema)"
+                    )
+                yield batch
+        except GeneratorExit:
+            raise
+        except BaseException as failure:
+            failures.append(failure)
+            raise
+
+    return sys.modules["pyarrow"].RecordBatchReader.from_batches(schema, batches())
+
+
+def _described(schema) -> str:
+    return ", ".join(f"{name} ({type_})" for name, type_ in zip(schema.names, schema.types))
+
+
+@contextlib.contextmanager
+def producer_failures():
+    """Yields the list for arrow_stream. Raises what a producer raised there: KeyboardInterrupt and the like unchanged,
+    others as the cause of a FileError."""
+    failures: list[BaseException] = []
+    try:
+        yield failures
+    except errors.FileError as failure:
+        if not failures:
+            raise
+        if isinstance(failures[0], (errors.Error, MemoryError)) or not isinstance(failures[0], Exception):
+            raise failures[0] from None
+        raise errors.FileError(str(failure)) from failures[0]
+
+
+def arrow_stream(table, failures: list[BaseException]):
     """Returns the capsule of an Arrow stream of anything with __arrow_c_stream__. Raises TypeError."""
+    pyarrow = sys.modules.get("pyarrow")
+    if pyarrow is not None and isinstance(table, pyarrow.RecordBatchReader):
+        table = _watched(table, failures)
     if hasattr(table, "__arrow_c_stream__"):
         return table.__arrow_c_stream__()
     datasets = sys.modules.get("datasets")

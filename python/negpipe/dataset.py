@@ -59,10 +59,10 @@ class Dataset:
         *,
         test: Path | list[Path] | None = None,
         validation: Path | list[Path] | None = None,
-        user: str | None = None,
-        item: str | None = None,
-        time: str | None = None,
-        rating: str | None = None,
+        user: str | int | None = None,
+        item: str | int | None = None,
+        time: str | int | None = None,
+        rating: str | int | None = None,
         separator: str | None = None,
         header: bool | None = None,
         comment: str | None = None,
@@ -108,14 +108,14 @@ class Dataset:
         expect:      "ml-1m" or "ml-20m": raise unless the counts equal those of that dataset.
         memory:      limit of the memory for rows, in bytes. Beyond it, rows are sorted in unnamed files, which take 28
                      bytes a row, and the dataset keeps its positives in one. The dataset is the same.
-        temporary:   folder for these files; None: that of tempfile.gettempdir().
+        temporary:   existing folder for these files; None: that of tempfile.gettempdir().
 
-        Raises InputError (a ValueError; file, line, what was found), MissingFileError, FileError, DiskFullError,
-        OptionError.
+        Raises InputError (a ValueError; file, line, what was found), MissingFileError, FileError, OptionError.
         """
         given = {name: value for name, value in locals().items() if name not in tables.FILES and value is not None}
+        given.update(tables.column_choices({name: given.get(name) for name in tables.COLUMNS}))
         tables.check_split(split, test, validation)
-        sets = [tables.paths(files) for files in (path, test, validation)]
+        sets = tables.text_files(path=path, test=test, validation=validation)
         limit = tables.memory_limit(memory, temporary)
         native, summary = tables.from_file(lambda _: _native.from_ratings(*sets, limit, given), sum(sets, []))
         return cls(native, summary=summary)
@@ -148,10 +148,10 @@ class Dataset:
         cls,
         table,
         *,
-        user: str | None = None,
-        item: str | None = None,
-        time: str | None = None,
-        rating: str | None = None,
+        user: str | int | None = None,
+        item: str | int | None = None,
+        time: str | int | None = None,
+        rating: str | int | None = None,
         test=None,
         validation=None,
         order: str = "time",
@@ -161,8 +161,8 @@ class Dataset:
     ) -> Dataset:
         """Makes a dataset of an Arrow table or stream: pandas, Polars, DuckDB, pyarrow, cuDF, Hugging Face datasets.
 
-        user, item, time, rating: names of columns; None: detected, as in a file. Ids are integers or text, also
-                 categorical (dictionary); times are timestamps, dates, numbers or text; ratings are numbers.
+        user, item, time, rating: columns, by name or by number from 1; None: detected, as in a file. Ids are integers
+                 or text, also categorical (dictionary); times are timestamps, dates, numbers or text; ratings numbers.
         order:   order of a user's rows: by the "time" column, or as in the table ("file").
         test, validation: tables with the same columns, of a split that is made already; times are not read then.
         memory, temporary: as in from_ratings. The stream is then read batch by batch: give a pyarrow.RecordBatchReader
@@ -172,15 +172,17 @@ class Dataset:
 
         Nulls, and text that is a word of na_values ("NA", "None", ...; [] for none), are missing values. A text column
         stays text even if every id is a number. Raises TypeError for a table that is not computed yet or
-        has no __arrow_c_stream__, InputError, OptionError (ValueErrors).
+        has no __arrow_c_stream__, InputError, OptionError (ValueErrors), FileError for a stream that fails; what a
+        pyarrow.RecordBatchReader's producer raised is its __cause__, and KeyboardInterrupt and MemoryError pass.
         """
         given = tables.row_options(options, test, validation)
-        named = {"user": user, "item": item, "time": time, "rating": rating, "order": order}
-        given.update({name: value for name, value in named.items() if value is not None})
-        held_out = (None if some is None else columns.arrow_stream(some) for some in (test, validation))
+        given.update(tables.column_choices({"user": user, "item": item, "time": time, "rating": rating}), order=order)
         name = type(table).__module__.partition(".")[0]
         limit = tables.memory_limit(memory, temporary)
-        native, summary = _native.from_arrow(columns.arrow_stream(table), *held_out, name, limit, given)
+        with columns.producer_failures() as failures:
+            held_out = (None if some is None else columns.arrow_stream(some, failures) for some in (test, validation))
+            stream = columns.arrow_stream(table, failures)
+            native, summary = _native.from_arrow(stream, *held_out, name, limit, given)
         return cls(native, summary=summary)
 
     @classmethod

@@ -25,13 +25,14 @@ _of_parents: list[_native.NegativeSampler] = []
 
 def _integers(values, what: str) -> np.ndarray:
     """int32 or int64, C-contiguous. Raises OptionError, and OutOfRangeError for numbers beyond int64."""
-    array = np.asarray(values.detach().cpu() if hasattr(values, "detach") else columns._as_numpy(values, what))
+    array = np.asarray(values.detach().cpu() if hasattr(values, "detach") else columns._as_numpy(values, f"`{what}`"))
     if array.dtype == np.int32 or array.dtype == np.int64:
         return np.asarray(array, order="C")
     if array.size == 0 and array.dtype == np.float64:
         return np.zeros(array.shape, np.int32)  # an empty list
     if array.dtype.kind not in "iu":
-        raise errors.OptionError(f"`{what}` is {array.dtype}; expected integers")
+        kind = "of objects, such as integers beyond 64 bits" if array.dtype == object else array.dtype
+        raise errors.OptionError(f"`{what}` is {kind}; expected integers")
     if array.dtype == np.uint64 and array.size and array.max() > np.iinfo(np.int64).max:
         raise errors.OutOfRangeError(f"`{what}`: {array.max()} given; expected at most {np.iinfo(np.int64).max}")
     return np.asarray(array, np.int64, order="C")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from typing import Any
@@ -10,10 +11,12 @@ import numpy as np
 
 from negpipe import columns, errors
 from negpipe._ids import checked_indices
+from negpipe._numbers import checked_integer
 
 Path = str | os.PathLike[str]
 
 FILES = ("cls", "path", "test", "validation", "memory", "temporary")
+COLUMNS = ("user", "item", "time", "rating")
 ROW_OPTIONS = {
     "missing",
     "na_values",
@@ -27,6 +30,13 @@ ROW_OPTIONS = {
     "ties",
     "seed",
     "expect",
+}
+
+
+_ARROW_READERS = {
+    b"PAR1": ("a Parquet file", "pyarrow.parquet.read_table"),
+    b"ARROW1": ("an Arrow (Feather) file", "pyarrow.feather.read_table"),
+    b"ORC": ("an ORC file", "pyarrow.orc.read_table"),
 }
 
 
@@ -54,14 +64,66 @@ def memory_limit(memory, temporary):
         return None
     if isinstance(memory, bool) or not isinstance(memory, (int, np.integer)) or not 0 < memory < 2**64:
         raise errors.OptionError(f"memory: {memory!r} given; a number of bytes such as 4 * 2**30 expected")
-    return int(memory), tempfile.gettempdir() if temporary is None else temporary
+    return int(memory), tempfile.gettempdir() if temporary is None else checked_path(temporary, "temporary")
 
 
-def paths(given) -> list[Path]:
-    """One path or several, or None."""
+def checked_path(value, what: str) -> str:
+    """Raises TypeError for what is no path, OptionError for a path that no file can have."""
+    try:
+        path = os.fsdecode(value)
+    except TypeError:
+        raise TypeError(f"`{what}`: {value!r} given; expected a path") from None
+    if not path or "\0" in path:
+        raise errors.OptionError(f"`{what}`: {value!r} given; expected a path")
+    return path
+
+
+def paths(given, what: str = "path") -> list[str]:
+    """One path or several, or None. Raises TypeError, OptionError."""
     if given is None:
         return []
-    return [given] if isinstance(given, (str, os.PathLike)) else list(given)
+    try:
+        several = [given] if isinstance(given, (str, bytes, os.PathLike)) else list(given)
+    except TypeError:
+        raise TypeError(f"`{what}`: {given!r} given; expected a path, or a list of paths") from None
+    return [checked_path(path, what) for path in several]
+
+
+def text_files(**files) -> list[list[str]]:
+    """The paths of each argument. Raises InputError for formats that the reader of text does not know, but pyarrow."""
+    found = [paths(given, name) for name, given in files.items()]
+    for path in sum(found, []):
+        if os.path.isfile(path):  # a pipe would wait; what is missing is reported by the reader
+            _refuse_arrow_file(path)
+    return found
+
+
+def _refuse_arrow_file(path: str) -> None:
+    with contextlib.suppress(PermissionError), open(path, "rb") as file:
+        begin = file.read(max(map(len, _ARROW_READERS)))
+        for magic, (kind, reader) in _ARROW_READERS.items():
+            if begin.startswith(magic):
+                raise errors.InputError(
+                    f"{path}: it is {kind}; read it with negpipe.Dataset.from_arrow({reader}({path!r}))"
+                )
+
+
+def column_choices(choices: dict[str, Any]) -> dict[str, str]:
+    """The choices that are not None, as text: names, or numbers from 1. Raises TypeError, OptionError."""
+    return {
+        name: value if isinstance(value, str) else str(_column_number(value, name))
+        for name, value in choices.items()
+        if value is not None
+    }
+
+
+def _column_number(value, what: str) -> int:
+    try:
+        return checked_integer(value, what, 2**31 - 1, 1)
+    except TypeError:
+        raise TypeError(
+            f"`{what}`: {value!r} given; expected the name of a column, or its number, 1 for the first"
+        ) from None
 
 
 def rows(users, items, times=None, ratings=None) -> tuple:
@@ -123,7 +185,7 @@ def heldout_rows(heldout, users: int, items: int, what: str) -> tuple[np.ndarray
         if heldout.shape != (users, items):
             raise errors.OptionError(f"{what} has the shape {list(heldout.shape)}; expected [{users}, {items}]")
         return sorted_rows(heldout, what)
-    heldout = np.asarray(heldout)
+    heldout = columns.as_array(heldout, what)
     if heldout.shape != (users,) or not np.issubdtype(heldout.dtype, np.integer):
         raise errors.OptionError(
             f"{what} is {heldout.dtype} {list(heldout.shape)}; expected integers [{users}], one item a user, or a "
@@ -136,7 +198,7 @@ def heldout_rows(heldout, users: int, items: int, what: str) -> tuple[np.ndarray
 def as_ids(ids, count: int, what: str):
     if ids is None:
         return np.arange(count, dtype=np.int64)
-    ids = np.asarray(ids)
+    ids = columns.as_array(ids, what)
     if ids.shape != (count,):
         raise errors.OptionError(f"{what} has the shape {list(ids.shape)}; expected [{count}]")
     if ids.dtype.kind in "iu":

@@ -279,5 +279,13 @@ TEST(arrow, errors_of_the_producer_are_reported) {
   EXPECT_EQ(stream.unreleased(), 0);
 }
 
+TEST(arrow, of_a_python_traceback_its_exception_is_reported) {
+  arrow_batches stream({{{user_column(), item_column(), time_column()}}}, EIO,
+                       "Invalid: boom. Detail: Python exception: Traceback (most recent call last):\n"
+                       "  File \"rows.py\", line 34, in rows\n    raise failure\nValueError: boom\n");
+  EXPECT_EQ(refusal<io_error>([&] { prepare(arrow_table{stream.stream(), "rows"}, keep_everyone()); }),
+            "rows: the Arrow stream failed: ValueError: boom");
+}
+
 }  // namespace
 }  // namespace negpipe

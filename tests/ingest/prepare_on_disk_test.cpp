@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 
 class prepare_on_disk : public ::testing::Test {
  protected:
-  prepare_on_disk() { fs::create_directory(limit_.folder); }
+  prepare_on_disk() { fs::create_directory(limit_.temporary_folder); }
 
   /// Writes rows of random users and items with few distinct times. Returns the file.
   fs::path write_rows(unsigned rows, bool with_repeats, const std::string& time_suffix = "") {
@@ -73,7 +73,7 @@ class prepare_on_disk : public ::testing::Test {
   }
 
   void expect_no_names() const {
-    const bool is_clean = !fs::exists(limit_.folder) || fs::is_empty(limit_.folder);
+    const bool is_clean = !fs::exists(limit_.temporary_folder) || fs::is_empty(limit_.temporary_folder);
     EXPECT_TRUE(is_clean) << "a temporary file has a name";
   }
 
@@ -211,7 +211,7 @@ TEST_F(prepare_on_disk, refuses_with_the_messages_of_prepare_in_memory) {
   EXPECT_NE(message.find("are already in"), std::string::npos);
   const fs::path few = write_rows(900, false);
   EXPECT_EQ(message_of(few, {.min_ratings = 500}, true), message_of(few, {.min_ratings = 500}, false));
-  EXPECT_TRUE(fs::is_empty(limit_.folder));
+  EXPECT_TRUE(fs::is_empty(limit_.temporary_folder));
 }
 
 TEST_F(prepare_on_disk, refuses_a_limit_that_is_too_low) {
@@ -223,8 +223,16 @@ TEST_F(prepare_on_disk, refuses_a_limit_that_is_too_low) {
   limit_.bytes = 0;
   EXPECT_NE(message_of(path, {}, true).find("memory: 0 given"), std::string::npos);
   limit_.bytes = few_bytes;
-  limit_.folder = folder_ / "missing";
-  EXPECT_NE(message_of(path, {}, true).find("missing"), std::string::npos);
+}
+
+// Before rows are read, which may take hours: those here have errors.
+TEST_F(prepare_on_disk, refuses_a_missing_folder_at_once) {
+  const fs::path path = write_rows(900, false);
+  std::ofstream(path, std::ios::app) << "not a row\n";
+  limit_.temporary_folder = folder_ / "missing";
+  const std::string message = message_of(path, {}, true);
+  EXPECT_TRUE(message.starts_with("temporary_folder: cannot create ")) << message;
+  EXPECT_NE(message.find("missing"), std::string::npos) << message;
 }
 
 TEST_F(prepare_on_disk, works_in_memory_if_the_rows_fit) {
@@ -232,7 +240,7 @@ TEST_F(prepare_on_disk, works_in_memory_if_the_rows_fit) {
   EXPECT_GT(temporary_bytes(std::span(&path, 1), limit_), 900U * 25);
   limit_.bytes = std::numeric_limits<std::uint64_t>::max();
   EXPECT_EQ(temporary_bytes(std::span(&path, 1), limit_), 0U);
-  limit_.folder = folder_ / "missing";  // not used
+  limit_.temporary_folder = folder_ / "missing";  // not used
   expect_same(path, {.min_ratings = 12});
 }
 
@@ -296,7 +304,7 @@ TEST_F(arrow_on_disk, equals_prepare_in_memory) {
   limit_.bytes = 20'000;  // the first rows fit
   options.split = {};
   expect_same_table(batches_of(1'000, id_form::wide, "l"), options);
-  limit_ = {1 << 20, folder_ / "missing"};  // all rows fit: the folder is not used
+  limit_.bytes = 1 << 20;  // all rows fit
   expect_same_table(batches_of(1'000, id_form::wide, "tsn:"), options);
 }
 
@@ -328,6 +336,10 @@ TEST_F(arrow_on_disk, refuses_a_limit_that_is_too_low_and_a_stream_that_fails) {
   EXPECT_NE(test::refusal([&] { prepare(arrow_table{failing.stream()}, options, limit_); }).find("the server is gone"),
             std::string::npos);
   EXPECT_EQ(failing.unreleased(), 0);
+  limit_.temporary_folder = folder_ / "missing";  // refused before a batch is asked for
+  test::arrow_batches unread(batches_of(1'000, id_form::narrow, "l"), EIO);
+  EXPECT_TRUE(test::refusal([&] { prepare(arrow_table{unread.stream()}, options, limit_); })
+                  .starts_with("temporary_folder: cannot create "));
   expect_no_names();
 }
 

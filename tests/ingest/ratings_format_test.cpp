@@ -70,6 +70,17 @@ TEST(ratings_format, refuses_what_has_no_columns) {
   EXPECT_EQ(refusal("1,2,3\n4,5,5\n").rfind("r.csv:1: no time column among 3 columns", 0), 0U) << "it may be a rating";
 }
 
+TEST(ratings_format, names_the_layout_of_lists_of_equal_length) {
+  const std::string hint = "; if each line holds a user and its items, set `layout` to item-lists";
+  for (const char* lists : {"1 7 8\n2 7 9\n3 8 9\n", "1 5 6 7 9\n2 6 7 8 9\n3 5 8 9 9\n"}) {
+    EXPECT_TRUE(refusal(lists).ends_with(hint)) << refusal(lists);
+  }
+  for (const char* others : {"1 7 8\n1 7 9\n", "1 5 6 7 9\n1 6 7 8 9\n", "1 7\n2 8\n", "1 a 3\n2 b 4\n", "1 7 8\n",
+                             "user_id item_id rating\n1 2 3\n2 2 3\n"}) {
+    EXPECT_EQ(refusal(others).find(hint), std::string::npos) << refusal(others);
+  }
+}
+
 TEST(ratings_format, prefers_common_names_to_those_of_one_domain) {
   const auto format = detect("session_id,user_id,movieId,date,time,timestamp\n");
   expect_columns(format, 1, 2, 5);

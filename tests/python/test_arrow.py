@@ -1,5 +1,6 @@
 """Dataset.from_arrow: types of Arrow columns, and the same options and results as for a file."""
 
+import gc
 import json
 import os
 import subprocess
@@ -223,7 +224,70 @@ def test_errors_of_the_producer_are_reported():
         raise RuntimeError("the server is gone")
 
     reader = pyarrow.RecordBatchReader.from_batches(table().schema, broken())
-    with pytest.raises(OSError, match="the server is gone"):
+    refusal = "^pyarrow: the Arrow stream failed: RuntimeError: the server is gone$"
+    with pytest.raises(negpipe.errors.FileError, match=refusal) as found:
+        made(reader)
+    assert isinstance(found.value.__cause__, RuntimeError) and found.value.__cause__.__traceback__
+
+
+class Exported:
+    """A table of another library: negpipe sees its Arrow stream only."""
+
+    def __init__(self, reader):
+        self.reader = reader
+
+    def __arrow_c_stream__(self, requested_schema=None):
+        return self.reader.__arrow_c_stream__()
+
+
+def failing(failure, first=table):
+    def batches():
+        yield first().to_batches()[0]
+        raise failure
+
+    return pyarrow.RecordBatchReader.from_batches(table().schema, batches())
+
+
+def test_no_traceback_is_in_the_message():
+    with pytest.raises(negpipe.errors.FileError, match="^test_arrow: the Arrow stream failed: ValueError: boom$"):
+        made(Exported(failing(ValueError("boom"))))
+
+
+@pytest.mark.parametrize("options", [{}, {"memory": 2000}])
+@pytest.mark.parametrize("failure", [KeyboardInterrupt(), SystemExit(3), MemoryError("x")], ids=repr)
+def test_what_ends_the_program_passes_through_a_stream(failure, options):
+    with pytest.raises(type(failure)) as found:
+        made(failing(failure), **options)
+    assert found.value is failure
+    training = pyarrow.table({"user_id": [1, 1, 2], "item_id": ["a", "b", "a"]})
+    with pytest.raises(type(failure)):
+        made(training, test=failing(failure), **options)
+
+
+def test_a_producer_is_closed_after_a_failure_that_is_not_its_own():
+    closed = []
+
+    def batches():
+        try:
+            for users in (USERS, [None] * 7, *[USERS] * 50):
+                yield table(users=pyarrow.array(users, pyarrow.int64())).to_batches()[0]
+        finally:
+            closed.append(True)
+
+    with pytest.raises(negpipe.errors.InputError, match="missing"):
+        made(pyarrow.RecordBatchReader.from_batches(table().schema, batches()), memory=2000)
+    gc.collect()
+    assert closed == [True]
+
+
+def test_batches_of_other_types_than_the_stream_are_refused():
+    def batches():
+        yield table().to_batches()[0]
+        other = table().to_batches()[0]
+        yield other.set_column(0, "user_id", other.column("user_id").cast(pyarrow.int32()))
+
+    reader = pyarrow.RecordBatchReader.from_batches(table().schema, batches())
+    with pytest.raises(negpipe.errors.InputError, match=r"^batch 1 of the stream has the columns user_id \(int32\)"):
         made(reader)
 
 
@@ -292,8 +356,15 @@ def test_a_limit_of_memory_without_a_meaning_is_refused(tmp_path):
         negpipe.Dataset.from_arrow(rows, memory=1)
     with pytest.raises(negpipe.errors.OptionError, match="temporary needs memory"):
         negpipe.Dataset.from_arrow(rows, temporary=tmp_path)
-    with pytest.raises(negpipe.errors.FileError, match="missing"):
-        negpipe.Dataset.from_arrow(rows, memory=2000, temporary=tmp_path / "missing")
+    refusal = "^temporary: cannot create .*missing.*; give an existing folder"
+    with pytest.raises(negpipe.errors.FileError, match=refusal):  # before a batch is asked for
+        negpipe.Dataset.from_arrow(failing(KeyboardInterrupt()), memory=2**30, temporary=tmp_path / "missing")
+    for wrong in (5, ["a"]):
+        with pytest.raises(TypeError, match="`temporary`: .* given; expected a path"):
+            negpipe.Dataset.from_arrow(rows, memory=2000, temporary=wrong)
+    for wrong in ("", "a\0b"):
+        with pytest.raises(negpipe.errors.OptionError, match="`temporary`: .* given; expected a path"):
+            negpipe.Dataset.from_arrow(rows, memory=2000, temporary=wrong)
 
 
 def on_full_disk(folder, *command):

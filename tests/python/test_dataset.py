@@ -123,6 +123,53 @@ def test_one_test_item_a_user_has_no_validation(small):
     assert small.test_items.tolist() == small.heldout_items.tolist()
 
 
+def test_columns_are_chosen_by_name_or_number(tmp_path):
+    (tmp_path / "a.csv").write_text("when,what,who\n1,10,1\n2,11,1\n1,10,2\n2,12,2\n")
+    named = negpipe.Dataset.from_ratings(tmp_path / "a.csv", user="who", item="what", time="when", min_ratings=1)
+    numbers = negpipe.Dataset.from_ratings(tmp_path / "a.csv", user=3, item=np.int64(2), time="1", min_ratings=1)
+    assert numbers.digest == named.digest
+    for wrong in (2.0, b"what", ["what"]):
+        with pytest.raises(TypeError, match="`item`: .* given; expected the name of a column, or its number, 1 for"):
+            negpipe.Dataset.from_ratings(tmp_path / "a.csv", user="who", item=wrong, time="when")
+    with pytest.raises(errors.OptionError, match="`item`: 0 given; expected 1 to"):
+        negpipe.Dataset.from_ratings(tmp_path / "a.csv", user="who", item=0, time="when")
+
+
+@pytest.mark.parametrize("module, write, kind", [("parquet", "write_table", "a Parquet file"),
+                                                 ("feather", "write_feather", "an Arrow"),
+                                                 ("orc", "write_table", "an ORC file")])
+def test_files_of_arrow_formats_are_refused_with_what_reads_them(module, write, kind, tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    library = pytest.importorskip(f"pyarrow.{module}")
+    rows = pyarrow.table({"user": [1, 1, 2, 2], "item": [5, 6, 5, 7], "time": [1, 2, 1, 2]})
+    path = tmp_path / "rows"
+    getattr(library, write)(rows, str(path))
+    with pytest.raises(errors.InputError, match=f"{kind}.*; read it with negpipe.Dataset.from_arrow") as refusal:
+        negpipe.Dataset.from_ratings(path)
+    advice = str(refusal.value).partition("read it with ")[2]
+    given = {"negpipe": negpipe, "pyarrow": pyarrow}
+    data = eval(advice.removesuffix(")") + ", min_ratings=1)", given)
+    assert data.digest == negpipe.Dataset.from_arrow(rows, min_ratings=1).digest
+
+
+def test_what_is_no_path_is_refused():
+    with pytest.raises(TypeError, match="`path`: 5 given; expected a path, or a list of paths"):
+        negpipe.Dataset.from_ratings(5)
+    with pytest.raises(TypeError, match="`test`: None given; expected a path"):
+        negpipe.Dataset.from_ratings("a", test=[None])
+
+
+def test_lists_of_different_lengths_are_refused(small):
+    ragged = [[1], [2, 3]]
+    for use in (small.decode_users, small.encode_items, small.heldout_of, negpipe.NegativeSampler(small).sample,
+                lambda users: negpipe.NegativeSampler(small).contains(users, 1),
+                lambda users: negpipe.Dataset.from_arrays(users, [1, 2])):
+        with pytest.raises(errors.OptionError, match="list of lists of different lengths"):
+            use(ragged)
+    with pytest.raises(errors.OptionError, match="`users` is of objects, such as integers beyond 64 bits"):
+        negpipe.NegativeSampler(small).sample([2**70])
+
+
 def test_files_are_split(tmp_path):
     (tmp_path / "a.csv").write_text("user,item,time\n1,10,1\n1,11,2\n1,12,3\n2,10,1\n")
     (tmp_path / "b.csv").write_text("user,item,time\n2,11,2\n2,12,3\n")

@@ -99,8 +99,9 @@ struct arrow_batch {
 /// A stream of batches of the types of the first one. Counts the structures that the reader has not released.
 class arrow_batches {
  public:
-  explicit arrow_batches(std::vector<arrow_batch> batches, int fails_with = 0)
-      : batches_(std::move(batches)), fails_with_(fails_with) {
+  explicit arrow_batches(std::vector<arrow_batch> batches, int fails_with = 0,
+                         const char* message = "the server is gone")
+      : batches_(std::move(batches)), fails_with_(fails_with), message_(message) {
     stream_ = {.get_schema = &schema, .get_next = &next, .get_last_error = &last_error, .release = nullptr,
                .private_data = this};
   }
@@ -197,10 +198,13 @@ class arrow_batches {
     return 0;
   }
 
-  static const char* last_error(ArrowArrayStream*) { return "the server is gone"; }
+  static const char* last_error(ArrowArrayStream* stream) {
+    return static_cast<const arrow_batches*>(stream->private_data)->message_;
+  }
 
   std::vector<arrow_batch> batches_;
   int fails_with_;
+  const char* message_;
   std::size_t next_ = 0;
   int unreleased_ = 0;
   ArrowArrayStream stream_{};
