@@ -7,8 +7,8 @@ namespace negpipe {
 
 backend_status cuda_status() {
   return {"cuda", false,
-          "this build has no CUDA: configure with -DNEGPIPE_CUDA=ON where a CUDA toolkit is installed, or use the "
-          "device cpu"};
+          "this build has no CUDA: build it where a CUDA toolkit is installed (CMake: -DNEGPIPE_CUDA=ON; Python: pip "
+          "install --config-settings=cmake.define.NEGPIPE_CUDA=ON .), or use the device cpu"};
 }
 
 std::unique_ptr<backend> make_cuda_backend(std::string_view, const positives_index&,

@@ -56,9 +56,10 @@ std::string normalize_bytes(std::string& text) {
 
 }  // namespace
 
-void add_common_options(CLI::App& command, common_options& options, const std::string& example) {
+void add_common_options(CLI::App& command, common_options& options, const std::string& example,
+                        const std::string& quiet) {
   command.add_flag("--json", options.json, "print one JSON object instead of text");
-  command.add_flag("--quiet", options.quiet, "print only errors, hashes, and the object of --json");
+  command.add_flag("--quiet", options.quiet, quiet);
   command.add_option("--threads", options.threads, "number of threads; 0: one per core. Results do not depend on it")
       ->capture_default_str()
       ->check(CLI::Validator(

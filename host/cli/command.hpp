@@ -22,8 +22,9 @@ struct common_options {
   unsigned threads = 0;  ///< 0: one per core
 };
 
-/// Adds --json, --quiet and --threads, and an example at the end of --help.
-void add_common_options(CLI::App& command, common_options& options, const std::string& example);
+/// Adds --json, --quiet and --threads, and an example at the end of --help. quiet: the help of --quiet.
+void add_common_options(CLI::App& command, common_options& options, const std::string& example,
+                        const std::string& quiet = "print only errors, and the object of --json");
 
 /// Adds checks to all options. Numbers must be decimal and must not overflow; unsigned ones must have no sign. Texts
 /// must not be empty. Must be called after all options were added.

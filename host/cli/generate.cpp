@@ -54,8 +54,8 @@ void run_generate(generate_arguments& arguments) {
   check_seed(arguments);
   const run_control control = make_control(arguments.common);
   const dataset data = dataset::load(arguments.dataset_folder, arguments.map_from);
-  settle_generation(arguments, data, [&](const std::string& note) { print_note(arguments.common, note); });
   check_generate(data, arguments.options, !arguments.no_evaluation);
+  settle_generation(arguments, data, [&](const std::string& note) { print_note(arguments.common, note); });
   const sampler source(data, arguments.sampling, control);
   print_note(arguments.common, "backend: " + source.description());
   const generate_report report = generate(source, arguments.options, control);

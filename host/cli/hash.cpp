@@ -43,7 +43,8 @@ void add_hash(CLI::App& app) {
   command.add_option("DIR", arguments->folder, "a folder that generate wrote to")->required();
   add_part_option(command, arguments->part,
                   "hash only the record files f with f mod N = I; auto: as in generate");
-  add_common_options(command, arguments->common, "negpipe hash run");
+  add_common_options(command, arguments->common, "negpipe hash run",
+                     "print only errors, and the hashes or the object of --json");
   command.callback([arguments] { run_hash(*arguments); });
 }
 

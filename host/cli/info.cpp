@@ -187,7 +187,8 @@ void add_info(CLI::App& app) {
   auto arguments = std::make_shared<info_arguments>();
   CLI::App& command = *app.add_subcommand("info", "Show counts, distributions and sampling cost of a dataset");
   command.add_option("DATASET", arguments->folder, "a folder that prepare or synth wrote")->required();
-  add_common_options(command, arguments->common, "negpipe info ml-1m");
+  add_common_options(command, arguments->common, "negpipe info ml-1m",
+                     "print only errors, and the object of --json: status 0 says that the dataset is undamaged");
   command.callback([arguments] { run_info(*arguments); });
 }
 

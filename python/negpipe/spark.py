@@ -1,6 +1,6 @@
 """Datasets of Spark tables that are larger than one machine: negpipe.spark.prepare.
 
-Needs PySpark 3.5 or newer (`pip install negpipe[spark]`); the executors need this package and pyarrow too.
+Needs PySpark 3.5 or newer (`pip install '.[spark]'` in the clone); the executors need this package and pyarrow too.
 """
 
 from __future__ import annotations

@@ -166,7 +166,9 @@ def test_records_are_not_written_into_the_dataset(dataset, tmp_path):
     before = digests(data)
     for out in (data, data / "run", tmp_path / "link", tmp_path / "link/run"):
         for force in ((), ("--force",)):
-            refuses(USAGE, "generate", data, "--out", out, *SMALL, *force, naming=["--out", out, "lies in the dataset"])
+            command = ("generate", data, "--out", out, *SMALL, *force)
+            refuses(USAGE, *command, naming=["--out", out, "lies in the dataset"])
+            assert "was drawn" not in negpipe(*command, expect=USAGE).stderr  # a seed that no output has
     refuses(USAGE, "produce", data, "--data-dir", data, "--cache-id", "c", *SMALL, naming=["lies in the dataset"])
     assert digests(data) == before
 

@@ -136,6 +136,48 @@ def test_options_exist():
     assert used - ours == set()
 
 
+def options_of(subcommand):
+    """{option: default, or ""} of --help."""
+    text = subprocess.run([PROGRAM, subcommand, "--help"], capture_output=True, text=True, check=True).stdout
+    pattern = r"^  (?:-h,)?(--[a-z-]+)\S*(?: [A-Z|]+(?::[^=\n]*?)?(?:=([a-z0-9]\S*|[A-Z]+))?)?(?=[ \n])"
+    found = re.findall(pattern, text, re.MULTILINE)
+    return {option: "" if default.isupper() else default for option, default in found}
+
+
+def documented_options(subcommand):
+    """{option: default} of the tables for a command in docs/cli.md."""
+    def rows(heading):
+        section = re.search(rf"^##+ {heading}\n(.*?)(?=^##)", COMMANDS, re.MULTILINE | re.DOTALL).group(1)
+        return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in section.splitlines()
+                if re.match(r"\| `", line)]
+
+    several = "hash, publish, join, info"
+    if subcommand in several.split(", "):
+        table = [cells[1:] for cells in rows(several) if cells[0] == f"`{subcommand}`"]
+    else:
+        table = rows(subcommand)
+    if subcommand == "produce":
+        table = [cells for cells in rows("generate") if not re.search("--(out|part)", cells[0])] + table
+    return {option: default for option, default, *_ in
+            [(option, *cells[1:]) for cells in rows(r"Which options are there\?") + table
+             for option in re.findall(r"`(--[a-z-]+)", cells[0])]}
+
+
+@pytest.mark.parametrize("subcommand", SUBCOMMANDS)
+def test_every_option_is_documented_with_its_default(subcommand):
+    known, documented = options_of(subcommand), documented_options(subcommand)
+    assert set(known) == set(documented) and len(known) > 3
+    wrong = {option: (default, documented[option]) for option, default in known.items()
+             if default not in ("", documented[option])}
+    assert wrong == {}
+
+
+def test_the_python_readme_names_every_example():
+    files = [path.name for folder in ("examples", "python/examples") for path in (ROOT / folder).glob("*.py")]
+    assert len(files) > 5 and [name for name in files if f"`{name}`" not in PYTHON_README
+                               and f"`python/examples/{name}`" not in PYTHON_README] == []
+
+
 def test_paths_exist():
     links = [link for link in re.findall(r"\]\(([^)#]+)\)", README) if "://" not in link]
     named = re.findall(r"`((?:scripts|include|tests|bench|python|host|cmake)/[\w./*-]*)`", README)
