@@ -85,13 +85,14 @@ class device_source {
     maker_->make(epoch, batch, targets, scratch.data(), stream_at(stream));
   }
 
-  /// The same by addresses. scratch: of scratch_bytes, not used by concurrent work.
-  void fill_at(std::uint32_t epoch, std::uint64_t batch, const addresses& columns, std::uintptr_t scratch,
-               std::uintptr_t stream) const {
+  /// The same by addresses, for the batches first, first + step, ..., which lie one after the other in the columns.
+  /// scratch: count * scratch_bytes, not used by concurrent work.
+  void fill_at(std::uint32_t epoch, std::uint64_t first, const addresses& columns, std::uintptr_t scratch,
+               std::uintptr_t stream, std::uint64_t count, std::uint64_t step) const {
     check_process();
     const std::vector<void*> targets = targets_at(columns, maker_->columns().size());
     const nb::gil_scoped_release released;
-    maker_->make(epoch, batch, targets, memory_at(scratch), stream_at(stream));
+    maker_->make(epoch, first, targets, memory_at(scratch), stream_at(stream), count, step);
   }
 
  private:
@@ -110,11 +111,12 @@ class device_source {
   device_block queue(std::uint32_t epoch, std::uint64_t batch) {
     const device_pool& memory = pool();
     const std::vector<std::size_t> offsets = column_offsets(maker_->columns());
-    const device_block block = memory.take(std::max<std::size_t>(1, offsets.back()));
-    const device_block scratch = memory.take(std::max<std::size_t>(1, maker_->scratch_bytes()));
+    // One allocation for both: it costs more than the scratch memory, which the batch keeps.
+    const std::size_t columns_bytes = (offsets.back() + 255) / 256 * 256;
+    const device_block block = memory.take(std::max<std::size_t>(1, columns_bytes + maker_->scratch_bytes()));
     std::vector<void*> targets;
     for (std::size_t i = 0; i < maker_->columns().size(); ++i) targets.push_back(block.data() + offsets[i]);
-    maker_->make(epoch, batch, targets, scratch.data(), memory.stream());
+    maker_->make(epoch, batch, targets, block.data() + columns_bytes, memory.stream());
     block.finish_writing();
     return block;
   }
@@ -190,8 +192,8 @@ void bind_sources(nb::module_& module) {
       .def("make", &device_source::make, nb::arg("epoch"), nb::arg("batch"))
       .def("fill", &device_source::fill, nb::arg("epoch"), nb::arg("batch"), nb::arg("out").noconvert(),
            nb::arg("stream") = 0)
-      .def("fill_at", &device_source::fill_at, nb::arg("epoch"), nb::arg("batch"), nb::arg("columns"),
-           nb::arg("scratch"), nb::arg("stream"))
+      .def("fill_at", &device_source::fill_at, nb::arg("epoch"), nb::arg("first"), nb::arg("columns"),
+           nb::arg("scratch"), nb::arg("stream"), nb::arg("count") = 1, nb::arg("step") = 1)
       .def(
           "stream",
           [](std::shared_ptr<device_source> source, std::uint32_t epoch, std::uint64_t first, std::uint64_t step,

@@ -41,12 +41,13 @@ std::span<T> values_at(void* address, std::size_t count) {
   return {static_cast<T*>(address), count};
 }
 
-/// Queues a copy or conversion of a column. made: in the type that kernels make.
-void convert(const column& wanted, void* made, void* target, int device, device_stream stream) {
-  const std::size_t count = wanted.count();
+/// Queues a copy or conversion of a column of so many batches. made: in the type that kernels make.
+void convert(const column& wanted, void* made, void* target, int device, device_stream stream,
+             std::uint64_t batches = 1) {
+  const std::size_t count = wanted.count() * batches;
   if (made_type(wanted) == wanted.type) {
-    copy_async(values_at<const std::byte>(made, wanted.bytes()), values_at<std::byte>(target, wanted.bytes()), device,
-               stream);
+    const std::size_t bytes = wanted.bytes() * batches;
+    copy_async(values_at<const std::byte>(made, bytes), values_at<std::byte>(target, bytes), device, stream);
   } else if (wanted.type == column_type::float32) {
     convert_async(values_at<const std::int8_t>(made, count), values_at<float>(target, count), device, stream);
   } else if (wanted.name == "labels") {
@@ -56,19 +57,21 @@ void convert(const column& wanted, void* made, void* target, int device, device_
   }
 }
 
-item_column items_at(const column& wanted, void* address) {
+item_column items_at(const column& wanted, void* address, std::uint64_t batches = 1) {
   const item_type width = made_type(wanted) == column_type::uint16 ? item_type::uint16 : item_type::int32;
-  return item_column(address, width, wanted.count());
+  return item_column(address, width, wanted.count() * batches);
 }
 
-std::span<std::int8_t> valid_of(const std::vector<column>& columns, std::span<void* const> made) {
+std::span<std::int8_t> valid_of(const std::vector<column>& columns, std::span<void* const> made,
+                                std::uint64_t batches) {
   if (columns.size() <= 3) return {};
-  return values_at<std::int8_t>(made[3], columns[3].count());
+  return values_at<std::int8_t>(made[3], columns[3].count() * batches);
 }
 
-training_columns training_columns_at(const std::vector<column>& columns, std::span<void* const> made) {
-  return {values_at<std::int32_t>(made[0], columns[0].count()), items_at(columns[1], made[1]),
-          values_at<std::int8_t>(made[2], columns[2].count()), valid_of(columns, made)};
+training_columns training_columns_at(const std::vector<column>& columns, std::span<void* const> made,
+                                     std::uint64_t batches = 1) {
+  return {values_at<std::int32_t>(made[0], columns[0].count() * batches), items_at(columns[1], made[1], batches),
+          values_at<std::int8_t>(made[2], columns[2].count() * batches), valid_of(columns, made, batches)};
 }
 
 std::uint64_t part_of(const sampler& source, std::uint64_t world_size) {
@@ -85,19 +88,30 @@ class device_training_maker final : public device_maker {
         part_(part_of(source, world_size)),
         offset_(rank * part_) {}
 
-  void make(std::uint32_t epoch, std::uint64_t batch, std::span<void* const> targets, std::byte* scratch,
-            device_stream stream) const override {
-    const std::vector<void*> made = made_columns(targets, scratch);
+  /// Batches of all ranks lie one after the other, but for the first and the last of resample padding.
+  std::uint64_t run_length(std::uint64_t batch, std::uint64_t limit) const override {
+    const training_plan& plan = source_.plan();
+    if (part_ != plan.batch_size) return 1;
+    std::uint64_t length = 1;
+    while (length < limit &&
+           plan.first_position(batch + length) == plan.first_position(batch) + length * plan.batch_size) {
+      ++length;
+    }
+    return length;
+  }
+
+  void make_run(std::uint32_t epoch, std::uint64_t batch, std::uint64_t count, std::span<void* const> made, std::byte*,
+                device_stream stream) const override {
     const std::uint64_t first = source_.plan().first_position(batch) + offset_;
+    const std::uint64_t rows = count * part_;
     if (source_.plan().layout == batch_layout::pairwise) {
-      source_.fill_rows(epoch, first, part_,
-                        {values_at<std::int32_t>(made[0], part_), items_at(columns()[1], made[1]),
-                         items_at(columns()[2], made[2]), valid_of(columns(), made)},
+      source_.fill_rows(epoch, first, rows,
+                        {values_at<std::int32_t>(made[0], rows), items_at(columns()[1], made[1], count),
+                         items_at(columns()[2], made[2], count), valid_of(columns(), made, count)},
                         stream);
     } else {
-      source_.fill_points(epoch, first, part_, training_columns_at(columns(), made), stream);
+      source_.fill_points(epoch, first, rows, training_columns_at(columns(), made, count), stream);
     }
-    convert_columns(made, targets, stream);
   }
 
  private:
@@ -126,21 +140,16 @@ class device_evaluation_maker final : public device_maker {
         offset_(rank * rows_),
         workspace_bytes_(source_.evaluation_workspace_bytes()) {}
 
-  void make(std::uint32_t, std::uint64_t batch, std::span<void* const> targets, std::byte* scratch,
-            device_stream stream) const override {
-    // The workspace comes first: it must be aligned to the memory.
-    const std::vector<void*> made = made_columns(targets, scratch + padded_workspace());
+  void make_run(std::uint32_t, std::uint64_t batch, std::uint64_t, std::span<void* const> made, std::byte* workspace,
+                device_stream stream) const override {
     const std::size_t count = columns().front().count();
     source_.fill_evaluation_rows(batch * rows_per_batch_ + offset_, rows_,
                                  {values_at<std::int32_t>(made[0], count), items_at(columns()[1], made[1]),
                                   values_at<std::int8_t>(made[2], count)},
-                                 {scratch, workspace_bytes_}, stream);
-    convert_columns(made, targets, stream);
+                                 {workspace, workspace_bytes_}, stream);
   }
 
  private:
-  std::size_t padded_workspace() const { return (workspace_bytes_ + 255) / 256 * 256; }
-
   device_sampler source_;
   std::uint64_t rows_;
   std::uint64_t rows_per_batch_;
@@ -154,22 +163,35 @@ device_maker::device_maker(int device, std::uint64_t batch_count, std::vector<co
     : device_(device),
       batch_count_(batch_count),
       columns_(std::move(columns)),
-      scratch_bytes_((extra_bytes + 255) / 256 * 256 + block_bytes(made_columns_of(columns_, false))) {}
-
-std::vector<void*> device_maker::made_columns(std::span<void* const> targets, std::byte* scratch) const {
-  const std::vector<void*> converted = addresses_in(made_columns_of(columns_, false), scratch);
-  std::vector<void*> made(targets.begin(), targets.end());
+      extra_bytes_((extra_bytes + 255) / 256 * 256),
+      converted_bytes_(block_bytes(made_columns_of(columns_, false))),
+      converted_at_(columns_.size(), -1) {
+  const std::vector<std::size_t> offsets = column_offsets(made_columns_of(columns_, false));
   std::size_t next = 0;
   for (std::size_t i = 0; i < columns_.size(); ++i) {
-    if (made_type(columns_[i]) != columns_[i].type) made[i] = converted[next++];
+    if (made_type(columns_[i]) != columns_[i].type) converted_at_[i] = static_cast<std::ptrdiff_t>(offsets[next++]);
   }
-  return made;
 }
 
-void device_maker::convert_columns(std::span<void* const> made, std::span<void* const> targets,
-                                   device_stream stream) const {
-  for (std::size_t i = 0; i < columns_.size(); ++i) {
-    if (made[i] != targets[i]) convert(columns_[i], made[i], targets[i], device_, stream);
+void device_maker::make(std::uint32_t epoch, std::uint64_t first, std::span<void* const> targets, std::byte* scratch,
+                        device_stream stream, std::uint64_t count, std::uint64_t step) const {
+  std::vector<void*> wanted(targets.begin(), targets.end());
+  std::vector<void*> made(wanted.size());
+  for (std::uint64_t done = 0; done < count;) {
+    const std::uint64_t batch = first + done * step;
+    const std::uint64_t run = step == 1 ? run_length(batch, count - done) : 1;
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+      // The workspace comes first: it must be aligned to the memory. Later runs use the same scratch memory, in the
+      // order of the stream.
+      made[i] = converted_at_[i] < 0 ? wanted[i]
+                                     : scratch + extra_bytes_ + static_cast<std::uint64_t>(converted_at_[i]) * run;
+    }
+    make_run(epoch, batch, run, made, scratch, stream);
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+      if (converted_at_[i] >= 0) convert(columns_[i], made[i], wanted[i], device_, stream, run);
+      wanted[i] = static_cast<std::byte*>(wanted[i]) + columns_[i].bytes() * run;
+    }
+    done += run;
   }
 }
 
@@ -200,9 +222,14 @@ replay_maker::replay_maker(const sampler& source, const output_types& types, std
 std::size_t replay_maker::scratch_bytes() const { return block_bytes(whole_); }
 
 void replay_maker::make_next(std::span<void* const> targets, std::byte* scratch, device_stream stream) const {
-  const std::vector<void*> made = addresses_in(whole_, scratch);
+  std::vector<void*> made = addresses_in(whole_, scratch);
+  const bool is_whole = columns_.front().count() == whole_.front().count();
+  for (std::size_t i = 0; i < columns_.size(); ++i) {
+    if (is_whole && columns_[i].type == whole_[i].type) made[i] = targets[i];
+  }
   replay_.fill_next(training_columns_at(whole_, made), stream);
   for (std::size_t i = 0; i < columns_.size(); ++i) {
+    if (made[i] == targets[i]) continue;
     convert(columns_[i], static_cast<std::byte*>(made[i]) + first_ * bytes_of(whole_[i].type), targets[i], device_,
             stream);
   }

@@ -1,6 +1,7 @@
 // One rank's part of each batch, in the memory of a CUDA device and in the types that the caller wants.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -21,27 +22,31 @@ class device_maker {
   /// Batches in an epoch, the same for every rank.
   std::uint64_t batch_count() const { return batch_count_; }
   const std::vector<column>& columns() const { return columns_; }
-  /// Bytes of device memory that make() needs, aligned to 256; 0 if none.
-  std::size_t scratch_bytes() const { return scratch_bytes_; }
+  /// Bytes of device memory that make() needs for each batch, aligned to 256; 0 if none.
+  std::size_t scratch_bytes() const { return extra_bytes_ + converted_bytes_; }
 
-  /// Queues one batch. targets[i]: device memory for columns()[i], aligned to its type. scratch: not used by concurrent
-  /// work. Does not wait; may be captured in a CUDA graph. Throws option_error, backend_error.
-  virtual void make(std::uint32_t epoch, std::uint64_t batch, std::span<void* const> targets, std::byte* scratch,
-                    device_stream stream) const = 0;
+  /// Queues `count` batches: first, first + step, ... targets[i]: device memory for columns()[i], batch after batch,
+  /// aligned to its type. scratch: count * scratch_bytes(), not used by concurrent work. Does not wait; may be captured
+  /// in a CUDA graph. Throws option_error, backend_error.
+  void make(std::uint32_t epoch, std::uint64_t first, std::span<void* const> targets, std::byte* scratch,
+            device_stream stream, std::uint64_t count = 1, std::uint64_t step = 1) const;
 
  protected:
   device_maker(int device, std::uint64_t batch_count, std::vector<column> columns, std::size_t extra_bytes = 0);
 
-  /// Returns the targets where columns have the types that kernels make, and places in scratch for the others.
-  std::vector<void*> made_columns(std::span<void* const> targets, std::byte* scratch) const;
-  /// Queues the conversion of the others.
-  void convert_columns(std::span<void* const> made, std::span<void* const> targets, device_stream stream) const;
+  /// How many batches from this one on, at most `limit`, make_run() can make at once.
+  virtual std::uint64_t run_length(std::uint64_t, std::uint64_t) const { return 1; }
+  /// Queues `count` batches in a row. made: columns in the types that kernels make. workspace: of extra_bytes.
+  virtual void make_run(std::uint32_t epoch, std::uint64_t batch, std::uint64_t count, std::span<void* const> made,
+                        std::byte* workspace, device_stream stream) const = 0;
 
  private:
   int device_;
   std::uint64_t batch_count_;
   std::vector<column> columns_;
-  std::size_t scratch_bytes_;
+  std::size_t extra_bytes_;
+  std::size_t converted_bytes_;
+  std::vector<std::ptrdiff_t> converted_at_;  ///< of each column in scratch memory; -1: made where it is wanted
 };
 
 /// The same batches as make_training_maker.

@@ -10,19 +10,27 @@ import torch
 from negpipe import _native, errors
 
 
+# The handle of a device's current stream, without making a Stream object where PyTorch can.
+stream_handle = getattr(
+    torch._C, "_cuda_getCurrentRawStream", lambda index: torch.cuda.current_stream(index).cuda_stream
+)
+
+
 def _ids(values, device: torch.device, what: str) -> torch.Tensor:
     """int32 or int64, contiguous, on the device. Raises OptionError."""
+    if (
+        isinstance(values, torch.Tensor)
+        and (values.dtype == torch.int64 or values.dtype == torch.int32)
+        and values.device == device
+        and values.is_contiguous()
+    ):
+        return values
     tensor = torch.as_tensor(values, device=device).detach()
     if tensor.dtype in (torch.int32, torch.int64):
         return tensor.contiguous()
     if tensor.dtype.is_floating_point or tensor.dtype.is_complex or tensor.dtype == torch.bool:
         raise errors.OptionError(f"`{what}` is {tensor.dtype}; expected integers")
     return tensor.to(torch.int64).contiguous()
-
-
-def _is_number(value) -> bool:
-    """Whether a number lies in the memory of a CUDA device, where a kernel reads it."""
-    return isinstance(value, torch.Tensor) and value.is_cuda
 
 
 def _number(value, device: torch.device, what: str) -> torch.Tensor:
@@ -58,6 +66,14 @@ def _lookup(users: torch.Tensor, items: torch.Tensor) -> tuple[torch.Tensor, tor
     return users, items, shape, each
 
 
+def _array_at(tensor: torch.Tensor) -> tuple[int, int]:
+    return tensor.data_ptr(), tensor.numel()
+
+
+def _ids_at(tensor: torch.Tensor) -> tuple[int, int, bool]:
+    return tensor.data_ptr(), tensor.numel(), tensor.dtype == torch.int64
+
+
 class DeviceSampler:
     """Draws on one device, and looks up membership there."""
 
@@ -66,28 +82,29 @@ class DeviceSampler:
         self._num_items = num_items
         self._device = device
 
-    @property
-    def _stream(self) -> int:
-        return torch.cuda.current_stream(self._device).cuda_stream
-
     def sample(self, users, count: int, *, at, offset, distinct: bool, exclude) -> torch.Tensor:
         """The arguments of NegativeSampler.sample; users None means shared. at and offset: checked integers, or tensors
         of one int64 on this device."""
-        numbers = {}
+        more = {}
         for name, value in (("at", at), ("offset", offset)):
-            numbers["device_" + name if _is_number(value) else name] = (
-                _number(value, self._device, name) if _is_number(value) else value
-            )
+            if isinstance(value, int):
+                more[name] = value
+            else:
+                more["device_" + name] = _number(value, self._device, name).data_ptr()
         rows = None if users is None else self.ids(users, "users")
         shape = () if rows is None else tuple(rows.shape)
         out = torch.empty((*shape, count), dtype=torch.int32, device=self._device)
-        excluded = None
         if exclude is not None:
             excluded = _excluded_rows(self.ids(exclude, "exclude"), shape, self._num_items)
-        with torch.cuda.device(self._device):
-            self._native.sample(
-                rows, out, negatives=count, distinct=distinct, excluded=excluded, stream=self._stream, **numbers
-            )
+            more["excluded"] = _array_at(excluded)
+        self._native.sample(
+            None if rows is None else _ids_at(rows),
+            _array_at(out),
+            negatives=count,
+            distinct=distinct,
+            stream=stream_handle(self._device.index),
+            **more,
+        )
         return out
 
     def ids(self, values, what: str) -> torch.Tensor:
@@ -98,17 +115,17 @@ class DeviceSampler:
         """bool, in the shape to which both broadcast."""
         users, items, shape, each = _lookup(self.ids(users, "users"), self.ids(items, "items"))
         found = torch.empty(shape, dtype=torch.bool, device=self._device)
-        with torch.cuda.device(self._device):
-            self._native.contains(users, items, found.view(torch.uint8), each=each, stream=self._stream)
+        stream = stream_handle(self._device.index)
+        self._native.contains(_ids_at(users), _ids_at(items), _array_at(found), each=each, stream=stream)
         return found
 
     def log_q(self, users, items) -> torch.Tensor:
         """float32, in the shape to which both broadcast."""
         users, items, shape, each = _lookup(self.ids(users, "users"), self.ids(items, "items"))
         values = torch.empty(shape, dtype=torch.float32, device=self._device)
-        with torch.cuda.device(self._device):
-            self._native.log_q(users, items, values, each=each, stream=self._stream)
+        stream = stream_handle(self._device.index)
+        self._native.log_q(_ids_at(users), _ids_at(items), _array_at(values), each=each, stream=stream)
         return values
 
     def check(self) -> None:
-        self._native.check(stream=self._stream)
+        self._native.check(stream=stream_handle(self._device.index))

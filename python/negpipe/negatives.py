@@ -164,8 +164,15 @@ class NegativeSampler:
         torch = sys.modules.get("torch")
         if torch is None or self.device == "cpu":
             return None
-        given = next((value for value in values if isinstance(value, torch.Tensor) and value.is_cuda), None)
-        if given is None or not any(name == "cuda" and works for name, works, _ in _native.backends()):
+        for given in values:
+            if isinstance(given, torch.Tensor) and given.is_cuda:
+                break
+        else:
+            return None
+        made = self._on_devices.get(given.device.index)
+        if made is not None:
+            return made
+        if not any(name == "cuda" and works for name, works, _ in _native.backends()):
             return None
         from negpipe._torch_negatives import DeviceSampler
 

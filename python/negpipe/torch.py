@@ -14,17 +14,20 @@ batch_size=None; workers then share the batches of this rank.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
 import torch.utils.data
 
 from negpipe import _native, errors, eval_loader, loader, train_loader
+from negpipe._torch_negatives import stream_handle
 from negpipe.devices import local_rank, require_cuda
 from negpipe.loader import checked_epoch
 from negpipe.ranks import Ranks
 
 Batch = loader.Batch
+MAX_GROUP_BYTES = 64 << 20
 
 
 def _worker() -> tuple[int, int]:
@@ -58,29 +61,35 @@ class _Columns:
 
     def __init__(self, native, device: torch.device):
         self.device = device
-        self._columns = [(name, shape, getattr(torch, dtype)) for name, shape, dtype in native.columns]
+        self._columns = [(name, tuple(shape), getattr(torch, dtype)) for name, shape, dtype in native.columns]
         self._scratch_bytes = native.scratch_bytes
 
-    def new(self) -> tuple[torch.Tensor, ...]:
-        return tuple(torch.empty(shape, dtype=dtype, device=self.device) for _, shape, dtype in self._columns)
+    @property
+    def batch_bytes(self) -> int:
+        return sum(math.prod(shape) * torch.empty(0, dtype=dtype).element_size() for _, shape, dtype in self._columns)
 
-    def new_scratch(self) -> torch.Tensor:
-        return torch.empty(self._scratch_bytes, dtype=torch.uint8, device=self.device)
+    def new(self, *batches: int) -> list[torch.Tensor]:
+        """Columns of one batch, or of so many, with a first dimension for them."""
+        device = self.device
+        return [torch.empty(batches + shape, dtype=dtype, device=device) for _, shape, dtype in self._columns]
+
+    def new_scratch(self, batches: int = 1) -> torch.Tensor:
+        return torch.empty(self._scratch_bytes * batches, dtype=torch.uint8, device=self.device)
 
     def check(self, tensors) -> None:
         """Raises OptionError unless the tensors can be filled."""
         if len(tensors) != len(self._columns):
             raise errors.OptionError(f"`out`: {len(tensors)} tensors given; expected {len(self._columns)}")
         for tensor, (name, shape, dtype) in zip(tensors, self._columns):
-            found = tuple(tensor.shape), tensor.dtype, tensor.device
-            if found != (tuple(shape), dtype, self.device) or not tensor.is_contiguous():
+            found = tensor.shape, tensor.dtype, tensor.device
+            if found != (shape, dtype, self.device) or not tensor.is_contiguous():
                 raise errors.OptionError(
-                    f"`out`: {name} is {found[0]}, {found[1]}, on {found[2]}; expected {tuple(shape)}, {dtype}, on "
+                    f"`out`: {name} is {tuple(found[0])}, {found[1]}, on {found[2]}; expected {shape}, {dtype}, on "
                     f"{self.device}, contiguous"
                 )
 
     def stream(self) -> int:
-        return torch.cuda.current_stream(self.device).cuda_stream
+        return stream_handle(self.device.index)
 
 
 def _addresses(tensors) -> list[int]:
@@ -96,43 +105,68 @@ class _DeviceSource:
         self.names = native.names
         self.batch_count = native.batch_count
 
-    def _fill(self, epoch: int, number: int, out) -> None:
+    def _fill(self, epoch: int, first: int, out, count: int = 1, step: int = 1) -> None:
         # Scratch memory is kept until all work is queued: another thread of this stream could be given it before. After
         # that PyTorch gives it out in the order of the stream.
-        scratch = self._columns.new_scratch()
-        self._native.fill_at(epoch, number, _addresses(out), scratch.data_ptr(), self._columns.stream())
+        scratch = self._columns.new_scratch(count)
+        self._native.fill_at(
+            epoch, first, _addresses(out), scratch.data_ptr(), self._columns.stream(), count=count, step=step
+        )
 
     def make(self, epoch: int, number: int) -> tuple[torch.Tensor, ...]:
         made = self._columns.new()
         self._fill(epoch, number, made)
-        return made
+        return tuple(made)
+
+    def make_group(self, epoch: int, first: int, count: int, step: int) -> list[tuple[torch.Tensor, ...]]:
+        """Batches first, first + step, ..., each a part of common tensors: together they cost little more than one."""
+        if count == 1:
+            return [self.make(epoch, first)]
+        made = self._columns.new(count)
+        self._fill(epoch, first, made, count, step)
+        return list(zip(*(column.unbind(0) for column in made)))
 
     def fill(self, epoch: int, number: int, out) -> None:
         self._columns.check(out)
         self._fill(epoch, number, out)
 
     def stream(self, epoch: int, first: int, step: int, prefetch: int) -> _DeviceStream:
-        return _DeviceStream(self, epoch, first, step)
+        group = max(1, min(prefetch + 1, MAX_GROUP_BYTES // max(1, self._columns.batch_bytes)))
+        return _DeviceStream(self, epoch, range(first, self.batch_count, step), group)
+
+    def current_stream(self) -> int:
+        return self._columns.stream()
 
 
 class _DeviceStream:
-    """Batches of an epoch, queued when they are asked for: the device works while the caller goes on."""
+    """Batches of an epoch, queued in groups when they are asked for: the device works while the caller goes on."""
 
-    def __init__(self, source: _DeviceSource, epoch: int, first: int, step: int):
+    def __init__(self, source: _DeviceSource, epoch: int, numbers: range, group: int):
         self._source: _DeviceSource | None = source
         self._epoch = epoch
-        self._next = first
-        self._step = step
+        self._numbers = numbers  # that are not delivered
+        self._group = group
+        self._queued: list[tuple[torch.Tensor, ...]] = []  # the next one last
+        self._queued_to = 0
 
     def next(self) -> tuple[torch.Tensor, ...] | None:
-        if self._source is None or self._next >= self._source.batch_count:
+        numbers = self._numbers
+        if self._source is None or not numbers:
             return None
-        made = self._source.make(self._epoch, self._next)
-        self._next += self._step
-        return made
+        stream = self._source.current_stream()
+        # Tensors of another stream would not be awaited, so they are made again.
+        if not self._queued or stream != self._queued_to:
+            self._queued = self._source.make_group(
+                self._epoch, numbers[0], min(self._group, len(numbers)), numbers.step
+            )
+            self._queued.reverse()
+            self._queued_to = stream
+        self._numbers = numbers[1:]
+        return self._queued.pop()
 
     def close(self) -> None:
         self._source = None
+        self._queued.clear()
 
 
 class Replay:
@@ -193,8 +227,8 @@ class _OnTorch:
 class TrainLoader(_OnTorch, train_loader.TrainLoader, torch.utils.data.IterableDataset):
     """negpipe.TrainLoader with tensors: the same arguments, batches and state.
 
-    device: "auto", "cpu", "cuda", "cuda:1", a torch.device. On a CUDA device batches are made there; prefetch is not
-            needed and has no effect.
+    device: "auto", "cpu", "cuda", "cuda:1", a torch.device. On a CUDA device batches are made there, prefetch + 1 at
+            once (up to 64 MiB), and share their memory until all of them are dropped.
     """
 
     def __init__(self, dataset, batch_size: int = 65_536, *, device: Any = "auto", **options):

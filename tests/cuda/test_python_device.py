@@ -188,6 +188,40 @@ def test_memory_of_the_caller_is_filled_on_its_stream(data, cuda):
         source.fill_at(0, 0, host, tensors.scratch, tensors.stream.value)
 
 
+class Batches:
+    """A source of several batches at once, which lie one after the other in its columns."""
+
+    def __init__(self, source, count):
+        self.columns = [(name, (count, *shape), dtype) for name, shape, dtype in source.columns]
+        self.scratch_bytes = count * source.scratch_bytes
+
+
+@pytest.mark.parametrize("step", [1, 3])
+@pytest.mark.parametrize("ranks", [(0, 1), (1, 2)])
+@pytest.mark.parametrize("options", [
+    {},
+    {"padding": "mask", "user_dtype": "int64", "item_dtype": "uint16"},
+    {"layout": "pairwise", "padding": "drop", "item_dtype": "int64"},
+])
+def test_several_batches_are_filled_at_once(data, cuda, options, ranks, step):
+    loader = negpipe.TrainLoader(data, BATCH_SIZE, seed=42, rank=ranks[0], world_size=ranks[1], **options)
+    source = _native.training_device_source(loader._sampler, *ranks, 0, **loader._dtypes)
+    numbers = range(0, len(loader), step)  # with the first and the last, which resample padding swaps
+    tensors = Tensors(cuda, Batches(source, len(numbers)))
+    source.fill_at(1, 0, tensors.addresses, tensors.scratch, tensors.stream.value, count=len(numbers), step=step)
+    for batch, *found in zip(numbers, *tensors.arrays()):
+        assert_equal(found, loader.batch(1, batch))
+
+
+def test_rows_of_several_batches_are_filled_at_once(data, cuda):
+    loader = negpipe.EvalLoader(data, 6 * 4201, num_negatives=4200, mlperf=True, user_dtype="int64")
+    source = _native.evaluation_device_source(loader._sampler, 0, 1, 0, **loader._dtypes)
+    tensors = Tensors(cuda, Batches(source, len(loader)))
+    source.fill_at(0, 0, tensors.addresses, tensors.scratch, tensors.stream.value, count=len(loader))
+    for batch, *found in zip(range(len(loader)), *tensors.arrays()):
+        assert_equal(found, loader[batch])
+
+
 def test_arrays_of_the_caller_are_filled(data):
     cpu, device = pair_of(lambda **options: negpipe.TrainLoader(data, BATCH_SIZE, seed=2, **options))
     out = device[0]
@@ -202,10 +236,11 @@ def test_arrays_of_the_caller_are_filled(data):
 
 
 @pytest.mark.parametrize("types", [{}, {"user_dtype": "int64", "item_dtype": "uint16", "label_dtype": "int8"}])
-def test_a_replay_makes_one_batch_after_the_other(data, cuda, types):
-    loader = negpipe.TrainLoader(data, BATCH_SIZE, seed=42, rank=1, world_size=2, **types)
+@pytest.mark.parametrize("ranks", [(0, 1), (1, 2)])
+def test_a_replay_makes_one_batch_after_the_other(data, cuda, ranks, types):
+    loader = negpipe.TrainLoader(data, BATCH_SIZE, seed=42, rank=ranks[0], world_size=ranks[1], **types)
     last = len(loader) - 1
-    replay = _native.replay(loader._sampler, 1, 2, 0, **loader._dtypes, epoch=4, batch=last)
+    replay = _native.replay(loader._sampler, *ranks, 0, **loader._dtypes, epoch=4, batch=last)
     tensors = Tensors(cuda, replay)
     stream = tensors.stream.value
     for epoch, batch in [(4, last), (5, 0), (5, 1)]:

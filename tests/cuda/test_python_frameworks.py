@@ -131,6 +131,19 @@ def test_tensors_are_filled_on_the_current_stream(torch, data):
     assert_equal(way, [filled], [cpu.batch(1, 3)])
 
 
+def test_an_epoch_goes_on_on_another_stream(torch, data):
+    way, side = TorchLoaders(torch), torch.cuda.Stream()
+    device, cpu = both(way, "TrainLoader", data, BATCH_SIZE, seed=1, prefetch=5)
+    iterator = device.epoch(0)
+    torch.cuda._sleep(SLOW_CYCLES)
+    found = [next(iterator)]
+    with torch.cuda.stream(side):  # the batches that were queued to the first stream are not awaited here
+        read = [tuple(column.clone() for column in next(iterator)) for _ in range(2)]
+    side.synchronize()
+    found += [*read, *iterator]
+    assert_equal(way, found, cpu.epoch(0))
+
+
 def test_exported_batches_are_awaited_on_the_stream_that_reads_them(torch, data):
     way, side = TorchByDLPack(torch), torch.cuda.Stream()
     device, cpu = both(way, "TrainLoader", data, BATCH_SIZE, seed=1)

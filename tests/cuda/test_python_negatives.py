@@ -1,6 +1,6 @@
 """_native.DeviceNegatives, what NegativeSampler uses for tensors on a CUDA device: the bytes of the CPU.
 
-PyTorch's tensors are stood in for by memory of the CUDA runtime that the extension module uses, exported by DLPack.
+PyTorch's tensors are stood in for by memory of the CUDA runtime that the extension module uses.
 """
 
 import ctypes
@@ -11,27 +11,6 @@ from frameworks import cuda as cuda, data as data
 
 import negpipe
 from negpipe import _native, errors
-
-CUDA_DEVICE = 2  # DLPack's kDLCUDA
-
-
-class _Tensor(ctypes.Structure):
-    """DLManagedTensor of dlpack.h, version 0."""
-
-    _fields_ = [
-        ("data", ctypes.c_void_p),
-        ("device_type", ctypes.c_int32),
-        ("device_id", ctypes.c_int32),
-        ("ndim", ctypes.c_int32),
-        ("code", ctypes.c_uint8),
-        ("bits", ctypes.c_uint8),
-        ("lanes", ctypes.c_uint16),
-        ("shape", ctypes.POINTER(ctypes.c_int64)),
-        ("strides", ctypes.POINTER(ctypes.c_int64)),
-        ("byte_offset", ctypes.c_uint64),
-        ("context", ctypes.c_void_p),
-        ("deleter", ctypes.c_void_p),
-    ]
 
 
 def check(status):
@@ -63,20 +42,18 @@ class DeviceArray:
         self._array[...] = array
         self._copy(self._memory, self._array.ctypes.data_as(ctypes.c_void_p), 1)
 
-    def __dlpack_device__(self):
-        return CUDA_DEVICE, 0
+    @property
+    def address(self):
+        return self._memory.value
 
-    def __dlpack__(self, **_):
-        array = self._array
-        self._shape = (ctypes.c_int64 * array.ndim)(*array.shape)
-        code = {"i": 0, "u": 1, "f": 2}[array.dtype.kind]
-        self._tensor = _Tensor(
-            self._memory, CUDA_DEVICE, 0, array.ndim, code, 8 * array.itemsize, 1, self._shape, None, 0, None, None
-        )
-        new_capsule = ctypes.pythonapi.PyCapsule_New
-        new_capsule.restype = ctypes.py_object
-        new_capsule.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
-        return new_capsule(ctypes.addressof(self._tensor), b"dltensor", None)
+    @property
+    def array(self):
+        """(address, number of values)"""
+        return self.address, self._array.size
+
+    @property
+    def ids(self):
+        return *self.array, self._array.dtype == np.int64
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +81,8 @@ def test_draws_in_device_memory_are_those_of_the_cpu(cuda, data, stream, dtype, 
         given, out = DeviceArray(cuda, users.astype(dtype)), DeviceArray(cuda, np.zeros_like(wanted))
         excluded = DeviceArray(cuda, exclude.astype(np.int32)) if "exclude" in options else None
         native.sample(
-            given, out, negatives=5, at=8, offset=3, distinct="distinct" in options, excluded=excluded, stream=stream
+            given.ids, out.array, negatives=5, at=8, offset=3, distinct="distinct" in options,
+            excluded=excluded and excluded.array, stream=stream
         )
         native.check(stream)
         assert np.array_equal(out.numpy(), wanted), options
@@ -117,11 +95,12 @@ def test_numbers_on_the_device_are_added_to_those_of_the_call(cuda, data, stream
     for step in (0, 5):
         at.set(step)
         offset.set(2 * step)
-        native.sample(None, out, negatives=6, at=1, device_at=at, device_offset=offset, stream=stream)
+        native.sample(None, out.array, negatives=6, at=1, device_at=at.address, device_offset=offset.address,
+                      stream=stream)
         native.check(stream)
         assert np.array_equal(out.numpy(), sampler.sample(None, 6, at=1 + step, offset=2 * step, shared=True))
     with pytest.raises(errors.OptionError, match="at"):
-        native.sample(None, out, negatives=6, device_at=DeviceArray(cuda, [1, 2]), stream=stream)
+        native.sample(None, out.array, negatives=6, device_at=np.zeros(1, np.int64).ctypes.data, stream=stream)
 
 
 def test_membership_in_device_memory_is_that_of_the_cpu(cuda, data, stream):
@@ -131,7 +110,8 @@ def test_membership_in_device_memory_is_that_of_the_cpu(cuda, data, stream):
     wanted = sampler.contains(users[:, None], items)
     for each, given in ((True, items), (False, np.broadcast_to(items, wanted.shape))):
         found = DeviceArray(cuda, np.full(wanted.shape, 7, np.uint8))
-        native.contains(DeviceArray(cuda, users), DeviceArray(cuda, given), found, each=each, stream=stream)
+        rows, columns = DeviceArray(cuda, users), DeviceArray(cuda, given)
+        native.contains(rows.ids, columns.ids, found.array, each=each, stream=stream)
         native.check(stream)
         assert np.array_equal(found.numpy(), wanted)
 
@@ -144,7 +124,8 @@ def test_log_q_in_device_memory_is_that_of_the_cpu(cuda, data, stream, distribut
     wanted = sampler.log_q(users[:, None], items)
     for each, given in ((True, items), (False, np.broadcast_to(items, wanted.shape))):
         values = DeviceArray(cuda, np.full(wanted.shape, 7, np.float32))
-        native.log_q(DeviceArray(cuda, users), DeviceArray(cuda, given), values, each=each, stream=stream)
+        rows, columns = DeviceArray(cuda, users), DeviceArray(cuda, given)
+        native.log_q(rows.ids, columns.ids, values.array, each=each, stream=stream)
         native.check(stream)
         assert values.numpy().tobytes() == wanted.tobytes()
 
@@ -153,28 +134,28 @@ def test_errors_of_kernels_are_raised_by_check_and_by_the_next_call(cuda, data, 
     native = on_device(negpipe.NegativeSampler(data))
     out = DeviceArray(cuda, np.zeros(4, np.int32))
     unknown = DeviceArray(cuda, [0, 50])
-    native.sample(unknown, out, negatives=2, stream=stream)
+    native.sample(unknown.ids, out.array, negatives=2, stream=stream)
     with pytest.raises(errors.OutOfRangeError, match="index 1"):
         native.check(stream)
-    native.sample(unknown, out, negatives=2, stream=stream)
+    native.sample(unknown.ids, out.array, negatives=2, stream=stream)
     check(cuda.cudaStreamSynchronize(ctypes.c_void_p(stream)))
     with pytest.raises(errors.OutOfRangeError, match="index 1"):
-        native.sample(None, out, negatives=4, stream=stream)
-    native.sample(None, DeviceArray(cuda, np.zeros(301, np.int32)), negatives=301, distinct=True, stream=stream)
+        native.sample(None, out.array, negatives=4, stream=stream)
+    many = DeviceArray(cuda, np.zeros(301, np.int32))
+    native.sample(None, many.array, negatives=301, distinct=True, stream=stream)
     with pytest.raises(errors.InfeasibleError, match="too few items"):
         native.check(stream)
     native.check(stream)
 
 
-def test_arrays_of_other_types_and_places_are_refused(cuda, data, stream):
+def test_arrays_elsewhere_and_of_other_sizes_are_refused(cuda, data, stream):
     native = on_device(negpipe.NegativeSampler(data))
-    users, out = DeviceArray(cuda, [0, 1]), DeviceArray(cuda, np.zeros(4, np.int32))
-    for wrong in (np.array([0, 1]), DeviceArray(cuda, [0.0, 1.0]), DeviceArray(cuda, np.zeros(2, np.int16))):
-        with pytest.raises(TypeError):
-            native.sample(wrong, out, negatives=2, stream=stream)
-    with pytest.raises(TypeError):
-        native.sample(users, DeviceArray(cuda, np.zeros(4, np.int64)), negatives=2, stream=stream)
+    users, out, host = DeviceArray(cuda, [0, 1]), DeviceArray(cuda, np.zeros(4, np.int32)), np.zeros(4, np.int64)
+    with pytest.raises(errors.OptionError, match="host memory"):
+        native.sample((host.ctypes.data, 2, True), out.array, negatives=2, stream=stream)
+    with pytest.raises(errors.OptionError, match="host memory"):
+        native.sample(users.ids, (host.ctypes.data, 4), negatives=2, stream=stream)
     with pytest.raises(errors.OptionError, match="out"):
-        native.sample(users, out, negatives=3, stream=stream)
+        native.sample(users.ids, out.array, negatives=3, stream=stream)
     with pytest.raises(errors.OptionError, match="device"):
         _native.device_negatives(negpipe.NegativeSampler(data)._native, bitset_budget=0, device=99)
