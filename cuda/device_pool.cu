@@ -90,10 +90,12 @@ void device_block::finish_writing() const {
 
 void device_block::lend_to(device_stream reader) const {
   if (reader == data_->pool->writes.get()) return;
+  const std::lock_guard lock(data_->mutex);
+  // The other columns of the batch may have been lent to it.
+  if (std::ranges::find(data_->readers, reader) != data_->readers.end()) return;
   const cuda::device_guard current(data_->pool->device);
   NEGPIPE_CUDA_CHECK(cudaStreamWaitEvent(reader, data_->written.get(), 0));
-  const std::lock_guard lock(data_->mutex);
-  if (std::ranges::find(data_->readers, reader) == data_->readers.end()) data_->readers.push_back(reader);
+  data_->readers.push_back(reader);
 }
 
 void device_block::lend_to_all() const { data_->lent_to_all = true; }
