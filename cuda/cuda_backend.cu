@@ -2,7 +2,6 @@
 #include "cuda_backend.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <charconv>
 #include <future>
 #include <mutex>
@@ -26,15 +25,13 @@ namespace negpipe {
 namespace cuda {
 namespace {
 
-std::atomic<bool> short_fetches = false;  // see prefer_short_device_fetches
-
 class cuda_backend final : public backend {
  public:
   cuda_backend(const std::vector<int>& devices, const positives_index& index, const cuda_backend_options& options,
                const std::vector<dataset_weights>& weights)
       : index_(index), counts_(dataset_counts::of(index.source())), options_(options), busy_(devices.size()) {
     for (const int device : devices) {
-      parts_.push_back(std::make_unique<device_part>(device, index, weights, options, short_fetches));
+      parts_.push_back(std::make_unique<device_part>(device, index, weights, options));
     }
   }
 
@@ -229,8 +226,6 @@ std::unique_ptr<backend> make_cuda_backend(std::string_view device, const positi
   }
   return cuda::make_backend_on(cuda::devices_named(device, count), index, {}, weights);
 }
-
-void prefer_short_device_fetches() { cuda::short_fetches = true; }
 
 memory_location memory_location_of(const void* pointer) {
   cudaPointerAttributes found{};

@@ -48,10 +48,6 @@ __global__ void set_filter(core::csr_view csr, std::uint64_t positive_count, std
   }
 }
 
-std::uint64_t filter_bytes(std::uint64_t positive_count) {
-  return core::bloom_filter_view::words_for(positive_count) * sizeof(std::uint32_t);
-}
-
 unsigned grid_over(std::uint64_t count) { return grid_for(core::ceil_div(count, default_block_size)); }
 
 std::uint64_t free_memory_bytes() {
@@ -70,6 +66,13 @@ std::uint64_t cache_bytes() {
 }
 
 }  // namespace
+
+std::uint32_t filter_words(std::uint64_t positive_count, std::uint64_t cache_bytes) {
+  const auto fits_half = [&](std::uint64_t words) { return words * sizeof(std::uint32_t) <= cache_bytes / 2; };
+  const std::uint32_t words = core::bloom_filter_view::words_for(positive_count);
+  const std::uint32_t fewer = core::bloom_filter_view::words_for(core::ceil_div(positive_count, 2));
+  return fits_half(fewer) && !fits_half(words) ? fewer : words;
+}
 
 membership_form choose_form(const form_choice& sizes) {
   const bool fits = sizes.bitset_bytes <= std::min(sizes.bitset_budget_bytes, addressable_bitset_bytes);
@@ -113,9 +116,9 @@ device_dataset device_dataset::build_async(device_rows rows, std::int32_t item_c
 
   const std::uint64_t bits_bytes = bitset_bytes(view.user_count, item_count);
   const std::uint64_t budget_bytes = std::min(bitset_budget_bytes, free_memory_bytes() / 4);
-  view.form = form != membership_form::automatic
-                  ? form
-                  : choose_form({bits_bytes, filter_bytes(view.positive_count), budget_bytes, cache_bytes()});
+  const std::uint64_t filter_bytes = filter_words(view.positive_count, cache_bytes()) * sizeof(std::uint32_t);
+  view.form = form != membership_form::automatic ? form
+                                                 : choose_form({bits_bytes, filter_bytes, budget_bytes, cache_bytes()});
   const bool may_have_bitset = bits_bytes <= std::min(budget_bytes, addressable_bitset_bytes);
   if (view.form == membership_form::bitset || (view.form == membership_form::bloom_filter && may_have_bitset)) {
     out.build_bitset(memory, stream);
@@ -143,7 +146,7 @@ void device_dataset::build_bitset(device_memory& memory, cudaStream_t stream) {
 }
 
 void device_dataset::build_filter(device_memory& memory, cudaStream_t stream) {
-  const std::uint32_t words = core::bloom_filter_view::words_for(view_.positive_count);
+  const std::uint32_t words = filter_words(view_.positive_count, cache_bytes());
   filter_words_ = device_buffer<std::uint32_t>(words, memory, stream);
   view_.filter = {filter_words_.data(), words};
   NEGPIPE_CUDA_CHECK(cudaMemsetAsync(filter_words_.data(), 0, filter_words_.size_bytes(), stream));

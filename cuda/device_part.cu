@@ -7,17 +7,10 @@
 
 namespace negpipe::cuda {
 
-namespace {
-
-constexpr std::size_t short_fetch_bytes = 32;
-
-}  // namespace
-
 device_part::device_part(int device, const positives_index& index, const std::vector<dataset_weights>& weights,
-                         const cuda_backend_options& options, bool short_fetches)
+                         const cuda_backend_options& options)
     : device_(device), buffer_bytes_(options.buffer_bytes) {
   const device_guard current(device);
-  if (short_fetches) ignore(cudaDeviceSetLimit(cudaLimitMaxL2FetchGranularity, short_fetch_bytes));
   memory_ = make_pool_memory();
   setup_ = std::make_unique<stream>();
   for (const dataset_weights& given : weights) {

@@ -22,10 +22,9 @@ namespace negpipe::cuda {
 /// Immutable but for the idle double buffers. Thread-safe.
 class device_part {
  public:
-  /// Uploads the dataset and the weights and waits for them. short_fetches: see prefer_short_device_fetches. Throws
-  /// backend_error, device_memory_error.
+  /// Uploads the dataset and the weights and waits for them. Throws backend_error, device_memory_error.
   device_part(int device, const positives_index& index, const std::vector<dataset_weights>& weights,
-              const cuda_backend_options& options, bool short_fetches);
+              const cuda_backend_options& options);
   ~device_part();
   device_part(const device_part&) = delete;
   device_part& operator=(const device_part&) = delete;

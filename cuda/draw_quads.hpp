@@ -7,7 +7,6 @@
 #include <cstdint>
 
 #include "bits.hpp"
-#include "cache_control.hpp"
 #include "curand_source.hpp"
 #include "device_dataset.hpp"
 #include "first_candidates.hpp"
@@ -97,10 +96,9 @@ struct draw_job {
       const auto half = [](int a, int b) {
         return join_halves(static_cast<std::uint32_t>(a), static_cast<std::uint32_t>(b));
       };
-      store_streaming(static_cast<uint2*>(target.items) + value / 4,
-                      make_uint2(half(item.x, item.y), half(item.z, item.w)));
+      static_cast<uint2*>(target.items)[value / 4] = make_uint2(half(item.x, item.y), half(item.z, item.w));
     } else {
-      store_streaming(static_cast<int4*>(target.items) + value / 4, item);
+      static_cast<int4*>(target.items)[value / 4] = item;
     }
   }
 };

@@ -3,7 +3,6 @@
 #include <type_traits>
 
 #include "bits.hpp"
-#include "cache_control.hpp"
 #include "fill_job.hpp"
 #include "neighbours.hpp"
 #include "nvtx.hpp"
@@ -87,10 +86,9 @@ template <typename Position>
 __device__ void store_users_and_labels(const core::training_pointers& columns, store_width stores, Position quad,
                                        const neighbours& made) {
   if (stores != store_width::single) {
-    store_streaming(reinterpret_cast<int4*>(columns.users) + quad,
-                    make_int4(made.user[0], made.user[1], made.user[2], made.user[3]));
-    store_streaming(reinterpret_cast<std::uint32_t*>(columns.labels) + quad, made.labels);
-    if (columns.valid != nullptr) store_streaming(reinterpret_cast<std::uint32_t*>(columns.valid) + quad, 0x01010101U);
+    reinterpret_cast<int4*>(columns.users)[quad] = make_int4(made.user[0], made.user[1], made.user[2], made.user[3]);
+    reinterpret_cast<std::uint32_t*>(columns.labels)[quad] = made.labels;
+    if (columns.valid != nullptr) reinterpret_cast<std::uint32_t*>(columns.valid)[quad] = 0x01010101U;
     return;
   }
   NEGPIPE_UNROLL
@@ -106,10 +104,9 @@ __device__ void store_items(const core::training_pointers& columns, store_width 
                             const item_quad<Layout>& items) {
   if (stores == items.stored_as) {
     using stored_type = typename item_quad<Layout>::stored_type;
-    store_streaming(static_cast<stored_type*>(columns.items) + quad, __builtin_bit_cast(stored_type, items));
+    static_cast<stored_type*>(columns.items)[quad] = __builtin_bit_cast(stored_type, items);
   } else if (stores == store_width::quads_of_int32) {
-    store_streaming(static_cast<int4*>(columns.items) + quad,
-                    make_int4(items.item[0], items.item[1], items.item[2], items.item[3]));
+    static_cast<int4*>(columns.items)[quad] = make_int4(items.item[0], items.item[1], items.item[2], items.item[3]);
   } else {
     NEGPIPE_UNROLL
     for (std::uint32_t j = 0; j < 4; ++j) store_item(columns, 4 * quad + j, items.item[j]);

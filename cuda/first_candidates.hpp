@@ -4,7 +4,6 @@
 #include <cstdint>
 
 #include "bits.hpp"
-#include "cache_control.hpp"
 #include "negpipe/core/bounded.hpp"
 #include "negpipe/core/hd.hpp"
 #include "negpipe/core/philox.hpp"
@@ -42,7 +41,7 @@ struct first_candidates<core::bounded32> {
   std::uint32_t least_ = ~0U;
 };
 
-/// Returns columns[index] if skip is 0; else zeros without a read. Uses a predicate, as load_if_negative.
+/// Returns columns[index] if skip is 0; else zeros without a read. Uses a predicate, as word_if_negative.
 NEGPIPE_HD inline core::alias_column column_unless(std::uint32_t skip, const core::alias_column* columns,
                                                    std::uint32_t index) {
 #if defined(__CUDA_ARCH__)

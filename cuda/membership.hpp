@@ -2,7 +2,8 @@
 // confirms() checks a positive answer; contains() is exact. All forms give the same bytes.
 #pragma once
 
-#include "cache_control.hpp"
+#include <cstdint>
+
 #include "negpipe/core/bitset.hpp"
 #include "negpipe/core/bloom_filter.hpp"
 #include "negpipe/core/csr.hpp"
@@ -32,10 +33,16 @@ constexpr const char* name_of(membership_form form) {
   return "unknown";
 }
 
-/// Returns words[index] if the label is 0; else 0 without a read.
+/// Returns words[index] if the label is 0; else 0 without a read. Uses a predicate: nvcc would emit a branch that most
+/// lanes of a warp take.
 NEGPIPE_HD inline std::uint32_t word_if_negative(std::uint32_t label, const std::uint32_t* words, std::uint32_t index) {
 #if defined(__CUDA_ARCH__)
-  return load_if_negative(label, words, index);
+  std::uint32_t word = 0;
+  asm("{ .reg .pred p; .reg .u64 address; setp.eq.u32 p, %3, 0; mad.wide.u32 address, %1, 4, %2; mov.u32 %0, 0; "
+      "@p ld.global.nc.u32 %0, [address]; }"
+      : "=&r"(word)
+      : "r"(index), "l"(__cvta_generic_to_global(words)), "r"(label));
+  return word;
 #else
   return label == 0 ? words[index] : 0;
 #endif

@@ -1,11 +1,9 @@
 // Measures the CUDA backend and the ceilings of this machine's card.
 //
-//   cuda_bench --out FILE [--small] [--points | --draws]
+//   cuda_bench --out FILE [--small] [--draws]
 //
 //   FILE: JSON, complete after each shape
 //   --small: tiny shapes and few runs, to test the program
-//   --points: only large batches of MovieLens-20M's shape, fetching 64 and 32 bytes: compares builds with other cache
-//   hints
 //   --draws: only the draws (draws.hpp) of MovieLens' shapes
 //
 // The first batch of each measurement is compared with core, and the first and last evaluation rows with the CPU
@@ -23,7 +21,6 @@
 #include <thread>
 #include <vector>
 
-#include "cache_control.hpp"
 #include "ceilings.hpp"
 #include "checked_batch.hpp"
 #include "cuda_backend.hpp"
@@ -232,28 +229,6 @@ json time_shape(const context& on, const std::string& name, const dataset& sourc
           {"way_out", way_out}};
 }
 
-// Times large batches with both sizes of fetches from memory. Restores the device's own size.
-json time_fetch_sizes(const context& on) {
-  const dataset source = on.small ? synthesize({.users = 300, .items = 2500, .interactions = 30'000})
-                                  : synthesize(synth_shape("ml-20m"));
-  const positives_index index(source, bitset_budget_bytes);
-  const training_plan plan =
-      plan_training(source, {1, 4, 1, on.small ? 16'384ULL : 1'048'576ULL, padding_policy::drop});
-  std::size_t own_bytes = 0;
-  NEGPIPE_CUDA_CHECK(cudaDeviceGetLimit(&own_bytes, cudaLimitMaxL2FetchGranularity));
-  json points = json::array();
-  for (const membership_form form : {membership_form::bloom_filter, membership_form::bitset}) {
-    const auto data = cuda::device_dataset::upload_async(source, bitset_budget_bytes, form, on.memory, on.stream);
-    for (const std::size_t fetch_bytes : {64U, 32U}) {
-      NEGPIPE_CUDA_CHECK(cudaDeviceSetLimit(cudaLimitMaxL2FetchGranularity, fetch_bytes));
-      points.push_back(time_points(on, index, data, plan));
-      points.back()["fetch_bytes"] = fetch_bytes;
-    }
-    NEGPIPE_CUDA_CHECK(cudaDeviceSetLimit(cudaLimitMaxL2FetchGranularity, own_bytes));
-  }
-  return {{"stream_stores", cuda::stream_stores}, {"keep_membership", cuda::keep_membership}, {"points", points}};
-}
-
 struct named_shape {
   std::string name;
   std::function<dataset()> make;
@@ -314,16 +289,14 @@ void save(const json& result, const std::string& path) {
   std::filesystem::rename(temporary, path);
 }
 
-enum class selection : std::uint8_t { everything, points, draws };
-
-// Adds the parts of a shape that are selected to the result, and saves it after each.
-void measure_shape(const context& on, const named_shape& shape, selection parts, json& result,
+// Adds the figures of a shape, or only its draws, to the result, and saves it after each part.
+void measure_shape(const context& on, const named_shape& shape, bool only_draws, json& result,
                    const std::string& path) {
   std::fprintf(stderr, "%s\n", shape.name.c_str());
   const dataset source = shape.make();
   const positives_index index(source, bitset_budget_bytes);
   json measured{{"shape", shape.name}};
-  if (parts != selection::draws) measured = time_shape(on, shape.name, source, index);
+  if (!only_draws) measured = time_shape(on, shape.name, source, index);
   result["shapes"].push_back(measured);
   save(result, path);
   if (!shape.has_draws) return;
@@ -333,7 +306,7 @@ void measure_shape(const context& on, const named_shape& shape, selection parts,
 }
 
 // Writes the results to a file after each shape. Returns false if a shape failed.
-bool run(bool small, selection parts, const std::string& path) {
+bool run(bool small, bool only_draws, const std::string& path) {
   const auto memory = cuda::make_pool_memory();
   const cuda::stream stream;
   cudaDeviceProp properties{};
@@ -341,20 +314,18 @@ bool run(bool small, selection parts, const std::string& path) {
   const std::uint64_t large_bytes = small ? 1ULL << 20 : 1ULL << 30;
   context on{small, *memory, stream.get(), properties.l2CacheSize, 0, 0};
   json result{{"device", describe(properties)}};
-  if (parts != selection::draws) {
+  if (!only_draws) {
     on.instructions_per_second = instructions_per_second(on.warm(), small ? 16 : 2048, *memory, stream.get());
     on.copy_bytes_per_second = copy_bytes_per_second(on.warm(), *memory, stream.get(), large_bytes);
     result["ceilings"] = measure_ceilings(on, large_bytes);
-    result["cache_control"] = time_fetch_sizes(on);
   }
   result["shapes"] = json::array();
   result["failures"] = json::array();
   save(result, path);
-  if (parts == selection::points) return true;
   for (const named_shape& shape : shapes_of(small)) {
-    if (parts == selection::draws && !shape.has_draws) continue;
+    if (only_draws && !shape.has_draws) continue;
     try {
-      measure_shape(on, shape, parts, result, path);
+      measure_shape(on, shape, only_draws, result, path);
     } catch (const std::exception& failure) {
       std::fprintf(stderr, "%s: %s\n", shape.name.c_str(), failure.what());
       result["failures"].push_back(shape.name + ": " + failure.what());
@@ -369,17 +340,15 @@ bool run(bool small, selection parts, const std::string& path) {
 
 int main(int argc, char** argv) {
   bool small = false;
-  auto parts = negpipe::bench::selection::everything;
+  bool only_draws = false;
   std::string path;
   bool is_understood = true;
   for (int i = 1; i < argc; ++i) {
     const std::string argument = argv[i];
     if (argument == "--small") {
       small = true;
-    } else if (argument == "--points") {
-      parts = negpipe::bench::selection::points;
     } else if (argument == "--draws") {
-      parts = negpipe::bench::selection::draws;
+      only_draws = true;
     } else if (argument == "--out" && i + 1 < argc) {
       path = argv[++i];
     } else {
@@ -387,11 +356,11 @@ int main(int argc, char** argv) {
     }
   }
   if (!is_understood || path.empty()) {
-    std::fprintf(stderr, "usage: cuda_bench --out FILE [--small] [--points | --draws]\n");
+    std::fprintf(stderr, "usage: cuda_bench --out FILE [--small] [--draws]\n");
     return 2;
   }
   try {
-    return negpipe::bench::run(small, parts, path) ? 0 : 1;
+    return negpipe::bench::run(small, only_draws, path) ? 0 : 1;
   } catch (const std::exception& failure) {
     std::fprintf(stderr, "cuda_bench: %s\n", failure.what());
     return 1;

@@ -16,8 +16,6 @@ std::unique_ptr<backend> make_cuda_backend(std::string_view, const positives_ind
   throw backend_error("the device cuda is not available: " + cuda_status().reason);
 }
 
-void prefer_short_device_fetches() {}
-
 memory_location memory_location_of(const void*) { return {}; }
 
 }  // namespace negpipe

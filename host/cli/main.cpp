@@ -59,7 +59,6 @@ int run(CLI::App& app, int argc, char** argv) {
 
 int main(int argc, char** argv) {
   negpipe::cli::open_standard_descriptors();
-  negpipe::prefer_short_device_fetches();
   negpipe::cli::end_on_bus_error();
   CLI::App app("negpipe makes exact, reproducible training and evaluation data for recommenders.", "negpipe");
   app.set_version_flag("--version", std::string("negpipe ") + negpipe::library_version);

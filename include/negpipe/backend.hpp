@@ -84,9 +84,4 @@ std::vector<backend_status> list_backends();
 std::unique_ptr<backend> make_backend(std::string_view device, const positives_index& index, unsigned threads = 0,
                                       const std::vector<dataset_weights>& weights = {});
 
-/// For programs that own their process: on CUDA devices of backends made later, a random read fetches 32 bytes from
-/// memory, not 64 (cudaLimitMaxL2FetchGranularity, a hint for all work of this process). Does not change results.
-/// Thread-safe.
-void prefer_short_device_fetches();
-
 }  // namespace negpipe

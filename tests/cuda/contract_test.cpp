@@ -178,25 +178,6 @@ TEST(cuda_contract, fills_page_locked_columns_in_several_pieces) {
   EXPECT_EQ(std::memcmp(items.get(), wanted.columns().items.data(), count * 4), 0);
 }
 
-TEST(cuda_process, limits_the_fetches_of_devices_only_on_request) {
-  const backend_status status = cuda_status();
-  if (!status.available) GTEST_SKIP() << status.reason;
-  const positives_index index = positives_index::deferred(dataset_with_positives(100));
-  const auto fetch_bytes = [] {
-    std::size_t bytes = 0;
-    NEGPIPE_CUDA_CHECK(cudaDeviceGetLimit(&bytes, cudaLimitMaxL2FetchGranularity));
-    return bytes;
-  };
-  const std::size_t own_bytes = fetch_bytes();
-  ASSERT_NE(own_bytes, 32U);
-  make_backend("cuda", index, 1);
-  EXPECT_EQ(fetch_bytes(), own_bytes);
-  prefer_short_device_fetches();
-  make_backend("cuda", index, 1);
-  EXPECT_EQ(fetch_bytes(), 32U);
-  NEGPIPE_CUDA_CHECK(cudaDeviceSetLimit(cudaLimitMaxL2FetchGranularity, own_bytes));
-}
-
 // On a machine without a device, this test reports that the suite was skipped, and why.
 TEST(cuda_contract, has_a_device) {
   const backend_status status = cuda_status();

@@ -107,6 +107,15 @@ TEST_F(device_dataset, shuffled_columns_with_repeats_build_the_same_dataset) {
   expect_equal(made, index, membership_form::bloom_filter);
 }
 
+TEST(filter_words, are_halved_if_half_the_cache_holds_the_filter_only_then) {
+  constexpr std::uint64_t mebibyte = 1 << 20;
+  EXPECT_EQ(cuda::filter_words(994'169, 60 * mebibyte), 497'085U);
+  EXPECT_EQ(cuda::filter_words(19'861'770, 60 * mebibyte), 4'965'443U);
+  EXPECT_EQ(cuda::filter_words(19'861'770, 32 * mebibyte), 9'930'885U);
+  EXPECT_EQ(cuda::filter_words(19'861'770, 100 * mebibyte), 9'930'885U);
+  EXPECT_EQ(cuda::filter_words(200'000'000, 60 * mebibyte), 100'000'000U);
+}
+
 // The shapes that decided the choice; see the reasons at choose_form.
 TEST(choose_form, takes_the_form_with_the_fewest_random_reads) {
   constexpr std::uint64_t mebibyte = 1 << 20;
