@@ -52,14 +52,16 @@ struct weighted_outside {
         length = half;
       }
     }
-    return last_item_at(mass + row_mass(low));
+    // The item lies between these two items of the row.
+    const std::uint32_t begin = low == 0 ? 0 : static_cast<std::uint32_t>(row.items[low - 1]) + 1;
+    const std::uint32_t end = low == row.count ? item_count : static_cast<std::uint32_t>(row.items[low]);
+    return last_item_at(mass + row_mass(low), begin, end - begin);
   }
 
  private:
-  // Returns the last item with at most so much weight below it; weight_sums[item_count] is larger.
-  NEGPIPE_HD std::int32_t last_item_at(std::uint32_t sum) const {
-    std::uint32_t low = 0;
-    for (std::uint32_t length = item_count; length > 1;) {
+  // Returns the last of the items [low, low + length) with at most so much weight below it. The first has no more.
+  NEGPIPE_HD std::int32_t last_item_at(std::uint32_t sum, std::uint32_t low, std::uint32_t length) const {
+    while (length > 1) {
       const std::uint32_t half = length / 2;
       if (weight_sums[low + half] <= sum) low += half;
       length -= half;
