@@ -3,7 +3,6 @@
 #include <string>
 #include <utility>
 
-#include "all_streams.hpp"
 #include "negpipe/backend_factory.hpp"
 #include "negpipe/error.hpp"
 
@@ -57,7 +56,7 @@ device_data::device_data(const device_options& on)
 
 device_data::~device_data() {
   const cuda::quiet_device_guard current(device);
-  cuda::follow_all_streams(stream);  // fills may be queued to any
+  cuda::ignore(cudaDeviceSynchronize());  // fills may run on any stream
   weights = {};
   evaluation_weights = {};
   dataset.reset();

@@ -1,11 +1,9 @@
 #include "negpipe/device_pool.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <mutex>
 #include <vector>
 
-#include "all_streams.hpp"
 #include "device_data.hpp"
 #include "memory.hpp"
 #include "stream.hpp"
@@ -17,6 +15,12 @@ namespace detail {
 /// Created with its device current.
 struct device_pool_data {
   explicit device_pool_data(int on) : device(on), memory(cuda::make_pool_memory()) {}
+  ~device_pool_data() {
+    const cuda::quiet_device_guard current(device);
+    cuda::ignore(cudaStreamSynchronize(releases.get()));  // no memory is being freed when the pool is destroyed
+  }
+  device_pool_data(const device_pool_data&) = delete;
+  device_pool_data& operator=(const device_pool_data&) = delete;
 
   int device;
   cuda::stream writes;
@@ -31,11 +35,7 @@ struct device_block_data {
   ~device_block_data() {
     const cuda::quiet_device_guard current(pool->device);
     // What cannot be waited for in stream order, such as a stream that was destroyed, is waited for here.
-    if (lent_to_all) {
-      cuda::follow_all_streams(pool->releases.get());
-    } else if (!wait_in_stream_order()) {
-      cuda::ignore(cudaDeviceSynchronize());
-    }
+    if (!wait_in_stream_order()) cuda::ignore(cudaDeviceSynchronize());
     pool->memory->deallocate(pointer, bytes, pool->releases.get());
   }
   device_block_data(const device_block_data&) = delete;
@@ -50,7 +50,6 @@ struct device_block_data {
   void* pointer;
   std::mutex mutex;  ///< guards readers
   std::vector<cudaStream_t> readers;
-  std::atomic<bool> lent_to_all = false;
 };
 
 bool device_block_data::wait_in_stream_order() noexcept {
@@ -97,8 +96,6 @@ void device_block::lend_to(device_stream reader) const {
   NEGPIPE_CUDA_CHECK(cudaStreamWaitEvent(reader, data_->written.get(), 0));
   data_->readers.push_back(reader);
 }
-
-void device_block::lend_to_all() const { data_->lent_to_all = true; }
 
 void device_block::download(std::size_t offset, std::span<std::byte> out) const {
   const cuda::device_guard current(data_->pool->device);

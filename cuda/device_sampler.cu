@@ -4,7 +4,6 @@
 #include <utility>
 #include <vector>
 
-#include "all_streams.hpp"
 #include "device_data.hpp"
 #include "fill_eval.hpp"
 #include "fill_pairs.hpp"
@@ -293,7 +292,7 @@ replay_data::replay_data(std::shared_ptr<const device_data> owner, const trainin
 
 replay_data::~replay_data() {
   const cuda::quiet_device_guard current(data->device);
-  cuda::follow_all_streams(data->stream);
+  cuda::ignore(cudaDeviceSynchronize());
   states = {};
   cursor = {};
 }

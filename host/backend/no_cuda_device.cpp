@@ -50,7 +50,6 @@ device_block device_pool::take(std::size_t) const { refuse(); }
 std::byte* device_block::data() const { refuse(); }
 void device_block::finish_writing() const { refuse(); }
 void device_block::lend_to(device_stream) const { refuse(); }
-void device_block::lend_to_all() const { refuse(); }
 void device_block::download(std::size_t, std::span<std::byte>) const { refuse(); }
 void convert_async(std::span<const std::int8_t>, std::span<float>, int, device_stream) { refuse(); }
 void convert_async(std::span<const std::int8_t>, std::span<std::int64_t>, int, device_stream) { refuse(); }

@@ -77,9 +77,8 @@ class device_replay {
 /// Fills queue work and return: they do not wait, do not allocate, and may be captured in a CUDA graph. They preserve
 /// the caller's current device and pending CUDA error. Columns must be memory of the sampler's device.
 ///
-/// A sampler may be destroyed while its fills run: its memory is freed, on the stream of device_options, after all work
-/// that was queued to the device until then. Not while a graph is captured on the device. The same holds for replays;
-/// a captured graph needs its replay as long as it runs.
+/// A sampler may be destroyed while its fills run: the last copy's destructor waits for the device, so it must not run
+/// while a graph is captured. The same holds for replays; a captured graph needs its replay as long as it runs.
 class device_sampler {
  public:
   /// Copies the dataset to the device and waits for the copy.

@@ -33,11 +33,6 @@ class device_block {
   /// the stream. The stream must exist until the last copy of the block is destroyed. Throws backend_error.
   void lend_to(device_stream reader) const;
 
-  /// For readers that use streams of their own and drop the block while these still read it, as XLA does: when the last
-  /// copy is destroyed, the memory returns after all work that was queued to the device until then. A capture of a CUDA
-  /// graph on any stream of the device would fail then.
-  void lend_to_all() const;
-
   /// Waits for the content, and copies out.size() bytes from offset on to host memory. Throws backend_error.
   void download(std::size_t offset, std::span<std::byte> out) const;
 

@@ -50,6 +50,14 @@ nb::tuple describe(const std::vector<column>& columns) {
 class device_source {
  public:
   explicit device_source(std::shared_ptr<const device_maker> maker) : maker_(std::move(maker)) {}
+  /// Waits for the device without the GIL, because its work may call Python, as host callbacks of JAX do.
+  ~device_source() {
+    const nb::gil_scoped_release released;
+    maker_.reset();
+    pool_.reset();
+  }
+  device_source(const device_source&) = delete;
+  device_source& operator=(const device_source&) = delete;
 
   const device_maker& maker() const { return *maker_; }
 

@@ -102,8 +102,6 @@ void bind_device_array(nb::module_& module) {
       .def("__dlpack__", &device_array::dlpack, nb::kw_only(), nb::arg("stream").none() = nb::none(),
            nb::arg("max_version").none() = nb::none(), nb::arg("dl_device").none() = nb::none(),
            nb::arg("copy").none() = nb::none())
-      .def("_lend_to_all", &device_array::lend_to_all,
-           "The memory is used again after all work that was queued to the device until it is dropped.")
       .def("__array__", &device_array::array, nb::arg("dtype").none() = nb::none(), nb::kw_only(),
            nb::arg("copy").none() = nb::none())
       .def("__len__", [](const device_array& array) { return array.shape().shape[0]; })

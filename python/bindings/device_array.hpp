@@ -23,8 +23,6 @@ class device_array {
   /// A capsule. Makes the consumer's stream wait, on the device; see the Python array API for the arguments.
   nb::object dlpack(const nb::object& stream, const nb::object& max_version, const nb::object& dl_device,
                     const nb::object& copy) const;
-  /// For readers whose streams are not known: see device_block::lend_to_all.
-  void lend_to_all() const { block_.lend_to_all(); }
   /// A copy in host memory; waits.
   nb::object array(const nb::object& dtype, const nb::object& copy) const;
 

@@ -67,9 +67,11 @@ class _OnJax:
         if self.sharding is not None:
             return jax.make_array_from_process_local_data(self.sharding, array)
         if self._cuda is not None:
-            # XLA drops memory that it was lent while its own streams, which it does not name, may still read it.
-            array._lend_to_all()
-            return jax.dlpack.from_dlpack(array)
+            lent = jax.dlpack.from_dlpack(array)
+            if jax.__version_info__ >= (0, 11):
+                return lent
+            # Older versions may drop memory that they were lent while computations that read it are queued.
+            return jnp.array(lent, copy=True).block_until_ready()
         if jax.default_backend() == "cpu":
             return jax.dlpack.from_dlpack(array)
         return jax.device_put(array)

@@ -48,28 +48,6 @@ TEST_F(device_pool_test, blocks_are_freed_after_all_their_readers) {
   }
 }
 
-TEST_F(device_pool_test, blocks_that_are_lent_to_all_are_freed_after_readers_that_are_not_named) {
-  constexpr std::size_t rounds = 24;
-  const device_pool pool(0);
-  const cuda::stream named;
-  const cuda::stream other;
-  cuda::device_buffer<std::byte> seen(rounds * block_bytes, *memory, stream->get());
-  stream->synchronize();
-  for (std::size_t round = 0; round < rounds; ++round) {
-    const device_block block = written_block(pool, static_cast<int>(round));
-    block.lend_to_all();
-    block.lend_to(named.get());
-    const cuda::event ready;
-    ready.record(named.get());
-    NEGPIPE_CUDA_CHECK(cudaStreamWaitEvent(other.get(), ready.get(), 0));
-    NEGPIPE_CUDA_CHECK(cudaMemcpyAsync(seen.data() + round * block_bytes, block.data(), block_bytes,
-                                       cudaMemcpyDeviceToDevice, other.get()));
-  }
-  other.synchronize();
-  const std::vector<std::byte> found = download(seen.data(), seen.size());
-  for (std::size_t i = 0; i < found.size(); ++i) ASSERT_EQ(found[i], std::byte(i / block_bytes)) << "byte " << i;
-}
-
 TEST_F(device_pool_test, a_download_waits_for_the_content) {
   const device_pool pool(0);
   std::vector<std::byte> found(block_bytes / 2);
