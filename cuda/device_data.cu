@@ -60,6 +60,7 @@ device_data::~device_data() {
   weights = {};
   evaluation_weights = {};
   dataset.reset();
+  cuda::ignore(cudaStreamSynchronize(stream));  // no memory is being freed when the pool is destroyed
   memory.reset();
 }
 

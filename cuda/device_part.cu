@@ -28,6 +28,7 @@ device_part::~device_part() {
   buffers_.clear();
   data_.reset();
   weights_.clear();
+  ignore(cudaDeviceSynchronize());  // no memory is being freed when the pool is destroyed
   setup_.reset();
   memory_.reset();
 }
