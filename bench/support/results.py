@@ -16,9 +16,9 @@ def cpu_model():
 
 
 def commit():
-    """The commit of the tree; in a copy without its history, what NEGPIPE_COMMIT says."""
-    if not os.path.exists(os.path.join(ROOT, ".git")):
-        return os.environ.get("NEGPIPE_COMMIT", "unknown")
+    """The commit of the tree; for a package that was built elsewhere, what NEGPIPE_COMMIT says."""
+    if os.environ.get("NEGPIPE_COMMIT"):
+        return os.environ["NEGPIPE_COMMIT"]
     return subprocess.run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"], check=True, stdout=subprocess.PIPE,
                           text=True).stdout.strip()
 
