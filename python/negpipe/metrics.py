@@ -37,6 +37,7 @@ import sys
 import numpy as np
 
 from negpipe import errors
+from negpipe._numbers import checked_integer
 
 NUM_EVAL_NEGATIVES = 999
 TOP_K = 10
@@ -107,6 +108,17 @@ def ranks(scores, duplicate_mask, num_neg=NUM_EVAL_NEGATIVES, match_mlperf=False
     return num_neg - beaten.sum(1), all_duplicates != num_neg
 
 
+def _cutoffs(k):
+    """Whether k is one number, and the numbers. Raises TypeError, OptionError."""
+    try:
+        several = tuple(k)
+    except TypeError:
+        return True, (checked_integer(k, "k", 2**31 - 1, 1),)
+    if not several:
+        raise errors.OptionError(f"`k`: {k!r} given; expected a number of at least 1, or several")
+    return False, tuple(checked_integer(number, "k", 2**31 - 1, 1) for number in several)
+
+
 class RankingMetrics:
     """Collects batches of evaluation rows, on the device of the scores: update() waits for nothing.
 
@@ -115,9 +127,8 @@ class RankingMetrics:
     """
 
     def __init__(self, k=TOP_K, num_neg=NUM_EVAL_NEGATIVES, match_mlperf=False):
-        self._single = isinstance(k, int)
-        self._ks = (k,) if self._single else tuple(k)
-        self._num_neg = num_neg
+        self._single, self._ks = _cutoffs(k)
+        self._num_neg = checked_integer(num_neg, "num_neg", 2**31 - 2, 1)
         self._match_mlperf = match_mlperf
         self._totals = None
 
@@ -265,10 +276,7 @@ class FullRankingMetrics:
     """
 
     def __init__(self, k=TOP_K):
-        self._single = isinstance(k, int)
-        self._ks = (k,) if self._single else tuple(k)
-        if not self._ks or min(self._ks) < 1:
-            raise errors.OptionError(f"`k`: {k!r} given; expected numbers of at least 1")
+        self._single, self._ks = _cutoffs(k)
         self._totals = None
 
     def update(self, scores, heldout):

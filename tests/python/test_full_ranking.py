@@ -337,10 +337,15 @@ def test_heldout_items_that_do_not_fit_are_refused(scores, heldout, error):
         metrics.FullRankingMetrics().update(scores, heldout)
 
 
-def test_k_must_be_positive():
-    for k in (0, (5, 0), ()):
-        with pytest.raises(errors.OptionError, match="`k`"):
-            metrics.FullRankingMetrics(k)
+@pytest.mark.parametrize("make", [metrics.FullRankingMetrics, metrics.RankingMetrics])
+def test_k_is_one_positive_integer_or_several(make):
+    for k in (0, (5, 0), (), -1, 2**70):
+        with pytest.raises(errors.OptionError, match="`k`: .* given; expected"):
+            make(k)
+    for k in (1.5, "x", None, (5, 1.5)):
+        with pytest.raises(TypeError, match="`k`: .* given; expected an integer"):
+            make(k)
+    assert make(np.int64(5)).result() == make(5).result()
 
 
 def test_a_perfect_model_of_the_dataset_finds_every_heldout_item(data):

@@ -141,6 +141,9 @@ def test_rows_of_another_length_are_refused():
 
 def test_no_rows():
     assert metrics.RankingMetrics().result() == metrics.Metrics(0.0, 0.0, 0)
+    for wrong, failure in ((0, errors.OptionError), (-1, errors.OptionError), (9.0, TypeError), ("9", TypeError)):
+        with pytest.raises(failure, match="`num_neg`: .* given; expected"):
+            metrics.RankingMetrics(num_neg=wrong)
 
 
 @pytest.mark.parametrize("framework", ["numpy", "torch", "jax"])
