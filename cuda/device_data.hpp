@@ -63,7 +63,7 @@ struct device_data {
   std::unique_ptr<cuda::device_memory> memory;
   std::optional<cuda::device_dataset> dataset;
   cuda::device_weights weights;             ///< uniform by default
-  cuda::device_weights evaluation_weights;
+  cuda::device_weights evaluation_weights;  ///< may borrow the memory of weights
   dataset_counts counts{};
 };
 

@@ -1,5 +1,6 @@
 #include "device_part.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <utility>
 
@@ -14,6 +15,7 @@ device_part::device_part(int device, const positives_index& index, const std::ve
   memory_ = make_pool_memory();
   setup_ = std::make_unique<stream>();
   for (const dataset_weights& given : weights) {
+    if (given.draw() == nullptr || known(*given.draw()) != nullptr) continue;  // equal weights share one copy
     weights_.emplace_back(given, index.source().positive_count(), *memory_, setup_->get());
   }
   const std::uint64_t budget_bytes = index.form() == core::membership::bitset ? ~std::uint64_t{0} : 0;
@@ -40,12 +42,18 @@ std::string device_part::description() const {
          std::to_string(data_->membership_bytes() >> 20) + " MiB";
 }
 
+const device_weights* device_part::known(const core::weighted_draw& draw) const {
+  const auto is_same = [&](const device_weights& own) {
+    const core::weighted_draw host = own.host_draw();
+    return draw.columns == host.columns && draw.row_sums == host.row_sums;
+  };
+  const auto found = std::ranges::find_if(weights_, is_same);
+  return found == weights_.end() ? nullptr : &*found;
+}
+
 core::weighted_draw device_part::find(const core::weighted_draw& draw) const {
   if (!draw.is_set()) return draw;
-  for (const device_weights& known : weights_) {
-    const core::weighted_draw host = known.host_draw();
-    if (draw.columns == host.columns && draw.row_sums == host.row_sums) return known.draw();
-  }
+  if (const device_weights* const own = known(draw)) return own->draw();
   throw option_error("weights", "the plan draws by weights that the backend does not have; give them to make_backend");
 }
 

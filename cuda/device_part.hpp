@@ -51,6 +51,8 @@ class device_part {
   void return_buffers(std::unique_ptr<double_buffer> buffers) const;
 
  private:
+  /// Returns the device's copy of weights of the host; null if there is none.
+  const device_weights* known(const core::weighted_draw& draw) const;
   core::weighted_draw find(const core::weighted_draw& draw) const;
 
   int device_;

@@ -113,7 +113,8 @@ void for_each_range(const training_plan& plan, std::uint64_t first, std::uint64_
   }
 }
 
-// Uploads the weights of the options, and sets those of the plans.
+// Uploads the weights of the options, those for training and evaluation once if they are equal, and sets those of the
+// plans.
 void take_weights(detail::device_data& to, const dataset& data, const sampler_options& options,
                   training_plan& training, std::optional<evaluation_plan>& evaluation) {
   if (!options.weights.is_uniform()) {
@@ -121,8 +122,10 @@ void take_weights(detail::device_data& to, const dataset& data, const sampler_op
     training.weights = to.weights.host_draw();
   }
   if (!evaluation) return;
-  to.evaluation_weights =
-      to.upload(dataset_weights::for_evaluation(data, options.evaluation->weights), data.positive_count());
+  const item_weights& of_rows = options.evaluation->weights;
+  to.evaluation_weights = std::ranges::equal(of_rows.values(), options.weights.values())
+                              ? to.weights.borrowed()
+                              : to.upload(dataset_weights::for_evaluation(data, of_rows), data.positive_count());
   evaluation->weights = to.evaluation_weights.host_draw();
 }
 

@@ -28,6 +28,14 @@ class device_weights {
     draw_ = {columns_.data(), weight_sums_.data(), row_sums_.data(), from.item_count, from.shift};
   }
 
+  /// Returns the same weights in the memory of this object, which must outlive the result.
+  device_weights borrowed() const {
+    device_weights same;
+    same.host_ = host_;
+    same.draw_ = draw_;
+    return same;
+  }
+
   /// Returns the draw for plans of the host; not set if uniform.
   core::weighted_draw host_draw() const { return host_.draw() == nullptr ? core::weighted_draw{} : *host_.draw(); }
   /// Returns the draw for kernels; not set if uniform.

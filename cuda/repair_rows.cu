@@ -106,6 +106,7 @@ __device__ void make_distinct(const repair_job& job, user_id user, const row_ite
       is_taken |= lanes_have(earlier < begin ? row[earlier] : core::no_item, warp_size, item);
     }
     is_taken &= column <= count;
+    // At most a step per lane: each leaves only lanes above its own open. draw_free ends for all weights.
     for (std::uint32_t open = __ballot_sync(whole_warp, is_taken); open != 0;) {
       const auto lane = static_cast<std::uint32_t>(__ffs(static_cast<int>(open))) - 1;
       const std::uint32_t c = begin + lane;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "negpipe/error.hpp"
@@ -79,8 +80,13 @@ struct sampler::state {
     if (given.evaluation) set_evaluation_weights(made.source());
   }
 
+  /// rows: the dataset, or one with rows of its own for evaluation. Equal weights of the same rows share their tables.
   void set_evaluation_weights(const dataset& rows) {
-    evaluation_weights = dataset_weights::for_evaluation(rows, options.evaluation->weights);
+    const item_weights& of_rows = options.evaluation->weights;
+    const bool has_own_rows = rows.user_offsets().data() != index.source().user_offsets().data();
+    evaluation_weights = !has_own_rows && std::ranges::equal(of_rows.values(), options.weights.values())
+                             ? weights
+                             : dataset_weights::for_evaluation(rows, of_rows);
     if (evaluation_weights.draw() != nullptr) evaluation->weights = *evaluation_weights.draw();
   }
 

@@ -172,6 +172,53 @@ TEST(free_draw, the_last_stage_reaches_what_neither_positives_nor_taken_items_co
   check(sums.outside(row), weights);
 }
 
+/// Taken items, and how often their mass was asked for.
+struct counting_taken {
+  taken_items items;
+  std::uint32_t* calls;
+
+  bool contains(std::int32_t item) const { return items.contains(item); }
+  template <typename Outside>
+  std::uint32_t mass(const Outside& outside, std::uint32_t limit) const {
+    ++*calls;
+    return items.mass(outside, limit);
+  }
+};
+
+// In the first table each step of the search finds exactly one more taken item: no weights take more steps.
+TEST(free_draw, the_last_stage_takes_at_most_a_step_per_taken_item) {
+  constexpr std::int32_t count = 300;
+  std::vector<std::vector<std::uint32_t>> tables{std::vector<std::uint32_t>(count, 1), uneven_weights(count)};
+  tables.push_back({});
+  for (std::int32_t i = 0; i < count; ++i) tables.back().push_back(i < 30 ? 1U << i : 1U);  // to 2^30
+  tables.push_back(std::vector<std::uint32_t>(count, 0));
+  tables.back()[0] = tables.back()[count - 1] = 0x7FFF'FFFF;  // a sum just below 2^32
+  std::uint32_t most = 0;
+  for (const auto& weights : tables) {
+    const weight_sums sums(weights, {nullptr, 0});
+    const weighted_outside outside = sums.outside({nullptr, 0});
+    for (const std::int32_t step : {1, 3}) {
+      std::vector<std::int32_t> drawn;  // all but the last item, or every third one
+      std::uint32_t weighty = 0;
+      for (std::int32_t i = 0; i < count - 1; i += step) {
+        drawn.push_back(i);
+        weighty += weights[static_cast<std::size_t>(i)] != 0 ? 1U : 0U;
+      }
+      std::uint32_t calls = 0;
+      const counting_taken taken{{nullptr, 0, drawn.data(), static_cast<std::uint32_t>(drawn.size())}, &calls};
+      for (std::uint64_t element = 0; element < 20; ++element) {
+        calls = 0;
+        const std::int32_t item = draw_remaining(outside, taken, free_stream::for_users(0), element, source);
+        EXPECT_FALSE(taken.contains(item));
+        EXPECT_NE(outside.mass_of(item), 0U);
+        EXPECT_LE(calls, weighty + 2);
+        most = std::max(most, calls);
+      }
+    }
+  }
+  EXPECT_EQ(most, count - 1 + 2U) << "the bound is reached";
+}
+
 TEST(free_draw, shared_draws_have_blocks_of_their_own) {
   const no_positives nobody{{}, 1000};
   const auto data = test::random_positives({0}, 1000, 3);

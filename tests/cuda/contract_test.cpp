@@ -210,6 +210,27 @@ TEST(several_devices, share_a_large_call) {
   for (const int device : devices) EXPECT_LT(free_bytes(device), before[static_cast<std::size_t>(device)]) << device;
 }
 
+TEST(cuda_contract, weights_that_are_given_twice_are_uploaded_once) {
+  const backend_status status = cuda_status();
+  if (!status.available) GTEST_SKIP() << status.reason;
+  constexpr std::int32_t items = 3'000'000;  // tables of 44 MB
+  const positives_index index(make_dataset({{0, 1}, {2}}, {3, 4}, items));
+  const dataset_weights weights(index.source(), item_weights(std::vector<std::uint32_t>(items, 7)));
+  const auto bytes_of = [&](const std::vector<dataset_weights>& given) {
+    std::size_t before = 0;
+    std::size_t after = 0;
+    std::size_t total = 0;
+    NEGPIPE_CUDA_CHECK(cudaMemGetInfo(&before, &total));
+    const auto filler = make_backend("cuda:0", index, 1, given);
+    NEGPIPE_CUDA_CHECK(cudaMemGetInfo(&after, &total));
+    return before - after;
+  };
+  bytes_of({});  // loads kernels
+  const std::size_t once = bytes_of({weights});
+  EXPECT_GT(once, bytes_of({}) + 40'000'000);
+  EXPECT_LT(bytes_of({weights, weights}), once + 20'000'000);
+}
+
 TEST(cuda_contract, selects_devices_by_number) {
   const backend_status status = cuda_status();
   if (!status.available) GTEST_SKIP() << status.reason;

@@ -150,6 +150,27 @@ struct counting_allocator {
   }
 };
 
+TEST_F(device_checks, equal_weights_for_training_and_evaluation_are_uploaded_once) {
+  const dataset data = random_dataset({3, 4}, 20, 5);
+  std::vector<std::uint32_t> values(static_cast<std::size_t>(data.item_count()), 5);
+  const auto allocations = [&](const item_weights& training, const item_weights& of_evaluation) {
+    counting_allocator counting;
+    const evaluation_options evaluation{.negatives = 1, .batch_size = 2, .weights = of_evaluation};
+    const device_sampler sampled(data, {.batch_size = 2, .evaluation = evaluation, .weights = training},
+                                 {.stream = stream->get(), .allocator = counting.hook()});
+    stream->synchronize();
+    return counting.calls;
+  };
+  const item_weights equal(values);
+  values.front() = 6;
+  const item_weights other(values);
+  constexpr std::size_t tables = 3;  // columns, sums of items, sums of rows
+  const std::size_t none = allocations({}, {});
+  EXPECT_EQ(allocations(equal, item_weights(equal)), none + tables);
+  EXPECT_EQ(allocations(equal, other), none + 2 * tables);
+  EXPECT_EQ(allocations({}, equal), none + tables);
+}
+
 TEST_F(device_checks, the_callers_allocator_serves_construction_and_gets_everything_back) {
   counting_allocator counting;
   const auto users = upload(std::vector<std::int32_t>{0, 0, 0, 1, 1});

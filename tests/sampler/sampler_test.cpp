@@ -290,6 +290,18 @@ TEST(sampler, rejects_weights_that_leave_a_user_nothing_and_those_of_another_dat
   expect_refused([&] { sampler(other, {.weights = some_weights(59)}); }, {"weights", "59", "60"});
 }
 
+TEST(sampler, shares_the_tables_of_equal_weights_for_training_and_evaluation) {
+  const dataset data = sampled_dataset();
+  const auto shares = [&](const item_weights& training, const item_weights& rows) {
+    const evaluation_options evaluation{.negatives = 3, .batch_size = 8, .weights = rows};
+    const sampler source(data, {.evaluation = evaluation, .weights = training, .device = "cpu"});
+    return source.plan().weights.row_sums == source.evaluation_plan().weights.row_sums;
+  };
+  EXPECT_TRUE(shares(some_weights(60), some_weights(60)));
+  EXPECT_FALSE(shares(some_weights(60), popularity_weights(data, 0)));
+  EXPECT_FALSE(shares(some_weights(60), {}));
+}
+
 TEST(sampler, returns_the_positives_of_a_user) {
   const sampler source(make_dataset({{4, 1}, {}, {2, 3, 7}}, {0, 0, 1}, 9), {.device = "cpu"});
   EXPECT_TRUE(std::ranges::equal(source.positives_of(0), std::vector{1, 4}));

@@ -89,6 +89,8 @@ struct no_positives {
 
 /// Stage 3: draws by rank outside the positives and the taken items. Returns no_item if nothing is left.
 /// - Taken: taken_items, or a type with its members contains(item) and mass(outside, limit).
+/// - Ends for all weights: the mass never falls, and rises only if it counts a further taken item. So the taken mass is
+///   asked for at most once per taken item of positive weight outside the positives, and twice more.
 template <typename Outside, typename Source, typename Taken>
 NEGPIPE_HD std::int32_t draw_remaining(const Outside& outside, const Taken& taken, const free_stream& stream,
                                        std::uint64_t element, Source source) {
