@@ -56,7 +56,10 @@ def _excluded_rows(items: torch.Tensor, shape: tuple[int, ...], num_items: int) 
 def _lookup(users: torch.Tensor, items: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, tuple[int, ...], bool]:
     """Contiguous (users, items), the shape to which they broadcast, and whether each user has all the items. Else each
     has as many of them as the others, in order. Does not repeat what the kernel repeats."""
-    shape = tuple(torch.broadcast_shapes(users.shape, items.shape))
+    if users.dim() > 0 and users.shape[-1] == 1 and items.shape[:-1] == users.shape[:-1]:
+        shape = tuple(items.shape)  # items of each user; PyTorch takes long to find it
+    else:
+        shape = tuple(torch.broadcast_shapes(users.shape, items.shape))
     has_rows = len(shape) > 0 and tuple(users.shape) == (*shape[:-1], 1)
     each = has_rows and items.numel() == shape[-1]
     if not has_rows:
