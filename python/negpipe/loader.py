@@ -173,7 +173,17 @@ class Loader:
         """
         source = self._open_source()
         arrays = [out[name] for name in source.names] if isinstance(out, dict) else list(out)
-        source.fill(checked_epoch(epoch), self._checked_number(number), arrays)
+        epoch, number = checked_epoch(epoch), self._checked_number(number)
+        try:
+            source.fill(epoch, number, arrays)
+        except TypeError as failure:
+            if "incompatible function arguments" not in str(failure):
+                raise
+            kinds = ", ".join(type(array).__name__ for array in arrays)
+            raise TypeError(
+                f"`out`: {kinds} given; expected arrays that are writable, contiguous, and speak DLPack or the buffer "
+                "protocol"
+            ) from None
         return out
 
     # ---- the end
