@@ -4,6 +4,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <new>
@@ -14,7 +15,8 @@
 namespace negpipe {
 
 /// A fixed number of zeros, aligned to a huge page; the system is advised to use huge pages. Pages are allocated at
-/// first touch. Move-only. Throws std::bad_alloc.
+/// first touch. A tail that fills less than half a huge page is in small pages: there may be thousands of small arrays.
+/// Move-only. Throws std::bad_alloc.
 template <typename T>
 class huge_array {
   static_assert(std::is_trivial_v<T>);
@@ -24,8 +26,10 @@ class huge_array {
 
   explicit huge_array(std::size_t count) : count_(count) {
     if (count == 0) return;
+    const std::size_t bytes = count * sizeof(T);
+    const std::size_t on_huge_pages = (bytes + huge_page_bytes / 2) / huge_page_bytes * huge_page_bytes;
+    mapped_bytes_ = std::max(on_huge_pages, (bytes + granule_bytes - 1) / granule_bytes * granule_bytes);
     // mmap aligns to small pages only: map one huge page more and unmap both ends.
-    mapped_bytes_ = (count * sizeof(T) + huge_page_bytes - 1) / huge_page_bytes * huge_page_bytes;
     void* raw = ::mmap(nullptr, mapped_bytes_ + huge_page_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
                        -1, 0);
     if (raw == MAP_FAILED) throw std::bad_alloc();
@@ -35,7 +39,8 @@ class huge_array {
     if (head != 0) ::munmap(begin, head);
     if (head != huge_page_bytes) ::munmap(begin + head + mapped_bytes_, huge_page_bytes - head);
     data_ = reinterpret_cast<T*>(begin + head);
-    (void)::madvise(data_, mapped_bytes_, MADV_HUGEPAGE);  // only advice: a failure costs speed, nothing else
+    if (on_huge_pages == 0) return;
+    (void)::madvise(data_, on_huge_pages, MADV_HUGEPAGE);  // only advice: a failure costs speed, nothing else
   }
 
   ~huge_array() {
@@ -60,6 +65,7 @@ class huge_array {
 
  private:
   static constexpr std::size_t huge_page_bytes = std::size_t{2} << 20;
+  static constexpr std::size_t granule_bytes = std::size_t{64} << 10;  // a multiple of every system's small page
 
   T* data_ = nullptr;
   std::size_t count_ = 0;
