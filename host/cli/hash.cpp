@@ -2,6 +2,8 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
+#include <string>
 
 #include "command.hpp"
 #include "negpipe/pipeline.hpp"
@@ -17,15 +19,23 @@ struct hash_arguments {
   std::string part;
 };
 
+nlohmann::ordered_json text_or_null(const std::string& text) {
+  return text.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(text);
+}
+
 void run_hash(const hash_arguments& arguments) {
   nlohmann::ordered_json summary = {{"folders", nlohmann::ordered_json::array()}};
   std::string text;
-  const auto hashes = hash_records(arguments.folder, make_control(arguments.common), parse_part(arguments.part));
-  for (const record_hash& hash : hashes) {
+  const std::optional<run_part> part = parse_part(arguments.part);
+  for (const record_hash& hash : hash_records(arguments.folder, make_control(arguments.common), part)) {
     summary["folders"].push_back({{"name", hash.name},
                                   {"batch_count", hash.batch_count},
-                                  {"all_batches", hash.all_batches},
-                                  {"first_batch", hash.first_batch}});
+                                  {"all_batches", text_or_null(hash.all_batches)},
+                                  {"first_batch", text_or_null(hash.first_batch)}});
+    if (hash.batch_count == 0) {
+      text += fmt::format("{}: no batches of part {}/{}\n", hash.name, part->index, part->count);
+      continue;
+    }
     text += fmt::format("{}: {} batches, all {}, first {}\n", hash.name, hash.batch_count, hash.all_batches,
                         hash.first_batch);
   }

@@ -14,13 +14,14 @@ namespace negpipe {
 
 namespace {
 
-record_batches batches_of(const pipeline::record_folder& folder) {
-  record_batches batches(folder.path);
-  const std::string path = (folder.path / record::ready_file_name).string();
+record_batches batches_of(const pipeline::record_folder& folder, std::uint32_t part) {
+  const pipeline::folder_listing listing = pipeline::read_listing(folder, part);
+  const std::string path = listing.path.string();
+  const record::ready_file ready = record::parse_ready_text(listing.ready_json, path);
+  record_batches batches(folder.path, listing.ready_json);
   if (batches.is_training() == folder.is_evaluation) {
     throw format_error(path + ": \"kind\" does not match this folder; generate the folder again");
   }
-  const record::ready_file ready = record::parse_ready_text(batches.ready_json(), path);
   if (ready.stream_version == 0 || ready.stream_version > stream_version) {
     throw format_error(fmt::format("{}: \"stream_version\" is {}, 1 to {} wanted; hash it with negpipe {}", path,
                                    ready.stream_version, stream_version, ready.library_version));
@@ -32,7 +33,7 @@ record_batches batches_of(const pipeline::record_folder& folder) {
 class folder_hasher {
  public:
   folder_hasher(const pipeline::record_folder& folder, const run_control& control, run_part part)
-      : batches_(batches_of(folder)), control_(control), part_(part) {
+      : batches_(batches_of(folder, part.index)), control_(control), part_(part) {
     result_.name = folder.name;
   }
 
@@ -42,7 +43,7 @@ class folder_hasher {
       record_batch_reader reader(batches_, f);
       for (std::vector<std::span<const std::byte>> values; reader.next(values);) hash_batch(values);
     }
-    result_.all_batches = hash_.hex();
+    if (result_.batch_count != 0) result_.all_batches = hash_.hex();
     return result_;
   }
 
@@ -69,7 +70,8 @@ std::vector<record_hash> hash_records(const std::filesystem::path& folder, const
                                       const std::optional<run_part>& part) {
   check_part(part);
   std::vector<record_hash> hashes;
-  for (const auto& records : pipeline::find_record_folders(folder)) {
+  for (const auto& records :
+       part ? pipeline::find_folders_of_part(folder, *part) : pipeline::find_record_folders(folder)) {
     hashes.push_back(folder_hasher(records, control, part.value_or(run_part{})).run());
   }
   return hashes;

@@ -18,6 +18,7 @@
 #include "ready_file.hpp"
 #include "removal.hpp"
 #include "staging.hpp"
+#include "whole_number.hpp"
 
 namespace negpipe::pipeline {
 
@@ -93,6 +94,17 @@ std::string part_run::id() const {
 
 std::string part_note_name(std::uint32_t part) { return fmt::format("part_{}.json", part); }
 std::string part_lock_name(std::uint32_t part) { return fmt::format("part_{}.lock", part); }
+
+bool is_name_of_part(std::string_view name, std::uint32_t part_count) {
+  const bool is_leftover = name.starts_with('.');
+  if (is_leftover) name.remove_prefix(1);
+  constexpr std::string_view prefix = "part_";
+  const std::size_t dot = name.find('.');
+  if (!name.starts_with(prefix) || dot == name.npos) return false;
+  const auto part = support::whole_number<std::uint32_t>(name.substr(prefix.size(), dot - prefix.size()));
+  if (!part || *part >= part_count) return false;
+  return is_leftover || name == part_note_name(*part) || name == part_lock_name(*part);
+}
 
 void write_part_note(const fs::path& folder, const part_note& note) {
   json out = to_json(note.run);

@@ -40,6 +40,9 @@ struct part_note {
 std::string part_note_name(std::uint32_t part);
 std::string part_lock_name(std::uint32_t part);
 
+/// Returns whether a name is that of a note, a lock or a leftover of a part below part_count.
+bool is_name_of_part(std::string_view name, std::uint32_t part_count);
+
 /// Replaces the note of a part by rename. Throws io_error.
 void write_part_note(const std::filesystem::path& folder, const part_note& note);
 /// Throws io_error, format_error.

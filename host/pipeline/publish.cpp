@@ -47,6 +47,7 @@ class publication {
     if (hidden.empty()) return report_published();
     if (const std::optional<part_run> run = run_of(hidden)) {
       run_ = *run;
+      part_count_ = run_.part_count;
       for (std::uint64_t i = 0; i < run_.cycle_count; ++i) check_folder(run_.first_cycle + i);
       if (!run_.evaluation.empty()) check_folder({});
     } else {  // an interrupted publication has removed all notes
@@ -171,7 +172,7 @@ class publication {
 
   /// Returns everything that ready.json does not list: notes, locks and leftovers of the parts. Throws option_error for
   /// a file that no part wrote.
-  static std::vector<fs::path> find_notes(const pending_folder& folder) {
+  std::vector<fs::path> find_notes(const pending_folder& folder) const {
     const std::vector<std::string> kept =
         folder.ready.empty() ? record_files_of(folder.hidden)
                              : record_files_of(record::parse_ready_text(folder.ready, folder.hidden.string()));
@@ -179,7 +180,7 @@ class publication {
     support::visit_entries(folder.hidden, [&](const fs::path& entry) {
       const std::string name = entry.filename().string();
       if (std::ranges::find(kept, name) != kept.end()) return;
-      if (!name.starts_with("part_") && !name.starts_with(".part_") && !name.starts_with(".ready.json.")) {
+      if (!is_name_of_part(name, part_count_) && !name.starts_with(".ready.json.")) {
         throw option_error(entry.string() + " was not written by negpipe; move it elsewhere and publish again");
       }
       notes.push_back(entry);
@@ -190,6 +191,7 @@ class publication {
   fs::path out_;
   bool replace_;
   part_run run_;
+  std::uint32_t part_count_ = max_readers;  ///< that of run_; the largest one if an interruption left no note
   std::vector<pending_folder> pending_;
   publish_report report_;
 };

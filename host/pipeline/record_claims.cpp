@@ -14,24 +14,10 @@ namespace negpipe::pipeline {
 
 /// Reads ready.json or, in the hidden folder of a run in parts, the note of the part.
 bool record_claims::read_ready() {
-  const bool is_hidden = !published_path(folder_.path).empty() && !support::exists(ready_path_);
   const std::uint32_t part = run_.options.part.value_or(run_part{}).index;
-  if (is_hidden) ready_path_ = folder_.path / part_note_name(part);
-  if (!support::exists(ready_path_)) {
-    run_.fail(ready_path_, is_hidden ? "is missing: run this part"
-                                     : "is missing: the folder was not finished; generate it again");
-    return false;
-  }
-  if (is_hidden && is_in_progress(folder_.path, part)) {
-    run_.fail(ready_path_, "another process makes this part; verify it when that has ended");
-    return false;
-  }
+  ready_path_ = listing_path(folder_, part);
   try {
-    const auto cycle = folder_.is_evaluation ? std::nullopt : std::optional(folder_.cycle);
-    ready_ = is_hidden ? record::parse_ready_text(ready_text_of_part(read_part_note(ready_path_), cycle,
-                                                                     ready_path_.string()),
-                                                  ready_path_.string())
-                       : record::read_ready_file(folder_.path);
+    ready_ = record::parse_ready_text(read_listing(folder_, part).ready_json, ready_path_.string());
   } catch (const format_error& e) {
     run_.fail(ready_path_, e.what());
     return false;

@@ -111,6 +111,27 @@ std::vector<record_folder> find_folders_of_part(const fs::path& out, const run_p
   return folders;
 }
 
+fs::path listing_path(const record_folder& folder, std::uint32_t part) {
+  const fs::path ready = folder.path / record::ready_file_name;
+  const bool is_hidden = !published_path(folder.path).empty() && !support::exists(ready);
+  return is_hidden ? folder.path / part_note_name(part) : ready;
+}
+
+folder_listing read_listing(const record_folder& folder, std::uint32_t part) {
+  const fs::path path = listing_path(folder, part);
+  const bool is_note = path.filename() != record::ready_file_name;
+  if (!support::exists(path)) {
+    throw format_error(fmt::format("{}: is missing: {}", path.string(),
+                                   is_note ? "run this part" : "the folder was not finished; generate it again"));
+  }
+  if (!is_note) return {path, support::read_text(path, support::max_json_bytes)};
+  if (is_in_progress(folder.path, part)) {
+    throw format_error(path.string() + ": another process makes this part; read it when that has ended");
+  }
+  const auto cycle = folder.is_evaluation ? std::nullopt : std::optional(folder.cycle);
+  return {path, ready_text_of_part(read_part_note(path), cycle, path.string())};
+}
+
 std::vector<fs::path> find_cycle_folders(const fs::path& out, std::uint64_t first, std::uint64_t count) {
   std::vector<fs::path> found;
   const fs::path training = out / record::training_folder;

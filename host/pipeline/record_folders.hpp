@@ -29,6 +29,18 @@ std::vector<record_folder> find_record_folders(const std::filesystem::path& out)
 /// if there are parts of several runs.
 std::vector<record_folder> find_folders_of_part(const std::filesystem::path& out, const run_part& part);
 
+/// The file that lists the record files of a folder, and the text of its ready.json.
+struct folder_listing {
+  std::filesystem::path path;  ///< ready.json; in a hidden folder, the note of the part
+  std::string ready_json;      ///< of a note: the files of other parts are empty
+};
+
+/// Reads ready.json or, in the hidden folder of a run in parts, the note of a part. Throws format_error if it is
+/// missing, not complete, or a process makes the part; io_error.
+folder_listing read_listing(const record_folder& folder, std::uint32_t part);
+/// Returns the path that read_listing() reads.
+std::filesystem::path listing_path(const record_folder& folder, std::uint32_t part);
+
 /// Returns the existing folders of cycles in [first, first + count), ascending. Lists the parent folder once, so the
 /// cost does not depend on count. Throws io_error.
 std::vector<std::filesystem::path> find_cycle_folders(const std::filesystem::path& out, std::uint64_t first,

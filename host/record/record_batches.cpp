@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstring>
 #include <system_error>
+#include <utility>
 
 #include "batch_columns.hpp"
 #include "files.hpp"
@@ -45,14 +46,17 @@ std::vector<record_column> columns_in(const record::ready_file& ready) {
   return columns;
 }
 
+std::string text_in(const fs::path& folder) {
+  const fs::path path = folder / record::ready_file_name;
+  require_regular(path, "is missing: the folder was not finished");
+  return support::read_text(path, support::max_json_bytes);
+}
+
 }  // namespace
 
 struct record_batches::state {
-  explicit state(const fs::path& of) : folder(of) {
-    const fs::path path = folder / record::ready_file_name;
-    require_regular(path, "is missing: the folder was not finished");
-    text = support::read_text(path, support::max_json_bytes);
-    ready = record::parse_ready_text(text, path.string());
+  state(const fs::path& of, std::string ready_json) : folder(of), text(std::move(ready_json)) {
+    ready = record::parse_ready_text(text, (folder / record::ready_file_name).string());
     specs = columns_of(ready);
     columns = columns_in(ready);
     for (const record::record_file& file : ready.files) files.push_back(file.name);
@@ -77,7 +81,10 @@ struct record_batches::state {
   std::vector<std::string> files;
 };
 
-record_batches::record_batches(const fs::path& folder) : state_(std::make_shared<const state>(folder)) {}
+record_batches::record_batches(const fs::path& folder) : record_batches(folder, text_in(folder)) {}
+
+record_batches::record_batches(const fs::path& folder, const std::string& ready_json)
+    : state_(std::make_shared<const state>(folder, ready_json)) {}
 
 const fs::path& record_batches::folder() const { return state_->folder; }
 const std::string& record_batches::ready_json() const { return state_->text; }

@@ -124,14 +124,15 @@ verify_report verify(const dataset& data, const std::filesystem::path& folder, c
 struct record_hash {
   std::string name;         ///< "cycle_00000", "eval_data"
   std::uint64_t batch_count = 0;
-  std::string all_batches;  ///< MD5 over users and items of every batch in order, hexadecimal
-  std::string first_batch;  ///< MD5 of the first batch alone
+  std::string all_batches;  ///< MD5 over users and items of every batch in order, hexadecimal; empty without batches
+  std::string first_batch;  ///< MD5 of the first batch alone; empty without batches
 };
 
 /// Returns one entry per cycle, ascending, then one for the evaluation data if it exists. Progress is in batches.
 /// Throws format_error for a folder without records, an unfinished folder, missing files or records that ready.json
 /// lists, a later stream version than this library's, and damage; io_error, interrupted_error.
-/// - part: hash only the record files of this part; first_batch is that of its first file that has one.
+/// - part: hash only the record files of this part, also before they are published, as verify_options::part;
+///   first_batch is that of its first file that has one. A part may have no batches of a folder.
 std::vector<record_hash> hash_records(const std::filesystem::path& folder, const run_control& control = {},
                                       const std::optional<run_part>& part = {});
 

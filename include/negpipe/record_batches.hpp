@@ -27,6 +27,8 @@ class record_batches {
   /// Reads and checks ready.json; does not open the record files. Throws format_error, also if it is missing or not a
   /// regular file, and io_error if the system refuses to read it.
   explicit record_batches(const std::filesystem::path& folder);
+  /// The same with the text of a ready.json that the folder does not have, such as that of a part. Throws format_error.
+  record_batches(const std::filesystem::path& folder, const std::string& ready_json);
 
   const std::filesystem::path& folder() const;
   /// Returns the text of ready.json.

@@ -173,10 +173,12 @@ def test_a_published_run_is_replaced_only_with_force(dataset, whole, tmp_path):
 
 def test_files_that_no_part_wrote_are_not_removed(dataset, tmp_path):
     part(dataset, tmp_path / "run", "0/1")
-    notes = hidden(tmp_path / "run") / "notes.txt"
-    notes.write_text("mine")
-    refuses(USAGE, "publish", tmp_path / "run", naming=["notes.txt"])
-    assert notes.read_text() == "mine"
+    for name in ("notes.txt", "part_notes.txt", "part_1.json", "part_0.txt", ".part_x.tmp", "part_00.json", "part_0"):
+        notes = hidden(tmp_path / "run") / name
+        notes.write_text("mine")
+        refuses(USAGE, "publish", tmp_path / "run", naming=[name])
+        assert notes.read_text() == "mine"
+        notes.unlink()
 
 
 def test_verify_and_hash_read_only_their_part(dataset, whole, tmp_path):
@@ -209,6 +211,27 @@ def test_verify_reads_a_part_before_it_is_published(dataset, whole, tmp_path):
     assert "train_3.tfrecords: record" in result.stdout and "cycle_00001" not in result.stdout
     assert all(line.count("train_3.tfrecords") <= 1 for line in result.stdout.splitlines())
     assert not list(out.rglob("ready.json"))
+
+
+def test_hash_reads_a_part_before_it_is_published(dataset, whole, tmp_path):
+    out = tmp_path / "run"
+    part(dataset, out, "1/2")
+    assert negpipe("hash", out, "--part", "1/2").stdout == negpipe("hash", whole, "--part", "1/2").stdout
+    refuses(BAD_DATA, "hash", out, naming=["not published", "--part"])
+    refuses(BAD_DATA, "hash", out, "--part", "0/2", naming=["part_0.json: is missing: run this part"])
+    refuses(USAGE, "hash", out, "--part", "0/3", naming=["--part", "0/3 given", "in 2 parts"])
+    with open(hidden(out) / "part_1.lock", "rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        refuses(BAD_DATA, "hash", out, "--part", "1/2", naming=["another process makes this part"])
+    (hidden(out) / "train_3.tfrecords").unlink()
+    refuses(BAD_DATA, "hash", out, "--part", "1/2", naming=["train_3.tfrecords"])
+
+
+def test_hash_says_that_a_part_has_no_batches(whole):
+    assert negpipe("hash", whole, "--part", "8/9").stdout == "".join(
+        f"{name}: no batches of part 8/9\n" for name in ("cycle_00000", "cycle_00001", "eval_data"))
+    for folder in json.loads(negpipe("hash", whole, "--part", "8/9", "--json").stdout)["folders"]:
+        assert (folder["batch_count"], folder["all_batches"], folder["first_batch"]) == (0, None, None)
 
 
 def test_verify_says_what_a_part_that_is_not_published_lacks(dataset, whole, tmp_path):
