@@ -44,6 +44,7 @@ std::vector<std::string> files_of(const fs::path& folder) {
   if (!is_ours) throw format_error("it does not describe a dataset");
   std::vector<std::string> files = files_of_arrays(description["arrays"]);
   files.emplace_back(description_file);
+  files.emplace_back(shards_file);  // of a join that was killed before it removed the file
   return files;
 }
 

@@ -72,21 +72,17 @@ void refuse_other_files(const fs::path& shards, const nlohmann::ordered_json& ar
   for (const fs::path& path : leftovers) support::remove_hidden_tree(path);
 }
 
-/// Renames the folder to its final path. A failure leaves it with shards.json and without dataset.json, as it was.
+/// Renames the folder to its final path, then removes shards.json. A failure leaves it without dataset.json, as it was;
+/// a kill leaves a dataset, or shards that can be joined.
 void publish_joined(const fs::path& shards, const fs::path& folder,
                     const std::optional<support::folder_kind>& replaced) {
-  const fs::path unjoined = shards / shards_file;
-  const std::string text = support::read_text(unjoined, support::max_json_bytes);
-  support::remove_hidden_tree(unjoined);
   try {
     support::staged_folder(support::staged_folder::adopted{support::full_path(shards)}, folder, replaced).publish();
   } catch (...) {
-    if (support::exists(shards / description_file)) {
-      support::publish_file(unjoined, text);
-      support::remove_hidden_tree(shards / description_file);
-    }
+    if (support::exists(shards / description_file)) support::remove_hidden_tree(shards / description_file);
     throw;
   }
+  support::remove_hidden_tree(folder / shards_file);
 }
 
 /// The rename would fail, after the shards were read.
