@@ -32,6 +32,9 @@ struct eval_job {
   std::uint64_t row_count;
   core::evaluation_pointers columns;
 
+  // Returns the number of the first requested element, counted over all users.
+  __device__ std::uint64_t first_element() const { return (plan.first_user + first_row) * plan.row_length(); }
+
   // Returns whether the row's user has a held-out item, and an item that may be drawn.
   __device__ bool is_real(std::uint64_t row) const {
     if (row >= plan.user_count || data.heldout[row] < 0) return false;
@@ -43,40 +46,40 @@ struct eval_job {
   }
 };
 
-// Makes the four elements from 4 * quad on, counted over the whole evaluation set, as far as they lie in the requested
-// rows. Their first candidates share one random block.
+// Makes the four elements from 4 * quad on, counted over all users (evaluation_plan::first_element), as far as they lie
+// in the requested rows. Their first candidates share one random block.
 template <typename Job>
 __device__ void draw_four(const Job& job, std::uint64_t quad) {
   constexpr core::draw_stream stream = core::evaluation_stream().draws;
   const curand_source source{job.plan.seed};
   const auto block = source(core::make_counter(stream.candidates, stream.cycle, quad, 0));
-  const std::uint64_t begin = job.first_row * job.plan.row_length();
+  const std::uint64_t begin = job.first_element();
   const std::uint64_t end = begin + job.row_count * job.plan.row_length();
   NEGPIPE_UNROLL
   for (std::uint32_t j = 0; j < 4; ++j) {
     const std::uint64_t element = 4 * quad + j;
     if (element < begin || element >= end) continue;
-    const std::uint64_t row = job.by_row_length(element);
+    const std::uint64_t row = job.by_row_length(element) - job.plan.first_user;
     const bool is_real = job.is_real(row);
     const user_id user{is_real ? static_cast<std::int32_t>(row) : 0};
     std::uint32_t item = 0;
-    if (is_real && row * job.plan.row_length() == element) {
+    if (is_real && (job.plan.first_user + row) * job.plan.row_length() == element) {
       item = static_cast<std::uint32_t>(job.data.heldout[row]);
     } else if (is_real && (!job.item_draw(block.word[j], item) ||
                            (job.positives.form.ask(user, static_cast<std::int32_t>(item), 0) & 1U) != 0)) {
       item = static_cast<std::uint32_t>(
           core::draw_negative(job.positives, user, job.item_draw, stream, element, source));
     }
-    job.columns.users[element - begin] = index(user);
+    job.columns.users[element - begin] = is_real ? static_cast<std::int32_t>(job.plan.first_user + row) : 0;
     store_item(job.columns, element - begin, static_cast<std::int32_t>(item));
   }
 }
 
 template <typename Form, typename ItemDraw>
 __global__ void draw_rows(const __grid_constant__ eval_job<Form, ItemDraw> job) {
-  const std::uint64_t length = job.plan.row_length();
-  const std::uint64_t end = core::ceil_div((job.first_row + job.row_count) * length, 4);
-  std::uint64_t quad = job.first_row * length / 4 + blockIdx.x * static_cast<std::uint64_t>(blockDim.x) + threadIdx.x;
+  const std::uint64_t begin = job.first_element();
+  const std::uint64_t end = core::ceil_div(begin + job.row_count * job.plan.row_length(), 4);
+  std::uint64_t quad = begin / 4 + blockIdx.x * static_cast<std::uint64_t>(blockDim.x) + threadIdx.x;
   for (; quad < end; quad += gridDim.x * static_cast<std::uint64_t>(blockDim.x)) draw_four(job, quad);
 }
 
@@ -117,7 +120,8 @@ __global__ void permute_rows(core::evaluation_plan plan, device_view data, std::
     const user_id user{static_cast<std::int32_t>(first_row + r)};
     __syncthreads();  // the previous row has been read
     if (threadIdx.x == 0) {
-      shared.row = core::evaluation_row::make(data.positives(), user, curand_source{plan.seed});
+      shared.row = core::evaluation_row::make(data.positives(), user, curand_source{plan.seed},
+                                             plan.first_user);
       if (shared.row.order.is_network()) {
         shared.by_right_radix = core::divider32::make(shared.row.order.right_radix);
       }
@@ -128,7 +132,7 @@ __global__ void permute_rows(core::evaluation_plan plan, device_view data, std::
       const auto j = static_cast<std::uint32_t>(column) - 1;
       const std::int32_t item =
           column == 0 ? data.heldout[index(user)] : shared.negative(plan.fewer && j >= size ? j % size : j);
-      columns.users[begin + column] = index(user);
+      columns.users[begin + column] = static_cast<std::int32_t>(plan.first_user + first_row + r);
       store_item(columns, begin + column, item);
       columns.duplicate_mask[begin + column] = column > size ? 1 : 0;
     }

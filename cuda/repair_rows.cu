@@ -96,7 +96,7 @@ __device__ bool lanes_have(std::int32_t theirs, std::uint32_t lane_count, std::i
 
 // Draws negatives 1 .. count of a row again that are taken: columns in order, of which each lane examines one in 32.
 __device__ void make_distinct(const repair_job& job, user_id user, const row_items& row, std::uint32_t count) {
-  const std::uint64_t first = static_cast<std::uint64_t>(index(user)) * job.plan.row_length();
+  const std::uint64_t first = job.plan.first_element(user);
   for (std::uint32_t begin = 1; begin <= count; begin += warp_size) {
     const std::uint32_t column = begin + lane_number();
     const std::int32_t item = column <= count ? row[column] : core::no_item;

@@ -89,7 +89,7 @@ std::uint64_t covered_count(const training_plan& plan, const core::cycle_key& ke
 void make_distinct(const core::evaluation_plan& plan, const core::positives_view& view, user_id user,
                    row_repairer& repair, std::span<std::int32_t> items) {
   const std::uint32_t left = core::items_left(plan, view, user);
-  const std::uint64_t first = static_cast<std::uint64_t>(index(user)) * plan.row_length() + 1;
+  const std::uint64_t first = plan.first_element(user) + 1;
   const row_rules rules{{view.heldout + index(user), 1}, true};
   repair(view, user, plan.weights, core::evaluation_stream(), first, rules,
          items.first(std::min<std::size_t>(left, items.size())));
@@ -196,7 +196,8 @@ class cpu_backend final : public backend {
         options_.kernels.fill_negatives(plan, view, user, items.data() + 1);
         if (is_repaired) make_distinct(plan, view, user, repair, std::span(items).subspan(1));
       }
-      std::fill_n(out.users + offset, items.size(), index(user));
+      const auto shown = static_cast<std::int32_t>(is_padding ? 0 : plan.first_user + row);
+      std::fill_n(out.users + offset, items.size(), shown);
       put_items(items, out.items, out.item_width, offset);
       // Without replacement, a row holds the held-out item and distinct other items. Repeats occur only with `fewer`.
       if (is_padding || plan.with_replacement || plan.fewer) {

@@ -23,7 +23,7 @@ void items_of_ranks(const core::evaluation_row& row, std::uint32_t* ranks, std::
 
 void fill_distinct(const core::evaluation_plan& plan, const core::positives_view& view, user_id user,
                    std::int32_t* items) {
-  const auto row = core::evaluation_row::make(view, user, core::philox_source{plan.seed});
+  const auto row = core::evaluation_row::make(view, user, core::philox_source{plan.seed}, plan.first_user);
   std::uint32_t ranks[block_points];
   const auto nothing = [] {};
   const std::uint32_t distinct =
@@ -46,7 +46,7 @@ template <typename Lookup, typename ItemDraw>
 void fill_drawn(const core::evaluation_plan& plan, const ItemDraw& item_draw, const core::positives_view& view,
                 user_id user, std::int32_t* items) {
   const draw_job job{view, item_draw, core::evaluation_stream().draws, plan.seed};
-  const std::uint64_t first = static_cast<std::uint64_t>(index(user)) * plan.row_length() + 1;
+  const std::uint64_t first = plan.first_element(user) + 1;
   const auto put = [&](std::uint64_t draw, std::uint32_t item) {
     items[draw - first] = static_cast<std::int32_t>(item);
   };

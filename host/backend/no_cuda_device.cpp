@@ -55,6 +55,8 @@ void convert_async(std::span<const std::int8_t>, std::span<float>, int, device_s
 void convert_async(std::span<const std::int8_t>, std::span<std::int64_t>, int, device_stream) { refuse(); }
 void convert_async(std::span<const std::int32_t>, std::span<std::int64_t>, int, device_stream) { refuse(); }
 void copy_async(std::span<const std::byte>, std::span<std::byte>, int, device_stream) { refuse(); }
+void add_async(std::span<std::int32_t>, std::int32_t, int, device_stream) { refuse(); }
+void zero_async(std::span<std::byte>, int, device_stream) { refuse(); }
 
 device_negative_sampler::device_negative_sampler(const dataset&, const negative_options&, const device_options&) {
   refuse();

@@ -77,10 +77,18 @@ struct checker {
 
 }  // namespace
 
+void check_ids(const array_location& location, std::string_view array, const raw_ids& ids) {
+  checker{location}.ids(array, ids);
+}
+
 void check_dataset(const array_location& location, const array_views& arrays) {
+  check_ids(location, "item_ids", arrays.item_ids);
+  check_shard(location, arrays);
+}
+
+void check_shard(const array_location& location, const array_views& arrays) {
   const checker check{location};
   check.ids("user_ids", arrays.user_ids);
-  check.ids("item_ids", arrays.item_ids);
   const std::size_t users = arrays.user_ids.size();
   const std::size_t items = arrays.item_ids.size();
   const user_items training{arrays.user_offsets, arrays.positive_items};

@@ -98,6 +98,13 @@ dataset::dataset(dataset_arrays given, dataset_origin origin)
 
 const std::filesystem::path& dataset::folder() const { return owner_->folder; }
 
+const std::string& dataset::digest() const {
+  std::call_once(owner_->digest_once, [&] {
+    if (owner_->digest.empty()) owner_->digest = digest_of(owner_->arrays_in_use);  // of a shard
+  });
+  return owner_->digest;
+}
+
 std::int32_t dataset::first_user() const { return owner_->first_user; }
 
 dataset::dataset(std::shared_ptr<storage> made)
@@ -109,8 +116,7 @@ dataset::dataset(std::shared_ptr<storage> made)
       heldout_items_(test_.items),
       user_ids_(made->arrays_in_use.user_ids),
       item_ids_(made->arrays_in_use.item_ids),
-      origin_(made->origin),
-      digest_(made->digest) {
+      origin_(made->origin) {
   if (has_one_item_per_user(test_)) return;
   made->single_items = single_items(test_);
   heldout_items_ = made->single_items;

@@ -163,10 +163,4 @@ dataset dataset::load(const fs::path& path, std::uint64_t map_from_bytes) {
   return dataset(stored{path}.read(map_from_bytes));
 }
 
-dataset dataset::load_shard(const fs::path& folder, std::uint32_t shard, std::uint64_t map_from_bytes) {
-  return dataset(stored{folder}.read_shard(shard, map_from_bytes));
-}
-
-dataset_shards dataset::read_shards(const fs::path& folder) { return stored{folder}.shards(); }
-
 }  // namespace negpipe

@@ -34,6 +34,14 @@ inline std::string file_of(const std::string& array, std::size_t shard) {
   return fmt::format("{}.{:05}.npy", array, shard);
 }
 
+/// The shards of an array, as dataset.json lists them.
+struct shard_list {
+  std::vector<std::uint64_t> firsts = {0};  ///< the first value of each shard, and the number of all values
+  std::vector<std::uint32_t> checksums;
+
+  std::uint64_t count() const { return firsts.back(); }
+};
+
 /// Reads or maps arrays, and checks them against their entries in dataset.json.
 class folder_reader {
  public:
@@ -51,43 +59,45 @@ class folder_reader {
   std::span<const T> get(const std::string& name) {
     const support::json_fields entry = arrays_.object(name);
     types_.emplace(name, npy::descriptor<T>());
+    if (entry.contains("shards")) return get_shards<T>(name);
     const auto count = entry.number<std::uint64_t>("length");
-    if (entry.contains("shards")) return get_shards<T>(name, entry, count);
     const std::filesystem::path path = existing(file_of(name));
     const support::file_contents& file =
         contents_.emplace_back(npy::read_file(path, npy::descriptor<T>(), count, sizeof(T), map_from_bytes_));
     const auto bytes = npy::values_of(file, path, npy::descriptor<T>(), count, sizeof(T));
-    check_crc(path, bytes, entry);
+    check_crc(path, bytes, entry.checksum("crc32c"));
     return {reinterpret_cast<const T*>(bytes.data()), static_cast<std::size_t>(count)};
   }
 
-  /// The values of one shard of an array, and the number of values before it.
+  /// Returns the shards of an array of values of type T, after checking that there are at most max_shards, whose
+  /// lengths add up.
   template <typename T>
-  struct shard_of {
-    std::uint64_t first;
-    std::span<const T> values;
-  };
-
-  /// Reads or maps shard k of an array that must have wanted_count shards. Opens no other file.
-  template <typename T>
-  shard_of<T> get_shard(const std::string& name, std::size_t k, std::size_t wanted_count) {
+  shard_list list_shards(const std::string& name) const {
     const support::json_fields entry = arrays_.object(name);
     const auto count = entry.number<std::uint64_t>("length");
-    check_length<T>(entry, count);
-    if (shard_count(entry) != wanted_count) {
-      entry.fail(fmt::format("there are {} shards, wanted {}", shard_count(entry), wanted_count));
+    constexpr std::uint64_t max_values = std::numeric_limits<std::int64_t>::max() / sizeof(T);
+    if (count > max_values) entry.fail_at("length", fmt::format("at most {}", max_values));
+    const std::size_t shards = entry.array("shards").size();
+    if (shards > max_shards) entry.fail(fmt::format("there are {} shards, wanted at most {}", shards, max_shards));
+    shard_list list;
+    for (std::size_t k = 0; k < shards; ++k) {
+      const support::json_fields shard = entry.element("shards", k);
+      const std::uint64_t first = list.firsts.back();
+      list.firsts.push_back(first + shard.number<std::uint64_t>("length", count - first));
+      list.checksums.push_back(shard.checksum("crc32c"));
     }
-    std::uint64_t first = 0;
-    for (std::size_t j = 0; j < k; ++j) {
-      first += entry.element("shards", j).number<std::uint64_t>("length", count - first);
-    }
-    const support::json_fields shard = entry.element("shards", k);
-    const std::uint64_t skipped = first * sizeof(T) % npy::part_alignment;
-    support::joined_files& joined =
-        joined_.emplace_back(skipped + shard.number<std::uint64_t>("length", count - first) * sizeof(T));
+    if (list.count() != count) entry.fail_at("length", fmt::format("{}, the sum of its shards", list.count()));
+    return list;
+  }
+
+  /// Reads or maps shard k of an array. Opens no other file.
+  template <typename T>
+  std::span<const T> get_shard(const std::string& name, const shard_list& list, std::size_t k) {
+    const std::uint64_t skipped = list.firsts[k] * sizeof(T) % npy::part_alignment;
+    support::joined_files& joined = joined_.emplace_back(skipped + (list.firsts[k + 1] - list.firsts[k]) * sizeof(T));
     joined.skip(skipped);
-    const auto bytes = append<T>(joined, name, k, first, shard, count);
-    return {first, {reinterpret_cast<const T*>(bytes.data()), bytes.size() / sizeof(T)}};
+    const auto bytes = append<T>(joined, name, list, k);
+    return {reinterpret_cast<const T*>(bytes.data()), bytes.size() / sizeof(T)};
   }
 
   /// Throws format_error if there is an array that was not read, or one of another type. For arrays of other programs:
@@ -122,51 +132,33 @@ class folder_reader {
     throw format_error(fmt::format("{} is missing, but {} lists it; {}", path.string(), listed_.file, listed_.remedy));
   }
 
-  void check_crc(const std::filesystem::path& path, std::span<const std::byte> bytes,
-                 const support::json_fields& entry) const {
-    if (const std::uint32_t crc = support::crc32c(bytes); crc != entry.checksum("crc32c")) {
+  void check_crc(const std::filesystem::path& path, std::span<const std::byte> bytes, std::uint32_t wanted) const {
+    if (const std::uint32_t crc = support::crc32c(bytes); crc != wanted) {
       throw format_error(fmt::format("{}: its checksum is {}, wanted {}: the file was damaged or changed; {}",
-                                     path.string(), hex(crc), entry.text("crc32c"), listed_.remedy));
+                                     path.string(), hex(crc), hex(wanted), listed_.remedy));
     }
   }
 
   template <typename T>
-  std::span<const T> get_shards(const std::string& name, const support::json_fields& entry, std::uint64_t count) {
-    check_length<T>(entry, count);
-    support::joined_files& joined = joined_.emplace_back(count * sizeof(T));
-    std::uint64_t first = 0;
-    for (std::size_t k = 0; k < shard_count(entry); ++k) {
-      append<T>(joined, name, k, first, entry.element("shards", k), count);
-      first += entry.element("shards", k).number<std::uint64_t>("length", count - first);
-    }
-    if (first != count) entry.fail_at("length", fmt::format("{}, the sum of its shards", first));
-    return {reinterpret_cast<const T*>(joined.bytes().data()), static_cast<std::size_t>(count)};
+  std::span<const T> get_shards(const std::string& name) {
+    const shard_list list = list_shards<T>(name);
+    support::joined_files& joined = joined_.emplace_back(list.count() * sizeof(T));
+    for (std::size_t k = 0; k < list.checksums.size(); ++k) append<T>(joined, name, list, k);
+    return {reinterpret_cast<const T*>(joined.bytes().data()), static_cast<std::size_t>(list.count())};
   }
 
+  /// Appends shard k. Returns its bytes.
   template <typename T>
-  static void check_length(const support::json_fields& entry, std::uint64_t count) {
-    constexpr std::uint64_t max_values = std::numeric_limits<std::int64_t>::max() / sizeof(T);
-    if (count > max_values) entry.fail_at("length", fmt::format("at most {}", max_values));
-  }
-
-  static std::size_t shard_count(const support::json_fields& entry) {
-    const std::size_t count = entry.array("shards").size();
-    if (count > max_shards) entry.fail(fmt::format("there are {} shards, wanted at most {}", count, max_shards));
-    return count;
-  }
-
-  /// Appends shard k, which begins at value `first` of the array's `count`. Returns its bytes.
-  template <typename T>
-  std::span<const std::byte> append(support::joined_files& joined, const std::string& name, std::size_t k,
-                                    std::uint64_t first, const support::json_fields& shard, std::uint64_t count) const {
-    const auto length = shard.number<std::uint64_t>("length", count - first);
+  std::span<const std::byte> append(support::joined_files& joined, const std::string& name, const shard_list& list,
+                                    std::size_t k) const {
+    const std::uint64_t length = list.firsts[k + 1] - list.firsts[k];
     const std::filesystem::path path = existing(file_of(name, k));
-    const std::string header = npy::make_part_header(npy::descriptor<T>(), length, first * sizeof(T));
+    const std::string header = npy::make_part_header(npy::descriptor<T>(), length, list.firsts[k] * sizeof(T));
     npy::check_part(path, header, length * sizeof(T), listed_);
     const std::size_t before = joined.bytes().size();
-    joined.append(path, header.size(), length * sizeof(T), count * sizeof(T) >= map_from_bytes_);
+    joined.append(path, header.size(), length * sizeof(T), list.count() * sizeof(T) >= map_from_bytes_);
     const auto bytes = joined.bytes().subspan(before);
-    check_crc(path, bytes, shard);
+    check_crc(path, bytes, list.checksums[k]);
     return bytes;
   }
 

@@ -1,6 +1,8 @@
 // The storage of a dataset: its own arrays, or the contents of files.
 #pragma once
 
+#include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -36,6 +38,7 @@ struct dataset::storage {
   owned_ids owned_item_ids;
   std::vector<support::file_contents> contents;
   std::vector<support::joined_files> joined;  // arrays in shards
+  std::shared_ptr<const storage> items;       // of a shard: the owner of the item ids, which all shards share
   std::filesystem::path folder;
   std::int32_t first_user = 0;             // of a shard
   std::vector<std::int64_t> one_per_user;  // offsets of a test set that is given without them
@@ -43,7 +46,8 @@ struct dataset::storage {
 
   array_views arrays_in_use;
   dataset_origin origin;
-  std::string digest;
+  mutable std::string digest;  // of a shard: empty until it is asked for
+  mutable std::once_flag digest_once;
 };
 
 /// Location of an array, for messages: the folder's path with a slash, or nothing for arrays in memory.
@@ -57,6 +61,10 @@ struct array_location {
 /// Throws format_error unless the arrays form a valid dataset (see negpipe::dataset) with at least one training
 /// positive.
 void check_dataset(const array_location& location, const array_views& arrays);
+/// The same for a shard, whose item ids were checked by check_ids().
+void check_shard(const array_location& location, const array_views& arrays);
+/// Throws format_error unless offsets of text ascend, and there are not too many ids.
+void check_ids(const array_location& location, std::string_view array, const raw_ids& ids);
 
 /// Returns the MD5 of the counts and of the arrays that affect outputs. Leaves out the offsets of a test set with one
 /// item per user, as format 1 did.

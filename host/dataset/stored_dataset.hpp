@@ -21,10 +21,8 @@ struct dataset::stored {
 
   /// Loads and checks all arrays.
   std::shared_ptr<storage> read(std::uint64_t map_from_bytes) const;
-  /// Loads and checks the arrays of one shard, and those of the items.
-  std::shared_ptr<storage> read_shard(std::uint32_t shard, std::uint64_t map_from_bytes) const;
-  /// Throws option_error for a folder without shards.
-  dataset_shards shards() const;
+  /// fields: of the description.
+  dataset_origin origin(const support::json_fields& fields) const;
 };
 
 }  // namespace negpipe

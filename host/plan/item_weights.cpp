@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <numeric>
 
 #include "digest.hpp"
 #include "negpipe/core/arith.hpp"
@@ -152,15 +153,19 @@ std::span<const std::uint32_t> item_weights::sums() const {
 std::uint32_t item_weights::shift() const { return is_uniform() ? 0 : tables_->shift; }
 
 item_weights popularity_weights(const dataset& data, double alpha) {
+  return popularity_weights(popularities(data), alpha);
+}
+
+item_weights popularity_weights(std::span<const std::uint64_t> counts, double alpha) {
   if (!(alpha >= 0 && alpha <= max_alpha)) {
     throw option_error("alpha", fmt::format("{} given; expected 0 to {}", alpha, max_alpha));
   }
-  const std::vector<std::uint64_t> counts = popularities(data);
   std::vector<std::uint32_t> weights(counts.size(), 1);
   if (alpha == 0) return item_weights(std::move(weights), alpha);
-  if (alpha == 1 && data.positive_count() >= all_words) {
-    throw option_error("alpha", fmt::format("the dataset has {} positives; alpha 1 takes at most {}",
-                                            data.positive_count(), all_words - 1));
+  const std::uint64_t positives = std::accumulate(counts.begin(), counts.end(), std::uint64_t{0});
+  if (alpha == 1 && positives >= all_words) {
+    throw option_error("alpha", fmt::format("the dataset has {} positives; alpha 1 takes at most {}", positives,
+                                            all_words - 1));
   }
   std::vector<double> powers(counts.size());
   double sum = 0;

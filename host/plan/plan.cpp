@@ -224,6 +224,10 @@ evaluation_plan plan_evaluation(const evaluated_users& users, std::int32_t item_
   }
   check_feasible(users, options);
   const std::uint64_t user_count = users.items_left.size();
+  const auto max_first = static_cast<std::int64_t>(std::numeric_limits<std::int32_t>::max() - user_count);
+  if (options.first_user < 0 || options.first_user > max_first) {
+    throw option_error("first_user", fmt::format("{} given, 0 to {} wanted", options.first_user, max_first));
+  }
   return {.seed = seed,
           .negatives = options.negatives,
           .with_replacement = options.mlperf,
@@ -232,7 +236,8 @@ evaluation_plan plan_evaluation(const evaluated_users& users, std::int32_t item_
           .batch_count = core::ceil_div(user_count * row, options.batch_size),
           .item_draw = core::bounded32::make(static_cast<std::uint32_t>(item_count)),
           .fewer = options.infeasible == infeasible_policy::fewer,
-          .weighted_items = options.weights.positive_count()};
+          .weighted_items = options.weights.positive_count(),
+          .first_user = static_cast<std::uint64_t>(options.first_user)};
 }
 
 }  // namespace

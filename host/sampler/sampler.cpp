@@ -197,7 +197,11 @@ void sampler::fill_evaluation(std::uint64_t batch, const evaluation_columns& out
   const negpipe::evaluation_plan& rows = evaluation_plan();
   check_batch("evaluation batch", batch, rows.batch_count);
   const std::uint64_t rows_per_batch = rows.batch_size / rows.row_length();
-  evaluation_backend_->fill_evaluation(rows, batch * rows_per_batch, rows_per_batch, out);
+  fill_evaluation_rows(batch * rows_per_batch, rows_per_batch, out);
+}
+
+void sampler::fill_evaluation_rows(std::uint64_t first, std::uint64_t count, const evaluation_columns& out) const {
+  evaluation_backend_->fill_evaluation(evaluation_plan(), first, count, out);
 }
 
 const sampler_options& sampler::options() const { return shared_->options; }

@@ -81,14 +81,6 @@ inline constexpr std::uint64_t default_map_from_bytes = std::uint64_t{1} << 30;
 /// The most shards of a dataset folder.
 inline constexpr std::uint32_t max_shards = 10'000;
 
-/// What dataset.json says about a dataset in shards.
-struct dataset_shards {
-  std::int32_t user_count = 0;
-  std::int32_t item_count = 0;
-  std::vector<std::uint64_t> positive_counts;  ///< training positives of each shard
-  std::string digest;                          ///< of the whole dataset
-};
-
 /// A dataset. Immutable and thread-safe; copies share the arrays.
 ///
 /// Users are 0 .. user_count()-1, items 0 .. item_count()-1. User u's training positives are
@@ -115,10 +107,10 @@ class dataset {
   const dataset_origin& origin() const { return origin_; }
   /// Returns a hexadecimal digest of the counts, training positives and held-out items: equal digests mean equal
   /// outputs.
-  const std::string& digest() const { return digest_; }
+  const std::string& digest() const;
   /// Returns the absolute path of the folder that load() read; empty for arrays in memory.
   const std::filesystem::path& folder() const;
-  /// Returns the number of user 0 in the whole dataset: not 0 if load_shard() read a shard of it.
+  /// Returns the number of user 0 in the whole dataset: not 0 for a shard (sharded_dataset).
   std::int32_t first_user() const;
 
   /// Checks early, before the dataset is made, that save() may write to the folder.
@@ -139,7 +131,7 @@ class dataset {
   /// the folder of the shards to `folder`, which must be on the same file system. Copies nothing. docs/scale.md has the
   /// format of shards.json and of the files.
   /// - replace: as in save().
-  /// - May be called again after a failure. Only a kill just before the rename leaves a dataset in `shards`.
+  /// - May be called again after a failure or a kill, unless `folder` has appeared: then it is the dataset.
   /// - Throws format_error, io_error, and option_error: as save() does, for files that shards.json does not list, for
   ///   symbolic links, for a `folder` inside `shards` or on another file system, and for a dataset.
   static void join(const std::filesystem::path& shards, const std::filesystem::path& folder, bool replace = false);
@@ -151,19 +143,13 @@ class dataset {
   /// - The shards of an array are at consecutive addresses: of a mapped array, only the pages that two shards share are
   ///   copied.
   static dataset load(const std::filesystem::path& folder, std::uint64_t map_from_bytes = default_map_from_bytes);
-  /// Reads one shard of a folder in shards as a dataset: all items, and the shard's users, who are numbered from 0.
-  /// Opens no file of other shards. Otherwise as load(). Throws option_error for a shard that does not exist or has no
-  /// training positives.
-  static dataset load_shard(const std::filesystem::path& folder, std::uint32_t shard,
-                            std::uint64_t map_from_bytes = default_map_from_bytes);
-  /// Reads the counts of a folder in shards from dataset.json alone. Throws option_error for a folder without shards.
-  static dataset_shards read_shards(const std::filesystem::path& folder);
   /// Throws io_error if a mapped file was changed since load(). Runs call it before they publish.
   void check_unchanged() const;
 
  private:
   struct storage;
   struct stored;
+  friend class sharded_dataset;
   explicit dataset(std::shared_ptr<storage> made);
 
   std::shared_ptr<const storage> owner_;
@@ -175,7 +161,6 @@ class dataset {
   raw_ids user_ids_;
   raw_ids item_ids_;
   dataset_origin origin_;
-  std::string digest_;
 };
 
 }  // namespace negpipe

@@ -66,5 +66,9 @@ void convert_async(std::span<const std::int8_t> from, std::span<std::int64_t> to
 void convert_async(std::span<const std::int32_t> from, std::span<std::int64_t> to, int device, device_stream stream);
 /// Queues a copy of bytes, under the same conditions.
 void copy_async(std::span<const std::byte> from, std::span<std::byte> to, int device, device_stream stream);
+/// Queues the addition of a number to all values, which are memory of the device.
+void add_async(std::span<std::int32_t> values, std::int32_t added, int device, device_stream stream);
+/// Queues the filling of memory of the device with zeros.
+void zero_async(std::span<std::byte> to, int device, device_stream stream);
 
 }  // namespace negpipe

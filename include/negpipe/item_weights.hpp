@@ -34,7 +34,7 @@ class item_weights {
   /// Returns the MD5 of the values as little-endian uint32, hexadecimal; empty if uniform.
   const std::string& digest() const;
 
-  friend item_weights popularity_weights(const dataset& data, double alpha);
+  friend item_weights popularity_weights(std::span<const std::uint64_t> popularities, double alpha);
 
   // Tables for core::weighted_draw; empty if uniform.
   std::span<const core::alias_column> columns() const;
@@ -59,6 +59,8 @@ inline constexpr double max_alpha = 16;
 ///   order. popularity^alpha is the product of repeated square roots that the binary digits of alpha name.
 /// - Throws option_error for an alpha out of range, or popularities whose sum exceeds 2^32 - 1 with alpha 1.
 item_weights popularity_weights(const dataset& data, double alpha);
+/// The same for popularities [item_count], such as those that sharded_dataset::count_items() returns.
+item_weights popularity_weights(std::span<const std::uint64_t> popularities, double alpha);
 
 /// Reads weights from an .npy file: one dimension, 32-bit or 64-bit integers. Throws format_error, io_error, and
 /// option_error as item_weights does.

@@ -50,6 +50,9 @@ struct evaluation_options {
   infeasible_policy infeasible = infeasible_policy::skip;
   heldout_set set = heldout_set::test;  ///< the held-out items that are evaluated
   item_weights weights = {};            ///< of the negatives; default: uniform
+  /// Of a shard: number of its first user in the whole dataset. Its rows, user numbers included, are then those of the
+  /// whole dataset.
+  std::int32_t first_user = 0;
 };
 
 /// Plans training. Throws option_error for a count of zero, more points, rows or negatives in a cycle than

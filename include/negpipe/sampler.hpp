@@ -105,6 +105,8 @@ class sampler {
   /// are zeros. batch < evaluation_batch_count().
   void fill_evaluation(std::uint64_t batch, const evaluation_columns& out) const;
   void fill_evaluation(std::uint64_t batch, evaluation_batch& out) const { fill_evaluation(batch, out.columns()); }
+  /// Writes evaluation rows [first, first + count), as far as there are batches.
+  void fill_evaluation_rows(std::uint64_t first, std::uint64_t count, const evaluation_columns& out) const;
 
   // ---- components
 

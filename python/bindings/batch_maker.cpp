@@ -189,44 +189,21 @@ class pair_maker final : public batch_maker {
 
 class evaluation_maker final : public batch_maker {
  public:
-  evaluation_maker(const sampler& source, const output_types& types, std::uint64_t rank, std::uint64_t world_size)
-      : batch_maker((source.evaluation_batch_count() + world_size - 1) / world_size, columns_of(source, types)),
-        source_(source), types_(types), rank_(rank), world_size_(world_size) {}
+  evaluation_maker(const row_maker& rows, std::uint64_t batch_count, std::uint64_t rows_per_batch, std::uint64_t rank,
+                   std::uint64_t world_size)
+      : batch_maker((batch_count + world_size - 1) / world_size, rows.columns_of(rows_per_batch)),
+        rows_(rows), part_count_(batch_count), rows_per_batch_(rows_per_batch), rank_(rank), world_size_(world_size) {}
 
   void make(std::uint32_t, std::uint64_t batch, std::span<void* const> targets) const override {
     const std::uint64_t part = batch * world_size_ + rank_;
-    const std::size_t count = columns().front().count();
-    const user_target users(types_.users, targets[0], count);
-    const item_target<1> items(types_.items, targets[1], count);
-    const std::span mask(static_cast<std::int8_t*>(targets[2]), count);
-    if (part < source_.evaluation_batch_count()) {
-      source_.fill_evaluation(part, {users.made(), items.made(), mask});
-    } else {
-      fill_with_padding(users.made(), items.made(), mask);
-    }
-    users.finish();
-    items.finish();
+    if (part >= part_count_) return rows_.make_padding(rows_per_batch_, targets);
+    rows_.make(part * rows_per_batch_, rows_per_batch_, targets);
   }
 
  private:
-  static std::vector<column> columns_of(const sampler& source, const output_types& types) {
-    const auto& plan = source.evaluation_plan();
-    const std::vector<std::size_t> shape{plan.batch_size / plan.row_length(), plan.row_length()};
-    return {{"user_id", types.users, shape},
-            {"item_id", types.items, shape},
-            {"duplicate_mask", column_type::boolean, shape}};
-  }
-
-  /// Rows past the last user, as the library makes them: zeros, which repeat the first of their row.
-  void fill_with_padding(std::span<std::int32_t> users, const item_column& items, std::span<std::int8_t> mask) const {
-    std::fill(users.begin(), users.end(), 0);
-    std::fill_n(static_cast<std::byte*>(items.data()), items.size_bytes(), std::byte{0});
-    const std::uint64_t length = source_.evaluation_plan().row_length();
-    for (std::size_t i = 0; i < mask.size(); ++i) mask[i] = i % length != 0 ? 1 : 0;
-  }
-
-  sampler source_;
-  output_types types_;
+  row_maker rows_;
+  std::uint64_t part_count_;
+  std::uint64_t rows_per_batch_;
   std::uint64_t rank_;
   std::uint64_t world_size_;
 };
@@ -271,10 +248,41 @@ std::shared_ptr<const batch_maker> make_training_maker(const sampler& source, co
   return std::make_shared<training_maker>(source, types, rank, batch_size / world_size);
 }
 
+row_maker::row_maker(const sampler& source, const output_types& types) : source_(source), types_(types) {
+  check_items_fit(source.data().item_count(), types.items);
+}
+
+std::vector<column> row_maker::columns_of(std::uint64_t rows) const {
+  const std::vector<std::size_t> shape{rows, row_length()};
+  return {{"user_id", types_.users, shape},
+          {"item_id", types_.items, shape},
+          {"duplicate_mask", column_type::boolean, shape}};
+}
+
+void row_maker::make(std::uint64_t first, std::uint64_t count, std::span<void* const> targets) const {
+  const std::size_t values = count * row_length();
+  const user_target users(types_.users, targets[0], values);
+  const item_target<1> items(types_.items, targets[1], values);
+  source_.fill_evaluation_rows(first, count,
+                               {users.made(), items.made(), {static_cast<std::int8_t*>(targets[2]), values}});
+  users.finish();
+  items.finish();
+}
+
+// Zeros, which repeat the first of their row.
+void row_maker::make_padding(std::uint64_t count, std::span<void* const> targets) const {
+  const std::size_t values = count * row_length();
+  std::fill_n(static_cast<std::byte*>(targets[0]), values * bytes_of(types_.users), std::byte{0});
+  std::fill_n(static_cast<std::byte*>(targets[1]), values * bytes_of(types_.items), std::byte{0});
+  auto* const mask = static_cast<std::int8_t*>(targets[2]);
+  for (std::size_t i = 0; i < values; ++i) mask[i] = i % row_length() != 0 ? 1 : 0;
+}
+
 std::shared_ptr<const batch_maker> make_evaluation_maker(const sampler& source, const output_types& types,
                                                          std::uint64_t rank, std::uint64_t world_size) {
-  check_items_fit(source.data().item_count(), types.items);
-  return std::make_shared<evaluation_maker>(source, types, rank, world_size);
+  const row_maker rows(source, types);
+  return std::make_shared<evaluation_maker>(rows, source.evaluation_batch_count(),
+                                            source.evaluation_plan().batch_size / rows.row_length(), rank, world_size);
 }
 
 }  // namespace negpipe::python

@@ -59,6 +59,26 @@ class batch_maker {
   std::vector<column> columns_;
 };
 
+/// Makes evaluation rows of a sampler. Thread-safe; copies share the sampler.
+class row_maker {
+ public:
+  /// Throws option_error when items do not fit their type.
+  row_maker(const sampler& source, const output_types& types);
+
+  std::uint64_t row_count() const { return source_.evaluation_plan().user_count; }
+  std::uint64_t row_length() const { return source_.evaluation_plan().row_length(); }
+  /// Returns the columns of a batch.
+  std::vector<column> columns_of(std::uint64_t rows) const;
+  /// Writes rows [first, first + count), as far as the sampler has batches. targets: as in batch_maker::make.
+  void make(std::uint64_t first, std::uint64_t count, std::span<void* const> targets) const;
+  /// Writes rows past the last user.
+  void make_padding(std::uint64_t count, std::span<void* const> targets) const;
+
+ private:
+  sampler source_;
+  output_types types_;
+};
+
 /// Rank `rank` of `world_size` gets the points, or rows of the pairwise layout, [rank, rank + 1) * batch_size /
 /// world_size of each batch. Throws option_error when batch_size is no multiple of world_size, or items do not fit
 /// their type.

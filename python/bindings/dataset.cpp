@@ -90,8 +90,24 @@ dataset load(const std::filesystem::path& folder) {
   return run_interruptibly([&](const run_control&) { return dataset::load(folder); });
 }
 
-dataset load_shard(const std::filesystem::path& folder, std::uint32_t shard) {
-  return run_interruptibly([&](const run_control&) { return dataset::load_shard(folder, shard); });
+dataset load_shard(const sharded_dataset& shards, std::uint32_t shard) {
+  return run_interruptibly([&](const run_control&) { return shards.load(shard); });
+}
+
+/// uint64 [item_count].
+nb::object count_items(const sharded_dataset& shards) {
+  auto* const counts = new std::vector<std::uint64_t>(
+      run_interruptibly([&](const run_control&) { return shards.count_items(); }));
+  const nb::capsule owner(counts, [](void* held) noexcept { delete static_cast<std::vector<std::uint64_t>*>(held); });
+  return nb::cast(nb::ndarray<nb::numpy, std::uint64_t, nb::ndim<1>>(counts->data(), {counts->size()}, owner));
+}
+
+std::vector<std::int32_t> first_users(const sharded_dataset& shards) {
+  return {shards.first_users().begin(), shards.first_users().end()};
+}
+
+std::vector<std::uint64_t> positive_counts(const sharded_dataset& shards) {
+  return {shards.positive_counts().begin(), shards.positive_counts().end()};
 }
 
 void join(const std::filesystem::path& shards, const std::filesystem::path& folder, bool overwrite) {
@@ -356,13 +372,16 @@ void bind_dataset(nb::module_& module) {
   module.def("from_parts", &from_parts, nb::arg("user_offsets"), nb::arg("positive_items"), nb::arg("test"),
              nb::arg("validation").none(), nb::arg("user_ids"), nb::arg("item_ids"), nb::arg("source"));
   module.def("load", &load, nb::arg("folder"));
-  nb::class_<dataset_shards>(module, "DatasetShards", "The counts of a dataset in shards; see negpipe.Shards.")
-      .def_ro("user_count", &dataset_shards::user_count)
-      .def_ro("item_count", &dataset_shards::item_count)
-      .def_ro("positive_counts", &dataset_shards::positive_counts)
-      .def_ro("digest", &dataset_shards::digest);
-  module.def("read_shards", &dataset::read_shards, nb::arg("folder"));
-  module.def("load_shard", &load_shard, nb::arg("folder"), nb::arg("shard"));
+  nb::class_<sharded_dataset>(module, "ShardedDataset", "A dataset in shards, opened; see negpipe.Shards.")
+      .def_prop_ro("user_count", &sharded_dataset::user_count)
+      .def_prop_ro("item_count", &sharded_dataset::item_count)
+      .def_prop_ro("first_users", &first_users)
+      .def_prop_ro("positive_counts", &positive_counts)
+      .def_prop_ro("digest", &sharded_dataset::digest)
+      .def("load", &load_shard, nb::arg("shard"))
+      .def("count_items", &count_items);
+  module.def("open_shards", [](const std::filesystem::path& folder) { return sharded_dataset(folder); },
+             nb::arg("folder"));
   module.def("shard_seed", &shard_seed, nb::arg("seed"), nb::arg("shard"), nb::arg("shard_count"));
   module.def("join", &join, nb::arg("shards"), nb::arg("folder"), nb::arg("overwrite"));
   module.def("from_ratings", &from_ratings, nb::arg("ratings"), nb::arg("test"), nb::arg("validation"),

@@ -19,6 +19,7 @@
 #include "buffer_pool.hpp"
 #include "device_array.hpp"
 #include "device_maker.hpp"
+#include "shard_makers.hpp"
 
 namespace negpipe::python {
 
@@ -173,6 +174,13 @@ std::shared_ptr<device_source> training_source(const sampler& source, std::uint6
   return std::make_shared<device_source>(make_device_training_maker(source, types, rank, world_size, device));
 }
 
+std::shared_ptr<device_source> shard_training_source(const shard_samplers& source, int device, const std::string& users,
+                                                     const std::string& items, const std::string& labels) {
+  const output_types types = types_of(users, items, labels);
+  const nb::gil_scoped_release released;
+  return std::make_shared<device_source>(make_device_shard_training_maker(source, types, device));
+}
+
 std::shared_ptr<device_source> evaluation_source(const sampler& source, std::uint64_t rank, std::uint64_t world_size,
                                                  int device, const std::string& users, const std::string& items) {
   const output_types types = types_of(users, items, "int8");
@@ -212,6 +220,8 @@ void bind_sources(nb::module_& module) {
           nb::arg("epoch"), nb::arg("first"), nb::arg("step"), nb::arg("prefetch"));
   module.def("training_device_source", &training_source, nb::arg("sampler"), nb::arg("rank"), nb::arg("world_size"),
              nb::arg("device"), nb::kw_only(), nb::arg("user_dtype"), nb::arg("item_dtype"), nb::arg("label_dtype"));
+  module.def("shard_training_device_source", &shard_training_source, nb::arg("samplers"), nb::arg("device"),
+             nb::kw_only(), nb::arg("user_dtype"), nb::arg("item_dtype"), nb::arg("label_dtype"));
   module.def("evaluation_device_source", &evaluation_source, nb::arg("sampler"), nb::arg("rank"),
              nb::arg("world_size"), nb::arg("device"), nb::kw_only(), nb::arg("user_dtype"), nb::arg("item_dtype"));
 }

@@ -5,9 +5,6 @@
 
 namespace negpipe::python {
 
-namespace {
-
-/// The type that kernels make for a column.
 column_type made_type(const column& wanted) {
   switch (wanted.type) {
     case column_type::boolean:
@@ -19,6 +16,8 @@ column_type made_type(const column& wanted) {
   }
   throw option_error("`" + wanted.name + "`: unknown type");
 }
+
+namespace {
 
 /// Columns as kernels make them. all: or only those that are converted afterwards.
 std::vector<column> made_columns_of(const std::vector<column>& wanted, bool all) {

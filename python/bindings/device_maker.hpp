@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "batch_maker.hpp"
@@ -12,6 +13,9 @@
 #include "negpipe/device_pool.hpp"
 
 namespace negpipe::python {
+
+/// Returns the type that kernels make for a column.
+column_type made_type(const column& wanted);
 
 /// Queues batches of one rank. Immutable; make() may be called from any number of threads at once.
 class device_maker {
@@ -31,14 +35,14 @@ class device_maker {
   void make(std::uint32_t epoch, std::uint64_t first, std::span<void* const> targets, std::byte* scratch,
             device_stream stream, std::uint64_t count = 1, std::uint64_t step = 1) const;
 
- protected:
-  device_maker(int device, std::uint64_t batch_count, std::vector<column> columns, std::size_t extra_bytes = 0);
-
   /// How many batches from this one on, at most `limit`, make_run() can make at once.
   virtual std::uint64_t run_length(std::uint64_t, std::uint64_t) const { return 1; }
   /// Queues `count` batches in a row. made: columns in the types that kernels make. workspace: of extra_bytes.
   virtual void make_run(std::uint32_t epoch, std::uint64_t batch, std::uint64_t count, std::span<void* const> made,
                         std::byte* workspace, device_stream stream) const = 0;
+
+ protected:
+  device_maker(int device, std::uint64_t batch_count, std::vector<column> columns, std::size_t extra_bytes = 0);
 
  private:
   int device_;

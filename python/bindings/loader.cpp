@@ -3,11 +3,14 @@
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/unique_ptr.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "arrays.hpp"
@@ -17,6 +20,8 @@
 #include "buffer_pool.hpp"
 #include "candidates.hpp"
 #include "negpipe/plan.hpp"
+#include "negpipe/shards.hpp"
+#include "shard_makers.hpp"
 #include "weights.hpp"
 
 namespace negpipe::python {
@@ -127,42 +132,27 @@ batch_layout layout_of(const std::string& name) {
 }
 
 /// For batches that several threads make at once, each alone: one thread a fill.
+sampler_options training_options_of(std::uint64_t seed, std::uint32_t num_negatives, std::uint64_t batch_size,
+                                    const std::string& padding, const std::string& layout,
+                                    std::uint64_t bitset_budget) {
+  return {.seed = seed,
+          .negatives = num_negatives,
+          .batch_size = batch_size,
+          .padding = padding_of(padding),
+          .layout = layout_of(layout),
+          .device = "cpu",
+          .threads = 1,
+          .bitset_budget = bitset_budget};
+}
+
 sampler training_sampler(const dataset& data, std::uint64_t seed, std::uint32_t num_negatives,
                          std::uint64_t batch_size, const std::string& padding, const std::string& layout,
                          std::uint64_t bitset_budget, const weight_array& weights, std::optional<double> alpha) {
-  sampler_options options{.seed = seed,
-                          .negatives = num_negatives,
-                          .batch_size = batch_size,
-                          .padding = padding_of(padding),
-                          .layout = layout_of(layout),
-                          .device = "cpu",
-                          .threads = 1,
-                          .bitset_budget = bitset_budget};
+  sampler_options options = training_options_of(seed, num_negatives, batch_size, padding, layout, bitset_budget);
   return run_interruptibly([&](const run_control& control) {
     options.weights = weights_of(data, weights, alpha);
     return sampler(data, options, control);
   });
-}
-
-/// Checks the options of a loader of shards before any shard is loaded. Throws option_error where the sampler or source
-/// of a dataset with these counts would. Returns the digest of the weights; empty if uniform.
-std::string check_shard_options(const dataset_shards& shards, std::uint32_t num_negatives, std::uint64_t batch_size,
-                                const std::string& padding, const std::string& layout, const weight_array& weights,
-                                const std::string& users, const std::string& items, const std::string& labels) {
-  static_cast<void>(padding_of(padding));
-  check_items_fit(shards.item_count, types_of(users, items, labels).items);
-  const item_weights checked = weights_of(shards.item_count, weights);
-  std::uint64_t positives = 0;
-  for (std::size_t k = 0; k < shards.positive_counts.size(); ++k) {
-    if (shards.positive_counts[k] == 0) {
-      throw option_error("`dataset`: shard " + std::to_string(k) + " has no training positives; write fewer shards");
-    }
-    positives += shards.positive_counts[k];
-  }
-  static_cast<void>(plan_training(
-      positives, shards.item_count,
-      {.negatives = num_negatives, .batch_size = batch_size, .layout = layout_of(layout)}));
-  return checked.digest();
 }
 
 heldout_set set_of(const std::string& name) {
@@ -178,20 +168,26 @@ infeasible_policy infeasible_of(const std::string& name) {
   throw option_error("`infeasible`: " + name + " given; expected one of error, skip, fewer");
 }
 
+sampler_options evaluation_options_of(std::uint64_t seed, std::uint32_t num_negatives, std::uint64_t batch_size,
+                                      bool mlperf, const std::string& split, const std::string& infeasible,
+                                      std::uint64_t bitset_budget) {
+  return {.seed = seed,
+          .evaluation = evaluation_options{.negatives = num_negatives,
+                                           .batch_size = batch_size,
+                                           .mlperf = mlperf,
+                                           .infeasible = infeasible_of(infeasible),
+                                           .set = set_of(split)},
+          .device = "cpu",
+          .threads = 1,
+          .bitset_budget = bitset_budget};
+}
+
 sampler evaluation_sampler(const dataset& data, std::uint64_t seed, std::uint32_t num_negatives,
                            std::uint64_t batch_size, bool mlperf, const std::string& split,
                            const std::string& infeasible, std::uint64_t bitset_budget, const weight_array& weights,
                            std::optional<double> alpha) {
-  sampler_options options{
-      .seed = seed,
-      .evaluation = evaluation_options{.negatives = num_negatives,
-                                       .batch_size = batch_size,
-                                       .mlperf = mlperf,
-                                       .infeasible = infeasible_of(infeasible),
-                                       .set = set_of(split)},
-      .device = "cpu",
-      .threads = 1,
-      .bitset_budget = bitset_budget};
+  sampler_options options =
+      evaluation_options_of(seed, num_negatives, batch_size, mlperf, split, infeasible, bitset_budget);
   return run_interruptibly([&](const run_control& control) {
     options.evaluation->weights = weights_of(data, weights, alpha);
     return sampler(data, options, control);
@@ -206,6 +202,96 @@ batch_source training_source(const sampler& source, std::uint64_t rank, std::uin
 batch_source evaluation_source(const sampler& source, std::uint64_t rank, std::uint64_t world_size,
                                const std::string& users, const std::string& items) {
   return batch_source(make_evaluation_maker(source, types_of(users, items, "int8"), rank, world_size));
+}
+
+// ---- shards
+
+void refuse_empty_shards(const sharded_dataset& shards) {
+  const auto empty = std::ranges::find(shards.positive_counts(), std::uint64_t{0});
+  if (empty == shards.positive_counts().end()) return;
+  throw option_error("`dataset`: shard " + std::to_string(empty - shards.positive_counts().begin()) +
+                     " has no training positives; write fewer shards");
+}
+
+/// Checks the options of a loader of shards before any shard is loaded. Throws option_error where the sampler or source
+/// of a dataset with these counts would.
+void check_training_shards(const sharded_dataset& shards, std::uint32_t num_negatives, std::uint64_t batch_size,
+                           const std::string& padding, const std::string& layout, const std::string& users,
+                           const std::string& items, const std::string& labels) {
+  static_cast<void>(padding_of(padding));
+  check_items_fit(shards.item_count(), types_of(users, items, labels).items);
+  refuse_empty_shards(shards);
+  static_cast<void>(
+      plan_training(shards.positive_count(), shards.item_count(),
+                    {.negatives = num_negatives, .batch_size = batch_size, .layout = layout_of(layout)}));
+}
+
+void check_evaluation_shards(const sharded_dataset& shards, const std::string& split, const std::string& infeasible,
+                             const std::string& users, const std::string& items) {
+  static_cast<void>(set_of(split));
+  static_cast<void>(infeasible_of(infeasible));
+  check_items_fit(shards.item_count(), types_of(users, items, "int8").items);
+  refuse_empty_shards(shards);
+}
+
+item_weights weights_in(std::int32_t item_count, const weight_array& weights) {
+  return weights_of(item_count, weights);
+}
+
+using count_array = nb::ndarray<const std::uint64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+
+item_weights weights_by_counts(const count_array& counts, double alpha) {
+  return popularity_weights(std::span(counts.data(), counts.size()), alpha);
+}
+
+/// range: first shard, number of shards, threads that load them. batch_size and bitset_budget: of a shard.
+using given_range = std::tuple<std::uint32_t, std::uint32_t, unsigned>;
+
+shard_range range_of(const given_range& given) {
+  return {std::get<0>(given), std::get<1>(given), std::get<2>(given)};
+}
+
+shard_samplers training_shards(const sharded_dataset& shards, const given_range& range, std::uint64_t batch_count,
+                               std::uint64_t seed, std::uint32_t num_negatives, std::uint64_t batch_size,
+                               const std::string& padding, const std::string& layout, std::uint64_t bitset_budget,
+                               const item_weights& weights) {
+  sampler_options all = training_options_of(seed, num_negatives, batch_size, padding, layout, bitset_budget);
+  all.weights = weights;
+  const auto options = [&](std::uint32_t shard, const dataset&) {
+    sampler_options own = all;
+    own.seed = shard_seed(seed, shard, shards.shard_count());
+    return own;
+  };
+  return run_interruptibly([&](const run_control& control) {
+    return shard_samplers{load_samplers(shards, range_of(range), options, control), batch_count};
+  });
+}
+
+shard_samplers evaluation_shards(const sharded_dataset& shards, const given_range& range, std::uint64_t batch_count,
+                                 std::uint64_t seed, std::uint32_t num_negatives, std::uint64_t batch_size, bool mlperf,
+                                 const std::string& split, const std::string& infeasible, std::uint64_t bitset_budget,
+                                 const item_weights& weights) {
+  sampler_options all =
+      evaluation_options_of(seed, num_negatives, batch_size, mlperf, split, infeasible, bitset_budget);
+  all.evaluation->weights = weights;
+  const auto options = [&](std::uint32_t, const dataset& data) {
+    sampler_options own = all;
+    own.evaluation->first_user = data.first_user();
+    return own;
+  };
+  return run_interruptibly([&](const run_control& control) {
+    return shard_samplers{load_samplers(shards, range_of(range), options, control), batch_count};
+  });
+}
+
+batch_source shard_training_source(const shard_samplers& source, const std::string& users, const std::string& items,
+                                   const std::string& labels) {
+  return batch_source(make_shard_training_maker(source, types_of(users, items, labels)));
+}
+
+batch_source shard_evaluation_source(const shard_samplers& source, const std::string& users,
+                                     const std::string& items) {
+  return batch_source(make_shard_evaluation_maker(source, types_of(users, items, "int8")));
 }
 
 template <std::size_t dimensions>
@@ -223,6 +309,33 @@ batch_source candidate_source(std::shared_ptr<candidates> rows, std::size_t rows
                               std::uint64_t world_size, const std::string& users, const std::string& items) {
   return batch_source(
       make_candidate_maker(std::move(rows), types_of(users, items, "int8"), rows_per_batch, rank, world_size));
+}
+
+}  // namespace
+
+namespace {
+
+void bind_shards(nb::module_& module) {
+  nb::class_<item_weights>(module, "ItemWeights", "Weights of items, with their tables.")
+      .def_prop_ro("digest", &item_weights::digest);
+  module.def("item_weights", &weights_in, nb::arg("item_count"), nb::arg("weights").none(), "None: uniform.");
+  module.def("popularity_weights", &weights_by_counts, nb::arg("counts"), nb::arg("alpha"));
+  nb::class_<shard_samplers>(module, "ShardSamplers", "The samplers of a rank's shards.");
+  module.def("check_training_shards", &check_training_shards, nb::arg("shards"), nb::kw_only(),
+             nb::arg("num_negatives"), nb::arg("batch_size"), nb::arg("padding"), nb::arg("layout"),
+             nb::arg("user_dtype"), nb::arg("item_dtype"), nb::arg("label_dtype"));
+  module.def("check_evaluation_shards", &check_evaluation_shards, nb::arg("shards"), nb::kw_only(), nb::arg("split"),
+             nb::arg("infeasible"), nb::arg("user_dtype"), nb::arg("item_dtype"));
+  module.def("training_shards", &training_shards, nb::arg("shards"), nb::arg("range"), nb::arg("batch_count"),
+             nb::kw_only(), nb::arg("seed"), nb::arg("num_negatives"), nb::arg("batch_size"), nb::arg("padding"),
+             nb::arg("layout"), nb::arg("bitset_budget"), nb::arg("weights"));
+  module.def("evaluation_shards", &evaluation_shards, nb::arg("shards"), nb::arg("range"), nb::arg("batch_count"),
+             nb::kw_only(), nb::arg("seed"), nb::arg("num_negatives"), nb::arg("batch_size"), nb::arg("mlperf"),
+             nb::arg("split"), nb::arg("infeasible"), nb::arg("bitset_budget"), nb::arg("weights"));
+  module.def("shard_training_source", &shard_training_source, nb::arg("samplers"), nb::kw_only(),
+             nb::arg("user_dtype"), nb::arg("item_dtype"), nb::arg("label_dtype"));
+  module.def("shard_evaluation_source", &shard_evaluation_source, nb::arg("samplers"), nb::kw_only(),
+             nb::arg("user_dtype"), nb::arg("item_dtype"));
 }
 
 }  // namespace
@@ -258,9 +371,7 @@ void bind_loader(nb::module_& module) {
   module.def("training_sampler", &training_sampler, nb::arg("data"), nb::kw_only(), nb::arg("seed"),
              nb::arg("num_negatives"), nb::arg("batch_size"), nb::arg("padding"), nb::arg("layout"),
              nb::arg("bitset_budget"), nb::arg("weights").none(), nb::arg("alpha").none());
-  module.def("check_shard_options", &check_shard_options, nb::arg("shards"), nb::kw_only(), nb::arg("num_negatives"),
-             nb::arg("batch_size"), nb::arg("padding"), nb::arg("layout"), nb::arg("weights").none(),
-             nb::arg("user_dtype"), nb::arg("item_dtype"), nb::arg("label_dtype"));
+  bind_shards(module);
   module.def("evaluation_sampler", &evaluation_sampler, nb::arg("data"), nb::kw_only(), nb::arg("seed"),
              nb::arg("num_negatives"), nb::arg("batch_size"), nb::arg("mlperf"), nb::arg("split"),
              nb::arg("infeasible"), nb::arg("bitset_budget"), nb::arg("weights").none(), nb::arg("alpha").none());

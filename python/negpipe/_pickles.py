@@ -26,8 +26,9 @@ def reduced(data: Dataset) -> tuple:
 
 def _reload(path: str, digest: str, shard: int | None) -> Dataset:
     from negpipe.dataset import Dataset
+    from negpipe.shards import Shards
 
-    data = Dataset.load(path) if shard is None else Dataset(_native.load_shard(path, shard), path=path, shard=shard)
+    data = Dataset.load(path) if shard is None else Shards(path).load(shard)
     if data.digest != digest:
         raise errors.FormatError(f"{path} was changed: its digest is {data.digest}, and was {digest} when pickled")
     return data

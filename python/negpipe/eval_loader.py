@@ -22,6 +22,8 @@ from negpipe.loader import (
 )
 from negpipe.negatives import DEFAULT_EVAL_ALPHA, checked_distribution
 from negpipe.ranks import Ranks
+from negpipe.shard_samplers import EvaluationShards
+from negpipe.shards import Shards
 
 
 class EvalLoader(Loader):
@@ -32,6 +34,9 @@ class EvalLoader(Loader):
     otherwise). Users ascend. Rows past the last user are padding: zeros, whose mask is True everywhere but in the first
     column; negpipe.metrics leaves them out. as_dict=True gives a dict with the keys user_id, item_id, duplicate_mask.
 
+    dataset:     a Dataset, or Shards: each rank loads its shards only and delivers the rows of their users, which are
+                 those of the whole dataset. world_size must divide the number of shards. On the CPU only, and without
+                 candidates.
     batch_size:  values of all ranks together, a multiple of num_negatives + 1 and of the number of ranks. By default
                  about 160,000.
     mlperf:      draw with replacement and exclude training positives only, as the MLPerf reference does. Otherwise the
@@ -50,12 +55,15 @@ class EvalLoader(Loader):
     device, rank, world_size, prefetch, user_dtype, item_dtype, as_dict: as for TrainLoader. Each user is
                  evaluated by one rank.
 
-    The rows are the same in every epoch. Raises OptionError, InfeasibleError (both ValueErrors).
+    The rows are the same in every epoch. Raises OptionError, InfeasibleError (both ValueErrors); for Shards,
+    InfeasibleError at the first batch.
     """
+
+    _sources_of_data = (Dataset, Shards)
 
     def __init__(
         self,
-        dataset: Dataset,
+        dataset: Dataset | Shards,
         batch_size: int | None = None,
         *,
         num_negatives: int | None = None,
@@ -83,6 +91,8 @@ class EvalLoader(Loader):
         super().__init__(
             dataset, device=device, rank=rank, world_size=world_size, prefetch=prefetch, as_dict=as_dict
         )
+        if isinstance(dataset, Shards):
+            self._check_shards(device, candidates)
         self._distribution = checked_distribution(distribution, alpha, weights, DEFAULT_EVAL_ALPHA)
         self._candidates = None if candidates is None else Candidates(candidates, dataset, split)
         self.mlperf = bool(mlperf)
@@ -94,7 +104,14 @@ class EvalLoader(Loader):
         self._dtypes = checked_dtypes(user_dtype=user_dtype, item_dtype=item_dtype)
         # Refuses wrong options here, not at the first batch.
         self._sampler = self._sampler_for(self._rows_for(1))
-        self._host_source(0, 1)
+        if isinstance(dataset, Dataset):
+            self._host_source(Ranks(0, 1, "nothing"))
+
+    def _check_shards(self, device, candidates) -> None:
+        if self._cuda is not None:
+            raise errors.OptionError(f"device={device!r}, but rows of shards are made on the CPU; expected 'cpu'")
+        if candidates is not None:
+            raise errors.OptionError("`candidates`: not possible with Shards; load the whole dataset, or draw rows")
 
     def _checked_negatives(self, number: int | None) -> int:
         if number is not None:
@@ -131,27 +148,30 @@ class EvalLoader(Loader):
     def _is_weighted(self) -> bool:
         return any(given is not None for given in self._distribution)
 
-    def _sampler_for(self, rows: int) -> _native.Sampler | None:
+    def _sampler_for(self, rows: int) -> _native.Sampler | EvaluationShards | None:
         if self._candidates is not None:
             return None
-        alpha, weights = self._distribution
-        return _native.evaluation_sampler(
-            self.dataset._native,
+        options = dict(
             seed=self.seed,
             num_negatives=self.num_negatives,
-            batch_size=rows * (self.num_negatives + 1),
             mlperf=self.mlperf,
             split=self.split,
             infeasible=self.infeasible,
             # Uniform rows without replacement are made without looking positives up.
             bitset_budget=DEFAULT_BITSET_BUDGET if self.mlperf or self._is_weighted else 0,
-            weights=weights,
-            alpha=alpha,
+        )
+        if isinstance(self.dataset, Shards):
+            return EvaluationShards(self.dataset, distribution=self._distribution, dtypes=self._dtypes, **options)
+        alpha, weights = self._distribution
+        return _native.evaluation_sampler(
+            self.dataset._native, batch_size=rows * (self.num_negatives + 1), weights=weights, alpha=alpha, **options
         )
 
     @property
     def weights_digest(self) -> str:
         """MD5 of the items' weights as little-endian uint32; empty if negatives are uniform, or from a file."""
+        if isinstance(self._sampler, EvaluationShards):
+            return self._sampler.weights_digest
         return self._sampler.eval_weights_digest if self._sampler else ""
 
     @property
@@ -160,16 +180,18 @@ class EvalLoader(Loader):
         world_size = self.ranks.world_size
         return self._rows_for(world_size) * world_size * (self.num_negatives + 1)
 
-    def _host_source(self, rank: int, world_size: int) -> _native.BatchSource:
-        rows = self._rows_for(world_size)
+    def _host_source(self, ranks: Ranks) -> _native.BatchSource:
+        rows = self._rows_for(ranks.world_size)
         if self._candidates is not None:
-            return self._candidates.source(rows, rank, world_size, **self._dtypes)
-        sampler = self._sampler if world_size == 1 else self._sampler_for(rows)
-        return _native.evaluation_source(sampler, rank, world_size, **self._dtypes)
+            return self._candidates.source(rows, ranks.rank, ranks.world_size, **self._dtypes)
+        if isinstance(self._sampler, EvaluationShards):
+            return self._sampler.source(ranks, rows, self.prefetch)
+        sampler = self._sampler if ranks.world_size == 1 else self._sampler_for(rows)
+        return _native.evaluation_source(sampler, ranks.rank, ranks.world_size, **self._dtypes)
 
     def _make_source(self, ranks: Ranks) -> Source:
         if self._cuda is None:
-            return self._host_source(ranks.rank, ranks.world_size)
+            return self._host_source(ranks)
         rows = self._rows_for(ranks.world_size) * ranks.world_size
         sampler = self._sampler if ranks.world_size == 1 else self._sampler_for(rows)
         return _native.evaluation_device_source(
@@ -182,9 +204,12 @@ class EvalLoader(Loader):
         path: ends in .parquet (needs pyarrow) or .npy. Columns, or fields of a structured array: user_id, item_id (the
         held-out item) and negative_item_ids [num_negatives], by original ids. See negpipe.candidates.
 
-        Raises OptionError (a ValueError) if the file is there and overwrite is False, FileError (an OSError).
+        Raises OptionError (a ValueError) if the file is there and overwrite is False, and for Shards; FileError (an
+        OSError).
         """
-        source = self._host_source(0, 1)
+        if isinstance(self.dataset, Shards):
+            raise errors.OptionError("candidates are saved of a Dataset; load the whole dataset")
+        source = self._host_source(Ranks(0, 1, "nothing"))
 
         def blocks():
             for number in range(source.batch_count):

@@ -91,7 +91,7 @@ class Loader:
 
     _sources_of_data: tuple[type, ...] = (Dataset,)
 
-    def __init__(self, dataset: Dataset, *, device, rank, world_size, prefetch, as_dict):
+    def __init__(self, dataset, *, device, rank, world_size, prefetch, as_dict):
         """Internal."""
         if not isinstance(dataset, self._sources_of_data):
             raise TypeError(f"dataset is a {type(dataset).__name__}; expected a negpipe.Dataset")

@@ -25,6 +25,7 @@ from negpipe._torch_negatives import stream_handle
 from negpipe.devices import local_rank, require_cuda
 from negpipe.loader import checked_epoch
 from negpipe.ranks import Ranks
+from negpipe.shards import Shards
 
 Batch = loader.Batch
 MAX_GROUP_BYTES = 64 << 20
@@ -241,6 +242,8 @@ class TrainLoader(_OnTorch, train_loader.TrainLoader, torch.utils.data.IterableD
         """
         if self._cuda is None:
             raise errors.OptionError(f"a replay is made on a CUDA device, and this loader is on {self.device}")
+        if isinstance(self.dataset, Shards):
+            raise errors.OptionError("a replay is made of a Dataset; load the whole dataset, or one shard")
         self._open_source()
         native = _native.replay(
             self._sampler,

@@ -24,7 +24,8 @@ from negpipe.loader import (
 )
 from negpipe.negatives import checked_distribution
 from negpipe.ranks import Ranks
-from negpipe.shards import Shards, ShardSampler, ShardSource
+from negpipe.shard_samplers import TrainingShards
+from negpipe.shards import Shards
 
 STATE_VERSION = 1
 
@@ -43,8 +44,8 @@ class TrainLoader(Loader):
     with in-batch negatives.
 
     dataset:        a Dataset, or Shards, of which each rank loads only its own: world_size must divide their number,
-                    and their number batch_size. Users have the numbers of the whole dataset. CPU only; negatives are
-                    uniform or by weights; padding="mask" is not possible.
+                    and their number batch_size. Users have the numbers of the whole dataset. Popularity is counted
+                    over all shards, which each rank loads once for that, one after the other.
     batch_size:     points, or rows, of all ranks together. Each rank gets an equal, contiguous part, so the sequence of
                     batches does not depend on the number of ranks.
     num_negatives:  negatives a positive, drawn from the items that are none of the user's positives.
@@ -109,48 +110,19 @@ class TrainLoader(Loader):
         self._start = (0, 0)  # epoch and batch with which the next iteration begins
         self._active: EpochIterator | None = None
 
-    def _make_sampler(self) -> _native.Sampler | ShardSampler:
-        if isinstance(self.dataset, Dataset):
-            return self._sampler_of(self.dataset._native, self.batch_size, self.seed, self._bitset_budget)
-        if self._cuda is not None:
-            raise errors.OptionError("`device`: batches of shards are made on the CPU; expected 'cpu'")
-        alpha, weights = self._distribution
-        weights_digest = _native.check_shard_options(
-            self.dataset._counts,
-            num_negatives=self.num_negatives,
-            batch_size=self.batch_size,
-            padding=self.padding,
-            layout=self.layout,
-            weights=weights,
-            **self._dtypes,
-        )
-        return ShardSampler(
-            self.dataset,
-            self._sampler_of,
+    def _make_sampler(self) -> _native.Sampler | TrainingShards:
+        options = dict(
             seed=self.seed,
-            bitset_budget=self._bitset_budget,
-            batch_size=self.batch_size,
-            points_a_positive=1 if self.layout == "pairwise" else 1 + self.num_negatives,
-            padding=self.padding,
-            alpha=alpha,
-            weights_digest=weights_digest,
-        )
-
-    def _sampler_of(
-        self, data: _native.Dataset, batch_size: int, seed: int, bitset_budget: int
-    ) -> _native.Sampler:
-        alpha, weights = self._distribution
-        return _native.training_sampler(
-            data,
-            seed=seed,
             num_negatives=self.num_negatives,
-            batch_size=batch_size,
+            batch_size=self.batch_size,
             padding=self.padding,
             layout=self.layout,
-            bitset_budget=bitset_budget,
-            weights=weights,
-            alpha=alpha,
+            bitset_budget=self._bitset_budget,
         )
+        if isinstance(self.dataset, Shards):
+            return TrainingShards(self.dataset, distribution=self._distribution, dtypes=self._dtypes, **options)
+        alpha, weights = self._distribution
+        return _native.training_sampler(self.dataset._native, weights=weights, alpha=alpha, **options)
 
     @property
     def weights_digest(self) -> str:
@@ -161,9 +133,9 @@ class TrainLoader(Loader):
         """Batches in an epoch, the same for every rank."""
         return self._sampler.batch_count
 
-    def _make_source(self, ranks: Ranks) -> Source | ShardSource:
-        if isinstance(self._sampler, ShardSampler):
-            return self._sampler.source(ranks, self._dtypes)
+    def _make_source(self, ranks: Ranks) -> Source:
+        if isinstance(self._sampler, TrainingShards):
+            return self._sampler.source(ranks, self.prefetch, self._cuda)
         if self._cuda is None:
             return _native.training_source(self._sampler, ranks.rank, ranks.world_size, **self._dtypes)
         return _native.training_device_source(

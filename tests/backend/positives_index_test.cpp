@@ -2,9 +2,12 @@
 #include "negpipe/positives.hpp"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <array>
 #include <atomic>
+#include <cstdint>
+#include <fstream>
 #include <thread>
 #include <vector>
 
@@ -34,6 +37,24 @@ void expect_equal_to_dataset(const dataset& data, const positives_index& index) 
 }
 
 }  // namespace
+
+/// Resident memory of this process in bytes.
+std::uint64_t resident_bytes() {
+  std::uint64_t all = 0;
+  std::uint64_t resident = 0;
+  std::ifstream("/proc/self/statm") >> all >> resident;
+  return resident * static_cast<std::uint64_t>(::getpagesize());
+}
+
+// Thousands of shards have an index each. On huge pages, the smallest would take 4 MiB.
+TEST(positives_index, takes_little_memory_for_a_small_dataset) {
+  const dataset data = edge_dataset();
+  constexpr std::uint64_t count = 100;
+  std::vector<positives_index> indexes;
+  const std::uint64_t before = resident_bytes();
+  for (std::uint64_t i = 0; i < count; ++i) indexes.emplace_back(data);
+  EXPECT_LT(resident_bytes() - before, count << 20);
+}
 
 TEST(positives_index, every_form_equals_the_dataset) {
   for (const std::int32_t items : {25, 31, 32, 33, 64, 65, 97, 1000}) {

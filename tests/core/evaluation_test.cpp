@@ -138,6 +138,34 @@ std::vector<std::int32_t> row_of(const evaluation_plan& plan, const positives_vi
   return row;
 }
 
+/// Returns the users of a dataset from one on, as a shard has them. Uses the dataset's memory, but not its bitsets.
+positives_view users_from(positives_view view, std::int32_t first) {
+  view.csr.user_offsets += first;
+  view.heldout += first;
+  view.user_count -= first;
+  view.form = membership::sorted_search;
+  return view;
+}
+
+TEST(evaluation, rows_of_a_shard_are_those_of_the_whole_dataset) {
+  const auto owner = test::random_positives({3, 10, 25, 7, 40}, 97, 5);
+  const auto weights = weighted_items(owner);
+  for (const bool with_replacement : {false, true}) {
+    const evaluation_plan uniform = test::make_evaluation_plan(owner, 20, with_replacement, 42);
+    for (const evaluation_plan& plan : {uniform, weights.in(uniform)}) {
+      for (const std::int32_t first : {1, 2, 3}) {
+        evaluation_plan of_shard = plan;
+        of_shard.first_user = static_cast<std::uint64_t>(first);
+        of_shard.user_count -= of_shard.first_user;
+        for (std::int32_t u = first; u < owner.view().user_count; ++u) {
+          EXPECT_EQ(row_of(of_shard, users_from(owner.view(), first), user_id{u - first}),
+                    row_of(plan, owner.view(), user_id{u}));
+        }
+      }
+    }
+  }
+}
+
 TEST(evaluation, weighted_rows_hold_every_item_of_positive_weight_that_is_left_once) {
   const auto owner = test::random_positives(test::edge_degrees(97), 97, 5);
   const weighted_items weights(owner);

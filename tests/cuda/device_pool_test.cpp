@@ -95,6 +95,12 @@ TEST_F(device_pool_test, columns_are_converted) {
   convert_async(from(std::as_const(wide)), to(numbers), 0, stream->get());
   EXPECT_EQ(download(numbers.data(), numbers.size()), std::vector<std::int64_t>(items.begin(), items.end()));
   EXPECT_THROW(convert_async(from(std::as_const(wide)), to(numbers).first(3), 0, stream->get()), option_error);
+
+  add_async(to(wide).subspan(1, 998), 1 << 20, 0, stream->get());
+  zero_async(std::as_writable_bytes(to(wide).subspan(500, 2)), 0, stream->get());
+  for (std::size_t i = 1; i < 999; ++i) items[i] += 1 << 20;
+  items[500] = items[501] = 0;
+  EXPECT_EQ(download(wide.data(), wide.size()), items);
 }
 
 }  // namespace

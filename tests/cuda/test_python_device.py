@@ -73,6 +73,27 @@ def test_training_batches_are_those_of_the_cpu(data, padding, layout):
             assert_equal(device.batch(epoch, number), cpu.batch(epoch, number))
 
 
+@pytest.mark.parametrize("layout", ["pointwise", "pairwise"])
+@pytest.mark.parametrize("padding", ["resample", "mask", "drop"])
+def test_training_batches_of_shards_are_those_of_the_cpu(data, padding, layout, tmp_path):
+    data.save(tmp_path / "data", shards=4)
+    shards = negpipe.Shards(tmp_path / "data")
+    for rank, types in [(0, {}), (1, {"user_dtype": "int64", "item_dtype": "int64", "label_dtype": "int64"})]:
+        cpu, device = pair_of(lambda **options: negpipe.TrainLoader(shards, BATCH_SIZE, **options), seed=42,
+                              padding=padding, layout=layout, rank=rank, world_size=2, **types)
+        for found, wanted in zip(device.epoch(3), cpu.epoch(3), strict=True):
+            assert_equal(found, wanted)
+    options = {"distribution": "popularity", "padding": padding, "layout": layout}
+    cpu, device = pair_of(lambda **more: negpipe.TrainLoader(shards, BATCH_SIZE, **options, **more))
+    assert_equal(device.batch(0, len(cpu) - 1), cpu.batch(0, len(cpu) - 1))
+
+
+def test_evaluation_of_shards_on_a_device_is_refused(data, tmp_path):
+    data.save(tmp_path / "data", shards=2)
+    with pytest.raises(errors.OptionError, match="device='cuda', but rows of shards are made on the CPU"):
+        negpipe.EvalLoader(negpipe.Shards(tmp_path / "data"), device="cuda")
+
+
 @pytest.mark.parametrize("prefetch", [0, 3])
 def test_an_epoch_is_that_of_the_cpu(data, prefetch):
     cpu, device = pair_of(lambda **options: negpipe.TrainLoader(data, BATCH_SIZE, seed=1, **options))

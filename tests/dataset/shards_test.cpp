@@ -17,6 +17,7 @@
 #include "joined_files.hpp"
 #include "negpipe/dataset.hpp"
 #include "negpipe/error.hpp"
+#include "negpipe/shards.hpp"
 #include "support/datasets.hpp"
 #include "support/temporary_folder.hpp"
 
@@ -139,6 +140,25 @@ TEST(shards, are_joined_after_an_interruption) {
   dataset::join(folder / "shards", folder / "data");
   expect_equal(dataset::load(folder / "data"), large_dataset());
   EXPECT_FALSE(fs::exists(folder / "data/.dataset.json.1234"));
+}
+
+TEST(shards, of_a_join_that_was_killed_after_the_rename_are_a_dataset) {
+  const test::temporary_folder folder;
+  const auto make = [&](const fs::path& name) {
+    large_dataset().save(folder / name, false, 3);
+    const std::string description = read_file(folder / name / "dataset.json");
+    unjoin(folder / name);
+    std::ofstream(folder / name / "dataset.json") << description;
+  };
+  make("data");
+  expect_equal(dataset::load(folder / "data"), large_dataset());
+  text_dataset().save(folder / "data", /*replace=*/true, 3);
+  expect_equal(dataset::load(folder / "data"), text_dataset());
+  EXPECT_FALSE(fs::exists(folder / "data/shards.json"));
+  make("again");
+  dataset::join(folder / "again", folder / "data", /*replace=*/true);
+  expect_equal(dataset::load(folder / "data"), large_dataset());
+  EXPECT_FALSE(fs::exists(folder / "data/shards.json"));
 }
 
 /// Expects that the folder "shards" is refused with this text, and stays as it is.
@@ -292,17 +312,19 @@ TEST(shards, are_datasets_of_their_users) {
   for (const dataset& data : {large_dataset(), text_dataset()}) {
     const std::uint32_t count = data.user_count() == 3 ? 2 : 5;
     data.save(folder / "data", /*replace=*/true, count);
-    const dataset_shards shards = dataset::read_shards(folder / "data");
-    EXPECT_EQ(shards.user_count, data.user_count());
-    EXPECT_EQ(shards.item_count, data.item_count());
-    EXPECT_EQ(shards.digest, data.digest());
-    ASSERT_EQ(shards.positive_counts.size(), count);
     for (const std::uint64_t map_from : {map_everything, map_nothing}) {
+      const sharded_dataset shards(folder / "data", map_from);
+      EXPECT_EQ(shards.user_count(), data.user_count());
+      EXPECT_EQ(shards.item_count(), data.item_count());
+      EXPECT_EQ(shards.positive_count(), data.positive_count());
+      EXPECT_EQ(shards.digest(), data.digest());
+      ASSERT_EQ(shards.shard_count(), count);
       std::int32_t users = 0;
       for (std::uint32_t k = 0; k < count; ++k) {
-        const dataset part = dataset::load_shard(folder / "data", k, map_from);
+        const dataset part = shards.load(k);
         EXPECT_EQ(part.first_user(), users);
-        EXPECT_EQ(part.positive_count(), shards.positive_counts[k]);
+        EXPECT_EQ(part.first_user(), shards.first_users()[k]);
+        EXPECT_EQ(part.positive_count(), shards.positive_counts()[k]);
         EXPECT_EQ(part.item_count(), data.item_count());
         const auto first = static_cast<std::size_t>(users);
         expect_rows({part.user_offsets(), part.positive_items()}, {data.user_offsets(), data.positive_items()}, first);
@@ -327,8 +349,9 @@ TEST(shards, are_loaded_without_the_others) {
   for (const char* name : {"positive_items", "user_offsets", "test_items", "test_offsets", "user_ids"}) {
     for (const int k : {0, 1, 3}) fs::remove(folder / "data" / fmt::format("{}.{:05}.npy", name, k));
   }
-  EXPECT_GT(dataset::load_shard(folder / "data", 2, map_everything).first_user(), 0);
-  EXPECT_THROW(dataset::load_shard(folder / "data", 3), format_error);
+  const sharded_dataset shards(folder / "data", map_everything);
+  EXPECT_GT(shards.load(2).first_user(), 0);
+  EXPECT_THROW(shards.load(3), format_error);
 }
 
 TEST(shards, are_rejected_one_by_one_if_damaged) {
@@ -338,20 +361,77 @@ TEST(shards, are_rejected_one_by_one_if_damaged) {
   std::string bytes = read_file(file);
   bytes.back() = static_cast<char>(bytes.back() ^ 1);
   std::ofstream(file, std::ios::binary) << bytes;
-  EXPECT_THROW(dataset::load_shard(folder / "data", 1), format_error);
-  dataset::load_shard(folder / "data", 2);
+  const sharded_dataset shards(folder / "data");
+  EXPECT_THROW(shards.load(1), format_error);
+  shards.load(2);
 }
 
 TEST(shards, must_exist_and_have_positives) {
   const test::temporary_folder folder;
   text_dataset().save(folder / "data", false, 30);
-  const auto counts = dataset::read_shards(folder / "data").positive_counts;
+  const sharded_dataset shards(folder / "data");
+  const auto counts = shards.positive_counts();
   const auto empty = static_cast<std::uint32_t>(std::ranges::find(counts, 0U) - counts.begin());
-  EXPECT_THROW(dataset::load_shard(folder / "data", empty), option_error);
-  EXPECT_THROW(dataset::load_shard(folder / "data", 30), option_error);
+  EXPECT_THROW(shards.load(empty), option_error);
+  EXPECT_THROW(shards.load(30), option_error);
   text_dataset().save(folder / "whole");
-  EXPECT_THROW(dataset::read_shards(folder / "whole"), option_error);
-  EXPECT_THROW(dataset::load_shard(folder / "whole", 0), option_error);
+  EXPECT_THROW(sharded_dataset(folder / "whole"), option_error);
+}
+
+TEST(shards, count_the_items_of_all) {
+  const test::temporary_folder folder;
+  for (const std::uint32_t count : {3U, 30U}) {  // 30: most are empty
+    const dataset data = count == 3 ? large_dataset() : text_dataset();
+    data.save(folder / "data", /*replace=*/true, count);
+    std::vector<std::uint64_t> wanted(static_cast<std::size_t>(data.item_count()), 0);
+    for (const std::int32_t item : data.positive_items()) ++wanted[static_cast<std::size_t>(item)];
+    EXPECT_EQ(sharded_dataset(folder / "data").count_items(), wanted);
+  }
+}
+
+TEST(shards, share_the_item_ids) {
+  const test::temporary_folder folder;
+  large_dataset().save(folder / "data", false, 3);
+  const sharded_dataset shards(folder / "data");
+  const dataset part = shards.load(0);
+  fs::remove(folder / "data/item_ids.npy");
+  EXPECT_EQ(shards.load(1).item_ids().numbers_or_offsets().data(), part.item_ids().numbers_or_offsets().data());
+}
+
+TEST(shards, have_a_digest_of_their_own_content) {
+  const test::temporary_folder folder;
+  large_dataset().save(folder / "data", false, 3);
+  const dataset part = sharded_dataset(folder / "data").load(1);
+  part.save(folder / "part");
+  EXPECT_EQ(part.digest(), dataset::load(folder / "part").digest());
+  EXPECT_EQ(part.digest(), sharded_dataset(folder / "data").load(1).digest());
+  EXPECT_NE(part.digest(), sharded_dataset(folder / "data").load(2).digest());
+}
+
+/// Returns the message of load(), or nothing.
+std::string failure_of_loading(const sharded_dataset& shards, std::uint32_t k) {
+  try {
+    shards.load(k);
+    return "";
+  } catch (const format_error& failure) {
+    return failure.what();
+  }
+}
+
+TEST(shards, are_checked_against_the_dataset_that_was_opened) {
+  const test::temporary_folder folder;
+  large_dataset().save(folder / "data", false, 3);
+  const sharded_dataset shards(folder / "data");
+  shards.load(0);
+  large_dataset().save(folder / "data", /*replace=*/true, 2);
+  EXPECT_NE(failure_of_loading(shards, 0).find("was replaced: its digest is " + shards.digest() + " in 2 shards"),
+            std::string::npos)
+      << failure_of_loading(shards, 0);
+  large_dataset().save(folder / "data", /*replace=*/true, 3);
+  EXPECT_EQ(failure_of_loading(shards, 0), "") << "the same dataset";
+  const fs::path file = folder / "data/positive_items.00001.npy";
+  fs::resize_file(file, fs::file_size(file) - 4);
+  EXPECT_NE(failure_of_loading(shards, 1).find("truncated"), std::string::npos) << "damaged, not replaced";
 }
 
 TEST(shards, are_limited_in_number) {

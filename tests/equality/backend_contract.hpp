@@ -311,6 +311,17 @@ TEST_P(backend_contract, evaluation_rows_with_replacement_equal_core) {
   }
 }
 
+TEST_P(backend_contract, evaluation_rows_of_a_shard_equal_core) {
+  for (const std::int32_t first_user : {1, 2, 3, 2'000'000'001}) {
+    for (const bool mlperf : {false, true}) {
+      evaluation_options options{30, 31 * 4, mlperf};
+      options.first_user = first_user;
+      expect_evaluation(edge_dataset(), options, 9);
+      if (HasFatalFailure()) return;
+    }
+  }
+}
+
 TEST_P(backend_contract, any_range_of_evaluation_rows_equals_core) {
   const dataset data = edge_dataset();
   const evaluation_plan plan = plan_evaluation(data, {30, 31 * 8, true}, 4);

@@ -208,7 +208,7 @@ inline void write_reference_rows(const core::evaluation_plan& plan, const core::
     if (!is_padding) core::write_row(plan, view, user, core::philox_source{plan.seed}, row.data());
     for (std::uint32_t column = 0; column < length; ++column) {
       const std::uint64_t offset = i * length + column;
-      out.users[offset] = index(user);
+      out.users[offset] = is_padding ? 0 : static_cast<std::int32_t>(plan.first_user + first_row + i);
       put_item(out.items, offset, row[column]);
       out.duplicate_mask[offset] = core::is_repeat(row.data(), column);
     }

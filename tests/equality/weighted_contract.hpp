@@ -130,6 +130,16 @@ TEST_P(weighted_contract, evaluation_rows_with_replacement_equal_core) {
   }
 }
 
+TEST_P(weighted_contract, evaluation_rows_of_a_shard_equal_core) {
+  for (const bool mlperf : {false, true}) {
+    evaluation_options options{10, 33, mlperf};
+    options.weights = some_weights(97);
+    options.first_user = 1'000'003;
+    expect_evaluation(weighted_dataset(), options);
+    if (HasFatalFailure()) return;
+  }
+}
+
 TEST_P(weighted_contract, any_range_of_evaluation_rows_equals_core) {
   const dataset data = weighted_dataset();
   const dataset_weights weights = dataset_weights::for_evaluation(data, some_weights(97));

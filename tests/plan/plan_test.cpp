@@ -246,6 +246,17 @@ TEST(evaluation_plan, skips_users_with_too_few_items_left_unless_no_user_has_eno
   EXPECT_THROW(plan_evaluation(data, {.negatives = 12, .batch_size = 13}, 0), infeasible_error);
 }
 
+TEST(evaluation_plan, refuses_users_of_a_shard_past_the_largest_number) {
+  const dataset data = test::random_dataset({2, 9, 10, 0}, 12, 1);
+  for (const std::int32_t first : {0, 2'147'483'643}) {
+    EXPECT_EQ(plan_evaluation(data, {.negatives = 1, .batch_size = 2, .first_user = first}, 0).first_user,
+              static_cast<std::uint64_t>(first));
+  }
+  for (const std::int32_t first : {-1, 2'147'483'644}) {
+    EXPECT_THROW(plan_evaluation(data, {.negatives = 1, .batch_size = 2, .first_user = first}, 0), option_error);
+  }
+}
+
 TEST(random_seed, differs_each_time) {
   const std::uint64_t first = random_seed();
   EXPECT_NE(first, random_seed());

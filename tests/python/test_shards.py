@@ -54,8 +54,10 @@ def assert_equal(found, wanted):
         {"padding": "drop", "prefetch": 0, "item_dtype": "uint16", "user_dtype": "int64"},
         {"layout": "pairwise", "num_negatives": 3},
         {"weights": np.arange(200)},
+        {"padding": "mask"},
+        {"padding": "mask", "layout": "pairwise", "distribution": "popularity"},
     ],
-    ids=["resample", "drop", "pairwise", "weights"],
+    ids=["resample", "drop", "pairwise", "weights", "mask", "popularity"],
 )
 def test_the_sequence_is_the_same_for_each_number_of_ranks(options, shards):
     wanted = epochs(shards, 1, **options)
@@ -88,8 +90,129 @@ def test_every_positive_of_the_whole_dataset_occurs_in_an_epoch(data, shards):
         for users, items, labels in negpipe.TrainLoader(shards, BATCH, seed=7).epoch(0)
         for user, item in zip(users[labels == 1].tolist(), items[labels == 1].tolist())
     }
+    assert pairs == set(pairs_of(data))
+
+
+def pairs_of(data):
     users = np.repeat(np.arange(data.num_users), np.diff(data.user_offsets))
-    assert pairs == set(zip(users.tolist(), data.positive_items.tolist()))
+    return zip(users.tolist(), data.positive_items.tolist())
+
+
+def test_unmasked_points_are_those_of_an_epoch(data, shards):
+    loader = negpipe.TrainLoader(shards, BATCH, seed=7, padding="mask", num_negatives=2)
+    lengths = [-(-count * 3 // (BATCH // SHARDS)) for count in shards._native.positive_counts]
+    assert len(loader) == max(lengths) > min(lengths), "one shard should have batches of padding alone"
+    users, items, labels, valid = (np.concatenate(columns) for columns in zip(*loader.epoch(0)))
+    assert valid.dtype == bool
+    assert valid.sum() == 3 * data.num_positives
+    is_positive = valid & (labels == 1)
+    assert collections.Counter(zip(users[is_positive].tolist(), items[is_positive].tolist())) == collections.Counter(
+        pairs_of(data)
+    )
+    assert not labels[~valid].any()
+
+
+def test_popularity_is_that_of_the_whole_dataset(data, shards):
+    assert shards.item_counts().tolist() == data.item_counts().tolist()
+    for alpha in (None, 1.0):
+        options = {"distribution": "popularity", "alpha": alpha}
+        wanted = negpipe.TrainLoader(data, **options).weights_digest
+        assert negpipe.TrainLoader(shards, BATCH, **options).weights_digest == wanted
+
+
+# ---- evaluation
+
+
+def evaluated(data, world_size, **options):
+    """The rows that are no padding, by user."""
+    rows = {}
+    for rank in range(world_size):
+        loader = negpipe.EvalLoader(data, rank=rank, world_size=world_size, seed=5, **options)
+        batches = list(loader)
+        assert len(batches) == len(loader)
+        for users, items, mask in batches:
+            assert len(users) * world_size * users.shape[1] == loader.batch_size
+            for row in np.flatnonzero(mask.sum(1) < loader.num_negatives):
+                assert users[row, 0] not in rows and (users[row] == users[row, 0]).all()
+                rows[users[row, 0]] = items[row].tolist(), mask[row].tolist()
+    return rows
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"num_negatives": 20},
+        {"num_negatives": 20, "batch_size": 21 * 12, "user_dtype": "int64", "item_dtype": "uint16"},
+        {"num_negatives": 170, "infeasible": "fewer"},
+        {"num_negatives": 170, "infeasible": "skip", "prefetch": 0},
+        {"num_negatives": 19, "mlperf": True},
+        {"num_negatives": 19, "distribution": "popularity"},
+        {"num_negatives": 19, "mlperf": True, "weights": np.arange(200)},
+    ],
+    ids=["uniform", "batches", "fewer", "skip", "mlperf", "popularity", "weights"],
+)
+def test_evaluation_rows_are_those_of_the_whole_dataset(options, data, shards):
+    wanted = evaluated(data, 1, **options)
+    assert len(wanted) > 10
+    for world_size in (1, 2, SHARDS):
+        assert evaluated(shards, world_size, **options) == wanted
+    assert evaluated(data, 2, **options) == wanted
+
+
+def test_rows_past_the_last_user_of_a_rank_are_padding(shards):
+    *columns, mask = zip(*negpipe.EvalLoader(shards, 5 * 64, num_negatives=4, rank=1, world_size=2))
+    real = shards.num_users - shards._native.first_users[2]
+    for column in map(np.concatenate, columns):
+        assert len(column) > real and column[:real].any() and not column[real:].any()
+    assert (np.concatenate(mask)[real:] == [False, True, True, True, True]).all()
+
+
+def test_validation_rows_are_evaluated_from_shards(tmp_path):
+    random = np.random.default_rng(1)
+    pairs = np.unique(random.integers(0, [60, 300], (3_000, 2)), axis=0)
+    data = negpipe.Dataset.from_arrays(*random.permutation(pairs).T, split="leave-two-out", min_ratings=5)
+    data.save(tmp_path / "data", shards=3)
+    shards = negpipe.Shards(tmp_path / "data")
+    for split in ("validation", "test"):
+        options = {"num_negatives": 50, "split": split}
+        assert evaluated(shards, 3, **options) == evaluated(data, 1, **options)
+
+
+def test_a_rank_opens_only_its_shards_for_evaluation(shards, tmp_path):
+    wanted = list(negpipe.EvalLoader(shards, num_negatives=9, rank=2, world_size=SHARDS))
+    for k in (0, 1, 3):
+        (tmp_path / "data" / f"test_items.{k:05}.npy").unlink()
+    loader = negpipe.EvalLoader(shards, num_negatives=9, rank=2, world_size=SHARDS)
+    assert_equal(list(pickle.loads(pickle.dumps(loader))), wanted)
+    with pytest.raises(errors.FormatError, match="00003.npy is missing"):
+        len(negpipe.EvalLoader(shards, num_negatives=9, rank=3, world_size=SHARDS))
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"candidates": "rows.npy"}, "`candidates`: not possible with Shards"),
+        ({"split": "bogus"}, "`split`: bogus given"),
+        ({"infeasible": "bogus"}, "`infeasible`: bogus given"),
+        ({"item_dtype": "int8"}, "`item_dtype`: int8 given"),
+        ({"weights": [1, 2, 3]}, "3 weights given; expected 200"),
+        ({"batch_size": 21}, "multiple of num_negatives"),
+    ],
+)
+def test_what_evaluation_of_shards_cannot_do_is_refused(options, message, shards):
+    with pytest.raises(errors.OptionError, match=message):
+        negpipe.EvalLoader(shards, **options)
+
+
+def test_evaluation_of_shards_refuses_other_ranks_and_to_save_candidates(shards, tmp_path):
+    with pytest.raises(errors.OptionError, match="world_size is 3; expected a divisor of 4"):
+        len(negpipe.EvalLoader(shards, num_negatives=9, rank=0, world_size=3))
+    with pytest.raises(errors.OptionError, match="candidates are saved of a Dataset"):
+        negpipe.EvalLoader(shards, num_negatives=9).save_candidates(tmp_path / "rows.npy")
+    assert list(tmp_path.iterdir()) == [tmp_path / "data"]
+
+
+# ---- the rest of training
 
 
 def test_a_rank_opens_only_its_shards(shards, tmp_path):
@@ -180,13 +303,8 @@ def test_filling_takes_buffers_and_refuses_what_cannot_be_filled(shards):
     read_only = np.zeros(BATCH, np.float32)
     read_only.flags.writeable = False
     good = [np.zeros_like(array) for array in wanted]
-    for last, failure, message in [
-        (read_only, errors.OptionError, "labels is read-only"),
-        (bytes(read_only), errors.OptionError, "labels is .*uint8"),
-        (np.zeros(2 * BATCH, np.float32)[::2], errors.OptionError, "labels is not contiguous"),
-        (read_only.tolist(), TypeError, "labels is a list"),
-    ]:
-        with pytest.raises(failure, match=message):
+    for last in (read_only, bytes(read_only), np.zeros(2 * BATCH, np.float32)[::2], read_only.tolist()):
+        with pytest.raises(TypeError, match="`out`: ndarray, ndarray, .* arrays that are writable, contiguous"):
             loader.fill_(0, 3, [*good[:2], last])
     with pytest.raises(errors.OptionError, match="2 arrays given; expected 3"):
         loader.fill_(0, 3, good[:2])
@@ -217,13 +335,18 @@ def test_prefetch_is_the_number_of_threads_of_all_shards(shards):
     wait_until(lambda: count() <= before, "the end of the threads")  # a joined thread leaves /proc a moment later
 
 
-def test_the_shards_of_a_rank_divide_the_bitset_budget(shards):
+@pytest.mark.parametrize("prefetch", [0, 3])
+def test_the_shards_of_a_rank_divide_the_bitset_budget_and_are_loaded_by_its_threads(prefetch, shards, monkeypatch):
     given = []
-    loader = negpipe.TrainLoader(shards, BATCH, bitset_budget=1_000, rank=1, world_size=2)
-    make = loader._sampler._make
-    loader._sampler._make = lambda *arguments: given.append(arguments[-1]) or make(*arguments)
-    loader.batch(0, 0)
-    assert given == [500, 500]
+    make = negpipe._native.training_shards
+
+    def record(native, numbers, batch_count, **options):
+        given.append((numbers, options["bitset_budget"]))
+        return make(native, numbers, batch_count, **options)
+
+    monkeypatch.setattr(negpipe._native, "training_shards", record)
+    negpipe.TrainLoader(shards, BATCH, bitset_budget=1_000, rank=1, world_size=2, prefetch=prefetch).batch(0, 0)
+    assert given == [((2, 2, max(1, prefetch)), 500)]
 
 
 def test_a_forked_process_cannot_go_on_with_an_iterator(shards):
@@ -254,8 +377,6 @@ def test_states_of_another_number_of_shards_are_refused(data, shards, tmp_path):
     "options, message",
     [
         ({"batch_size": 1_001}, "batch_size`: 1001 given; expected a multiple of 4"),
-        ({"padding": "mask"}, "padding"),
-        ({"distribution": "popularity"}, "distribution"),
         ({"padding": "drop", "batch_size": 100_000}, "fill no part of 25000"),
         ({"padding": "bogus"}, "`padding`: bogus given"),
         ({"layout": "bogus"}, "`layout`: bogus given"),
@@ -289,7 +410,7 @@ def test_options_that_are_no_integers_are_named(options, data, shards):
 def test_an_empty_shard_is_refused(data, tmp_path):
     data.save(tmp_path / "data", shards=89)
     shards = negpipe.Shards(tmp_path / "data")
-    empty = shards._counts.positive_counts.index(0)
+    empty = shards._native.positive_counts.index(0)
     with pytest.raises(errors.OptionError, match=f"shard {empty} has no training positives"):
         negpipe.TrainLoader(shards, 89)
 

@@ -28,10 +28,15 @@ struct evaluation_plan {
   bool fewer;                   ///< rows of users with fewer than E items left repeat their negatives
   weighted_draw weights = {};   ///< unless it is set, negatives are uniform
   std::uint32_t weighted_items = 0;  ///< items of positive weight; with weights only
+  std::uint64_t first_user = 0;      ///< of a shard: added to users in rows, and where words are chosen
 
   NEGPIPE_HD std::uint64_t row_length() const { return negatives + 1ULL; }
   NEGPIPE_HD std::uint64_t element_count() const { return user_count * row_length(); }
   NEGPIPE_HD std::uint64_t padded_count() const { return batch_count * batch_size; }
+  /// Returns the number of a user's first element among those of all users, whose shard begins with first_user.
+  NEGPIPE_HD std::uint64_t first_element(user_id user) const {
+    return (first_user + static_cast<std::uint64_t>(index(user))) * row_length();
+  }
 };
 
 /// The negatives of one user without replacement: a permutation of the items outside the user's training positives and
@@ -41,14 +46,16 @@ struct evaluation_row {
   permutation order;            ///< of [0, M_u)
   std::uint32_t heldout_rank;   ///< number of items outside the positives below the held-out one
 
+  /// first_user: see evaluation_plan.
   template <typename Source>
-  static NEGPIPE_HD evaluation_row make(const positives_view& view, user_id user, Source source) {
+  static NEGPIPE_HD evaluation_row make(const positives_view& view, user_id user, Source source,
+                                        std::uint64_t first_user = 0) {
     const item_row row = view.csr.row(user);
     const std::int32_t heldout = view.heldout[index(user)];
     const std::uint32_t outside = static_cast<std::uint32_t>(view.item_count) - row.count - 1;
     return {row,
             permutation::make(outside, source, tag::eval_permutation, 0,
-                              static_cast<std::uint64_t>(index(user))),
+                              first_user + static_cast<std::uint64_t>(index(user))),
             static_cast<std::uint32_t>(heldout) - row.count_below(heldout)};
   }
 
@@ -103,12 +110,12 @@ NEGPIPE_HD item_id eval_item_at(const evaluation_plan& plan, const positives_vie
                                 std::uint32_t column, Source source) {
   if (column == 0) return item_id{view.heldout[index(user)]};
   if (plan.with_replacement) {
-    const std::uint64_t element = static_cast<std::uint64_t>(index(user)) * plan.row_length() + column;
+    const std::uint64_t element = plan.first_element(user) + column;
     const draw_stream stream = evaluation_stream().draws;
     return item_id{plan.weights.is_set() ? draw_negative(view, user, plan.weights, stream, element, source)
                                          : draw_negative(view, user, plan.item_draw, stream, element, source)};
   }
-  return item_id{evaluation_row::make(view, user, source).item_at(column)};
+  return item_id{evaluation_row::make(view, user, source, plan.first_user).item_at(column)};
 }
 
 /// Writes a user's row, which is_evaluated, to items [0, row_length()). Pure function.
@@ -124,11 +131,11 @@ NEGPIPE_HD void write_row(const evaluation_plan& plan, const positives_view& vie
     return;
   }
   if (!plan.weights.is_set()) {
-    const auto row = evaluation_row::make(view, user, source);
+    const auto row = evaluation_row::make(view, user, source, plan.first_user);
     for (std::uint32_t c = 1; c <= plan.negatives; ++c) items[c] = row.item_at(c);
     return;
   }
-  const std::uint64_t first = static_cast<std::uint64_t>(index(user)) * plan.row_length();
+  const std::uint64_t first = plan.first_element(user);
   const std::uint32_t left = items_left(plan, view, user);
   for (std::uint32_t c = 1; c <= plan.negatives; ++c) {
     const taken_items taken{items, 1, items + 1, c - 1};

@@ -100,6 +100,7 @@ __global__ void call_every_function(core::training_plan training, core::evaluati
   *out++ = static_cast<std::uint64_t>(index(core::eval_item_at(evaluation, view, user, 3, source)));
   *out++ = (core::is_evaluated(evaluation, view, 1) ? 1 : 0) + core::items_left(evaluation, view, user);
   core::write_row(evaluation, view, user, source, items);
-  *out++ = evaluation.padded_count() + evaluation.element_count() + evaluation.row_length();
+  *out++ = evaluation.padded_count() + evaluation.element_count() + evaluation.first_element(user);
+  *out++ = evaluation.row_length();
   *out++ = call_integers(position) + call_permutation(key.order, position) + call_positives(view, user, 3);
 }
