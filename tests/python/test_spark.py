@@ -65,6 +65,7 @@ def frame(spark, table):
         {"duplicates": "last", "min_ratings": 21, "min_item_ratings": 22, "k_core": True, "split": "leave-two-out"},
         {"duplicates": "first", "min_ratings": 1, "min_item_ratings": 30, "split": "ratio:0.7,0.1,0.2"},
     ],
+    ids=["first_of_each", "shuffled_ties", "k_core", "ratio"],
 )
 def test_the_dataset_equals_that_of_the_same_rows_on_one_machine(options, spark, tmp_path):
     table = ratings()
