@@ -60,6 +60,8 @@ bool device_block_data::wait_in_stream_order() noexcept {
     cuda::ignore(status);
     return status == cudaSuccess;
   };
+  // The stream of a thread is that of the reader only in its own thread.
+  if (std::ranges::find(readers, cudaStreamPerThread) != readers.end()) return false;
   // A wait uses the event's last record at the time of the call, so one event serves all streams.
   return follow(pool->writes.get()) && std::all_of(readers.begin(), readers.end(), follow);
 }
@@ -90,11 +92,10 @@ void device_block::finish_writing() const {
 void device_block::lend_to(device_stream reader) const {
   if (reader == data_->pool->writes.get()) return;
   const std::lock_guard lock(data_->mutex);
-  // The other columns of the batch may have been lent to it.
-  if (std::ranges::find(data_->readers, reader) != data_->readers.end()) return;
   const cuda::device_guard current(data_->pool->device);
+  // Also if the other columns of the batch were lent to it: a handle may be another stream in another thread, or later.
   NEGPIPE_CUDA_CHECK(cudaStreamWaitEvent(reader, data_->written.get(), 0));
-  data_->readers.push_back(reader);
+  if (std::ranges::find(data_->readers, reader) == data_->readers.end()) data_->readers.push_back(reader);
 }
 
 void device_block::download(std::size_t offset, std::span<std::byte> out) const {

@@ -1,7 +1,9 @@
 // Detects formats by their first bytes.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
+#include <string_view>
 
 #include "byte_stream.hpp"
 #include "negpipe/error.hpp"
@@ -56,6 +58,15 @@ bool is_tar(std::string_view beginning) {
   return beginning.size() >= 512 && beginning.substr(magic_at, 5) == "ustar";
 }
 
+// A table's text has no such bytes, but may begin with the letters of a format: the header "ORCID,item,time".
+bool has_binary(std::string_view beginning) {
+  return std::ranges::any_of(beginning.substr(0, 1024), [](char c) { return static_cast<unsigned char>(c) < '\t'; });
+}
+
+bool is_text(std::string_view signature) {
+  return std::ranges::all_of(signature, [](char c) { return c >= ' ' && c <= '~'; });
+}
+
 [[noreturn]] void refuse(const std::string& name, std::string_view what, const std::string& command) {
   const bool makes_a_table = command.find("negpipe prepare") == std::string::npos;
   throw input_error(
@@ -69,7 +80,7 @@ content identify(const std::string& name, std::string_view beginning) {
     if (beginning.starts_with(known.bytes)) return known.kind;
   }
   for (const foreign& known : read_elsewhere) {
-    if (beginning.starts_with(known.bytes)) {
+    if (beginning.starts_with(known.bytes) && (!is_text(known.bytes) || has_binary(beginning))) {
       refuse(name, known.name, fmt::format(fmt::runtime(std::string(known.command)), name));
     }
   }

@@ -56,7 +56,7 @@ def _excluded_rows(items: torch.Tensor, shape: tuple[int, ...], num_items: int) 
 def _lookup(users: torch.Tensor, items: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, tuple[int, ...], bool]:
     """Contiguous (users, items), the shape to which they broadcast, and whether each user has all the items. Else each
     has as many of them as the others, in order. Does not repeat what the kernel repeats."""
-    if users.dim() > 0 and users.shape[-1] == 1 and items.shape[:-1] == users.shape[:-1]:
+    if 0 < users.dim() == items.dim() and users.shape[-1] == 1 and items.shape[:-1] == users.shape[:-1]:
         shape = tuple(items.shape)  # items of each user; PyTorch takes long to find it
     else:
         shape = tuple(torch.broadcast_shapes(users.shape, items.shape))

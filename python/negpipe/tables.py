@@ -100,9 +100,9 @@ def text_files(**files) -> list[list[str]]:
 
 def _refuse_arrow_file(path: str) -> None:
     with contextlib.suppress(PermissionError), open(path, "rb") as file:
-        begin = file.read(max(map(len, _ARROW_READERS)))
+        begin = file.read(1024)
         for magic, (kind, reader) in _ARROW_READERS.items():
-            if begin.startswith(magic):
+            if begin.startswith(magic) and min(begin) < ord("\t"):  # else it is text that begins so, such as "ORCID,"
                 raise errors.InputError(
                     f"{path}: it is {kind}; read it with negpipe.Dataset.from_arrow({reader}({path!r}))"
                 )

@@ -125,7 +125,7 @@ class _DeviceSource:
             return [self.make(epoch, first)]
         made = self._columns.new(count)
         self._fill(epoch, first, made, count, step)
-        return list(zip(*(column.unbind(0) for column in made)))
+        return _batches(made)
 
     def fill(self, epoch: int, number: int, out) -> None:
         self._columns.check(out)
@@ -137,6 +137,12 @@ class _DeviceSource:
 
     def current_stream(self) -> int:
         return self._columns.stream()
+
+
+def _batches(columns: list[torch.Tensor]) -> list[tuple[torch.Tensor, ...]]:
+    """The batches of columns whose first dimension counts them. They share memory, but autograd takes them for tensors
+    of their own (`data`): a change of one in place does not concern graphs that saved another."""
+    return list(zip(*([part.data for part in column.unbind(0)] for column in columns)))
 
 
 class _DeviceStream:
@@ -208,9 +214,9 @@ class _OnTorch:
 
     device: torch.device
 
-    def __init__(self, dataset, batch_size, device, options):
+    def __init__(self, dataset, batch_size, device, options, is_copied=False):
         self.device = find_device(device)
-        is_on_host = self.device.type == "cpu" or options.get("candidates") is not None
+        is_on_host = is_copied or self.device.type == "cpu"
         super().__init__(dataset, batch_size, device="cpu" if is_on_host else f"cuda:{self.device.index}", **options)
 
     def _make_source(self, ranks: Ranks):
@@ -284,11 +290,13 @@ class TrainLoader(_OnTorch, train_loader.TrainLoader, torch.utils.data.IterableD
 class EvalLoader(_OnTorch, eval_loader.EvalLoader, torch.utils.data.IterableDataset):
     """negpipe.EvalLoader with tensors: the same arguments and batches.
 
-    device: as for TrainLoader. Rows of candidates are made on the CPU and copied to a CUDA device without waiting.
+    device: as for TrainLoader. Rows of candidates and of Shards are made on the CPU and copied to a CUDA device without
+        waiting.
     """
 
     def __init__(self, dataset, batch_size: int | None = None, *, device: Any = "auto", **options):
-        super().__init__(dataset, batch_size, device, options)
+        is_copied = isinstance(dataset, Shards) or options.get("candidates") is not None
+        super().__init__(dataset, batch_size, device, options, is_copied)
 
     def __iter__(self):
         number, count = _worker()

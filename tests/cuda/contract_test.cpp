@@ -213,7 +213,7 @@ TEST(several_devices, share_a_large_call) {
 TEST(cuda_contract, weights_that_are_given_twice_are_uploaded_once) {
   const backend_status status = cuda_status();
   if (!status.available) GTEST_SKIP() << status.reason;
-  constexpr std::int32_t items = 3'000'000;  // tables of 44 MB
+  constexpr std::int32_t items = 10'000'000;  // tables of 147 MB: a card gives memory in pieces of 32 MiB
   const positives_index index(make_dataset({{0, 1}, {2}}, {3, 4}, items));
   const dataset_weights weights(index.source(), item_weights(std::vector<std::uint32_t>(items, 7)));
   const auto bytes_of = [&](const std::vector<dataset_weights>& given) {
@@ -227,8 +227,8 @@ TEST(cuda_contract, weights_that_are_given_twice_are_uploaded_once) {
   };
   bytes_of({});  // loads kernels
   const std::size_t once = bytes_of({weights});
-  EXPECT_GT(once, bytes_of({}) + 40'000'000);
-  EXPECT_LT(bytes_of({weights, weights}), once + 20'000'000);
+  EXPECT_GT(once, bytes_of({}) + 100'000'000);
+  EXPECT_LT(bytes_of({weights, weights}), once + 80'000'000);
 }
 
 TEST(cuda_contract, selects_devices_by_number) {

@@ -100,7 +100,7 @@ TEST(formats, that_are_unsupported_are_named_with_a_command) {
       {tar, "it is a tar archive; read it with: tar -xOf"},
       {gzipped(tar), "it is a tar archive"},
       {"PAR1\x15\x04", "it is a Parquet file; read it with: python3 -m negpipe prepare '"},
-      {"ARROW1xx", "an Arrow (Feather) file"},
+      {std::string("ARROW1").append(2, '\0'), "an Arrow (Feather) file"},
       {"[{\"user_id\": 1}]", "it is one JSON array"},
       {"{'reviewerID': 'A'}\n", "its lines are Python dictionaries"},
   };

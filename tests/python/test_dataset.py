@@ -135,6 +135,12 @@ def test_columns_are_chosen_by_name_or_number(tmp_path):
         negpipe.Dataset.from_ratings(tmp_path / "a.csv", user="who", item=0, time="when")
 
 
+@pytest.mark.parametrize("header", ["ORCID", "PAR1", "ARROW1"])
+def test_text_may_begin_like_a_binary_file(header, tmp_path):
+    (tmp_path / "r.csv").write_text(f"{header},item,time\n1,2,3\n1,3,4\n")
+    assert negpipe.Dataset.from_ratings(tmp_path / "r.csv", user=header, min_ratings=1).num_users == 1
+
+
 @pytest.mark.parametrize("module, write, kind", [("parquet", "write_table", "a Parquet file"),
                                                  ("feather", "write_feather", "an Arrow"),
                                                  ("orc", "write_table", "an ORC file")])

@@ -11,6 +11,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed; run scrip
 
 import negpipe  # noqa: E402
 import negpipe.torch  # noqa: E402
+from negpipe import _torch_negatives  # noqa: E402
 from negpipe import errors  # noqa: E402
 
 BATCH_SIZE = 504
@@ -145,6 +146,38 @@ def test_two_ranks_under_torchrun_share_each_batch(data, tmp_path, loader):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_rows_of_shards_are_copied_to_a_device(data, tmp_path, monkeypatch):
+    data.save(tmp_path / "sharded", shards=2)
+    monkeypatch.setattr(negpipe.torch, "find_device", lambda device: torch.device("meta"))  # in place of a GPU
+    loader = negpipe.torch.EvalLoader(negpipe.Shards(tmp_path / "sharded"), seed=1, num_negatives=5)
+    assert {column.device.type for column in next(iter(loader))} == {"meta"}
+
+
+def test_a_change_in_place_concerns_no_other_batch_of_a_group():
+    first, second = negpipe.torch._batches([torch.ones(2, 3)])
+    weights = torch.ones(3, requires_grad=True)
+    loss = (first[0] * weights).sum()
+    second[0].mul_(0.5)
+    loss.backward()  # refused if the second shared the first's version
+    assert weights.grad.tolist() == [1, 1, 1]
+    assert second[0].mul_(weights).requires_grad
+
+
+SHAPES = [(), (1,), (3,), (1, 1), (2, 1), (1, 3), (2, 3), (2, 1, 1), (2, 1, 3), (0,), (0, 1), (1, 0)]
+
+
+@pytest.mark.parametrize("users", SHAPES)
+@pytest.mark.parametrize("items", SHAPES)
+def test_look_ups_on_a_device_take_shapes_that_broadcast(users, items):
+    try:
+        expected = tuple(torch.broadcast_shapes(users, items))
+    except RuntimeError:
+        with pytest.raises(RuntimeError):
+            _torch_negatives._lookup(torch.zeros(users), torch.zeros(items))
+        return
+    assert _torch_negatives._lookup(torch.zeros(users), torch.zeros(items))[2] == expected
+
+
 def test_without_a_device_cuda_is_refused_with_the_reason(data):
     assert negpipe.torch.TrainLoader(data, BATCH_SIZE).device.type == "cpu"
     with pytest.raises(errors.BackendError, match="finds no CUDA device"):
