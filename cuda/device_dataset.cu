@@ -116,14 +116,16 @@ device_dataset device_dataset::build_async(device_rows rows, std::int32_t item_c
 
   const std::uint64_t bits_bytes = bitset_bytes(view.user_count, item_count);
   const std::uint64_t budget_bytes = std::min(bitset_budget_bytes, free_memory_bytes() / 4);
-  const std::uint64_t filter_bytes = filter_words(view.positive_count, cache_bytes()) * sizeof(std::uint32_t);
-  view.form = form != membership_form::automatic ? form
-                                                 : choose_form({bits_bytes, filter_bytes, budget_bytes, cache_bytes()});
+  const std::uint64_t cache = cache_bytes();
+  const std::uint32_t words = filter_words(view.positive_count, cache);
+  view.form = form != membership_form::automatic
+                  ? form
+                  : choose_form({bits_bytes, words * sizeof(std::uint32_t), budget_bytes, cache});
   const bool may_have_bitset = bits_bytes <= std::min(budget_bytes, addressable_bitset_bytes);
   if (view.form == membership_form::bitset || (view.form == membership_form::bloom_filter && may_have_bitset)) {
     out.build_bitset(memory, stream);
   }
-  if (view.form == membership_form::bloom_filter) out.build_filter(memory, stream);
+  if (view.form == membership_form::bloom_filter) out.build_filter(words, memory, stream);
   return out;
 }
 
@@ -145,8 +147,7 @@ void device_dataset::build_bitset(device_memory& memory, cudaStream_t stream) {
                    view_.bitset.words_per_row, bitset_words_.data());
 }
 
-void device_dataset::build_filter(device_memory& memory, cudaStream_t stream) {
-  const std::uint32_t words = filter_words(view_.positive_count, cache_bytes());
+void device_dataset::build_filter(std::uint32_t words, device_memory& memory, cudaStream_t stream) {
   filter_words_ = device_buffer<std::uint32_t>(words, memory, stream);
   view_.filter = {filter_words_.data(), words};
   NEGPIPE_CUDA_CHECK(cudaMemsetAsync(filter_words_.data(), 0, filter_words_.size_bytes(), stream));

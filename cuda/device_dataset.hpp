@@ -103,7 +103,7 @@ class device_dataset {
   template <typename Layout>
   void pack(packing as, device_memory& memory, cudaStream_t stream);
   void build_bitset(device_memory& memory, cudaStream_t stream);
-  void build_filter(device_memory& memory, cudaStream_t stream);
+  void build_filter(std::uint32_t words, device_memory& memory, cudaStream_t stream);
 
   device_rows rows_;
   device_buffer<std::int32_t> user_samples_;
